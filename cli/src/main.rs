@@ -1,0 +1,2 @@
+//! The patchline binary.
+fn main() {}

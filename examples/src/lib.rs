@@ -1,0 +1,1 @@
+//! Chains, CI snippets and deployments, each compiled or run by a test.

@@ -1,0 +1,20 @@
+//! Images at rest: registry client, OCI layouts, the embedded registry, registry events.
+
+pub mod copy;
+pub mod digest;
+pub mod embedded;
+mod error;
+pub mod events;
+pub mod layout;
+pub mod model;
+pub mod reference;
+pub mod remote;
+mod repository;
+
+pub use copy::{CopyOptions, CopyReport, copy};
+pub use digest::Digest;
+pub use error::{Error, Result};
+pub use model::{Descriptor, Index, Manifest, ManifestKind, Platform, RawManifest};
+pub use reference::{Location, Reference};
+pub use remote::{Registries, RegistryConfig, Secret};
+pub use repository::{BlobContent, BlobReader, Repository};

@@ -1,0 +1,1 @@
+//! Mending: upgrades chosen, fetched from verified repositories, laid as one patch layer, and proven.

@@ -1,0 +1,1 @@
+//! What is in an image and what is known to be wrong with it.

@@ -1,0 +1,1 @@
+//! The HTTP API, the web pages, the webhook receivers.
