@@ -28,7 +28,7 @@ pub struct StepKind {
 }
 
 /// One parameter under `with`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Param {
     /// Key.
     pub name: &'static str,
