@@ -1,1 +1,77 @@
 //! What is in an image and what is known to be wrong with it.
+
+pub mod advisories;
+mod error;
+pub mod finding;
+pub mod inventory;
+pub mod layers;
+pub mod packages;
+pub mod report;
+pub mod version;
+
+pub use error::{Error, Result};
+pub use finding::{Finding, Severity};
+pub use inventory::{Distro, Inventory, Package};
+pub use report::{Completeness, Counts, Report};
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use patchline_registry::{Digest, Repository};
+
+/// Facts about layers, kept so that a known layer is never read again. A
+/// narrow persistence trait: `store` implements it.
+#[async_trait]
+pub trait LayerFacts: Send + Sync {
+    /// The facts of a layer (by its blob digest) as these analysers (name and version) left them.
+    async fn get(&self, layer: &Digest, analysers: &str) -> Result<Option<Vec<u8>>>;
+    /// Keeps them; twice is harmless.
+    async fn put(&self, layer: &Digest, analysers: &str, facts: &[u8]) -> Result<()>;
+}
+
+/// Facts that nobody keeps: for a scan without a store.
+pub struct NoFacts;
+#[async_trait]
+impl LayerFacts for NoFacts {
+    async fn get(&self, _: &Digest, _: &str) -> Result<Option<Vec<u8>>> {
+        Ok(None)
+    }
+    async fn put(&self, _: &Digest, _: &str, _: &[u8]) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Reads the inventory of one image manifest (not an index): layers in
+/// parallel, nothing extracted, whiteouts applied, blob digests and diff_ids verified.
+///
+/// `manifest` is a digest of an image manifest in `repository`.
+pub async fn inventory(
+    _repository: &dyn Repository,
+    _manifest: &Digest,
+    _facts: Arc<dyn LayerFacts>,
+) -> Result<Inventory> {
+    todo!()
+}
+
+/// Matches an inventory against advisory sets; later sets add, equal vulnerabilities merge.
+pub fn report(_inventory: &Inventory, _advisories: &[&advisories::AdvisorySet]) -> Report {
+    todo!()
+}
+
+/// Persistence of inventories and reports; `store` implements it.
+#[async_trait]
+pub trait Reports: Send + Sync {
+    /// Keeps an inventory by its image; twice is harmless.
+    async fn put_inventory(&self, inventory: &Inventory) -> Result<(), BoxError>;
+    /// An image's inventory.
+    async fn inventory(&self, image: &Digest) -> Result<Option<Inventory>, BoxError>;
+    /// Keeps a report; its id is the digest of its canonical JSON. Twice is harmless.
+    async fn put_report(&self, report: &Report) -> Result<String, BoxError>;
+    /// A report by id.
+    async fn report(&self, id: &str) -> Result<Option<Report>, BoxError>;
+    /// The newest report of an image, with its id.
+    async fn latest_report(&self, image: &Digest) -> Result<Option<(String, Report)>, BoxError>;
+}
+
+/// What a store may say went wrong.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;

@@ -1,0 +1,49 @@
+//! What can go wrong in the engine itself (a step's own failure is a [`crate::StepError`]).
+
+/// Shorthand.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Every variant has a stable code, see [`Error::code`].
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The store failed: the disk is full, the database is locked or gone.
+    #[error("the run store failed while {operation}")]
+    Store {
+        /// `completing a step`
+        operation: &'static str,
+        /// What the store said.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// No such run.
+    #[error("there is no run {0}")]
+    NoSuchRun(String),
+    /// A plan uses a step kind that this process does not have.
+    #[error("there is no step kind `{0}`")]
+    NoSuchKind(String),
+    /// An event that cannot happen in this state.
+    #[error("{event} is not possible while {state}")]
+    Illegal {
+        /// What came.
+        event: &'static str,
+        /// Where the run or step stands.
+        state: String,
+    },
+    /// The engine is shutting down.
+    #[error("the engine is stopping")]
+    Stopping,
+}
+
+impl Error {
+    /// The stable, kebab-case code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Store { .. } => "store-failed",
+            Self::NoSuchRun(_) => "run-not-found",
+            Self::NoSuchKind(_) => "step-kind-unknown",
+            Self::Illegal { .. } => "illegal-transition",
+            Self::Stopping => "engine-stopping",
+        }
+    }
+}

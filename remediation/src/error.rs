@@ -1,0 +1,117 @@
+//! What can go wrong while mending.
+
+/// Shorthand.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Every variant has a stable code, see [`Error::code`].
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The image's registry.
+    #[error("the image cannot be read or written")]
+    Registry(#[from] patchline_registry::Error),
+    /// The scan before, or the proof after.
+    #[error("the image cannot be scanned")]
+    Scanner(#[from] patchline_scanner::Error),
+    /// No mirror could be found or reached.
+    #[error("no Debian mirror can be reached for {suite}: name one with --mirror")]
+    NoMirror {
+        /// `bookworm`
+        suite: String,
+    },
+    /// `InRelease` does not verify.
+    #[error("{suite} of the repository cannot be trusted: {reason}")]
+    Untrusted {
+        /// Which suite.
+        suite: String,
+        /// `no good signature by a known key`, `expired on …`
+        reason: String,
+    },
+    /// A file that is not what the signed index promises.
+    #[error("{file} is not what the signed index promises: {reason}")]
+    Unverified {
+        /// Path in the repository.
+        file: String,
+        /// Size or hash.
+        reason: String,
+    },
+    /// The network.
+    #[error("{file} cannot be fetched")]
+    Fetch {
+        /// Path in the repository, never the whole address.
+        file: String,
+        /// What the client said.
+        #[source]
+        source: reqwest::Error,
+    },
+    /// An answer that is not 200.
+    #[error("the mirror answers {status} for {file}")]
+    Status {
+        /// Path in the repository.
+        file: String,
+        /// HTTP status.
+        status: u16,
+    },
+    /// A .deb or control file that is none.
+    #[error("{file} cannot be parsed: {reason}")]
+    Malformed {
+        /// Which.
+        file: String,
+        /// Why.
+        reason: String,
+    },
+    /// Packages that cannot be installed together.
+    #[error("no package set satisfies {relation}")]
+    Unsatisfiable {
+        /// `nginx-light depends on …`
+        relation: String,
+    },
+    /// The system is not one that we mend.
+    #[error("{system} cannot be mended: {reason}")]
+    UnsupportedSystem {
+        /// From os-release.
+        system: String,
+        /// Why.
+        reason: String,
+    },
+    /// The mended tree is not what was planned.
+    #[error("the proof failed: {reason}")]
+    Proof {
+        /// Which file or package, and why.
+        reason: String,
+    },
+    /// The disk.
+    #[error("{operation}")]
+    Io {
+        /// What was done.
+        operation: String,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+impl Error {
+    /// The stable, kebab-case code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Registry(e) => e.code(),
+            Self::Scanner(e) => e.code(),
+            Self::NoMirror { .. } => "no-mirror",
+            Self::Untrusted { .. } => "repository-untrusted",
+            Self::Unverified { .. } => "file-unverified",
+            Self::Fetch { .. } => "mirror-unreachable",
+            Self::Status { .. } => "mirror-status",
+            Self::Malformed { .. } => "package-malformed",
+            Self::Unsatisfiable { .. } => "dependencies-unsatisfiable",
+            Self::UnsupportedSystem { .. } => "system-unsupported",
+            Self::Proof { .. } => "proof-failed",
+            Self::Io { .. } => "remediation-io",
+        }
+    }
+    /// Whether trying again later may help.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Fetch { .. })
+            || matches!(self, Self::Status { status, .. } if *status >= 500 || *status == 429)
+    }
+}

@@ -1,0 +1,3 @@
+//! Executors turn a plan into one patch layer.
+
+pub mod native;

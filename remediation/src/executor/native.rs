@@ -1,0 +1,1 @@
+//! The native dpkg executor: nothing is run, no privilege is needed.

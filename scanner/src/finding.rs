@@ -1,0 +1,62 @@
+//! One vulnerability in one image, and why we say so.
+
+use patchline_registry::Digest;
+use serde::{Deserialize, Serialize};
+
+/// The one ordered scale. `Unknown` never matches a `>=` rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Nobody has said.
+    Unknown,
+    /// As Debian's "unimportant".
+    Negligible,
+    /// Low.
+    Low,
+    /// Medium.
+    Medium,
+    /// High.
+    High,
+    /// Critical.
+    Critical,
+}
+
+/// A distinct vulnerability of one installed source package (aliases merged).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Finding {
+    /// `CVE-…` where there is one, else `DSA-…`/`GHSA-…`, else `UPLOAD-<source>-<version>` for a security upload that names no CVE.
+    pub id: String,
+    /// Every other id of it.
+    pub aliases: Vec<String>,
+    /// Binary packages that carry it, sorted.
+    pub packages: Vec<String>,
+    /// Source package.
+    pub source: String,
+    /// Installed source version.
+    pub installed: String,
+    /// Lowest source version that fixes it, where an advisory names one.
+    pub fixed: Option<String>,
+    /// Severity.
+    pub severity: Severity,
+    /// Who said the severity: `debian`, `ghsa`, `nvd`, … or `none`.
+    pub severity_source: String,
+    /// A verified repository that we can reach has the fix; none: not asked.
+    pub mendable: Option<bool>,
+    /// In CISA's list.
+    pub known_exploited: bool,
+    /// EPSS probability, 0 to 1.
+    pub epss: Option<f64>,
+    /// The layer that brought the package.
+    pub layer: Option<Digest>,
+    /// One line about the vulnerability.
+    pub summary: Option<String>,
+    /// Why it matches: comparator, range, advisory, revision.
+    pub because: String,
+}
+
+impl Finding {
+    /// An advisory names a fixed version.
+    pub fn fixable(&self) -> bool {
+        self.fixed.is_some()
+    }
+}

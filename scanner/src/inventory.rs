@@ -1,0 +1,55 @@
+//! What is in an image: depends on its bytes alone.
+
+use patchline_registry::{Digest, Platform};
+use serde::{Deserialize, Serialize};
+
+/// os-release, as far as it says which advisories hold.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Distro {
+    /// `debian`
+    pub id: String,
+    /// `12`
+    pub version_id: Option<String>,
+    /// `bookworm`
+    pub codename: Option<String>,
+    /// `Debian GNU/Linux 12 (bookworm)`
+    pub pretty_name: Option<String>,
+}
+
+/// One installed package.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Package {
+    /// Binary package.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// `amd64`, `all`.
+    pub architecture: String,
+    /// Source package (the name itself when dpkg names none).
+    pub source: String,
+    /// Source version (without `+bN` where dpkg names it).
+    pub source_version: String,
+    /// `hold` in the selection.
+    pub held: bool,
+    /// The layer whose database first held it in this version.
+    pub layer: Option<Digest>,
+    /// `pkg:deb/debian/openssl@3.0.11-1?arch=amd64&distro=debian-12`
+    pub purl: String,
+}
+
+/// The packages of one image manifest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inventory {
+    /// The image manifest.
+    pub image: Digest,
+    /// From the image configuration.
+    pub platform: Platform,
+    /// None: no os-release.
+    pub distro: Option<Distro>,
+    /// Sorted by name and architecture.
+    pub packages: Vec<Package>,
+    /// Which package database was read: `dpkg`, `dpkg-status.d`; none: the image is undetermined.
+    pub database: Option<String>,
+    /// (blob digest, diff_id that we computed), lowest first.
+    pub layers: Vec<(Digest, Digest)>,
+}

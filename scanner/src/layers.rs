@@ -1,0 +1,1 @@
+//! Walking layers as streams: decompression, tar, limits, whiteouts.

@@ -1,0 +1,1 @@
+//! Package databases as they lie in layers.
