@@ -1,0 +1,5 @@
+//! Whole images, in real OCI layouts, through the scanner.
+
+mod hostile;
+mod images;
+mod support;
