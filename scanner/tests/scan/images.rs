@@ -19,7 +19,7 @@ async fn every_compression_gives_the_same_packages() {
     let packages = [("openssl", "3.0.11-1~deb12u1"), ("zlib1g", "1:1.2.13")];
     for layer in [debian(&packages).gzip(), debian(&packages).zstd(), debian(&packages).plain()] {
         let diff_id = layer.diff_id.clone();
-        let inventory = Image::new(&[layer.clone()]).await.inventory().await.expect("inventory");
+        let inventory = Image::new(std::slice::from_ref(&layer)).await.inventory().await.expect("inventory");
         assert_eq!(names(&inventory), ["openssl 3.0.11-1~deb12u1", "zlib1g 1:1.2.13"]);
         assert_eq!(inventory.database.as_deref(), Some("dpkg"));
         let distro = inventory.distro.expect("distro");
@@ -30,6 +30,17 @@ async fn every_compression_gives_the_same_packages() {
             "pkg:deb/debian/openssl@3.0.11-1~deb12u1?arch=amd64&distro=debian-12"
         );
     }
+}
+
+#[tokio::test]
+async fn a_scan_may_move_between_threads() {
+    let image = Image::new(&[debian(&[("a", "1")]).gzip()]).await;
+    let (repository, manifest) = (image.repository.clone(), image.manifest.clone());
+    let scan = async move {
+        patchline_scanner::inventory(repository.as_ref(), &manifest, Arc::new(patchline_scanner::NoFacts))
+            .await
+    };
+    assert_eq!(names(&tokio::spawn(scan).await.expect("no panic").expect("inventory")), ["a 1"]);
 }
 
 #[tokio::test]
@@ -176,7 +187,7 @@ impl LayerFacts for Memory {
 #[tokio::test]
 async fn a_known_layer_is_never_read_again() {
     let base = debian(&[("a", "1")]).gzip();
-    let image = Image::new(&[base.clone()]).await;
+    let image = Image::new(std::slice::from_ref(&base)).await;
     let memory = Arc::new(Memory::default());
     let first = image.inventory_with(memory.clone()).await.expect("inventory");
     std::fs::remove_file(image.blob_path(&base.digest())).expect("removed");
@@ -189,7 +200,7 @@ async fn a_known_layer_is_never_read_again() {
 async fn rotten_facts_are_read_anew_and_claims_never_select_facts() {
     let base = debian(&[("a", "1")]).gzip();
     let memory = Arc::new(Memory::default());
-    let image = Image::new(&[base.clone()]).await;
+    let image = Image::new(std::slice::from_ref(&base)).await;
     image.inventory_with(memory.clone()).await.expect("inventory");
     for kept in memory.facts.lock().expect("lock").values_mut() {
         kept.truncate(10);

@@ -2,4 +2,5 @@
 
 mod hostile;
 mod images;
+mod reports;
 mod support;
