@@ -99,7 +99,11 @@ fn asides_and_reverts_are_no_fixes() {
         ("1-5", &["Revert \"Fix CVE-2024-1001\", it breaks everything", "Fix CVE-2024-1005"]),
         (
             "1-4",
-            &["bookworm is not affected by CVE-2024-1004", "Fix regression of the fix for CVE-2023-0009"],
+            &[
+                "bookworm is not affected by CVE-2024-1004",
+                "[CVE-2024-1006] check lengths. Plain keys are unaffected.",
+                "Fix regression of the fix for CVE-2023-0009",
+            ],
         ),
         (
             "1-3",
@@ -108,7 +112,7 @@ fn asides_and_reverts_are_no_fixes() {
         ("1-2", &["Fix CVE-2024-1001"]),
         ("1-1", &["Add CVE-2022-0001.patch"]),
     ])];
-    assert_eq!(found("1-1", &uploads), ["CVE-2024-1003 1-5", "CVE-2024-1005 1-5"]);
+    assert_eq!(found("1-1", &uploads), ["CVE-2024-1003 1-5", "CVE-2024-1005 1-5", "CVE-2024-1006 1-5"]);
 }
 
 #[test]
@@ -232,13 +236,14 @@ fn shared_derived_records_are_found_in_real_changelogs() {
             suite: "bookworm-security".into(),
             changelog: text,
         };
+        let text = upload.changelog.to_ascii_uppercase();
         let named: BTreeSet<String> = of_source(&package.source, "0~", &[&upload], "Debian:12")
             .into_iter()
             .flat_map(|a| a.vulnerabilities)
             .collect();
-        for (_, cve) in
-            records.iter().filter(|(f, _)| compare_debian(f, &package.source_version) != Ordering::Greater)
-        {
+        let here = |fixed: &str| compare_debian(fixed, &package.source_version) != Ordering::Greater;
+        // The machine may have the package from elsewhere, with a changelog that tells nothing.
+        for (_, cve) in records.iter().filter(|(fixed, cve)| here(fixed) && text.contains(cve.as_str())) {
             expected += 1;
             if !named.contains(cve) {
                 missed.push(format!("{} {cve}", package.source));
