@@ -1,10 +1,13 @@
 //! Verified apt repositories: InRelease → Packages → .deb, each by its hash.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+mod suite;
+
+use std::{path::PathBuf, sync::Arc};
 
 use url::Url;
 
 use crate::{Result, deb::PackageRecord};
+pub use suite::Suite;
 
 /// Where Debian's archives are mirrored.
 #[derive(Debug, Clone, Default)]
@@ -65,17 +68,4 @@ impl Apt {
     pub async fn download(&self, _packages: &[Arc<PackageRecord>]) -> Result<Vec<PathBuf>> {
         todo!()
     }
-}
-
-/// A verified suite for one architecture.
-#[derive(Debug)]
-pub struct Suite {
-    /// `bookworm-security`
-    pub name: String,
-    /// SHA-256 of the verified InRelease.
-    pub release: String,
-    /// `Date` of the Release, RFC 3339.
-    pub date: String,
-    /// By package name; several versions are possible.
-    pub packages: BTreeMap<String, Vec<Arc<PackageRecord>>>,
 }
