@@ -8,6 +8,7 @@ use std::{
 use crate::{
     Error, Result,
     deb::{PackageRecord, control},
+    executor::native::filters::Filters,
     tree::{Kind, Tree},
 };
 
@@ -207,12 +208,16 @@ impl Database {
     }
 
     /// Real paths (links followed) of all files that packages other than `except` own.
-    pub fn owned_except(&self, tree: &Tree, except: &BTreeSet<(String, String)>) -> BTreeSet<String> {
-        self.packages
-            .iter()
-            .filter(|(key, _)| !except.contains(*key))
-            .flat_map(|(_, package)| &package.files)
-            .map(|path| tree.through(path).into_owned())
+    pub fn owned_except(
+        &self,
+        tree: &Tree,
+        filters: &Filters,
+        except: &BTreeSet<(String, String)>,
+    ) -> BTreeSet<String> {
+        let others = self.packages.iter().filter(|(key, _)| !except.contains(*key));
+        others
+            .flat_map(|((name, _), package)| package.files.iter().map(move |path| (name, path)))
+            .map(|(name, path)| tree.through(filters.diverted(name, path)).into_owned())
             .collect()
     }
 }

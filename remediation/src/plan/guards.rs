@@ -27,7 +27,7 @@ const DATA_DRIVEN: &[(&str, Option<&str>)] = &[
     ("newaliases", None),
     ("texhash", None),
     ("mktexlsr", None),
-    ("ucf", Some("")),
+    ("ucf", None),
 ];
 
 /// Whether a command word stands in a line (not as a part of another word).

@@ -41,7 +41,7 @@ pub fn judge(case: &Case<'_>) -> Result<String, String> {
         if old.is_none() && new.is_none() {
             continue;
         }
-        if let Some(reason) = allow::lookup(case.package, name) {
+        if let Some(reason) = allow::lookup(case.package, name, case.from, case.to) {
             reasons.insert(format!("allow-listed: {reason}"));
             continue;
         }
