@@ -32,7 +32,7 @@ impl<'a> Overlay<'a> {
         self
     }
     fn read_only<T>(&self) -> Result<T> {
-        Err(Error::Unsupported { operation: "write to an image that is not pushed yet" })
+        Err(Error::Unsupported { registry: self.name(), operation: "write to an image that is not pushed yet" })
     }
 }
 

@@ -5,6 +5,7 @@ mod layer;
 
 use std::{borrow::Cow, collections::BTreeMap, ops::Bound};
 
+pub(crate) use image::blocking as image_blocking;
 pub use image::{Image, layer_tree, open};
 pub use layer::{ANALYSER, Entry, Hasher, Hashes, Kind, LayerTree};
 
