@@ -112,7 +112,12 @@ impl Remediator {
         todo!()
     }
     /// Pushes layers, config, manifest by digest, then `tag` when one is given, in this order. Twice is harmless.
-    pub async fn push(&self, _repository: &dyn Repository, _image: &FixedImage, _tag: Option<&str>) -> Result<()> {
+    pub async fn push(
+        &self,
+        _repository: &dyn Repository,
+        _image: &FixedImage,
+        _tag: Option<&str>,
+    ) -> Result<()> {
         todo!()
     }
 }
