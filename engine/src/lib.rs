@@ -1,1 +1,20 @@
 //! Durable execution of plans.
+
+pub mod clock;
+pub mod core;
+mod error;
+pub mod outbox;
+pub mod run;
+pub mod step;
+pub mod store;
+pub mod submit;
+pub mod worker;
+
+pub use clock::Clock;
+pub use error::{Error, Result};
+pub use outbox::{Deliver, Delivery, DeliveryError, DeliveryState, Message};
+pub use run::{Event, EventKind, Problem, RunFilter, RunId, RunResult, RunStatus, RunView, StepStatus, StepView};
+pub use step::{Context, ErrorClass, Outcome, Step, StepError};
+pub use store::Store;
+pub use submit::{Parent, Subject, Submission, Submitted, Trigger, TriggerKind};
+pub use worker::{Engine, EngineOptions};

@@ -1,1 +1,37 @@
 //! The step kinds and notification channels.
+
+pub mod catalogue;
+pub mod notify;
+
+use std::{path::PathBuf, sync::Arc};
+
+use patchline_engine::Step;
+use patchline_registry::Registries;
+use patchline_remediation::{Remediator, fix::Fixes};
+use patchline_scanner::{LayerFacts, Reports};
+
+/// What the step kinds need of the world, handed in by the cli's wiring.
+#[derive(Clone)]
+pub struct World {
+    /// Registries by name.
+    pub registries: Registries,
+    /// Mending; also lists security uploads.
+    pub remediator: Remediator,
+    /// Kept facts.
+    pub facts: Arc<dyn LayerFacts>,
+    /// Kept inventories and reports.
+    pub reports: Arc<dyn Reports>,
+    /// Kept fixes.
+    pub fixes: Arc<dyn Fixes>,
+    /// Folder of compiled advisories; may be empty.
+    pub advisories: PathBuf,
+    /// Folder for work, emptied at start.
+    pub scratch: PathBuf,
+    /// Channels by name.
+    pub channels: Arc<notify::Channels>,
+}
+
+/// Every step kind, ready to run.
+pub fn all(_world: &World) -> Vec<Arc<dyn Step>> {
+    todo!()
+}

@@ -1,0 +1,71 @@
+//! What can go wrong in the engine itself (a step's own failure is a [`crate::StepError`]).
+
+/// Shorthand.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Every variant has a stable code, see [`Error::code`].
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The store failed: the disk is full, the database is locked or gone.
+    #[error("the run store failed while {operation}")]
+    Store {
+        /// `completing a step`
+        operation: &'static str,
+        /// What the store said.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// No such run.
+    #[error("there is no run {0}")]
+    NoSuchRun(String),
+    /// A plan uses a step kind that this process does not have.
+    #[error("there is no step kind `{0}`")]
+    NoSuchKind(String),
+    /// An event that cannot happen in this state.
+    #[error("{event} is not possible while {state}")]
+    Illegal {
+        /// What came.
+        event: &'static str,
+        /// Where the run or step stands.
+        state: String,
+    },
+    /// A row is not as it was read: another process owns it now.
+    #[error("{0} was changed by another process")]
+    Conflict(String),
+    /// A submission that names no plan, or a run whose plan is gone.
+    #[error("there is no plan {0}")]
+    NoSuchPlan(String),
+    /// A concurrency key that cannot be rendered.
+    #[error("the concurrency key of chain {chain} cannot be rendered")]
+    Key {
+        /// The chain.
+        chain: String,
+        /// Why.
+        #[source]
+        source: patchline_chains::expr::Error,
+    },
+    /// The worker runtime could not be started.
+    #[error("the workers cannot be started")]
+    Runtime(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The engine is shutting down.
+    #[error("the engine is stopping")]
+    Stopping,
+}
+
+impl Error {
+    /// The stable, kebab-case code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Store { .. } => "store-failed",
+            Self::NoSuchRun(_) => "run-not-found",
+            Self::NoSuchKind(_) => "step-kind-unknown",
+            Self::Illegal { .. } => "illegal-transition",
+            Self::Conflict(_) => "store-conflict",
+            Self::NoSuchPlan(_) => "plan-not-found",
+            Self::Key { .. } => "concurrency-key-failed",
+            Self::Runtime(_) => "workers-failed",
+            Self::Stopping => "engine-stopping",
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! What a step kind implements, and what it is handed.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use crate::{Message, RunId, Subject};
+
+/// One step kind. It has one side effect and may run twice with the same idempotency key.
+#[async_trait]
+pub trait Step: Send + Sync {
+    /// `scan`
+    fn kind(&self) -> &'static str;
+    /// Runs once. Dropped or cancelled at any await.
+    async fn run(&self, context: Context) -> Result<Outcome, StepError>;
+}
+
+/// How a step ended, or that it waits.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    /// Well.
+    Succeeded {
+        /// At most 64 KiB of JSON: ids, counts, a summary.
+        output: Value,
+        /// Messages for the outbox, written in the same transaction.
+        messages: Vec<Message>,
+        /// Whether this undoes the denials before it (a fix): the run becomes `remediated`.
+        mends: bool,
+    },
+    /// A gate refused.
+    Denied {
+        /// As above.
+        output: Value,
+        /// As above.
+        messages: Vec<Message>,
+    },
+    /// Starts a child run over another subject in the same transaction and waits for it, durably:
+    /// passed or remediated → succeeded, denied → denied, else failed.
+    Child {
+        /// What the child is about.
+        subject: Subject,
+        /// This step's output; `child: {run, result}` is added when the child has ended.
+        output: Value,
+        /// Whether a good end undoes the denials before it.
+        mends: bool,
+    },
+}
+
+impl Outcome {
+    /// A plain success.
+    pub fn succeeded(output: Value) -> Self {
+        Self::Succeeded { output, messages: Vec::new(), mends: false }
+    }
+    /// A plain denial.
+    pub fn denied(output: Value) -> Self {
+        Self::Denied { output, messages: Vec::new() }
+    }
+}
+
+/// What the engine does about a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorClass {
+    /// Network, 5xx: jittered exponential back-off.
+    Transient,
+    /// 429: not before.
+    Throttled(Option<Duration>),
+    /// Credentials: no retry.
+    Auth,
+    /// No retry.
+    Permanent,
+}
+
+/// A step's failure, for people, without any secret.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{message}")]
+pub struct StepError {
+    /// What to do about it.
+    pub class: ErrorClass,
+    /// Stable, kebab-case.
+    pub code: String,
+    /// The whole chain of causes.
+    pub message: String,
+}
+
+impl StepError {
+    /// From any error: its `Display` and that of all its sources.
+    pub fn new(class: ErrorClass, code: impl Into<String>, error: &(dyn std::error::Error + 'static)) -> Self {
+        let mut message = error.to_string();
+        let mut source = error.source();
+        while let Some(cause) = source {
+            message.push_str(": ");
+            message.push_str(&cause.to_string());
+            source = cause.source();
+        }
+        Self { class, code: code.into(), message }
+    }
+    /// With a message of one's own.
+    pub fn permanent(code: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { class: ErrorClass::Permanent, code: code.into(), message: message.into() }
+    }
+}
+
+/// What a step is handed.
+#[derive(Clone)]
+pub struct Context {
+    /// The run.
+    pub run: RunId,
+    /// The step's key in the plan.
+    pub step: String,
+    /// The chain's name.
+    pub chain: String,
+    /// Of the plan.
+    pub plan_hash: String,
+    /// From 1.
+    pub attempt: u32,
+    /// The same on every attempt, also after a crash: `run/step`.
+    pub idempotency_key: String,
+    /// Parameters, rendered.
+    pub with: Value,
+    /// What the run is about (`subject.context` is the image).
+    pub subject: Subject,
+    /// `{image, run, params, trigger, steps}` as `when` sees it; `run` is `{id, round, trigger, url?}`.
+    pub names: Value,
+    /// 1 for the first run of a cascade.
+    pub round: u32,
+    /// Steps of this run so far: (name, kind, status), plan order.
+    pub steps: Vec<(String, String, crate::StepStatus)>,
+    /// Fires when the run is cancelled, the lease is lost, or the process stops.
+    pub cancelled: CancellationToken,
+    /// Intents and what became of them.
+    pub effects: Effects,
+    /// Live news for people.
+    pub news: Arc<dyn News>,
+}
+
+/// Live news of a running step.
+#[async_trait]
+pub trait News: Send + Sync {
+    /// How far it is; may be dropped.
+    fn progress(&self, phase: &str, done: u64, total: u64);
+    /// A line of its log, kept; at most 4 KiB.
+    async fn note(&self, text: String);
+}
+
+/// The intents of one step: a change to the outside world is recorded before it is made.
+#[derive(Clone)]
+pub struct Effects {
+    /// Where intents are kept.
+    pub log: Arc<dyn EffectLog>,
+    /// Of this run.
+    pub run: RunId,
+    /// Of this step.
+    pub step: String,
+}
+
+/// One recorded intent.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Intent {
+    /// `push`, `delete`, `untag`, `copy`.
+    pub kind: String,
+    /// What it touches: `registry/repository:tag@digest`.
+    pub target: String,
+    /// What reconciling needs to know.
+    pub detail: Value,
+    /// Whether it is known to have been made.
+    pub done: bool,
+}
+
+/// Persistence of intents; the store implements it.
+#[async_trait]
+pub trait EffectLog: Send + Sync {
+    /// Records an intent durably; twice (same run, step, kind, target) is harmless.
+    async fn intend(&self, run: &RunId, step: &str, intent: &Intent) -> crate::Result<()>;
+    /// Marks it made.
+    async fn done(&self, run: &RunId, step: &str, kind: &str, target: &str) -> crate::Result<()>;
+    /// All intents of a step, also of earlier attempts.
+    async fn of_step(&self, run: &RunId, step: &str) -> crate::Result<Vec<Intent>>;
+    /// Whether any run ever intended this (kind, target): events of our own pushes are dropped by it.
+    async fn intended(&self, kind: &str, target: &str) -> crate::Result<bool>;
+}
