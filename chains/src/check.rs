@@ -51,6 +51,8 @@ impl Ctx<'_> {
             diagnostic = diagnostic.hint(format!("put it in quotes: \"{}\"", shown(written)));
         } else if expected == "a list" && scalar {
             diagnostic = diagnostic.hint(format!("put it in brackets: [{}]", shown(written)));
+        } else if expected.starts_with("a duration") {
+            diagnostic = diagnostic.hint(crate::duration::HINT);
         } else if expected == "true or false" {
             diagnostic = diagnostic
                 .hint("`true` and `false` are the only booleans: no quotes, no `yes`, `on` or `True`");

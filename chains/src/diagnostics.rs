@@ -72,10 +72,10 @@ impl Diagnostic {
         }
     }
 
-    /// With what would make it right.
+    /// With what would make it right; nothing where that is empty.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Diagnostic {
-        self.hint = Some(hint.into());
+        self.hint = Some(hint.into()).filter(|h| !h.is_empty());
         self
     }
 

@@ -1,5 +1,6 @@
 //! How steps stand to each other: missing needs, cycles, the order, what surely stands before what.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 
 use petgraph::algo::kosaraju_scc;
@@ -123,8 +124,8 @@ fn round(first: usize, needs: &[Vec<usize>], members: &HashSet<usize>) -> Vec<us
                 }
                 return path;
             }
-            if !from.contains_key(&next) {
-                from.insert(next, at);
+            if let Entry::Vacant(unseen) = from.entry(next) {
+                unseen.insert(at);
                 queue.push_back(next);
             }
         }

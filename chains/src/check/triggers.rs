@@ -61,14 +61,12 @@ impl Ctx<'_> {
                 }
             }
         }
-        if let Some(node) = fields.get("timezone") {
-            if let Some(zone) = self.text(node).filter(|z| !cron::zone_like(z)) {
-                let message = format!("`{}` is no time zone", shown(zone));
-                self.push(
-                    Diagnostic::error("bad-timezone", node.span, message)
-                        .hint("such as `UTC` or `Asia/Shanghai`"),
-                );
-            }
+        if let Some(node) = fields.get("timezone")
+            && let Some(zone) = self.text(node).filter(|z| !cron::zone_like(z))
+        {
+            let error =
+                Diagnostic::error("bad-timezone", node.span, format!("`{}` is no time zone", shown(zone)));
+            self.push(error.hint("such as `UTC` or `Asia/Shanghai`"));
         }
         let keys = ["pushed_within", "pulled_within", "running", "latest"];
         let Some(images) = fields.get("images").and_then(|n| self.fields(n, "`images`", &keys)) else {

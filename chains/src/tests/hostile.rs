@@ -27,7 +27,7 @@ fn encodings_are_told_with_their_place() {
 #[test]
 fn size_depth_and_aliases_are_bounded() {
     assert_eq!(bytes(&vec![b'a'; MAX_BYTES + 1]), ["too-large 1:1"]);
-    assert_eq!(bytes(format!("a: {}", "[".repeat(200_000)).as_bytes()), ["too-deep 1:67"]);
+    assert_eq!(bytes(format!("a: {}", "[".repeat(200_000)).as_bytes()), ["too-deep 1:68"]);
     let mut nested = String::new();
     (0..100).for_each(|i| nested.push_str(&format!("{}a:\n", " ".repeat(i))));
     assert_eq!(bytes(nested.as_bytes()), ["too-deep 65:65"]);

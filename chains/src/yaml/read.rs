@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use granit_parser::{Event, Parser, ScalarStyle, Tag};
+use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, ScanError, Tag};
 
 use super::{Content, Entry, Node, scalar};
 use crate::diagnostics::{Diagnostic, Sink, Span, shown};
@@ -139,12 +139,11 @@ impl<'s, 'k> Reader<'s, 'k> {
     fn run(&mut self, documents: &mut Vec<Document>) -> Result<(), Fatal> {
         let mut options = granit_parser::Options::default();
         options.set_emit_comments(false);
+        // The scanner runs ahead of us: these stop it as early as our own count would.
+        options.flow_nesting_limit = MAX_DEPTH;
+        options.block_nesting_limit = MAX_DEPTH;
         for next in Parser::new_from_str_with_options(self.text, options) {
-            let (event, place) = next.map_err(|error| {
-                let place = granit_parser::Span::empty(*error.marker());
-                let error = Diagnostic::error("yaml-syntax", self.span(&place), sentence(&error.info()));
-                Box::new(error.hint("a tab that indents, a missing space after `:`, or an unclosed bracket or quote is the usual cause"))
-            })?;
+            let (event, place) = next.map_err(|error| self.stopped(&error))?;
             let span = self.span(&place);
             match event {
                 Event::DocumentStart(..) => {
@@ -354,14 +353,17 @@ impl<'s, 'k> Reader<'s, 'k> {
     }
 
     fn depth(&self, height: usize, span: Span) -> Result<(), Fatal> {
-        if self.frames.len() + height >= MAX_DEPTH {
-            let message = format!("more than {MAX_DEPTH} lists and maps inside each other");
-            return Err(Box::new(
-                Diagnostic::error("too-deep", span, message)
-                    .hint("no part of a chain needs it: look for a missing bracket"),
-            ));
+        if self.frames.len() + height >= MAX_DEPTH { Err(too_deep(span)) } else { Ok(()) }
+    }
+
+    /// The parser's own complaint.
+    fn stopped(&self, error: &ScanError) -> Fatal {
+        let span = self.span(&granit_parser::Span::empty(*error.marker()));
+        if *error.kind() == ErrorKind::RecursionLimitExceeded {
+            return too_deep(span);
         }
-        Ok(())
+        let hint = "usual causes: a tab that indents, no space after `:`, a bracket or quote left open";
+        Box::new(Diagnostic::error("yaml-syntax", span, sentence(&error.info())).hint(hint))
     }
 
     fn collection_tag(&mut self, tag: Option<&Tag>, own: &str, span: Span) {
@@ -381,6 +383,13 @@ impl<'s, 'k> Reader<'s, 'k> {
         self.flawed = true;
         self.sink.push(diagnostic);
     }
+}
+
+fn too_deep(span: Span) -> Fatal {
+    let message = format!("more than {MAX_DEPTH} lists and maps inside each other");
+    Box::new(
+        Diagnostic::error("too-deep", span, message).hint("no chain needs it: look for a bracket left open"),
+    )
 }
 
 /// A parser's message as a lowercase fragment.
