@@ -11,6 +11,13 @@ pub struct Catalogue {
     pub kinds: Vec<StepKind>,
 }
 
+impl Catalogue {
+    /// A kind by its name.
+    pub fn kind(&self, name: &str) -> Option<&StepKind> {
+        self.kinds.iter().find(|k| k.name == name)
+    }
+}
+
 /// One step kind, contributed by the room that runs it.
 #[derive(Debug, Clone)]
 pub struct StepKind {

@@ -1,13 +1,24 @@
 //! The chain language: parse, diagnose, compile to an immutable plan.
 
 pub mod catalogue;
+mod check;
+mod cron;
 pub mod diagnostics;
+pub mod draw;
+pub mod duration;
 pub mod expr;
+pub mod glob;
+pub mod limits;
 pub mod plan;
+pub mod severity;
+mod suggest;
+pub mod yaml;
+
+use std::collections::HashMap;
 
 pub use catalogue::{Catalogue, Param, ParamType, StepKind};
 pub use diagnostics::{Diagnostic, Severity, Span};
-pub use plan::{ConcurrencyRule, Plan, PlanStep, Retry, Scope, WhenBusy};
+pub use plan::{ConcurrencyRule, Plan, PlanStep, Retry, Scope, ShortForm, WhenBusy, should_run};
 
 /// A chain file's text and the name to show for it.
 #[derive(Debug, Clone, Copy)]
@@ -36,6 +47,30 @@ impl Compiled {
 }
 
 /// Compiles every document of a file. Pure; never panics.
-pub fn compile(_source: Source<'_>, _catalogue: &Catalogue) -> Compiled {
-    todo!()
+pub fn compile(source: Source<'_>, catalogue: &Catalogue) -> Compiled {
+    // Spans are only ever compared with text that the reader accepted.
+    let text = std::str::from_utf8(source.bytes).unwrap_or_default();
+    let mut ctx = check::Ctx { text, catalogue, sink: diagnostics::Sink::default() };
+    let documents = yaml::read_into(source.bytes, &mut ctx.sink);
+    if documents.is_empty() && ctx.sink.errors() == 0 {
+        let nothing = Diagnostic::error("empty", Span::START, "no chain stands in this file");
+        ctx.sink.push(nothing.hint("begin with `version: 1` and `chain: NAME`"));
+    }
+    let mut plans = Vec::new();
+    let mut named: HashMap<String, Span> = HashMap::new();
+    for document in &documents {
+        let Some((plan, span)) = check::compile_document(&mut ctx, document) else { continue };
+        if let Some(first) = named.get(&plan.chain) {
+            let message = format!("chain `{}` stands twice in this file", plan.chain);
+            let twice = Diagnostic::error("duplicate-chain", span, message);
+            ctx.sink.push(twice.related(*first, "first here").hint("name one of them otherwise"));
+            continue;
+        }
+        named.insert(plan.chain.clone(), span);
+        plans.push(plan);
+    }
+    Compiled { plans, diagnostics: ctx.sink.finish() }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,24 @@
-//! Pure transitions: `transition(state, event) -> Result<(state, effects)>`. No clock, no I/O, no randomness.
+//! Pure transitions: `transition(plan, state, event) -> Result<(state, effects)>`. No clock, no I/O, no randomness.
+
+pub mod backoff;
+pub mod event;
+pub mod names;
+pub mod recovery;
+mod result;
+pub mod state;
+mod transition;
+
+#[cfg(test)]
+mod properties;
+
+pub use event::{Effect, Ended, Event, Failure};
+pub use names::Facts;
+pub use state::{Phase, RunState, StepRun, StepState};
+pub use transition::transition;
+
+/// Leases that a step may lose without progress; the next loss makes it `poison`.
+pub const LOST_LEASES: u32 = 5;
+/// A step's output, as JSON, at most.
+pub const OUTPUT_LIMIT: usize = 64 * 1024;
+/// Messages that one step may write.
+pub const MESSAGES_LIMIT: usize = 64;

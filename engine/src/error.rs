@@ -30,6 +30,24 @@ pub enum Error {
         /// Where the run or step stands.
         state: String,
     },
+    /// A row is not as it was read: another process owns it now.
+    #[error("{0} was changed by another process")]
+    Conflict(String),
+    /// A submission that names no plan, or a run whose plan is gone.
+    #[error("there is no plan {0}")]
+    NoSuchPlan(String),
+    /// A concurrency key that cannot be rendered.
+    #[error("the concurrency key of chain {chain} cannot be rendered")]
+    Key {
+        /// The chain.
+        chain: String,
+        /// Why.
+        #[source]
+        source: patchline_chains::expr::Error,
+    },
+    /// The worker runtime could not be started.
+    #[error("the workers cannot be started")]
+    Runtime(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The engine is shutting down.
     #[error("the engine is stopping")]
     Stopping,
@@ -43,6 +61,10 @@ impl Error {
             Self::NoSuchRun(_) => "run-not-found",
             Self::NoSuchKind(_) => "step-kind-unknown",
             Self::Illegal { .. } => "illegal-transition",
+            Self::Conflict(_) => "store-conflict",
+            Self::NoSuchPlan(_) => "plan-not-found",
+            Self::Key { .. } => "concurrency-key-failed",
+            Self::Runtime(_) => "workers-failed",
             Self::Stopping => "engine-stopping",
         }
     }

@@ -2,6 +2,7 @@
 
 pub mod apt;
 pub mod bootstrap;
+mod clock;
 pub mod deb;
 mod error;
 pub mod executor;

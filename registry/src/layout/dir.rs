@@ -85,10 +85,6 @@ impl LayoutDir {
         format!("oci:{}", self.root.display())
     }
 
-    pub(crate) fn root(&self) -> &Path {
-        &self.root
-    }
-
     pub(crate) fn blob_path(&self, digest: &Digest) -> PathBuf {
         self.root.join("blobs/sha256").join(digest.hex())
     }
@@ -278,6 +274,26 @@ impl LayoutDir {
             self.commit_blob(temp, &manifest.digest)?;
         }
         self.change_index(|entries| Ok(enlist(entries, tag, manifest)))
+    }
+
+    /// Whether a listed manifest is, or is made of, this blob.
+    pub(crate) fn needs(&self, digest: &Digest) -> Result<bool> {
+        for entry in self.index()?.manifests {
+            let is_part = |d: &Descriptor| d.digest == *digest;
+            let needed = is_part(&entry)
+                || match self.read_manifest(&entry)?.decode() {
+                    Ok(ManifestKind::Image(image)) => {
+                        is_part(&image.config) || image.layers.iter().any(is_part)
+                    }
+                    Ok(ManifestKind::Index(index)) => index.manifests.iter().any(is_part),
+                    // Not ours to judge: what is not understood stays whole.
+                    Err(_) => true,
+                };
+            if needed {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     pub(crate) fn tags(&self) -> Result<Vec<(String, Digest)>> {

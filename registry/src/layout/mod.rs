@@ -7,6 +7,7 @@ mod repository;
 use std::{path::Path, sync::Arc};
 
 pub(crate) use dir::LayoutDir;
+pub(crate) use repository::blocking;
 
 use crate::{Repository, Result};
 

@@ -1,0 +1,83 @@
+//! From trees to plans: the schema of a chain, then what its parts say about each other; every complaint at once.
+
+mod chain;
+mod dag;
+mod fields;
+mod names;
+mod objections;
+mod params;
+mod scope;
+mod steps;
+mod triggers;
+mod values;
+mod when;
+mod with;
+
+use std::ops::Range;
+
+use crate::catalogue::Catalogue;
+use crate::diagnostics::{Diagnostic, Sink, Span, shown};
+use crate::yaml::Node;
+
+pub(crate) use chain::compile_document;
+
+/// What every check may look at and write to.
+pub(crate) struct Ctx<'c> {
+    /// The source, for places inside a value.
+    pub(crate) text: &'c str,
+    /// The step kinds.
+    pub(crate) catalogue: &'c Catalogue,
+    /// Where complaints go.
+    pub(crate) sink: Sink,
+}
+
+impl Ctx<'_> {
+    fn push(&mut self, diagnostic: Diagnostic) {
+        self.sink.push(diagnostic);
+    }
+
+    /// A value of the wrong kind. Where quotes would have made it right, the hint says so.
+    fn wrong_type(&mut self, node: &Node, expected: &str) {
+        let mut found = node.kind().to_owned();
+        let written =
+            self.text.get(node.span.offset..node.span.offset + node.span.length).unwrap_or_default();
+        let scalar = !matches!(node.content, crate::yaml::Content::List(_) | crate::yaml::Content::Map(_));
+        if scalar && !matches!(node.content, crate::yaml::Content::Null) {
+            found = format!("{found}, `{}`", shown(written));
+        }
+        let mut diagnostic =
+            Diagnostic::error("wrong-type", node.span, format!("expected {expected}, found {found}"));
+        if expected == "text" && scalar && !matches!(node.content, crate::yaml::Content::Null) {
+            diagnostic = diagnostic.hint(format!("put it in quotes: \"{}\"", shown(written)));
+        } else if expected == "a list" && scalar {
+            diagnostic = diagnostic.hint(format!("put it in brackets: [{}]", shown(written)));
+        } else if expected.starts_with("a duration") {
+            diagnostic = diagnostic.hint(crate::duration::HINT);
+        } else if expected == "true or false" {
+            diagnostic = diagnostic
+                .hint("`true` and `false` are the only booleans: no quotes, no `yes`, `on` or `True`");
+        }
+        self.push(diagnostic);
+    }
+
+    /// The place of a part of a text value, where the source spells it as it is; else the whole value.
+    fn inside(&self, node: &Node, place: Range<usize>) -> Span {
+        let whole = node.span;
+        let (Some(text), Some(source)) =
+            (node.text(), self.text.get(whole.offset..whole.offset + whole.length))
+        else {
+            return whole;
+        };
+        let lead = usize::from(source.starts_with(['"', '\'']));
+        let verbatim = source.get(lead..).is_some_and(|s| s.starts_with(text)) && !text.contains('\n');
+        match text.get(..place.start) {
+            Some(before) if verbatim => Span {
+                offset: whole.offset + lead + place.start,
+                length: place.len(),
+                line: whole.line,
+                column: whole.column + lead + before.chars().count(),
+            },
+            _ => whole,
+        }
+    }
+}

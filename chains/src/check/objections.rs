@@ -1,0 +1,38 @@
+//! What a step kind itself has against a step.
+
+use super::Ctx;
+use super::dag::Dag;
+use super::steps::Draft;
+use super::with::descend;
+use crate::catalogue::StepInPlan;
+use crate::diagnostics::{Diagnostic, Severity};
+
+impl Ctx<'_> {
+    /// Asks every kind that has a check; not where a cycle leaves no order.
+    pub(super) fn objections(&mut self, drafts: &[Draft<'_>], dag: &Dag) {
+        if dag.cyclic {
+            return;
+        }
+        for (index, draft) in drafts.iter().enumerate() {
+            let Some(check) = draft.kind.as_ref().and_then(|kind| kind.check) else { continue };
+            let earlier =
+                dag.order.iter().filter(|i| dag.stands_before(**i, index)).map(|i| &drafts[*i].step);
+            let before = earlier.map(|s| (s.name.as_str(), s.uses.as_str(), &s.with)).collect();
+            let step = StepInPlan { name: &draft.step.name, with: &draft.step.with, before };
+            for objection in check(&step) {
+                let span = match draft.with {
+                    Some(with) if !objection.path.is_empty() => descend(with, &objection.path).0,
+                    _ => draft.span,
+                };
+                self.push(Diagnostic {
+                    severity: Severity::Error,
+                    code: objection.code,
+                    message: objection.message,
+                    span,
+                    related: Vec::new(),
+                    hint: objection.hint,
+                });
+            }
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! `when:` short forms and CEL; and what they make unreachable.
+
+use serde_json::json;
+
+use super::Ctx;
+use super::dag::Dag;
+use super::names::View;
+use super::steps::Draft;
+use crate::diagnostics::{Diagnostic, Span, shown};
+use crate::expr::cel::{self, Parsed};
+use crate::expr::names::{Mentions, constant, mentions, not_boolean};
+use crate::plan::ShortForm;
+use crate::suggest::nearest;
+use crate::yaml::{Content, Node};
+
+impl Ctx<'_> {
+    pub(super) fn when(&mut self, draft: &Draft<'_>, view: &View<'_>) {
+        let Some(node) = draft.when else { return };
+        if matches!(node.content, Content::Bool(_)) {
+            return;
+        }
+        let Some(text) = node.text() else {
+            self.wrong_type(node, "an expression, such as `steps.gate.denied`");
+            return;
+        };
+        if ShortForm::parse(text).is_some() {
+            return;
+        }
+        let Some((parsed, found)) = self.expression(node, text) else { return };
+        if let [name] = found.names.as_slice() {
+            let near = (name.path.len() == 1).then(|| nearest(&name.path[0], ShortForm::WORDS)).flatten();
+            if near.is_some() && name.path[0] == text.trim() {
+                let message = format!("unknown name `{}`", shown(&name.path[0]));
+                self.push(Diagnostic::error("unknown-name", node.span, message).did_you_mean(near));
+                return;
+            }
+        }
+        self.names(node, &found.names, view);
+        let given = not_boolean(&parsed.tree).or_else(|| match found.names.as_slice() {
+            // A lone name whose kind is known.
+            [name] if name.path.join(".") == text.trim() => match (name.path.as_slice(), name.path.len()) {
+                ([root, _, field], 3) if root == "steps" && field == "outcome" => Some("text"),
+                ([root, _, field], 3) if root == "steps" && field == "output" => Some("a map"),
+                ([root, _], 2) if root == "steps" => Some("a map"),
+                ([root], 1) if root != "true" => Some("a map"),
+                _ => None,
+            },
+            _ => None,
+        });
+        if let Some(kind) = given {
+            let message = format!("this gives {kind}, not true or false");
+            self.push(
+                Diagnostic::error("not-boolean", node.span, message)
+                    .hint("compare it, or use `.succeeded`, `.denied`, `.failed`"),
+            );
+        }
+    }
+
+    /// Parses CEL with located complaints; names are the caller's.
+    pub(super) fn expression(&mut self, node: &Node, text: &str) -> Option<(Parsed, Mentions)> {
+        if text.contains("{{") {
+            let hint = "an expression names values outright: `params.block_at`, not `{{params.block_at}}`";
+            self.push(
+                Diagnostic::error("bad-expression", node.span, "a template inside an expression").hint(hint),
+            );
+            return None;
+        }
+        let parsed = match cel::parse(text) {
+            Ok(parsed) => parsed,
+            Err(fault) => {
+                let span = self.inside(node, fault.place);
+                let message = format!("this expression does not parse: {}", fault.message);
+                self.push(
+                    Diagnostic::error("bad-expression", span, message)
+                        .hint("CEL: `&&`, `||`, `!`, `==`, text in quotes"),
+                );
+                return None;
+            }
+        };
+        let found = mentions(text, &parsed.tree, &parsed.places);
+        for (name, place) in &found.functions {
+            let span = self.inside(node, place.clone());
+            let known =
+                cel::FUNCTIONS.into_iter().chain(["exists", "all", "exists_one", "map", "filter", "has"]);
+            let error =
+                Diagnostic::error("unknown-function", span, format!("unknown function `{}`", shown(name)));
+            self.push(error.did_you_mean(nearest(name, known)));
+        }
+        Some((parsed, found))
+    }
+
+    /// Steps that can never run: their `when` is false whatever happens, or they need such a step.
+    pub(super) fn unreachable(&mut self, drafts: &[Draft<'_>], dag: &Dag) {
+        let mut dead = vec![false; drafts.len()];
+        for &step in &dag.order {
+            let draft = &drafts[step];
+            let never = draft.when.and_then(|node| never(node, draft));
+            if let Some((span, message)) = never {
+                dead[step] = true;
+                let hint = "remove the step, or let its `when` depend on something";
+                self.push(
+                    Diagnostic::error(
+                        "unreachable-step",
+                        span,
+                        format!("step `{}` can never run: {message}", shown(&draft.step.name)),
+                    )
+                    .hint(hint),
+                );
+            } else if draft.when.is_none() {
+                // Told once, at its cause.
+                dead[step] = dag.needs[step].iter().any(|need| dead[*need]);
+            }
+        }
+    }
+}
+
+fn never(node: &Node, draft: &Draft<'_>) -> Option<(Span, &'static str)> {
+    let text = match &node.content {
+        Content::Bool(false) => return Some((node.span, "its `when` is false")),
+        Content::Text(text) => text,
+        _ => return None,
+    };
+    if let Some(form) = ShortForm::parse(text) {
+        let nothing = matches!(form, ShortForm::Denied | ShortForm::Failed) && draft.step.needs.is_empty();
+        return nothing.then_some((node.span, "it needs no step that could end so"));
+    }
+    let parsed = cel::parse(text).ok().filter(|p| constant(&p.tree))?;
+    let answer = cel::execute(&parsed.tree, &json!({}));
+    matches!(answer, Ok(::cel::Value::Bool(false))).then_some((node.span, "its `when` is false"))
+}

@@ -1,0 +1,30 @@
+//! How much a chain file may hold: what bounds memory, time and stack on hostile input.
+
+/// Bytes of one file.
+pub const MAX_BYTES: usize = 1 << 20;
+/// Nested lists and maps.
+pub const MAX_DEPTH: usize = 64;
+/// Values of one file, copies by alias counted.
+pub const MAX_NODES: usize = 200_000;
+/// Bytes of text that aliases may add.
+pub const MAX_ALIASED_BYTES: usize = 1 << 20;
+/// Documents of one file.
+pub const MAX_DOCUMENTS: usize = 100;
+/// Steps of one chain.
+pub const MAX_STEPS: usize = 5_000;
+/// Complaints about one file; what follows is counted, not told.
+pub const MAX_DIAGNOSTICS: usize = 1_000;
+/// Bytes of one CEL expression.
+pub const MAX_EXPRESSION: usize = 4_096;
+/// Nested calls, selections and parentheses of one CEL expression.
+pub const MAX_EXPRESSION_DEPTH: u16 = 48;
+/// Nested `exists`, `all`, `map`, `filter` of one CEL expression: each level multiplies the time.
+pub const MAX_COMPREHENSIONS: usize = 2;
+/// Bytes of one template.
+pub const MAX_TEMPLATE: usize = 16_384;
+/// Nested blocks, and nested parentheses, of one template.
+pub const MAX_TEMPLATE_DEPTH: usize = 8;
+/// Bytes that one template may give.
+pub const MAX_RENDERED: usize = 1 << 18;
+/// Bytes of one glob.
+pub const MAX_GLOB: usize = 512;

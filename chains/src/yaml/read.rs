@@ -1,0 +1,402 @@
+//! From bytes to trees: encoding, size, depth and aliases are checked here, before anything is believed.
+
+use std::collections::HashMap;
+
+use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, ScanError, Tag};
+
+use super::{Content, Entry, Node, scalar};
+use crate::diagnostics::{Diagnostic, Sink, Span, shown};
+use crate::limits::{MAX_ALIASED_BYTES, MAX_BYTES, MAX_DEPTH, MAX_DOCUMENTS, MAX_NODES};
+
+/// One document of a file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Document {
+    /// Its value.
+    pub root: Node,
+    /// What makes it unusable though its tree stands: a duplicate key, an unknown tag.
+    pub flawed: bool,
+}
+
+/// Reads every document of a file. After an error of syntax or size the rest of the file is not read,
+/// and the documents before it are given. Empty documents are left out.
+pub fn read(bytes: &[u8]) -> (Vec<Document>, Vec<Diagnostic>) {
+    let mut sink = Sink::default();
+    let documents = read_into(bytes, &mut sink);
+    (documents, sink.finish())
+}
+
+pub(crate) fn read_into(bytes: &[u8], sink: &mut Sink) -> Vec<Document> {
+    let mut documents = Vec::new();
+    match text_of(bytes) {
+        Ok((text, skipped)) => {
+            let mut reader = Reader::new(text, skipped, sink);
+            if let Err(fatal) = reader.run(&mut documents) {
+                sink.push(*fatal);
+            }
+        }
+        Err(fatal) => sink.push(*fatal),
+    }
+    documents
+}
+
+/// The file as text, without its byte order mark, and how many bytes that mark had.
+fn text_of(bytes: &[u8]) -> Result<(&str, usize), Box<Diagnostic>> {
+    let fatal = |code, at, message: String, hint: &str| {
+        Err(Box::new(Diagnostic::error(code, Span::locate(bytes, at, 1), message).hint(hint)))
+    };
+    if bytes.len() > MAX_BYTES {
+        let message = format!("the file has {} bytes, {MAX_BYTES} are allowed", bytes.len());
+        let error = Diagnostic::error("too-large", Span::START, message);
+        return Err(Box::new(error.hint("split it: one file a chain")));
+    }
+    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
+        return fatal("not-utf8", 0, "the file is UTF-16".to_owned(), "save it as UTF-8");
+    }
+    let text = match std::str::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(error) => {
+            let at = error.valid_up_to();
+            let message = format!("byte {:#04x} is not UTF-8", bytes[at]);
+            return fatal("not-utf8", at, message, "save the file as UTF-8");
+        }
+    };
+    let skipped = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
+    let forbidden = |c: &(usize, char)| {
+        (c.1.is_control() && !matches!(c.1, '\n' | '\r' | '\t' | '\u{85}')) || c.1 == '\u{feff}'
+    };
+    if let Some((at, c)) = text[skipped..].char_indices().find(forbidden) {
+        let message = format!("control character U+{:04X}", u32::from(c));
+        return fatal(
+            "control-character",
+            at + skipped,
+            message,
+            "remove it, or write it as an escape in double quotes",
+        );
+    }
+    Ok((&text[skipped..], skipped))
+}
+
+/// A finished value, its cost where an alias repeats it, and its height for the depth limit.
+struct Built {
+    node: Node,
+    nodes: usize,
+    bytes: usize,
+    height: usize,
+}
+
+/// A list or map under construction.
+struct Frame {
+    kind: Kind,
+    span: Span,
+    anchor: usize,
+    nodes: usize,
+    bytes: usize,
+    height: usize,
+}
+
+enum Kind {
+    List(Vec<Node>),
+    Map { entries: Vec<Entry>, seen: HashMap<String, Span>, key: Option<Key> },
+}
+
+/// A key that waits for its value.
+struct Key {
+    text: String,
+    span: Span,
+    /// Reported already: its value is read and dropped.
+    dropped: bool,
+}
+
+struct Reader<'s, 'k> {
+    text: &'s str,
+    skipped: usize,
+    sink: &'k mut Sink,
+    frames: Vec<Frame>,
+    anchors: HashMap<usize, (Node, usize, usize, usize)>,
+    root: Option<Node>,
+    nodes: usize,
+    aliased_bytes: usize,
+    flawed: bool,
+}
+
+type Fatal = Box<Diagnostic>;
+
+impl<'s, 'k> Reader<'s, 'k> {
+    fn new(text: &'s str, skipped: usize, sink: &'k mut Sink) -> Self {
+        Reader {
+            text,
+            skipped,
+            sink,
+            frames: Vec::new(),
+            anchors: HashMap::new(),
+            root: None,
+            nodes: 0,
+            aliased_bytes: 0,
+            flawed: false,
+        }
+    }
+
+    fn run(&mut self, documents: &mut Vec<Document>) -> Result<(), Fatal> {
+        let mut options = granit_parser::Options::default();
+        options.set_emit_comments(false);
+        // The scanner runs ahead of us: these stop it as early as our own count would.
+        options.flow_nesting_limit = MAX_DEPTH;
+        options.block_nesting_limit = MAX_DEPTH;
+        for next in Parser::new_from_str_with_options(self.text, options) {
+            let (event, place) = next.map_err(|error| self.stopped(&error))?;
+            let span = self.span(&place);
+            match event {
+                Event::DocumentStart(..) => {
+                    if documents.len() == MAX_DOCUMENTS {
+                        let message = format!("more than {MAX_DOCUMENTS} documents in one file");
+                        return Err(Box::new(
+                            Diagnostic::error("too-large", span, message).hint("split it: one file a chain"),
+                        ));
+                    }
+                    self.anchors.clear();
+                    self.flawed = false;
+                }
+                Event::DocumentEnd => {
+                    if let Some(root) = self.root.take().filter(|r| r.content != Content::Null) {
+                        documents.push(Document { root, flawed: self.flawed });
+                    }
+                }
+                Event::Scalar(text, style, anchor, tag) => {
+                    self.scalar(&text, style, anchor, tag.as_deref(), span)?
+                }
+                Event::SequenceStart(_, anchor, tag) => {
+                    self.collection_tag(tag.as_deref(), "seq", span);
+                    self.open(Kind::List(Vec::new()), anchor, span)?;
+                }
+                Event::MappingStart(_, anchor, tag) => {
+                    self.collection_tag(tag.as_deref(), "map", span);
+                    let kind = Kind::Map { entries: Vec::new(), seen: HashMap::new(), key: None };
+                    self.open(kind, anchor, span)?;
+                }
+                Event::SequenceEnd | Event::MappingEnd => self.close(span)?,
+                Event::Alias(id) => self.alias(id, span)?,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn span(&self, place: &granit_parser::Span) -> Span {
+        let offset = place.start.byte_offset().unwrap_or(0).min(self.text.len());
+        let end = place.end.byte_offset().unwrap_or(offset).clamp(offset, self.text.len());
+        let length = self.text.get(offset..end).map_or(0, |s| s.trim_end().len());
+        Span {
+            offset: offset + self.skipped,
+            length,
+            line: place.start.line().max(1),
+            column: place.start.col() + 1,
+        }
+    }
+
+    fn scalar(
+        &mut self,
+        text: &str,
+        style: ScalarStyle,
+        anchor: usize,
+        tag: Option<&Tag>,
+        mut span: Span,
+    ) -> Result<(), Fatal> {
+        let as_key = matches!(self.frames.last(), Some(Frame { kind: Kind::Map { key: None, .. }, .. }));
+        let plain = style == ScalarStyle::Plain;
+        let content = match tag.map(|t| (t.is_yaml_core_schema(), t.suffix())) {
+            None if plain && !as_key => scalar::plain(text),
+            None | Some((true, "str")) => Content::Text(text.to_owned()),
+            Some((true, "int" | "float" | "bool" | "null")) => scalar::plain(text),
+            Some(_) => {
+                self.unsupported_tag(tag, span);
+                Content::Text(text.to_owned())
+            }
+        };
+        if as_key && plain && text == "<<" {
+            self.flaw(
+                Diagnostic::error("merge-key", span, "merge keys are not part of the chain language")
+                    .hint("repeat the lines, or alias the whole value"),
+            );
+        }
+        // An empty value has no place of its own: its key is what a reader looks for.
+        if let (true, Some(Frame { kind: Kind::Map { key: Some(key), .. }, .. })) =
+            (span.length == 0, self.frames.last())
+        {
+            span = key.span;
+        }
+        let built = Built { node: Node { content, span }, nodes: 1, bytes: text.len(), height: 0 };
+        self.count(1, span)?;
+        self.attach(built, anchor)
+    }
+
+    fn open(&mut self, kind: Kind, anchor: usize, span: Span) -> Result<(), Fatal> {
+        self.depth(0, span)?;
+        self.count(1, span)?;
+        self.frames.push(Frame { kind, span, anchor, nodes: 1, bytes: 0, height: 0 });
+        Ok(())
+    }
+
+    fn close(&mut self, end: Span) -> Result<(), Fatal> {
+        let Some(frame) = self.frames.pop() else { return Ok(()) };
+        let mut span = frame.span;
+        let until = (end.offset + end.length).max(span.offset) - self.skipped;
+        span.length =
+            self.text.get(span.offset - self.skipped..until).map_or(span.length, |s| s.trim_end().len());
+        let content = match frame.kind {
+            Kind::List(items) => Content::List(items),
+            Kind::Map { entries, .. } => Content::Map(entries),
+        };
+        let built = Built {
+            node: Node { content, span },
+            nodes: frame.nodes,
+            bytes: frame.bytes,
+            height: frame.height + 1,
+        };
+        self.attach(built, frame.anchor)
+    }
+
+    fn alias(&mut self, id: usize, span: Span) -> Result<(), Fatal> {
+        let Some(&(_, nodes, bytes, height)) = self.anchors.get(&id) else {
+            let message = "an alias inside the value that it names";
+            return Err(Box::new(
+                Diagnostic::error("alias-cycle", span, message).hint("write the value out"),
+            ));
+        };
+        self.copied(nodes, bytes, span)?;
+        self.depth(height, span)?;
+        // Cloned only now that its size is known to fit.
+        let Some((node, ..)) = self.anchors.get(&id) else { return Ok(()) };
+        let mut node = node.clone();
+        // A complaint about the copy points to where it is used.
+        node.span = span;
+        self.attach(Built { node, nodes, bytes, height }, 0)
+    }
+
+    /// Puts a finished value where it belongs: into the list or map that is open, or as the document.
+    fn attach(&mut self, built: Built, anchor: usize) -> Result<(), Fatal> {
+        let Built { node, nodes, bytes, height } = built;
+        if anchor != 0 {
+            // The kept copy counts, or nested anchors would multiply memory.
+            self.copied(nodes, bytes, node.span)?;
+            self.anchors.insert(anchor, (node.clone(), nodes, bytes, height));
+        }
+        let Some(frame) = self.frames.last_mut() else {
+            self.root = Some(node);
+            return Ok(());
+        };
+        frame.nodes += nodes;
+        frame.bytes += bytes;
+        frame.height = frame.height.max(height);
+        let mut flaw = None;
+        match &mut frame.kind {
+            Kind::List(items) => items.push(node),
+            Kind::Map { entries, seen, key } => match key.take() {
+                Some(Key { text, span, dropped }) => {
+                    if !dropped {
+                        entries.push(Entry { key: text, key_span: span, value: node });
+                    }
+                }
+                None => {
+                    let (text, fine) = match node.content {
+                        Content::Text(text) => (text, true),
+                        _ => (String::new(), false),
+                    };
+                    let first = seen.get(&text).copied();
+                    if !fine {
+                        flaw = Some(
+                            Diagnostic::error("key-not-text", node.span, "a key must be text")
+                                .hint("a value like `{{name}}` needs quotes: \"{{name}}\""),
+                        );
+                    } else if let Some(first) = first {
+                        let message = format!("key `{}` stands twice", shown(&text));
+                        flaw = Some(
+                            Diagnostic::error("duplicate-key", node.span, message)
+                                .related(first, "first here")
+                                .hint("keep one of them"),
+                        );
+                    } else {
+                        seen.insert(text.clone(), node.span);
+                    }
+                    *key = Some(Key { text, span: node.span, dropped: flaw.is_some() });
+                }
+            },
+        }
+        if let Some(flaw) = flaw {
+            self.flaw(flaw);
+        }
+        Ok(())
+    }
+
+    fn count(&mut self, nodes: usize, span: Span) -> Result<(), Fatal> {
+        self.nodes += nodes;
+        if self.nodes > MAX_NODES {
+            let message = format!("more than {MAX_NODES} values in one file");
+            return Err(Box::new(
+                Diagnostic::error("too-large", span, message).hint("split it: one file a chain"),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Counts what an anchor or alias adds.
+    fn copied(&mut self, nodes: usize, bytes: usize, span: Span) -> Result<(), Fatal> {
+        self.nodes = self.nodes.saturating_add(nodes);
+        self.aliased_bytes = self.aliased_bytes.saturating_add(bytes);
+        if self.nodes > MAX_NODES || self.aliased_bytes > MAX_ALIASED_BYTES {
+            let message = "aliases blow this file up beyond what is read";
+            return Err(Box::new(
+                Diagnostic::error("alias-bomb", span, message)
+                    .hint("write the values out, or use fewer aliases"),
+            ));
+        }
+        Ok(())
+    }
+
+    fn depth(&self, height: usize, span: Span) -> Result<(), Fatal> {
+        if self.frames.len() + height >= MAX_DEPTH { Err(too_deep(span)) } else { Ok(()) }
+    }
+
+    /// The parser's own complaint.
+    fn stopped(&self, error: &ScanError) -> Fatal {
+        let span = self.span(&granit_parser::Span::empty(*error.marker()));
+        if *error.kind() == ErrorKind::RecursionLimitExceeded {
+            return too_deep(span);
+        }
+        let hint = "usual causes: a tab that indents, no space after `:`, a bracket or quote left open";
+        Box::new(Diagnostic::error("yaml-syntax", span, sentence(&error.info())).hint(hint))
+    }
+
+    fn collection_tag(&mut self, tag: Option<&Tag>, own: &str, span: Span) {
+        if tag.is_some_and(|t| !(t.is_yaml_core_schema() && t.suffix() == own)) {
+            self.unsupported_tag(tag, span);
+        }
+    }
+
+    fn unsupported_tag(&mut self, tag: Option<&Tag>, span: Span) {
+        let name = tag.map(|t| shown(&t.original())).unwrap_or_default();
+        self.flaw(
+            Diagnostic::error("unsupported-tag", span, format!("unknown tag `{name}`")).hint("remove it"),
+        );
+    }
+
+    fn flaw(&mut self, diagnostic: Diagnostic) {
+        self.flawed = true;
+        self.sink.push(diagnostic);
+    }
+}
+
+fn too_deep(span: Span) -> Fatal {
+    let message = format!("more than {MAX_DEPTH} lists and maps inside each other");
+    Box::new(
+        Diagnostic::error("too-deep", span, message).hint("no chain needs it: look for a bracket left open"),
+    )
+}
+
+/// A parser's message as a lowercase fragment.
+fn sentence(message: &str) -> String {
+    let mut letters = message.trim_end_matches('.').chars();
+    letters
+        .next()
+        .map(|c| c.to_lowercase().chain(letters).map(|c| if c == '\n' { ' ' } else { c }).collect())
+        .unwrap_or_default()
+}

@@ -1,0 +1,174 @@
+//! What may happen to a run, and what follows from it.
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::{ErrorClass, Message, Parent, RunId, RunResult, Subject};
+
+/// Something that happened. Times, jitter and new ids come in as values; steps are named by position in the plan.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// The run may begin: its concurrency key has room.
+    Started {
+        /// When.
+        at: Timestamp,
+    },
+    /// A worker takes a ready step.
+    Claimed {
+        /// Which.
+        step: usize,
+        /// The lease's end.
+        until: Timestamp,
+        /// When.
+        at: Timestamp,
+    },
+    /// The step ended, or waits for a child.
+    Completed {
+        /// Which.
+        step: usize,
+        /// As claimed.
+        fence: u64,
+        /// How.
+        ended: Ended,
+        /// When.
+        at: Timestamp,
+    },
+    /// The attempt failed.
+    Failed {
+        /// Which.
+        step: usize,
+        /// As claimed.
+        fence: u64,
+        /// Why.
+        failure: Failure,
+        /// From 0 up to 1.
+        jitter: f64,
+        /// When.
+        at: Timestamp,
+    },
+    /// The lease is gone: it ran out, its process died, or was given back.
+    LeaseLost {
+        /// Which.
+        step: usize,
+        /// As claimed.
+        fence: u64,
+        /// Not for an orderly stop, nor for a restart that owns the data.
+        counts: bool,
+        /// When.
+        at: Timestamp,
+    },
+    /// A back-off is over.
+    BackoffDue {
+        /// Which.
+        step: usize,
+        /// When.
+        at: Timestamp,
+    },
+    /// The child that a step waits for has ended.
+    ChildFinished {
+        /// Which step.
+        step: usize,
+        /// The child.
+        child: RunId,
+        /// How it ended.
+        result: RunResult,
+        /// When.
+        at: Timestamp,
+    },
+    /// Somebody wants it stopped.
+    Cancel {
+        /// When.
+        at: Timestamp,
+    },
+}
+
+/// How a step's work ended: [`crate::Outcome`], with the child's id given.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Ended {
+    /// Well.
+    Succeeded {
+        /// Its output.
+        output: Value,
+        /// For the outbox.
+        messages: Vec<Message>,
+        /// Whether it undoes denials.
+        mends: bool,
+    },
+    /// A gate refused.
+    Denied {
+        /// Its output.
+        output: Value,
+        /// For the outbox.
+        messages: Vec<Message>,
+    },
+    /// Waits for a child.
+    Child {
+        /// The id that the child has, or will have.
+        run: RunId,
+        /// What it is about.
+        subject: Subject,
+        /// The step's output.
+        output: Value,
+        /// Whether a good end undoes denials.
+        mends: bool,
+    },
+}
+
+/// Why an attempt failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// What to do about it.
+    pub class: ErrorClass,
+    /// Stable, kebab-case.
+    pub code: String,
+    /// For people.
+    pub message: String,
+}
+
+/// What must be written in the same transaction as the new state.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// A step has a new status: a line of history; a ready step wakes the workers.
+    Changed {
+        /// Which.
+        step: usize,
+    },
+    /// A running step must be told to stop.
+    Stop {
+        /// Which.
+        step: usize,
+    },
+    /// A child run is wanted.
+    StartChild {
+        /// By which step.
+        step: usize,
+        /// Its id.
+        child: RunId,
+        /// What it is about.
+        subject: Subject,
+    },
+    /// A child run is no longer wanted.
+    CancelChild {
+        /// Which.
+        child: RunId,
+    },
+    /// Messages for the outbox.
+    Enqueue {
+        /// By which step.
+        step: usize,
+        /// Unique by id.
+        messages: Vec<Message>,
+    },
+    /// The run has ended.
+    Finished {
+        /// How.
+        result: RunResult,
+    },
+    /// The parent's step must hear of it.
+    TellParent {
+        /// Who waits.
+        parent: Parent,
+        /// How this run ended.
+        result: RunResult,
+    },
+}

@@ -1,0 +1,199 @@
+//! Where a run and its steps stand: enums that carry their data, as they are persisted.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use patchline_chains::Plan;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::Facts;
+use crate::{Problem, RunId, RunResult, RunStatus, StepStatus};
+
+/// Where one step stands, or how it ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "lowercase")]
+pub enum StepState {
+    /// So many needs are not terminal yet.
+    Blocked {
+        /// How many.
+        pending: usize,
+    },
+    /// May be claimed.
+    Ready {
+        /// Since.
+        at: Timestamp,
+    },
+    /// A worker has it.
+    Leased {
+        /// Who completes it must name this.
+        fence: u64,
+        /// The lease's end.
+        until: Timestamp,
+    },
+    /// Failed, and will be tried again.
+    Backoff {
+        /// When.
+        at: Timestamp,
+    },
+    /// Waits for a child run.
+    Child {
+        /// Which.
+        run: RunId,
+        /// The step's output so far.
+        output: Value,
+        /// Whether a good end undoes denials.
+        mends: bool,
+    },
+    /// Ended well.
+    Succeeded {
+        /// Output.
+        output: Value,
+        /// Whether it undoes denials.
+        mends: bool,
+    },
+    /// A gate refused.
+    Denied {
+        /// Output.
+        output: Value,
+    },
+    /// Ended badly.
+    Failed {
+        /// Why.
+        problem: Problem,
+        /// Output of a step whose child failed, else an empty object.
+        output: Value,
+    },
+    /// Not to be run.
+    Skipped,
+    /// Stopped.
+    Cancelled,
+}
+
+impl StepState {
+    /// As it is shown.
+    pub fn status(&self) -> StepStatus {
+        match self {
+            Self::Blocked { .. } => StepStatus::Blocked,
+            Self::Ready { .. } => StepStatus::Ready,
+            Self::Leased { .. } => StepStatus::Leased,
+            Self::Backoff { .. } | Self::Child { .. } => StepStatus::Waiting,
+            Self::Succeeded { .. } => StepStatus::Succeeded,
+            Self::Denied { .. } => StepStatus::Denied,
+            Self::Failed { .. } => StepStatus::Failed,
+            Self::Skipped => StepStatus::Skipped,
+            Self::Cancelled => StepStatus::Cancelled,
+        }
+    }
+    /// Whether nothing more will happen to it.
+    pub fn is_terminal(&self) -> bool {
+        self.status().is_terminal()
+    }
+    /// Its output; an empty object when it has none.
+    pub fn output(&self) -> Value {
+        match self {
+            Self::Child { output, .. }
+            | Self::Succeeded { output, .. }
+            | Self::Denied { output }
+            | Self::Failed { output, .. } => output.clone(),
+            _ => Value::Object(serde_json::Map::new()),
+        }
+    }
+}
+
+/// One step of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StepRun {
+    /// Where it stands.
+    pub state: StepState,
+    /// The attempt that runs or ran last, from 1; 0: never tried.
+    pub attempt: u32,
+    /// Attempts that failed.
+    pub failures: u32,
+    /// Leases lost since the last attempt that ended by itself.
+    pub lost: u32,
+    /// The last fence given out.
+    pub fence: u64,
+    /// First claim.
+    pub started_at: Option<Timestamp>,
+    /// When it became terminal.
+    pub finished_at: Option<Timestamp>,
+    /// Of the last failed attempt.
+    pub problem: Option<Problem>,
+    /// The run it waits, or waited, for.
+    pub child: Option<RunId>,
+}
+
+impl StepRun {
+    pub(super) fn new(state: StepState) -> Self {
+        Self {
+            state,
+            attempt: 0,
+            failures: 0,
+            lost: 0,
+            fence: 0,
+            started_at: None,
+            finished_at: None,
+            problem: None,
+            child: None,
+        }
+    }
+}
+
+/// Where the run as a whole stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "phase", rename_all = "lowercase")]
+pub enum Phase {
+    /// Behind its concurrency key.
+    Queued,
+    /// Under way.
+    Active,
+    /// Told to stop; waits for what still runs.
+    Cancelling,
+    /// Ended.
+    Finished {
+        /// How.
+        result: RunResult,
+    },
+}
+
+/// One run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunState {
+    /// What never changes in it.
+    pub facts: Arc<Facts>,
+    /// As a whole.
+    pub phase: Phase,
+    /// In the plan's order.
+    pub steps: Vec<StepRun>,
+}
+
+impl RunState {
+    /// A queued run of `plan`, all of its steps blocked.
+    pub fn new(plan: &Plan, facts: Arc<Facts>) -> Self {
+        let steps = plan
+            .steps
+            .iter()
+            .map(|s| StepRun::new(StepState::Blocked { pending: s.needs.len() }))
+            .collect();
+        Self { facts, phase: Phase::Queued, steps }
+    }
+    /// As it is shown.
+    pub fn status(&self) -> RunStatus {
+        match self.phase {
+            Phase::Queued => RunStatus::Queued,
+            Phase::Finished { .. } => RunStatus::Finished,
+            Phase::Active | Phase::Cancelling => {
+                let busy = |s: &StepRun| matches!(s.state, StepState::Ready { .. } | StepState::Leased { .. });
+                if self.steps.iter().any(busy) { RunStatus::Running } else { RunStatus::Waiting }
+            }
+        }
+    }
+    /// How it ended.
+    pub fn result(&self) -> Option<RunResult> {
+        match self.phase {
+            Phase::Finished { result } => Some(result),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,330 @@
+//! The one function through which a run's state changes.
+
+use std::collections::VecDeque;
+
+use jiff::{SignedDuration, Timestamp};
+use patchline_chains::Plan;
+use serde_json::{Value, json};
+
+use super::{
+    Effect, Ended, Event, Failure, LOST_LEASES, MESSAGES_LIMIT, OUTPUT_LIMIT, Phase, RunState, StepState,
+    backoff, names::names, result::result,
+};
+use crate::{Error, ErrorClass, Message, Problem, Result, RunId, RunResult};
+
+/// Moves a run on. An event that cannot happen in this state is an error and
+/// changes nothing: a stale worker's completion is one.
+pub fn transition(plan: &Plan, state: RunState, event: Event) -> Result<(RunState, Vec<Effect>)> {
+    let mut machine = Machine { plan, state, effects: Vec::new() };
+    match event {
+        Event::Started { at } => machine.started(at)?,
+        Event::Claimed { step, until, at } => machine.claimed(step, until, at)?,
+        Event::Completed { step, fence, ended, at } => machine.completed(step, fence, ended, at)?,
+        Event::Failed { step, fence, failure, jitter, at } => {
+            machine.leased(step, fence, "failed")?;
+            machine.failed(step, failure, jitter, at);
+        }
+        Event::LeaseLost { step, fence, counts, at } => machine.lease_lost(step, fence, counts, at)?,
+        Event::BackoffDue { step, at } => machine.backoff_due(step, at)?,
+        Event::ChildFinished { step, child, result, at } => machine.child(step, &child, result, at)?,
+        Event::Cancel { at } => machine.cancel(at)?,
+    }
+    machine.finish();
+    Ok((machine.state, machine.effects))
+}
+
+struct Machine<'a> {
+    plan: &'a Plan,
+    state: RunState,
+    effects: Vec<Effect>,
+}
+
+impl Machine<'_> {
+    fn started(&mut self, at: Timestamp) -> Result<()> {
+        if self.state.phase != Phase::Queued {
+            return Err(self.illegal("started"));
+        }
+        self.state.phase = Phase::Active;
+        let roots: VecDeque<usize> = (0..self.state.steps.len())
+            .filter(|&i| matches!(self.state.steps[i].state, StepState::Blocked { pending: 0 }))
+            .collect();
+        self.decide(roots, at);
+        Ok(())
+    }
+
+    fn claimed(&mut self, step: usize, until: Timestamp, at: Timestamp) -> Result<()> {
+        let ready = matches!(self.state.steps.get(step).map(|s| &s.state), Some(StepState::Ready { .. }));
+        if !ready || self.state.phase != Phase::Active {
+            return Err(self.illegal_step("claimed", step));
+        }
+        let run = &mut self.state.steps[step];
+        run.fence += 1;
+        run.attempt = run.failures + 1;
+        run.started_at.get_or_insert(at);
+        let fence = run.fence;
+        self.set(step, StepState::Leased { fence, until });
+        Ok(())
+    }
+
+    fn completed(&mut self, step: usize, fence: u64, ended: Ended, at: Timestamp) -> Result<()> {
+        self.leased(step, fence, "completed")?;
+        let (output, messages) = match &ended {
+            Ended::Succeeded { output, messages, .. } | Ended::Denied { output, messages } => {
+                (output, messages.as_slice())
+            }
+            Ended::Child { output, .. } => (output, &[][..]),
+        };
+        if let Some(failure) = too_large(output, messages) {
+            self.failed(step, failure, 0.0, at);
+            return Ok(());
+        }
+        self.state.steps[step].lost = 0;
+        match ended {
+            Ended::Succeeded { output, messages, mends } => {
+                self.enqueue(step, messages);
+                self.end(step, StepState::Succeeded { output: object(output), mends }, at);
+            }
+            Ended::Denied { output, messages } => {
+                self.enqueue(step, messages);
+                self.end(step, StepState::Denied { output: object(output) }, at);
+            }
+            Ended::Child { .. } if self.state.phase == Phase::Cancelling => {
+                self.end(step, StepState::Cancelled, at);
+            }
+            Ended::Child { run, subject, output, mends } => {
+                self.state.steps[step].child = Some(run.clone());
+                self.set(step, StepState::Child { run: run.clone(), output: object(output), mends });
+                self.effects.push(Effect::StartChild { step, child: run, subject });
+            }
+        }
+        Ok(())
+    }
+
+    fn failed(&mut self, step: usize, failure: Failure, jitter: f64, at: Timestamp) {
+        let run = &mut self.state.steps[step];
+        run.failures += 1;
+        run.lost = 0;
+        let class = match failure.class {
+            ErrorClass::Transient => "transient",
+            ErrorClass::Throttled(_) => "throttled",
+            ErrorClass::Auth => "auth",
+            ErrorClass::Permanent => "permanent",
+        };
+        let problem = Problem { code: failure.code, message: failure.message, class: class.into() };
+        run.problem = Some(problem.clone());
+        if self.state.phase == Phase::Cancelling {
+            self.end(step, StepState::Cancelled, at);
+            return;
+        }
+        let failures = run.failures;
+        match backoff::pause(&self.plan.steps[step].retry, failure.class, failures, jitter) {
+            Some(pause) => {
+                let pause = SignedDuration::try_from(pause).unwrap_or(SignedDuration::from_hours(1));
+                self.set(step, StepState::Backoff { at: at.saturating_add(pause).unwrap_or(at) });
+            }
+            None => self.end(step, StepState::Failed { problem, output: json!({}) }, at),
+        }
+    }
+
+    fn lease_lost(&mut self, step: usize, fence: u64, counts: bool, at: Timestamp) -> Result<()> {
+        self.leased(step, fence, "lease lost")?;
+        if self.state.phase == Phase::Cancelling {
+            self.end(step, StepState::Cancelled, at);
+            return Ok(());
+        }
+        let run = &mut self.state.steps[step];
+        run.lost += u32::from(counts);
+        if run.lost >= LOST_LEASES {
+            let problem = Problem {
+                code: "step-poisoned".into(),
+                message: format!("its worker was lost {LOST_LEASES} times without progress"),
+                class: "poison".into(),
+            };
+            run.problem = Some(problem.clone());
+            self.end(step, StepState::Failed { problem, output: json!({}) }, at);
+        } else {
+            self.set(step, StepState::Ready { at });
+        }
+        Ok(())
+    }
+
+    fn backoff_due(&mut self, step: usize, at: Timestamp) -> Result<()> {
+        match self.state.steps.get(step).map(|s| &s.state) {
+            Some(StepState::Backoff { at: due }) if *due <= at => {
+                self.set(step, StepState::Ready { at });
+                Ok(())
+            }
+            _ => Err(self.illegal_step("back-off over", step)),
+        }
+    }
+
+    fn child(&mut self, step: usize, child: &RunId, result: RunResult, at: Timestamp) -> Result<()> {
+        let (mut output, mends) = match self.state.steps.get(step).map(|s| &s.state) {
+            Some(StepState::Child { run, output, mends }) if run == child => (output.clone(), *mends),
+            _ => return Err(self.illegal_step("child finished", step)),
+        };
+        if let Value::Object(map) = &mut output {
+            map.insert("child".into(), json!({"run": child, "result": result}));
+        }
+        let cancelling = self.state.phase == Phase::Cancelling;
+        let state = match result {
+            RunResult::Passed | RunResult::Remediated => StepState::Succeeded { output, mends },
+            RunResult::Denied => StepState::Denied { output },
+            RunResult::Cancelled if cancelling => StepState::Cancelled,
+            RunResult::Failed | RunResult::Cancelled => {
+                let word = if result == RunResult::Failed { "failed" } else { "was cancelled" };
+                let problem = Problem {
+                    code: "child-failed".into(),
+                    message: format!("the run {child} {word}"),
+                    class: "permanent".into(),
+                };
+                self.state.steps[step].problem = Some(problem.clone());
+                StepState::Failed { problem, output }
+            }
+        };
+        self.end(step, state, at);
+        Ok(())
+    }
+
+    fn cancel(&mut self, at: Timestamp) -> Result<()> {
+        match self.state.phase {
+            Phase::Finished { .. } => return Err(self.illegal("cancelled")),
+            Phase::Cancelling => return Ok(()),
+            Phase::Queued | Phase::Active => self.state.phase = Phase::Cancelling,
+        }
+        for step in 0..self.state.steps.len() {
+            match &self.state.steps[step].state {
+                StepState::Blocked { .. } | StepState::Ready { .. } | StepState::Backoff { .. } => {
+                    self.state.steps[step].finished_at = Some(at);
+                    self.set(step, StepState::Cancelled);
+                }
+                StepState::Leased { .. } => self.effects.push(Effect::Stop { step }),
+                StepState::Child { run, .. } => self.effects.push(Effect::CancelChild { child: run.clone() }),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes a step terminal, and decides about what waited for it alone.
+    fn end(&mut self, step: usize, state: StepState, at: Timestamp) {
+        self.state.steps[step].finished_at = Some(at);
+        self.set(step, state);
+        let unblocked = self.unblock(step);
+        self.decide(unblocked, at);
+    }
+
+    fn unblock(&mut self, ended: usize) -> VecDeque<usize> {
+        let mut unblocked = VecDeque::new();
+        let name = &self.plan.steps[ended].name;
+        for (i, planned) in self.plan.steps.iter().enumerate().skip(ended + 1) {
+            if let StepState::Blocked { pending } = &mut self.state.steps[i].state {
+                let ended = planned.needs.iter().filter(|n| *n == name).count();
+                if ended > 0 {
+                    *pending = pending.saturating_sub(ended);
+                    if *pending == 0 {
+                        unblocked.push_back(i);
+                    }
+                }
+            }
+        }
+        unblocked
+    }
+
+    /// Evaluates `when` of steps whose needs are all terminal; one that does not run unblocks others.
+    fn decide(&mut self, mut steps: VecDeque<usize>, at: Timestamp) {
+        while let Some(step) = steps.pop_front() {
+            let planned = &self.plan.steps[step];
+            let state = match patchline_chains::plan::should_run(planned, &names(self.plan, &self.state)) {
+                Ok(true) => StepState::Ready { at },
+                Ok(false) => StepState::Skipped,
+                Err(error) => {
+                    let problem = Problem {
+                        code: "when-failed".into(),
+                        message: error.to_string(),
+                        class: "permanent".into(),
+                    };
+                    self.state.steps[step].problem = Some(problem.clone());
+                    StepState::Failed { problem, output: json!({}) }
+                }
+            };
+            let ended = state.is_terminal();
+            self.set(step, state);
+            if ended {
+                self.state.steps[step].finished_at = Some(at);
+                steps.extend(self.unblock(step));
+            }
+        }
+    }
+
+    fn finish(&mut self) {
+        let under_way = matches!(self.state.phase, Phase::Active | Phase::Cancelling);
+        if !under_way || !self.state.steps.iter().all(|s| s.state.is_terminal()) {
+            return;
+        }
+        let result = result(self.plan, &self.state.steps);
+        self.state.phase = Phase::Finished { result };
+        self.effects.push(Effect::Finished { result });
+        if let Some(parent) = &self.state.facts.parent {
+            self.effects.push(Effect::TellParent { parent: parent.clone(), result });
+        }
+    }
+
+    fn set(&mut self, step: usize, state: StepState) {
+        self.state.steps[step].state = state;
+        self.effects.push(Effect::Changed { step });
+    }
+
+    fn enqueue(&mut self, step: usize, messages: Vec<Message>) {
+        if !messages.is_empty() {
+            self.effects.push(Effect::Enqueue { step, messages });
+        }
+    }
+
+    fn leased(&self, step: usize, fence: u64, event: &'static str) -> Result<()> {
+        match self.state.steps.get(step).map(|s| &s.state) {
+            Some(StepState::Leased { fence: held, .. }) if *held == fence => Ok(()),
+            _ => Err(self.illegal_step(event, step)),
+        }
+    }
+
+    fn illegal(&self, event: &'static str) -> Error {
+        Error::Illegal { event, state: format!("the run is {:?}", self.state.phase) }
+    }
+
+    fn illegal_step(&self, event: &'static str, step: usize) -> Error {
+        let state = match (self.plan.steps.get(step), self.state.steps.get(step)) {
+            (Some(planned), Some(run)) => {
+                format!("step {} is {:?} with fence {}", planned.name, run.state.status(), run.fence)
+            }
+            _ => format!("there is no step {step}"),
+        };
+        Error::Illegal { event, state }
+    }
+}
+
+/// Outputs are maps, so that `steps.x.output.y` is a missing key at worst.
+fn object(output: Value) -> Value {
+    match output {
+        Value::Object(_) => output,
+        Value::Null => json!({}),
+        other => json!({ "value": other }),
+    }
+}
+
+fn too_large(output: &Value, messages: &[Message]) -> Option<Failure> {
+    let permanent = |code: &str, message: String| {
+        Some(Failure { class: ErrorClass::Permanent, code: code.into(), message })
+    };
+    let size = output.to_string().len();
+    if size > OUTPUT_LIMIT {
+        return permanent("output-too-large", format!("its output has {size} bytes, more than {OUTPUT_LIMIT}"));
+    }
+    if messages.len() > MESSAGES_LIMIT || messages.iter().any(|m| m.payload.to_string().len() > OUTPUT_LIMIT) {
+        return permanent(
+            "messages-too-large",
+            format!("it wrote more than {MESSAGES_LIMIT} messages, or one of more than {OUTPUT_LIMIT} bytes"),
+        );
+    }
+    None
+}

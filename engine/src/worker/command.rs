@@ -1,0 +1,79 @@
+//! What the writer is asked to do; every change of a run goes through it.
+
+use jiff::Timestamp;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{
+    DeliveryError, Error, Outcome, Result, RunId, StepError, Submission, Submitted,
+    core::recovery::Lease,
+};
+
+type Reply<T> = oneshot::Sender<Result<T>>;
+
+/// One request to the writer.
+pub(super) enum Command {
+    /// Starts runs, all or none.
+    Submit { submissions: Vec<Submission>, reply: Reply<Vec<Submitted>> },
+    /// Stops a run.
+    Cancel { run: RunId, reply: Reply<()> },
+    /// A step's work is over.
+    Complete { lease: Lease, result: Result<Outcome, StepError>, jitter: f64, reply: Reply<()> },
+    /// A lease is given back undone.
+    Return { lease: Lease, counts: bool },
+    /// Leases are prolonged; gives back those that still hold.
+    Renew { leases: Vec<Lease>, reply: Reply<Vec<Lease>> },
+    /// A line of a step's log.
+    Note { run: RunId, step: String, text: String, reply: Reply<()> },
+    /// A message was sent, or not.
+    Delivered { run: RunId, id: String, attempts: u32, channel: String, result: Result<(), DeliveryError>, jitter: f64, reply: Reply<()> },
+    /// Claims nothing any more.
+    StopClaiming { reply: Reply<()> },
+    /// Ends.
+    Close { reply: Reply<()> },
+}
+
+impl Command {
+    /// Answers with an error.
+    pub(super) fn refuse(self, error: Error) {
+        // Who asked may be gone: then nobody needs the answer.
+        match self {
+            Self::Submit { reply, .. } => drop(reply.send(Err(error))),
+            Self::Renew { reply, .. } => drop(reply.send(Err(error))),
+            Self::Cancel { reply, .. }
+            | Self::Complete { reply, .. }
+            | Self::Note { reply, .. }
+            | Self::Delivered { reply, .. }
+            | Self::StopClaiming { reply }
+            | Self::Close { reply } => drop(reply.send(Err(error))),
+            Self::Return { .. } => {}
+        }
+    }
+    /// Whether it must not be lost when the store fails: what was done in the world cannot be asked for again.
+    pub(super) fn must_stand(&self) -> bool {
+        matches!(self, Self::Complete { .. } | Self::Return { .. } | Self::Delivered { .. })
+    }
+}
+
+/// How others reach the writer; cheap to clone. Unbounded, because nearly
+/// everyone waits for the answer before asking again.
+#[derive(Clone)]
+pub(super) struct Writer(pub(super) mpsc::UnboundedSender<Command>);
+
+impl Writer {
+    /// Asks, and waits until the transaction with it is committed.
+    pub(super) async fn ask<T>(&self, make: impl FnOnce(Reply<T>) -> Command) -> Result<T> {
+        let (reply, answer) = oneshot::channel();
+        self.0.send(make(reply)).map_err(|_| Error::Stopping)?;
+        answer.await.map_err(|_| Error::Stopping)?
+    }
+    /// Asks without waiting.
+    pub(super) fn tell(&self, command: Command) {
+        // A writer that is gone has given every lease back, or its process is dying.
+        drop(self.0.send(command));
+    }
+}
+
+/// A lease, prolonged.
+pub(super) fn prolonged(lease: &Lease, until: Timestamp) -> Lease {
+    Lease { until, ..lease.clone() }
+}
