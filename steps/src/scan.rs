@@ -42,13 +42,31 @@ pub(crate) fn kind() -> StepKind {
     }
 }
 
+/// Read so that what cannot be is refused: there is one scanner and one check yet.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Params {
-    #[serde(default, rename = "scanner")]
-    _scanner: Option<String>,
-    #[serde(default, rename = "checks")]
-    _checks: Vec<String>,
+    #[serde(default)]
+    scanner: Scanner,
+    #[serde(default = "all_checks")]
+    checks: Vec<Check>,
+}
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Scanner {
+    #[default]
+    Builtin,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Check {
+    Os,
+}
+
+fn all_checks() -> Vec<Check> {
+    vec![Check::Os]
 }
 
 /// The step.
@@ -182,7 +200,10 @@ impl Step for Scan {
     }
 
     async fn run(&self, context: Context) -> Result<Outcome, StepError> {
-        let _params: Params = params::read(&context.with)?;
+        let params: Params = params::read(&context.with)?;
+        let (Scanner::Builtin, true) = (params.scanner, params.checks.contains(&Check::Os)) else {
+            return Err(StepError::permanent("parameters-invalid", "a scan without any check finds nothing"));
+        };
         let image = Image::of(&context)?;
         let repository: Arc<dyn Repository> = image.open(&self.world.registries)?;
         let pinned = platforms::pinned(&*repository, &image).await?;

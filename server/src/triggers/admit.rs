@@ -105,8 +105,8 @@ async fn consider(
         Err(error) => return Err(error),
     };
     let start = |plan: Arc<Plan>| Submission {
+        subject: subject::for_chain(&subject, &plan),
         plan: Some(plan),
-        subject: subject.clone(),
         trigger: Trigger {
             kind: TriggerKind::Push,
             source: source.to_owned(),

@@ -26,13 +26,16 @@ pub async fn start(
     // Not a `Location`: a request from the network must not open folders of this machine.
     let reference: Reference = image.parse()?;
     let reference = subject::named(&context.registries, &reference);
+    if !context.registries.is_configured(&reference.registry) {
+        return Err(patchline_registry::Error::UnknownRegistry(reference.registry).into());
+    }
     if !plan.matches(&reference.registry, &reference.repository, reference.tag.as_deref()) {
         return Err(Error::OutOfScope { image: reference.to_string(), chain: plan.chain.clone() });
     }
     let subject = subject::resolve(&context.registries, &*context.fixes, &reference).await?;
     let submission = Submission {
+        subject: subject::for_chain(&subject, plan),
         plan: Some(Arc::clone(plan)),
-        subject,
         trigger: Trigger { kind: TriggerKind::Manual, source: source.to_owned(), event_id: None },
         params: Value::Object(params),
         parent: None,

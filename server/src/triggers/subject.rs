@@ -1,14 +1,18 @@
 //! From an image reference to what a run is about: the tag resolved once, the digest pinned, the unfixed ancestor named.
 
+use patchline_chains::Plan;
 use patchline_engine::Subject;
 use patchline_registry::{
     Digest, Location, ManifestKind, RawManifest, Reference, Registries, Repository,
-    model::{DOCKER_CONFIG, OCI_CONFIG},
+    model::OCI_CONFIG,
 };
 use patchline_remediation::{fix::Fixes, lineage};
 use serde_json::json;
 
 use crate::{Error, Result};
+
+/// Docker's image configuration, schema 2.
+const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
 
 /// Builds the subject of a run over `reference`: asks the registry for the
 /// manifest, pins its digest, refuses what is no container image, and finds
@@ -44,6 +48,15 @@ pub(crate) async fn describe(
         "origin": {"tag": tag, "digest": digest},
     });
     Ok(Subject { identity: pinned, context })
+}
+
+/// The subject as this chain's steps see it: with the platforms of the chain's scope, where it names any.
+pub fn for_chain(subject: &Subject, plan: &Plan) -> Subject {
+    let mut subject = subject.clone();
+    if !plan.scope.platforms.is_empty() {
+        subject.context["platforms"] = json!(plan.scope.platforms);
+    }
+    subject
 }
 
 /// `registry/repository:tag@digest`, without the tag where there is none.
