@@ -113,7 +113,7 @@ pub(crate) async fn distribution_backend() -> Option<Backend> {
             return Some(Backend::Distribution {
                 host,
                 registries: registries(&[]),
-                _child: child,
+                _child: Box::new(child),
                 _dir: dir,
             });
         }
