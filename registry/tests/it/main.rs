@@ -12,3 +12,4 @@ mod layouts;
 mod servers;
 mod skopeo;
 mod suite;
+mod tls;
