@@ -156,7 +156,7 @@ async fn fetch(
         return Ok(());
     }
     let records: Vec<Arc<PackageRecord>> = missing.iter().map(|(_, record)| record.clone()).collect();
-    let paths = remediator.apt.download_with(&records, Some(question.progress)).await?;
+    let paths = remediator.apt.download_with(&records, question.progress).await?;
     for ((key, record), deb) in missing.into_iter().zip(paths) {
         let ground = question.ground.clone();
         let shadows = shadows.get(&key).cloned().unwrap_or_default();

@@ -19,7 +19,8 @@ pub(super) async fn push(repository: &dyn Repository, image: &FixedImage, tag: O
         };
         if !mounted {
             return Err(patchline_registry::Error::NotFound {
-                what: format!("layer {} of the original in {}", layer.digest, repository.name()),
+                what: format!("layer {} of the original", layer.digest),
+                repository: repository.name(),
             }
             .into());
         }
