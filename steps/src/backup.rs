@@ -28,8 +28,16 @@ pub(crate) fn kind() -> StepKind {
         name: "backup",
         summary: "copies the whole image with its referrers to another repository, and verifies the copy",
         params: vec![
-            required("to", ParamType::String, "`[registry/]repository`; the image's registry when none is named"),
-            optional("keep", ParamType::Duration, "how long it is wanted; recorded, nothing expires by itself"),
+            required(
+                "to",
+                ParamType::String,
+                "`[registry/]repository`; the image's registry when none is named",
+            ),
+            optional(
+                "keep",
+                ParamType::Duration,
+                "how long it is wanted; recorded, nothing expires by itself",
+            ),
         ],
         outputs: vec!["reference", "registry", "repository", "tag", "digest", "verified", "keep", "bytes"],
         check: Some(check),
@@ -104,7 +112,12 @@ impl Step for Backup {
         context.news.progress("verify", 0, 0);
         verify(&*target, &tag, &image.digest).await?;
         verify_referrers(&*source, &*target, &image.digest).await?;
-        context.effects.log.done(&context.run, &context.step, "push", &reference).await.map_err(failure::engine)?;
+        context
+            .effects
+            .log
+            .done(&context.run, &context.step, "push", &reference)
+            .await
+            .map_err(failure::engine)?;
         Ok(Outcome::succeeded(json!({
             "reference": reference,
             "registry": place.registry,
@@ -129,7 +142,12 @@ impl Backup {
     ) -> Result<(), StepError> {
         for target in [place.target(Some(tag), digest), place.target(None, digest)] {
             let intent = Intent { kind: "push".into(), target, detail: json!({"tag": tag}), done: false };
-            context.effects.log.intend(&context.run, &context.step, &intent).await.map_err(failure::engine)?;
+            context
+                .effects
+                .log
+                .intend(&context.run, &context.step, &intent)
+                .await
+                .map_err(failure::engine)?;
         }
         Ok(())
     }
@@ -159,8 +177,8 @@ pub(crate) async fn verify(repository: &dyn Repository, tag: &str, digest: &Dige
             ManifestKind::Index(index) => waiting.extend(index.manifests.into_iter().map(|m| m.digest)),
             ManifestKind::Image(manifest) => {
                 for blob in std::iter::once(&manifest.config).chain(&manifest.layers) {
-                    let foreign = blob.media_type.contains("nondistributable")
-                        || blob.media_type.contains(".foreign.");
+                    let foreign =
+                        blob.media_type.contains("nondistributable") || blob.media_type.contains(".foreign.");
                     if !foreign && !repository.has_blob(&blob.digest).await.map_err(failure::registry)? {
                         return Err(broken(format!("blob {} is missing", blob.digest)));
                     }

@@ -1,7 +1,7 @@
 //! `delete`: takes a tag, or a manifest, out of the registry, after everything that speaks against it was asked.
 
 use async_trait::async_trait;
-use futures::{StreamExt as _, TryStreamExt as _, stream};
+use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _, future::BoxFuture, stream};
 use patchline_chains::{
     ParamType, StepKind,
     catalogue::{Objection, StepInPlan},
@@ -27,7 +27,11 @@ pub(crate) fn kind() -> StepKind {
         params: vec![
             optional("mode", ParamType::Enum(&["untag", "manifest"]), "what is taken; the tag alone"),
             optional("irreversible", ParamType::Bool, "without a backup"),
-            optional("allow_deployed", ParamType::Bool, "also in runs that a schedule or an advisory started"),
+            optional(
+                "allow_deployed",
+                ParamType::Bool,
+                "also in runs that a schedule or an advisory started",
+            ),
         ],
         outputs: vec!["mode", "tag", "digest", "deleted"],
         check: Some(check),
@@ -95,7 +99,10 @@ impl Step for Delete {
         let place = image.place(&self.world.registries);
         let act = match (params.mode, &image.tag) {
             (Mode::Untag, None) => {
-                return Err(StepError::permanent("no-tag", "the run's image has no tag that could be removed"));
+                return Err(StepError::permanent(
+                    "no-tag",
+                    "the run's image has no tag that could be removed",
+                ));
             }
             (Mode::Untag, Some(tag)) => Act {
                 kind: "untag",
@@ -232,6 +239,14 @@ impl Act {
     }
 }
 
+/// A tag and where it points.
+type Resolved = (String, Option<Descriptor>);
+
+async fn resolved(repository: &dyn Repository, tag: String) -> Result<Resolved, RegistryError> {
+    let found = repository.resolve(&tag).await?;
+    Ok((tag, found))
+}
+
 /// A manifest stays while another tag, or an index under any tag, needs it.
 async fn refuse_shared(
     repository: &dyn Repository,
@@ -239,13 +254,13 @@ async fn refuse_shared(
     own: Option<&str>,
 ) -> Result<(), StepError> {
     let tags = repository.tags().await.map_err(failure::registry)?;
-    let others = tags.iter().filter(|t| Some(t.as_str()) != own);
-    let found: Vec<(&String, Option<Descriptor>)> = stream::iter(others)
-        .map(|tag| async move { repository.resolve(tag).await.map(|d| (tag, d)) })
-        .buffer_unordered(8)
-        .try_collect()
-        .await
-        .map_err(failure::registry)?;
+    let calls: Vec<BoxFuture<'_, Result<Resolved, RegistryError>>> = tags
+        .into_iter()
+        .filter(|t| Some(t.as_str()) != own)
+        .map(|t| resolved(repository, t).boxed())
+        .collect();
+    let found: Vec<Resolved> =
+        stream::iter(calls).buffer_unordered(8).try_collect().await.map_err(failure::registry)?;
     let mut indexes: Vec<(String, Digest)> = Vec::new();
     for (tag, descriptor) in found {
         let Some(descriptor) = descriptor else { continue };
@@ -256,7 +271,7 @@ async fn refuse_shared(
             ));
         }
         if !indexes.iter().any(|(_, d)| *d == descriptor.digest) {
-            indexes.push((tag.clone(), descriptor.digest));
+            indexes.push((tag, descriptor.digest));
         }
     }
     for (tag, other) in indexes {

@@ -84,10 +84,7 @@ impl Image {
         context.insert("tag".into(), json!(tag));
         context.insert("digest".into(), json!(digest));
         context.insert("reference".into(), json!(identity));
-        context.insert(
-            "origin".into(),
-            json!({"tag": self.origin_tag(), "digest": self.origin_digest()}),
-        );
+        context.insert("origin".into(), json!({"tag": self.origin_tag(), "digest": self.origin_digest()}));
         Subject { identity, context: Value::Object(context) }
     }
 }

@@ -7,13 +7,14 @@ use std::{
 
 use patchline_engine::{Context, StepError};
 use patchline_registry::{Digest, RawManifest, Repository};
-use patchline_remediation::{FixPlan, FixRequest, Fixed, FixedImage, Refusal, Upgrade, lineage};
+use patchline_remediation::{FixPlan, FixRequest, Fixed, FixedImage, Refusal, Remediator, Upgrade, lineage};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::params::{Executor, Params};
 use crate::{
     World,
+    advisories::{Revision, Sets},
     evidence::Evidence,
     failure,
     image::Image,
@@ -97,11 +98,13 @@ impl Job<'_> {
             let scratch = self.scratch.join(position.to_string());
             let made = tokio::fs::create_dir(&scratch).await;
             made.map_err(|e| failure::io("the folder for work cannot be made", &e))?;
+            let sets = self.sets(&remediator, found).await?;
             let request = FixRequest {
                 repository: self.repository,
                 manifest: platform.digest.clone(),
                 tag: self.image.origin_tag().map(str::to_owned),
                 report: &found.report,
+                advisories: &sets.all(),
                 select: self.params.selection()?,
                 policy: self.params.policy(),
                 scratch,
@@ -118,6 +121,20 @@ impl Job<'_> {
             product.index = Some(new_index(&pinned.raw, &product.fixed)?);
         }
         Ok(product)
+    }
+
+    /// What the report was made from: the proof's re-scan uses the same.
+    async fn sets(&self, remediator: &Remediator, found: &Evidence) -> Result<Sets, StepError> {
+        let image = &found.line.image;
+        let inventory =
+            self.world.reports.inventory(image).await.map_err(failure::store)?.ok_or_else(|| {
+                StepError::permanent(
+                    "inventory-missing",
+                    format!("the inventory of {image} is not in the store"),
+                )
+            })?;
+        let revision = Revision::Of(&found.report.advisory_revision);
+        Sets::read(self.context, self.world.advisories.clone(), revision, remediator, &inventory).await
     }
 }
 
@@ -153,7 +170,8 @@ impl Product {
     pub(super) fn output(&self, report: Option<&str>) -> Value {
         let plan = self.plan();
         let worst = self.fixed.iter().map(|(_, image)| &image.report).max_by_key(|r| summary::weight(r));
-        let kept: Vec<&String> = self.fixed.iter().flat_map(|(_, image)| &image.kept).take(MOST_NAMED).collect();
+        let kept: Vec<&String> =
+            self.fixed.iter().flat_map(|(_, image)| &image.kept).take(MOST_NAMED).collect();
         json!({
             "upgrades": plan.upgrades.len(),
             "packages": plan.upgrades.iter().take(MOST_NAMED).map(upgrade).collect::<Vec<_>>(),
@@ -216,9 +234,13 @@ fn new_index(raw: &RawManifest, fixed: &[(Digest, Box<FixedImage>)]) -> Result<R
     replace_children(raw, &children)
 }
 
-fn replace_children(raw: &RawManifest, children: &[(Digest, &RawManifest)]) -> Result<RawManifest, StepError> {
-    let unreadable =
-        |e: serde_json::Error| StepError::permanent("invalid-document", format!("the index cannot be read: {e}"));
+fn replace_children(
+    raw: &RawManifest,
+    children: &[(Digest, &RawManifest)],
+) -> Result<RawManifest, StepError> {
+    let unreadable = |e: serde_json::Error| {
+        StepError::permanent("invalid-document", format!("the index cannot be read: {e}"))
+    };
     let mut index: Value = serde_json::from_slice(&raw.bytes).map_err(unreadable)?;
     let is = |value: &Value, digest: &Digest| value.as_str() == Some(digest.as_str());
     if let Some(entries) = index.get_mut("manifests").and_then(Value::as_array_mut) {
@@ -271,7 +293,8 @@ mod tests {
         let again = replace_children(&raw, &[(digest(1), &child)]).expect("an index");
         assert_eq!(new.digest, again.digest, "equal fixes are equal bytes");
         let read: Value = serde_json::from_slice(&new.bytes).expect("json");
-        let digests: Vec<_> = read["manifests"].as_array().expect("list").iter().map(|m| &m["digest"]).collect();
+        let digests: Vec<_> =
+            read["manifests"].as_array().expect("list").iter().map(|m| &m["digest"]).collect();
         assert_eq!(digests, [&json!(child.digest), &json!(digest(2)), &json!(digest(4))]);
         assert_eq!(read["manifests"][0]["platform"]["os.version"], "1");
         assert_eq!(read["x-unknown"], true);

@@ -54,8 +54,8 @@ pub(crate) fn kind() -> StepKind {
             optional("reenter", ParamType::Bool, "send the fixed image through the chain and wait; true"),
         ],
         outputs: vec![
-            "fixed", "tag", "digest", "upgrades", "packages", "refused", "refusals", "plan", "before", "after",
-            "report", "reason", "child",
+            "fixed", "tag", "digest", "upgrades", "packages", "refused", "refusals", "plan", "before",
+            "after", "report", "reason", "child",
         ],
         check: Some(check),
     }

@@ -74,7 +74,10 @@ impl Params {
     /// Which findings.
     pub(super) fn selection(&self) -> Result<Selection, StepError> {
         if self.select.fixable == Some(false) {
-            return Err(StepError::permanent("select-unfixable", "what has no fix cannot be selected for one"));
+            return Err(StepError::permanent(
+                "select-unfixable",
+                "what has no fix cannot be selected for one",
+            ));
         }
         let severity = match &self.select.severity {
             None => None,

@@ -1,9 +1,6 @@
 //! One POST to a channel, and its answer, bounded in time and size.
 
-use std::{
-    net::SocketAddr,
-    time::Duration,
-};
+use std::{net::SocketAddr, time::Duration};
 
 use patchline_engine::DeliveryError;
 use reqwest::{
@@ -38,8 +35,12 @@ pub(super) async fn post(
 ) -> Result<Answer, DeliveryError> {
     let addresses = ssrf::checked_addresses(url, allow_private).await?;
     let client = client(url, &addresses).map_err(unreachable)?;
-    let request =
-        client.post(url.clone()).headers(headers).header(CONTENT_TYPE, content_type).body(body).timeout(TIMEOUT);
+    let request = client
+        .post(url.clone())
+        .headers(headers)
+        .header(CONTENT_TYPE, content_type)
+        .body(body)
+        .timeout(TIMEOUT);
     let mut response = request.send().await.map_err(unreachable)?;
     let status = response.status();
     let retry_after = response

@@ -52,7 +52,13 @@ impl Story {
     pub(super) fn read(context: &Context, image: &Image) -> Self {
         let of = |kind: &'static str| context.steps.iter().filter(move |(_, k, _)| k == kind);
         let texts = |value: &Value| -> Vec<String> {
-            value.as_array().into_iter().flatten().filter_map(|d| d["message"].as_str()).map(str::to_owned).collect()
+            value
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(|d| d["message"].as_str())
+                .map(str::to_owned)
+                .collect()
         };
         let (mut reasons, mut warnings, mut counts, mut ask) = (Vec::new(), Vec::new(), Value::Null, None);
         let (mut denied, mut judged) = (false, false);
@@ -97,7 +103,7 @@ impl Story {
             image: image.place_text(),
             digest: image.digest.to_string(),
             run: context.run.0.clone(),
-            url: context.names["run"]["url"].as_str().map(str::to_owned),
+            url: context.names["run"]["url"].as_str().filter(|u| !u.is_empty()).map(str::to_owned),
             reasons,
             warnings,
             counts,

@@ -27,7 +27,12 @@ pub(super) async fn checked_addresses(
     match url.scheme() {
         "https" => {}
         "http" if allow_private => {}
-        _ => return Err(refused("a channel's address is https, or http where private addresses are allowed", false)),
+        _ => {
+            return Err(refused(
+                "a channel's address is https, or http where private addresses are allowed",
+                false,
+            ));
+        }
     }
     let port = url.port_or_known_default().unwrap_or(443);
     let addresses: Vec<SocketAddr> = match url.host() {
@@ -147,21 +152,60 @@ mod tests {
             let ip: IpAddr = text.parse().expect(text);
             (may_reach(ip, false), may_reach(ip, true))
         };
-        for public in ["1.1.1.1", "203.0.112.1", "100.63.255.255", "172.32.0.1", "2606:4700::1111", "2400:3200::1"] {
+        for public in
+            ["1.1.1.1", "203.0.112.1", "100.63.255.255", "172.32.0.1", "2606:4700::1111", "2400:3200::1"]
+        {
             assert_eq!(check(public), (true, true), "{public}");
         }
         for private in [
-            "127.0.0.1", "127.8.9.1", "10.0.0.1", "172.16.0.1", "172.31.255.255", "192.168.1.1", "169.254.1.1",
-            "100.64.0.1", "100.127.255.255", "198.18.0.1", "192.0.2.1", "198.51.100.7", "203.0.113.9", "240.0.0.1",
-            "192.88.99.1", "192.0.0.8", "::1", "fc00::1", "fdff::1", "fe80::1", "fec0::1", "2001:db8::1", "2001::1",
-            "::ffff:127.0.0.1", "::ffff:10.0.0.1", "::ffff:1.1.1.1", "64:ff9b::a00:1", "64:ff9b:1::1",
-            "2002:7f00:1::", "::7f00:1", "100::1", "3fff::1",
+            "127.0.0.1",
+            "127.8.9.1",
+            "10.0.0.1",
+            "172.16.0.1",
+            "172.31.255.255",
+            "192.168.1.1",
+            "169.254.1.1",
+            "100.64.0.1",
+            "100.127.255.255",
+            "198.18.0.1",
+            "192.0.2.1",
+            "198.51.100.7",
+            "203.0.113.9",
+            "240.0.0.1",
+            "192.88.99.1",
+            "192.0.0.8",
+            "::1",
+            "fc00::1",
+            "fdff::1",
+            "fe80::1",
+            "fec0::1",
+            "2001:db8::1",
+            "2001::1",
+            "::ffff:127.0.0.1",
+            "::ffff:10.0.0.1",
+            "::ffff:1.1.1.1",
+            "64:ff9b::a00:1",
+            "64:ff9b:1::1",
+            "2002:7f00:1::",
+            "::7f00:1",
+            "100::1",
+            "3fff::1",
         ] {
             assert_eq!(check(private), (false, true), "{private}");
         }
         for never in [
-            "0.0.0.0", "0.1.2.3", "255.255.255.255", "224.0.0.1", "::", "ff02::1", "169.254.169.254",
-            "100.100.100.200", "169.254.170.2", "::ffff:169.254.169.254", "64:ff9b::a9fe:a9fe", "fd00:ec2::254",
+            "0.0.0.0",
+            "0.1.2.3",
+            "255.255.255.255",
+            "224.0.0.1",
+            "::",
+            "ff02::1",
+            "169.254.169.254",
+            "100.100.100.200",
+            "169.254.170.2",
+            "::ffff:169.254.169.254",
+            "64:ff9b::a9fe:a9fe",
+            "fd00:ec2::254",
             "2002:a9fe:a9fe::",
         ] {
             assert_eq!(check(never), (false, false), "{never}");
@@ -175,13 +219,23 @@ mod tests {
         };
         let refused = Err("channel-address-refused".to_owned());
         for url in [
-            "https://127.0.0.1/x", "https://localhost/x", "https://[::1]/x", "https://[::ffff:10.0.0.1]/x",
-            "https://0x7f.1/x", "https://2130706433/x", "https://0177.0.0.1/", "http://1.1.1.1/x", "ftp://1.1.1.1/x",
+            "https://127.0.0.1/x",
+            "https://localhost/x",
+            "https://[::1]/x",
+            "https://[::ffff:10.0.0.1]/x",
+            "https://0x7f.1/x",
+            "https://2130706433/x",
+            "https://0177.0.0.1/",
+            "http://1.1.1.1/x",
+            "ftp://1.1.1.1/x",
         ] {
             assert_eq!(check(url, false).await, refused, "{url}");
         }
         assert_eq!(check("https://169.254.169.254/latest", true).await, refused);
-        assert_eq!(check("http://127.0.0.1:81/x", true).await, Ok(vec!["127.0.0.1:81".parse().expect("one")]));
+        assert_eq!(
+            check("http://127.0.0.1:81/x", true).await,
+            Ok(vec!["127.0.0.1:81".parse().expect("one")])
+        );
         assert_eq!(check("https://1.1.1.1/x", false).await, Ok(vec!["1.1.1.1:443".parse().expect("one")]));
     }
 }

@@ -26,14 +26,18 @@ pub(super) async fn send(
     allow_private: bool,
     now: Timestamp,
 ) -> Result<(), DeliveryError> {
-    let url = Url::parse(url.expose()).map_err(|_| permanent("channel-invalid", "the channel's address is none"))?;
+    let url = Url::parse(url.expose())
+        .map_err(|_| permanent("channel-invalid", "the channel's address is none"))?;
     let body = body(message);
     let headers = headers(&message.id, now, &body, secret)?;
     let answer =
-        answer::post(&url, allow_private, "application/cloudevents+json; charset=utf-8", headers, body).await?;
+        answer::post(&url, allow_private, "application/cloudevents+json; charset=utf-8", headers, body)
+            .await?;
     match answer.status {
         status if status.is_success() => Ok(()),
-        StatusCode::GONE => Err(permanent("webhook-gone", "the receiver answers 410: it wants no more messages")),
+        StatusCode::GONE => {
+            Err(permanent("webhook-gone", "the receiver answers 410: it wants no more messages"))
+        }
         status if status.is_redirection() => Err(DeliveryError {
             code: "webhook-redirect".into(),
             message: format!("the receiver answers {}: a redirect is never followed", status.as_u16()),
@@ -92,10 +96,16 @@ fn body(message: &Message) -> Vec<u8> {
     }
 }
 
-fn headers(id: &str, now: Timestamp, body: &[u8], secret: Option<&Secret>) -> Result<HeaderMap, DeliveryError> {
+fn headers(
+    id: &str,
+    now: Timestamp,
+    body: &[u8],
+    secret: Option<&Secret>,
+) -> Result<HeaderMap, DeliveryError> {
     let seconds = now.as_second();
     let value = |text: String| {
-        HeaderValue::try_from(text).map_err(|_| permanent("channel-invalid", "the message's id is no header value"))
+        HeaderValue::try_from(text)
+            .map_err(|_| permanent("channel-invalid", "the message's id is no header value"))
     };
     let mut headers = HeaderMap::new();
     headers.insert("webhook-id", value(id.to_owned())?);
@@ -112,7 +122,10 @@ fn key(secret: &Secret) -> Result<Vec<u8>, DeliveryError> {
     let text = secret.expose().trim();
     let bytes = STANDARD.decode(text.strip_prefix("whsec_").unwrap_or(text)).ok();
     bytes.filter(|b| (24..=64).contains(&b.len())).ok_or_else(|| {
-        permanent("webhook-secret-invalid", "the channel's secret is not `whsec_` and 24 to 64 bytes in base64")
+        permanent(
+            "webhook-secret-invalid",
+            "the channel's secret is not `whsec_` and 24 to 64 bytes in base64",
+        )
     })
 }
 
