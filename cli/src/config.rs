@@ -46,6 +46,9 @@ pub(crate) struct RegistryEntry {
     plain_http: bool,
     username: Option<String>,
     password: Option<SecretRef>,
+    /// Hosts beside its own that may see the credentials, to hand out tokens.
+    #[serde(default)]
+    token_hosts: Vec<String>,
 }
 
 /// One channel.
@@ -158,7 +161,12 @@ impl RegistryEntry {
                 ));
             }
         };
-        Ok(RegistryConfig { credentials, ..RegistryConfig::new(&self.host, self.plain_http) })
+        Ok(RegistryConfig {
+            host: self.host.clone(),
+            plain_http: self.plain_http,
+            credentials,
+            token_hosts: self.token_hosts.clone(),
+        })
     }
 }
 

@@ -76,7 +76,8 @@ from_room!(
     patchline_registry::Error,
     patchline_scanner::Error,
     patchline_engine::Error,
-    patchline_store::Error
+    patchline_store::Error,
+    patchline_server::Error
 );
 
 impl From<patchline_remediation::Error> for Failure {

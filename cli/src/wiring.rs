@@ -82,7 +82,12 @@ pub(crate) async fn start(config: &Config, data: &Data, start: Start) -> Result<
     let registry = images.local_addr().map_err(io("read the address of the registry"))?;
 
     let mut by_name = config.registries()?;
-    by_name.insert(EMBEDDED.to_owned(), RegistryConfig::new(&registry.to_string(), true));
+    by_name.insert(EMBEDDED.to_owned(), RegistryConfig {
+        host: registry.to_string(),
+        plain_http: true,
+        credentials: None,
+        token_hosts: Vec::new(),
+    });
     let registries = Registries::new(by_name)?;
 
     let store = Arc::new(Sqlite::open(&data.database()).await?);
@@ -127,6 +132,7 @@ pub(crate) async fn start(config: &Config, data: &Data, start: Start) -> Result<
         reports: store.clone(),
         fixes: store.clone(),
         distribution,
+        public_url: None,
     };
 
     let stop = CancellationToken::new();
@@ -138,7 +144,7 @@ pub(crate) async fn start(config: &Config, data: &Data, start: Start) -> Result<
     let follower = patchline_server::follow_pushes(context.clone(), pushes);
     tasks.spawn(stop.clone().run_until_cancelled_owned(follower));
     // A tag that was pushed right before a crash has no run yet: the registry is asked, not the event.
-    patchline_server::catch_up(context.clone(), embedded.all_tags()?).await;
+    patchline_server::catch_up(context.clone(), embedded.all_tags()?).await?;
 
     Ok(Running { engine, context, registries, apt, store, address, registry, stop, tasks })
 }

@@ -1,15 +1,40 @@
 //! The engine itself: the writer task, the apalis runtime over our backend, the outbox, recovery.
 
+mod batch;
+mod claim;
+mod command;
+mod feed;
+mod held;
+mod ids;
+mod job;
+mod obey;
+mod outbox;
+mod renew;
+mod runtime;
+mod settle;
+mod shared;
+mod start;
+mod writer;
+
 use std::{sync::Arc, time::Duration};
 
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, mpsc};
 
+use self::{
+    command::{Command, Writer},
+    feed::Feed,
+    held::{Held, Reason},
+    runtime::Runtime,
+    shared::{GRACE, Plans, Shared},
+    writer::WriterTask,
+};
 use crate::{
-    Clock, Deliver, Event, Result, RunFilter, RunId, RunView, Step, Store, Submission, Submitted,
+    Clock, Deliver, Error, Event, EventKind, Result, RunFilter, RunId, RunStatus, RunView, Step, Store,
+    Submission, Submitted,
 };
 
 /// How to run.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct EngineOptions {
     /// Steps at once in this process.
     pub concurrency: usize,
@@ -23,58 +48,131 @@ pub struct EngineOptions {
 
 /// The engine's handle; cheap to clone.
 #[derive(Clone)]
-pub struct Engine {}
+pub struct Engine {
+    shared: Arc<Shared>,
+    runtime: Arc<Runtime>,
+    drain: Duration,
+}
 
 impl Engine {
     /// Recovers what a crash left, then starts writer, workers and outbox.
     pub async fn start(
-        _store: Arc<dyn Store>,
-        _steps: Vec<Arc<dyn Step>>,
-        _deliver: Arc<dyn Deliver>,
-        _clock: Arc<dyn Clock>,
-        _options: EngineOptions,
+        store: Arc<dyn Store>,
+        steps: Vec<Arc<dyn Step>>,
+        deliver: Arc<dyn Deliver>,
+        clock: Arc<dyn Clock>,
+        options: EngineOptions,
     ) -> Result<Self> {
-        todo!()
+        let (sender, commands) = mpsc::unbounded_channel();
+        let shared = Arc::new(Shared {
+            store,
+            clock,
+            kinds: steps.into_iter().map(|s| (s.kind(), s)).collect(),
+            concurrency: options.concurrency.max(1),
+            public_url: options.public_url,
+            events: broadcast::channel(4096).0,
+            held: Held::default(),
+            jobs: Feed::new(),
+            parcels: Feed::new(),
+            writer: Writer(sender),
+            plans: Plans::default(),
+        });
+        let mut writer = WriterTask::new(shared.clone(), commands);
+        writer.recover(options.owns_data).await?;
+        let runtime = Arc::new(Runtime::start(&shared, &deliver));
+        tokio::spawn(writer.run());
+        tokio::spawn(renew::run(shared.clone()));
+        Ok(Self { shared, runtime, drain: options.drain })
     }
+
     /// Starts runs, all in one transaction. A delivery (source, event id) that was seen before
     /// starts nothing; a run that is there by (chain, subject, cascade) is given back.
-    pub async fn submit(&self, _submissions: Vec<Submission>) -> Result<Vec<Submitted>> {
-        todo!()
+    pub async fn submit(&self, submissions: Vec<Submission>) -> Result<Vec<Submitted>> {
+        self.shared.writer.ask(|reply| Command::Submit { submissions, reply }).await
     }
+
     /// Whether (kind, target) is one of our own effects.
-    pub async fn is_own_effect(&self, _kind: &str, _target: &str) -> Result<bool> {
-        todo!()
+    pub async fn is_own_effect(&self, kind: &str, target: &str) -> Result<bool> {
+        self.shared.store.intended(kind, target).await
     }
+
     /// Stops a run: what is ready is cancelled, what runs is told.
-    pub async fn cancel(&self, _run: &RunId) -> Result<()> {
-        todo!()
+    pub async fn cancel(&self, run: &RunId) -> Result<()> {
+        self.shared.writer.ask(|reply| Command::Cancel { run: run.clone(), reply }).await
     }
+
     /// One run, whole.
-    pub async fn run(&self, _run: &RunId) -> Result<RunView> {
-        todo!()
+    pub async fn run(&self, run: &RunId) -> Result<RunView> {
+        let record = self.shared.store.run(run).await?.ok_or_else(|| Error::NoSuchRun(run.0.clone()))?;
+        let plan = self.plan(&record.plan_hash).await?;
+        let deliveries = self.shared.store.deliveries(run).await?;
+        Ok(record.view(Some(&plan), deliveries))
     }
+
     /// Runs, newest first, without steps.
-    pub async fn runs(&self, _filter: &RunFilter) -> Result<Vec<RunView>> {
-        todo!()
+    pub async fn runs(&self, filter: &RunFilter) -> Result<Vec<RunView>> {
+        let records = self.shared.store.runs(filter).await?;
+        Ok(records.into_iter().map(|r| r.view(None, Vec::new())).collect())
     }
+
     /// The pinned plan of a run.
-    pub async fn plan(&self, _hash: &str) -> Result<Arc<patchline_chains::Plan>> {
-        todo!()
+    pub async fn plan(&self, hash: &str) -> Result<Arc<patchline_chains::Plan>> {
+        if let Some(plan) = self.shared.plans.get(hash) {
+            return Ok(plan);
+        }
+        let plan = self.shared.store.plan(hash).await?.ok_or_else(|| Error::NoSuchPlan(hash.to_owned()))?;
+        Ok(self.shared.plans.put(hash, Arc::new(plan)))
     }
+
     /// A run's history after `seq`.
-    pub async fn events(&self, _run: &RunId, _after: u64) -> Result<Vec<Event>> {
-        todo!()
+    pub async fn events(&self, run: &RunId, after: u64) -> Result<Vec<Event>> {
+        self.shared.store.events(run, after).await
     }
+
     /// Everything that happens from now on; a receiver that lags reads `events`.
     pub fn subscribe(&self) -> broadcast::Receiver<Event> {
-        todo!()
+        self.shared.events.subscribe()
     }
+
     /// Waits until the run has finished.
-    pub async fn finished(&self, _run: &RunId) -> Result<RunView> {
-        todo!()
+    pub async fn finished(&self, run: &RunId) -> Result<RunView> {
+        let mut events = self.subscribe();
+        loop {
+            let view = self.run(run).await?;
+            if view.status == RunStatus::Finished {
+                return Ok(view);
+            }
+            // Another process may end it: then no event comes here.
+            let wait = async {
+                loop {
+                    match events.recv().await {
+                        Ok(Event { run: of, kind: EventKind::RunFinished { .. }, .. }) if of == *run => return true,
+                        Err(broadcast::error::RecvError::Closed) => return false,
+                        Ok(_) => {}
+                        Err(broadcast::error::RecvError::Lagged(_)) => return true,
+                    }
+                }
+            };
+            if tokio::time::timeout(Duration::from_secs(1), wait).await == Ok(false) {
+                return Err(Error::Stopping);
+            }
+        }
     }
+
     /// Takes no new step, waits for the running ones up to `drain`, gives leases back.
     pub async fn stop(&self) -> Result<()> {
-        todo!()
+        let held = &self.shared.held;
+        self.shared.writer.ask(|reply| Command::StopClaiming { reply }).await?;
+        if tokio::time::timeout(self.drain, held.empty()).await.is_err() {
+            held.stop_all(Reason::Stopping);
+            self.shared.jobs.clear();
+            // Those that do not listen are dropped after their grace, and give back their leases themselves.
+            drop(tokio::time::timeout(GRACE + Duration::from_secs(1), held.empty()).await);
+        }
+        self.runtime.shutdown();
+        for lease in held.all() {
+            self.shared.writer.tell(Command::Return { lease, counts: false });
+        }
+        self.shared.writer.ask(|reply| Command::Close { reply }).await
     }
 }

@@ -55,7 +55,7 @@ impl ChainRun {
                     .hint("push it first: patchline image copy oci:DIR:tag host/repository:tag"));
             }
         };
-        let subject = subject::of(&running.registries, &reference).await?;
+        let subject = subject::resolve(&running.registries, running.store.as_ref(), &reference).await?;
         let submission = Submission {
             plan: Some(plan.clone()),
             subject,

@@ -113,7 +113,13 @@ impl Api {
                 Url::parse(text.trim()).map_err(|e| Failure::new("invalid-url", &e))?
             }
         };
-        let client = patchline_registry::remote::http_client().map_err(Failure::from)?;
+        // reqwest comes without a TLS provider of its own; a second install changes nothing.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = reqwest::Client::builder()
+            .connect_timeout(std::time::Duration::from_secs(10))
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .map_err(|e| Failure::new("http-client", &e))?;
         Ok(Self { base, client })
     }
     async fn request(&self, path: &str, query: &[(&str, String)]) -> Result<reqwest::Response> {

@@ -4,8 +4,7 @@ use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
-    DeliveryError, Error, Outcome, Result, RunId, StepError, Submission, Submitted,
-    core::recovery::Lease,
+    DeliveryError, Error, Outcome, Result, RunId, StepError, Submission, Submitted, core::recovery::Lease,
 };
 
 type Reply<T> = oneshot::Sender<Result<T>>;
@@ -32,20 +31,39 @@ pub(super) enum Command {
     Close { reply: Reply<()> },
 }
 
+/// What became of a command.
+pub(super) enum Verdict {
+    /// It stands.
+    Done,
+    /// The runs of a submission.
+    Submitted(Vec<Submitted>),
+    /// The leases that were prolonged.
+    Renewed(Vec<Lease>),
+    /// It cannot be; the rest of the transaction stands.
+    Refused(Error),
+}
+
 impl Command {
-    /// Answers with an error.
-    pub(super) fn refuse(self, error: Error) {
-        // Who asked may be gone: then nobody needs the answer.
-        match self {
-            Self::Submit { reply, .. } => drop(reply.send(Err(error))),
-            Self::Renew { reply, .. } => drop(reply.send(Err(error))),
-            Self::Cancel { reply, .. }
-            | Self::Complete { reply, .. }
-            | Self::Note { reply, .. }
-            | Self::Delivered { reply, .. }
-            | Self::StopClaiming { reply }
-            | Self::Close { reply } => drop(reply.send(Err(error))),
-            Self::Return { .. } => {}
+    /// Answers whoever asked. They may be gone: then nobody needs the answer.
+    pub(super) fn answer(self, verdict: Verdict) {
+        match (self, verdict) {
+            (Self::Submit { reply, .. }, Verdict::Submitted(runs)) => drop(reply.send(Ok(runs))),
+            (Self::Submit { reply, .. }, Verdict::Refused(error)) => drop(reply.send(Err(error))),
+            (Self::Renew { reply, .. }, Verdict::Renewed(leases)) => drop(reply.send(Ok(leases))),
+            (Self::Renew { reply, .. }, Verdict::Refused(error)) => drop(reply.send(Err(error))),
+            (
+                Self::Cancel { reply, .. }
+                | Self::Complete { reply, .. }
+                | Self::Note { reply, .. }
+                | Self::Delivered { reply, .. }
+                | Self::StopClaiming { reply }
+                | Self::Close { reply },
+                verdict,
+            ) => drop(reply.send(match verdict {
+                Verdict::Refused(error) => Err(error),
+                _ => Ok(()),
+            })),
+            _ => {}
         }
     }
     /// Whether it must not be lost when the store fails: what was done in the world cannot be asked for again.

@@ -2,12 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use apalis::layers::{WorkerBuilderExt, catch_panic::CatchPanicLayer};
-use apalis_core::{
-    error::BoxDynError,
-    task::Task,
-    worker::{Worker, builder::WorkerBuilder, ext::parallelize::ParallelizeExt},
-};
+use apalis_core::{error::BoxDynError, task::Task};
 use futures::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
 use tower::Service;
@@ -62,12 +57,12 @@ pub(super) fn settled(
 
 /// Sends one parcel and tells the writer.
 #[derive(Clone)]
-pub(super) struct Send {
-    shared: Arc<Shared>,
-    deliver: Arc<dyn Deliver>,
+pub(super) struct Sender {
+    pub(super) shared: Arc<Shared>,
+    pub(super) deliver: Arc<dyn Deliver>,
 }
 
-impl Service<Task<Parcel>> for Send {
+impl Service<Task<Parcel>> for Sender {
     type Response = ();
     type Error = BoxDynError;
     type Future = BoxFuture<'static, Result<(), BoxDynError>>;
@@ -106,10 +101,32 @@ impl Service<Task<Parcel>> for Send {
     }
 }
 
-/// The worker that delivers.
-pub(super) fn worker(
-    shared: &Arc<Shared>,
-    deliver: &Arc<dyn Deliver>,
-) -> Worker<Parcel, super::feed::Feed<Parcel>, Send, impl tower::Layer<apalis_core::worker::lifecycle::LifecycleService<Send>>> {
-    todo!()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(retry: bool, after: Option<Duration>) -> Result<(), DeliveryError> {
+        Err(DeliveryError { code: "x".into(), message: "y".into(), retry, after })
+    }
+
+    #[test]
+    fn follows_the_schedule_and_gives_up_after_it() {
+        let now = Timestamp::UNIX_EPOCH;
+        let due = |attempts| settled(attempts, error(true, None), 0.0, now).1.map(|t| t.as_second());
+        assert_eq!(due(0), Some(5));
+        assert_eq!(due(1), Some(300));
+        assert_eq!(due(8), Some(86_400));
+        assert_eq!(due(9), None);
+        assert!(matches!(settled(9, error(true, None), 0.0, now).0, DeliveryState::Failed { .. }));
+    }
+
+    #[test]
+    fn waits_as_long_as_it_was_asked_to_and_never_repeats_a_refusal() {
+        let now = Timestamp::UNIX_EPOCH;
+        let (state, due) = settled(0, error(true, Some(Duration::from_secs(600))), 1.0, now);
+        assert_eq!(due.map(|t| t.as_second()), Some(600));
+        assert!(matches!(state, DeliveryState::Pending { attempts: 1, problem: Some(_) }));
+        assert!(matches!(settled(0, error(false, None), 0.5, now), (DeliveryState::Failed { .. }, None)));
+        assert_eq!(settled(3, Ok(()), 0.5, now), (DeliveryState::Delivered, None));
+    }
 }

@@ -91,6 +91,11 @@ impl Registries {
         named.map_or(host, |(name, _)| name).to_owned()
     }
 
+    /// Whether a registry of this name stands in the configuration: others are not asked on a stranger's word.
+    pub fn is_configured(&self, name: &str) -> bool {
+        self.shared.by_name.contains_key(name)
+    }
+
     fn repository(&self, reference: &Reference) -> Result<Arc<dyn Repository>> {
         let wanted = &reference.registry;
         let by_host = || self.shared.by_name.values().find(|config| config.host == *wanted).cloned();

@@ -129,8 +129,9 @@ fn expiry(key: &impl KeyDetails, binding: &Signature) -> Option<i64> {
     })
 }
 
-fn strong_enough(key: &impl KeyDetails) -> Result<(), String> {
-    match key.public_params() {
+/// Whether an algorithm and its size still vouch.
+pub(super) fn strong_enough(parameters: &PublicParams) -> Result<(), String> {
+    match parameters {
         PublicParams::RSA(parameters) => {
             // An MPI begins with its length in bits.
             let mut bytes = Vec::new();
@@ -190,7 +191,7 @@ fn primary(key: &SignedPublicKey, now: Timestamp) -> Result<&Signature, String> 
     });
     let binding = newest(direct.chain(users)).ok_or("has no valid self-signature")?;
     unexpired(expiry(&key.primary_key, binding), now)?;
-    strong_enough(&key.primary_key)?;
+    strong_enough(key.primary_key.public_params())?;
     Ok(binding)
 }
 
@@ -219,7 +220,7 @@ pub(super) fn check_subkey(
         .filter(verified);
     let binding = newest(bindings).ok_or("has no valid binding")?;
     unexpired(expiry(&subkey.key, binding), now)?;
-    strong_enough(&subkey.key)?;
+    strong_enough(subkey.key.public_params())?;
     if !may_sign(binding, false) {
         return Err("may not sign".to_owned());
     }

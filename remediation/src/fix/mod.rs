@@ -1,10 +1,17 @@
 //! The act of mending one image manifest, from report to a pushed `<tag>_fixed`.
 
+mod build;
+mod decide;
+pub(crate) mod ground;
+mod mendable;
+mod push;
+mod select;
+
 use std::{path::PathBuf, sync::Arc};
 
 use bytes::Bytes;
 use patchline_registry::{Descriptor, Digest, RawManifest, Repository};
-use patchline_scanner::{Inventory, LayerFacts, Report, Severity};
+use patchline_scanner::{Inventory, LayerFacts, Report, Severity, advisories::AdvisorySet};
 
 use crate::{Result, apt::Apt, plan::FixPlan};
 
@@ -39,6 +46,8 @@ pub struct FixRequest<'a> {
     pub tag: Option<String>,
     /// The report that denied it.
     pub report: &'a Report,
+    /// What the report was made from: the proof's re-scan uses the same.
+    pub advisories: &'a [&'a AdvisorySet],
     /// Which findings.
     pub select: Selection,
     /// How far up.
@@ -75,50 +84,51 @@ pub struct FixedImage {
     pub inventory: Inventory,
     /// Files that a later layer had changed and that stay as they are.
     pub kept: Vec<String>,
+    /// (host, repository) that the original was read from: its layers may be mounted from there.
+    pub read_from: Option<(String, String)>,
 }
 
 /// Mends; cheap to clone.
 #[derive(Clone)]
 pub struct Remediator {
-    _apt: Apt,
-    _facts: Arc<dyn LayerFacts>,
+    apt: Apt,
+    facts: Arc<dyn LayerFacts>,
 }
 
 impl Remediator {
     /// With the repositories to take from.
     pub fn new(apt: Apt, facts: Arc<dyn LayerFacts>) -> Self {
-        Self { _apt: apt, _facts: facts }
+        Self { apt, facts }
     }
     /// The client itself.
     pub fn apt(&self) -> &Apt {
-        &self._apt
+        &self.apt
     }
     /// Fills in each finding's `mendable`: a verified repository has the fixed version, the
     /// package is not held, and the plan would not refuse it.
     pub async fn mark_mendable(
         &self,
-        _repository: &dyn Repository,
-        _inventory: &Inventory,
-        _report: &mut Report,
+        repository: &dyn Repository,
+        inventory: &Inventory,
+        report: &mut Report,
     ) -> Result<()> {
-        todo!()
+        mendable::mark(self, repository, inventory, report).await
     }
-    /// The plan alone: a dry run.
-    pub async fn plan(&self, _request: &FixRequest<'_>) -> Result<FixPlan> {
-        todo!()
+    /// The plan alone: a dry run. It fetches packages, for their scripts decide what is refused.
+    pub async fn plan(&self, request: &FixRequest<'_>) -> Result<FixPlan> {
+        Ok(self.prepare(request).await?.decided.plan)
     }
     /// Plans, builds the patch layer, and proves it. Pushes nothing.
-    pub async fn build(&self, _request: &FixRequest<'_>) -> Result<Fixed> {
-        todo!()
+    ///
+    /// A fixed image whose lineage is believed is built anew from its original's layers, so that patch layers
+    /// never pile up; where that gives the same image again, it is [`Fixed::Unchanged`].
+    pub async fn build(&self, request: &FixRequest<'_>) -> Result<Fixed> {
+        build::build(self, request).await
     }
     /// Pushes layers, config, manifest by digest, then `tag` when one is given, in this order. Twice is harmless.
-    pub async fn push(
-        &self,
-        _repository: &dyn Repository,
-        _image: &FixedImage,
-        _tag: Option<&str>,
-    ) -> Result<()> {
-        todo!()
+    /// The original's layers must be in `repository`, or mountable from where the image was read.
+    pub async fn push(&self, repository: &dyn Repository, image: &FixedImage, tag: Option<&str>) -> Result<()> {
+        push::push(repository, image, tag).await
     }
 }
 

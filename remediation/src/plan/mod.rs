@@ -1,6 +1,21 @@
 //! What is upgraded to which version, by which executor, and why; and what is refused.
 
+mod allow;
+mod choose;
+mod guards;
+mod pins;
+pub mod scripts;
+pub mod shadow;
+mod solve;
+
 use serde::{Deserialize, Serialize};
+
+pub use choose::{Pick, Want, wanted};
+pub use pins::pinned;
+pub use solve::{Blocked, Solver};
+
+/// Binary package and architecture, as dpkg tells packages apart.
+pub type Key = (String, String);
 
 /// One package that goes up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,7 +45,7 @@ pub struct Refusal {
     pub from: String,
     /// What it would have become.
     pub to: Option<String>,
-    /// Kebab-case: `script-needs-sandbox`, `held`, `new-dependency`, `conflict`, `not-in-repository`, `shadowed`.
+    /// Kebab-case: `script-needs-sandbox`, `held`, `new-dependency`, `conflict`, `not-in-repository`, `shadowed`, `unfixed-copy`.
     pub code: String,
     /// For people.
     pub reason: String,

@@ -1,0 +1,97 @@
+//! Each command, inside a batch.
+
+use super::{
+    batch::Batch,
+    command::{Command, Verdict},
+    outbox,
+};
+use crate::{
+    DeliveryError, Error, ErrorClass, EventKind, Outcome, Result, RunId, StepError,
+    core::{self, Ended, Failure, recovery::Lease},
+};
+
+impl Batch<'_> {
+    /// Does what is asked. An error of the store spoils the transaction; any other has changed nothing.
+    pub(super) async fn obey(&mut self, command: &Command) -> Result<Verdict> {
+        let at = self.now;
+        match command {
+            Command::Submit { submissions, .. } => {
+                let checked = submissions.iter().map(|s| self.check(s.clone())).collect::<Result<Vec<_>>>()?;
+                let mut submitted = Vec::with_capacity(checked.len());
+                for one in checked {
+                    submitted.push(self.submit(one).await?);
+                }
+                return Ok(Verdict::Submitted(submitted));
+            }
+            Command::Cancel { run, .. } => match self.apply(run, core::Event::Cancel { at }).await {
+                // It had ended already, which is what was wanted.
+                Err(Error::Illegal { .. }) => {}
+                other => other?,
+            },
+            Command::Complete { lease, result, jitter, .. } => {
+                self.after.released.push(lease.clone());
+                self.complete(lease, result, *jitter).await?;
+            }
+            Command::Return { lease, counts } => self.lose(lease.clone(), *counts).await?,
+            Command::Renew { leases, .. } => {
+                let mut renewed = Vec::new();
+                for lease in leases {
+                    if self.tx.renew(lease).await? {
+                        renewed.push(lease.clone());
+                    }
+                }
+                self.after.renewed.clone_from(&renewed);
+                return Ok(Verdict::Renewed(renewed));
+            }
+            Command::Note { run, step, text, .. } => {
+                self.record(run, EventKind::Note { step: step.clone(), text: text.clone() }).await?;
+            }
+            Command::Delivered { run, id, attempts, channel, result, jitter, .. } => {
+                let result = result.as_ref().map(|()| ()).map_err(|e| DeliveryError {
+                    code: e.code.clone(),
+                    message: e.message.clone(),
+                    retry: e.retry,
+                    after: e.after,
+                });
+                let (state, due) = outbox::settled(*attempts, result, *jitter, at);
+                self.tx.settle_message(id, &state, at, due).await?;
+                let kind = EventKind::DeliveryChanged { id: id.clone(), channel: channel.clone(), state };
+                self.record(run, kind).await?;
+            }
+            Command::StopClaiming { .. } | Command::Close { .. } => {}
+        }
+        Ok(Verdict::Done)
+    }
+
+    /// The completion: fenced, with all that follows from it.
+    async fn complete(&mut self, lease: &Lease, result: &Result<Outcome, StepError>, jitter: f64) -> Result<()> {
+        let (run, step, fence, at) = (&lease.run, lease.step, lease.fence, self.now);
+        let event = match self.ended(run, result).await? {
+            Ok(ended) => core::Event::Completed { step, fence, ended, at },
+            Err(failure) => core::Event::Failed { step, fence, failure, jitter, at },
+        };
+        self.apply(run, event).await
+    }
+
+    async fn ended(
+        &mut self,
+        run: &RunId,
+        result: &Result<Outcome, StepError>,
+    ) -> Result<Result<Ended, Failure>> {
+        Ok(match result.clone() {
+            Ok(Outcome::Succeeded { output, messages, mends }) => {
+                Ok(Ended::Succeeded { output, messages, mends })
+            }
+            Ok(Outcome::Denied { output, messages }) => Ok(Ended::Denied { output, messages }),
+            Ok(Outcome::Child { subject, output, mends }) => match self.child_id(run, &subject).await? {
+                Some(run) => Ok(Ended::Child { run, subject, output, mends }),
+                None => Err(Failure {
+                    class: ErrorClass::Permanent,
+                    code: "child-is-ancestor".into(),
+                    message: format!("it would wait for its own run: {} is what the run is about", subject.identity),
+                }),
+            },
+            Err(error) => Err(Failure { class: error.class, code: error.code, message: error.message }),
+        })
+    }
+}
