@@ -95,9 +95,12 @@ mod tests {
     #[test]
     fn interests_go_to_their_tables() {
         let text = "# note\nactivate-noawait ldconfig\ninterest-noawait ldconfig\ninterest /usr/share/man\ninterest ../x\n";
-        assert_eq!(interests(text, "libc-bin"), [
-            ("ldconfig".to_owned(), "libc-bin/noawait\n".to_owned()),
-            ("File".to_owned(), "/usr/share/man libc-bin\n".to_owned()),
-        ]);
+        assert_eq!(
+            interests(text, "libc-bin"),
+            [
+                ("ldconfig".to_owned(), "libc-bin/noawait\n".to_owned()),
+                ("File".to_owned(), "/usr/share/man libc-bin\n".to_owned()),
+            ]
+        );
     }
 }
