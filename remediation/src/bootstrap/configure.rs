@@ -77,9 +77,6 @@ fn base_files(tree: &mut Tree) -> io::Result<()> {
     tree.put("var/mail", Kind::Directory, 0o2775, 0, MAIL);
     tree.folder("var/spool", 0o755);
     tree.link("var/spool/mail", "../mail");
-    tree.folder("run/lock", 0o1777);
-    tree.link("var/run", "/run");
-    tree.link("var/lock", "/run/lock");
     for name in ["share", "share/man", "bin", "games", "lib", "include", "sbin", "src", "etc"] {
         tree.folder(&format!("usr/local/{name}"), 0o755);
     }

@@ -32,7 +32,7 @@ pub(super) fn write(tree: &mut Tree, packages: &[Unpacked], lost: &[BTreeSet<Str
             let mode = if SCRIPTS.contains(&name.as_str()) { 0o755 } else { 0o644 };
             tree.put(&format!("{info}.{name}"), Kind::File(Content::Bytes(bytes.clone())), mode, 0, 0);
         }
-        if !package.control.contains_key("md5sums") && !package.md5.is_empty() {
+        if !package.control.contains_key("md5sums") {
             // dpkg makes the list itself for a package that brings none; conffiles are not in it.
             let conffiles: BTreeSet<String> = package.conffiles().into_iter().collect();
             let sums: String = package

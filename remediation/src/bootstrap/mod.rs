@@ -109,7 +109,7 @@ fn assemble(
     })?;
     let seconds = u64::try_from(date.as_second()).unwrap_or(0);
     let mut tree = tree::Tree { mtime: seconds, ..tree::Tree::default() };
-    unpack::merge_usr(&mut tree, &unpacked);
+    unpack::lay_links(&mut tree, &unpacked);
     let lost =
         (0..unpacked.len()).map(|i| unpack::lay(&mut tree, &unpacked, i)).collect::<Result<Vec<_>>>()?;
     let day = date.as_second() / 86_400;

@@ -118,8 +118,9 @@ fn spool_one(from: &mut dyn Read, out: &mut BufWriter<File>, mut sum: Option<&mu
     }
 }
 
-/// The links of a merged /usr, for the top folders that the packages use.
-pub(super) fn merge_usr(tree: &mut Tree, packages: &[Unpacked]) {
+/// The links that must stand before anything is laid: a merged /usr's, for the top folders that the
+/// packages use, and those into `/run`.
+pub(super) fn lay_links(tree: &mut Tree, packages: &[Unpacked]) {
     let always = ["bin", "lib", "sbin"];
     let used: BTreeSet<&str> = packages
         .iter()
@@ -130,6 +131,11 @@ pub(super) fn merge_usr(tree: &mut Tree, packages: &[Unpacked]) {
         tree.link(name, &format!("usr/{name}"));
         tree.folder(&format!("usr/{name}"), 0o755);
     }
+    // base-files ships these two as folders and turns them into links when it is configured.
+    tree.folder("run", 0o755);
+    tree.folder("run/lock", 0o1777);
+    tree.link("var/run", "/run");
+    tree.link("var/lock", "/run/lock");
 }
 
 /// Lays a package's entries into the tree; gives the paths, as shipped, that another package keeps.
