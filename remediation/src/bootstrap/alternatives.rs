@@ -82,7 +82,11 @@ fn call(line: &str) -> Option<Choice> {
     let after = line.split_once("update-alternatives")?.1;
     let words: Vec<&str> = after
         .split_whitespace()
-        .take_while(|word| !matches!(*word, "||" | "&&" | ";" | "|") && !word.starts_with(['>', '#']) && *word != "2>/dev/null")
+        .take_while(|word| {
+            !matches!(*word, "||" | "&&" | ";" | "|")
+                && !word.starts_with(['>', '#'])
+                && *word != "2>/dev/null"
+        })
         .map(|word| word.trim_matches(['"', '\'', ';']))
         .filter(|word| *word != "--quiet" && *word != "--force")
         .collect();

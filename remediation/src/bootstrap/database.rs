@@ -32,7 +32,7 @@ pub(super) fn write(tree: &mut Tree, packages: &[Unpacked], lost: &[BTreeSet<Str
             let mode = if SCRIPTS.contains(&name.as_str()) { 0o755 } else { 0o644 };
             tree.put(&format!("{info}.{name}"), Kind::File(Content::Bytes(bytes.clone())), mode, 0, 0);
         }
-        if !package.control.contains_key("md5sums") && !package.md5.is_empty() {
+        if !package.control.contains_key("md5sums") {
             // dpkg makes the list itself for a package that brings none; conffiles are not in it.
             let conffiles: BTreeSet<String> = package.conffiles().into_iter().collect();
             let sums: String = package
@@ -95,9 +95,12 @@ mod tests {
     #[test]
     fn interests_go_to_their_tables() {
         let text = "# note\nactivate-noawait ldconfig\ninterest-noawait ldconfig\ninterest /usr/share/man\ninterest ../x\n";
-        assert_eq!(interests(text, "libc-bin"), [
-            ("ldconfig".to_owned(), "libc-bin/noawait\n".to_owned()),
-            ("File".to_owned(), "/usr/share/man libc-bin\n".to_owned()),
-        ]);
+        assert_eq!(
+            interests(text, "libc-bin"),
+            [
+                ("ldconfig".to_owned(), "libc-bin/noawait\n".to_owned()),
+                ("File".to_owned(), "/usr/share/man libc-bin\n".to_owned()),
+            ]
+        );
     }
 }

@@ -109,8 +109,10 @@ impl Chosen {
                 for relation in package.relations(field)?.iter().flat_map(|clause| &clause.alternatives) {
                     // A package may conflict with what it provides itself: that means all the others.
                     if let Some(other) = self.matching(relation).find(|other| other.name != package.name) {
-                        let relation =
-                            format!("{} {verb} {relation}, which is {} {}", package.name, other.name, other.version);
+                        let relation = format!(
+                            "{} {verb} {relation}, which is {} {}",
+                            package.name, other.name, other.version
+                        );
                         return Err(Error::Unsatisfiable { relation });
                     }
                 }
@@ -169,9 +171,11 @@ mod tests {
 
     #[test]
     fn what_cannot_hold_is_named() {
-        let error = chosen("Package: one\nVersion: 1\nArchitecture: all\nDepends: base (>= 2)\n", &["one"]).unwrap_err();
+        let error = chosen("Package: one\nVersion: 1\nArchitecture: all\nDepends: base (>= 2)\n", &["one"])
+            .unwrap_err();
         assert_eq!(error.to_string(), "no package set satisfies one depends on base (>= 2)");
-        let error = chosen("Package: one\nVersion: 1\nArchitecture: all\nConflicts: awk\n", &["one"]).unwrap_err();
+        let error =
+            chosen("Package: one\nVersion: 1\nArchitecture: all\nConflicts: awk\n", &["one"]).unwrap_err();
         assert!(error.to_string().contains("one conflicts with awk, which is mawk 1"), "{error}");
         assert!(chosen("", &["absent"]).unwrap_err().to_string().contains("absent"));
         let own = "Package: one\nVersion: 1\nArchitecture: all\nProvides: virtual\nConflicts: virtual\n";

@@ -38,7 +38,10 @@ impl Unpacked {
     }
     /// Its conffiles without the leading slash, in their order; those to be removed on an upgrade are left out.
     pub(super) fn conffiles(&self) -> Vec<String> {
-        self.text("conffiles").lines().filter_map(|line| line.trim().strip_prefix('/').map(str::to_owned)).collect()
+        self.text("conffiles")
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix('/').map(str::to_owned))
+            .collect()
     }
 }
 
@@ -69,7 +72,8 @@ fn read(path: &Path, scratch: &Path) -> Result<Unpacked> {
     let failed = |source| Error::Io { operation: "write the spool".to_owned(), source };
     let deb = Deb::open(path)?;
     let control = deb.control()?;
-    let text = String::from_utf8_lossy(control.get("control").map(Vec::as_slice).unwrap_or_default()).into_owned();
+    let text =
+        String::from_utf8_lossy(control.get("control").map(Vec::as_slice).unwrap_or_default()).into_owned();
     let record = PackageRecord::from_stanza("control", &control::single("control", &text)?, false)?;
     let mut unpacked = Unpacked { record, control, entries: Vec::new(), md5: BTreeMap::new() };
     let conffiles: BTreeSet<String> = unpacked.conffiles().into_iter().collect();
@@ -81,10 +85,8 @@ fn read(path: &Path, scratch: &Path) -> Result<Unpacked> {
     deb.data(|entry, content| {
         let kept = if entry.kind == EntryKind::File {
             let mut sum = (all || conffiles.contains(&entry.path)).then(Md5::new);
-            let size = spool_one(content, &mut out, sum.as_mut()).map_err(|e| Error::Malformed {
-                file: entry.path.clone(),
-                reason: e.to_string(),
-            })?;
+            let size = spool_one(content, &mut out, sum.as_mut())
+                .map_err(|e| Error::Malformed { file: entry.path.clone(), reason: e.to_string() })?;
             if let Some(sum) = sum {
                 unpacked.md5.insert(entry.path.clone(), hex::encode(sum.finalize()));
             }
@@ -116,8 +118,9 @@ fn spool_one(from: &mut dyn Read, out: &mut BufWriter<File>, mut sum: Option<&mu
     }
 }
 
-/// The links of a merged /usr, for the top folders that the packages use.
-pub(super) fn merge_usr(tree: &mut Tree, packages: &[Unpacked]) {
+/// The links that must stand before anything is laid: a merged /usr's, for the top folders that the
+/// packages use, and those into `/run`.
+pub(super) fn lay_links(tree: &mut Tree, packages: &[Unpacked]) {
     let always = ["bin", "lib", "sbin"];
     let used: BTreeSet<&str> = packages
         .iter()
@@ -128,6 +131,11 @@ pub(super) fn merge_usr(tree: &mut Tree, packages: &[Unpacked]) {
         tree.link(name, &format!("usr/{name}"));
         tree.folder(&format!("usr/{name}"), 0o755);
     }
+    // base-files ships these two as folders and turns them into links when it is configured.
+    tree.folder("run", 0o755);
+    tree.folder("run/lock", 0o1777);
+    tree.link("var/run", "/run");
+    tree.link("var/lock", "/run/lock");
 }
 
 /// Lays a package's entries into the tree; gives the paths, as shipped, that another package keeps.

@@ -39,12 +39,15 @@ pub fn configuration<'a>(paths: impl IntoIterator<Item = &'a str>) -> String {
 /// `etc/ca-certificates.conf`. A file that is no certificate stays in the bundle, as with the
 /// original, and gets no hash link.
 pub fn bundle(certs: &[(String, Vec<u8>)], conf: &str) -> Bundle {
-    let by_path: BTreeMap<&str, &[u8]> = certs.iter().map(|(path, pem)| (path.as_str(), pem.as_slice())).collect();
+    let by_path: BTreeMap<&str, &[u8]> =
+        certs.iter().map(|(path, pem)| (path.as_str(), pem.as_slice())).collect();
     let mut certificates = Vec::new();
     let mut links = BTreeMap::new();
     let mut missing = Vec::new();
     let mut subjects = BTreeMap::new();
-    for path in conf.lines().map(str::trim_end).filter(|line| !line.is_empty() && !line.starts_with(['#', '!'])) {
+    for path in
+        conf.lines().map(str::trim_end).filter(|line| !line.is_empty() && !line.starts_with(['#', '!']))
+    {
         let Some(pem) = by_path.get(path) else {
             missing.push(path.to_owned());
             continue;
@@ -151,7 +154,8 @@ fn canonical_text(value: &Tlv<'_>) -> Option<String> {
         0x14 => value.value.iter().map(|&b| char::from(b)).collect(),
         // BMPString, UniversalString
         0x1e => {
-            let units: Vec<u16> = value.value.chunks_exact(2).map(|c| u16::from_be_bytes([c[0], c[1]])).collect();
+            let units: Vec<u16> =
+                value.value.chunks_exact(2).map(|c| u16::from_be_bytes([c[0], c[1]])).collect();
             String::from_utf16(&units).ok()?
         }
         0x1c => value

@@ -50,16 +50,18 @@ fn the_configuration_decides() {
     let certs = [("a/A (b), c.crt".to_owned(), b"one".to_vec()), ("a/off.crt".to_owned(), b"two\n".to_vec())];
     let made = bundle(&certs, "# comment\n\na/A (b), c.crt\n!a/off.crt\na/gone.crt\n");
     assert_eq!(made.certificates, b"one\n");
-    assert_eq!(made.links.into_iter().collect::<Vec<_>>(), [(
-        "A_=b=__c.pem".to_owned(),
-        "/usr/share/ca-certificates/a/A (b), c.crt".to_owned()
-    )]);
+    assert_eq!(
+        made.links.into_iter().collect::<Vec<_>>(),
+        [("A_=b=__c.pem".to_owned(), "/usr/share/ca-certificates/a/A (b), c.crt".to_owned())]
+    );
     assert_eq!(made.missing, ["a/gone.crt"]);
 }
 
 #[test]
 fn what_is_no_certificate_has_no_hash() {
-    for bytes in [&b""[..], b"\x30", b"\x30\x84\xff\xff\xff\xff", b"\x30\x80", b"\x30\x02\x30\x00", &[0x30; 64]] {
+    for bytes in
+        [&b""[..], b"\x30", b"\x30\x84\xff\xff\xff\xff", b"\x30\x80", b"\x30\x02\x30\x00", &[0x30; 64]]
+    {
         assert_eq!(subject_hash(bytes), None);
     }
 }

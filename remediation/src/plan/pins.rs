@@ -9,9 +9,9 @@ pub fn pinned(tree: &Tree, package: &str, source: &str) -> Option<String> {
         .under(folder)
         .filter(|(path, node)| node.entry.kind == Kind::File && is_read(&path[folder.len() + 1..]))
         .map(|(path, _)| path);
-    files
-        .chain(["etc/apt/preferences"])
-        .find_map(|path| tree.text(path).and_then(|text| tied(&text, package, source)).map(|why| format!("{path}: {why}")))
+    files.chain(["etc/apt/preferences"]).find_map(|path| {
+        tree.text(path).and_then(|text| tied(&text, package, source)).map(|why| format!("{path}: {why}"))
+    })
 }
 
 /// Which names apt reads there: no ending, or `.pref`.

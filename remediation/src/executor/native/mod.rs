@@ -141,11 +141,12 @@ pub fn build(
     parents(tree, newest, &mut work)?;
     let spool = spool.finish()?;
     let total = (work.entries.len() + work.whiteouts.len()) as u64;
-    let written = layer::write(&work.entries, &work.whiteouts, &spool, &scratch.join("patch.tar.gz"), |done| {
-        if done % 256 == 0 || done == total {
-            progress("compress", done, total);
-        }
-    })?;
+    let written =
+        layer::write(&work.entries, &work.whiteouts, &spool, &scratch.join("patch.tar.gz"), |done| {
+            if done % 256 == 0 || done == total {
+                progress("compress", done, total);
+            }
+        })?;
     // The room is needed for what comes next; a spool that stays is the caller's to remove with the folder.
     let _ = std::fs::remove_file(&spool);
     Ok(Outcome::Built(Box::new(Built {
@@ -176,9 +177,18 @@ fn parents(tree: &Tree, newest: u64, work: &mut Work) -> Result<()> {
                     mtime: entry.mtime,
                     xattrs: entry.xattrs.clone(),
                 },
-                None => Laid { content: Content::Dir, mode: 0o755, uid: 0, gid: 0, mtime: newest, xattrs: Vec::new() },
+                None => Laid {
+                    content: Content::Dir,
+                    mode: 0o755,
+                    uid: 0,
+                    gid: 0,
+                    mtime: newest,
+                    xattrs: Vec::new(),
+                },
                 Some(_) => {
-                    return Err(Error::Proof { reason: format!("{folder} is no folder, and {path} lies in it") });
+                    return Err(Error::Proof {
+                        reason: format!("{folder} is no folder, and {path} lies in it"),
+                    });
                 }
             };
             work.entries.insert(folder.to_owned(), laid);
