@@ -173,6 +173,15 @@ async fn fetch(
 
 fn judge(ground: &Ground, key: &Key, record: &PackageRecord, control: &BTreeMap<String, Vec<u8>>) -> Judged {
     let installed = &ground.database.packages[key];
+    if record.name == "ca-certificates"
+        && let Some((hook, _)) = ground.tree.under("etc/ca-certificates/update.d").next()
+    {
+        return Err(Blocked {
+            code: "script-needs-sandbox",
+            reason: format!("/{hook} must run when certificates change"),
+            to: Some(record.version.clone()),
+        });
+    }
     let members = ["preinst", "postinst", "prerm", "postrm", "triggers"];
     let old =
         members.iter().filter_map(|name| Some((*name, installed.member(&ground.tree, name)?))).collect();

@@ -40,7 +40,7 @@ fn names(line: &str, word: &str) -> bool {
 }
 
 /// Fails with the script and line that would act.
-pub fn check(case: &Case<'_>, name: &str, script: &[u8]) -> Result<(), String> {
+pub(super) fn check(case: &Case<'_>, name: &str, script: &[u8]) -> Result<(), String> {
     let text = String::from_utf8_lossy(script);
     // The old scripts have the same text: what they do on removal alone does not happen here.
     for (number, line) in text.lines().enumerate() {
@@ -106,7 +106,7 @@ fn acts_from(verb: &str, from: &str, limit: &str) -> bool {
 }
 
 /// A line inside debhelper's section: whether it does nothing on an upgrade in an image.
-pub fn section_is_noop(case: &Case<'_>, tool: &str, line: &str) -> bool {
+pub(super) fn section_is_noop(case: &Case<'_>, tool: &str, line: &str) -> bool {
     match tool {
         // Byte code is remade when its source's time or size differ.
         "dh_python3" | "dh_pypy" | "dh_python2" => true,

@@ -38,7 +38,7 @@ fn tied(text: &str, package: &str, source: &str) -> Option<String> {
         });
         let pin = field("Pin")?;
         let priority: i32 = field("Pin-Priority")?.parse().ok()?;
-        let ties = named && (priority >= 1000 || priority < 0 || pin.starts_with("version"));
+        let ties = named && (!(0..1000).contains(&priority) || pin.starts_with("version"));
         ties.then(|| format!("Pin: {pin}, Pin-Priority: {priority}"))
     })
 }

@@ -124,6 +124,7 @@ fn is_captured(path: &str) -> bool {
         "etc/passwd",
         "etc/group",
         "etc/ld.so.conf",
+        "var/cache/debconf/config.dat",
     ];
     FILES.contains(&path) || FOLDERS.iter().any(|folder| path.starts_with(folder))
 }

@@ -86,6 +86,16 @@ impl Spool {
         }
         Ok((Content::Spooled { offset, size: self.end - offset }, hasher.finish(), elf))
     }
+    /// Something of it, back in memory: for small files alone.
+    pub(in crate::executor) fn read(&mut self, offset: u64, size: u64) -> Result<Vec<u8>> {
+        let failed = |e| failed("read the spool", e);
+        self.file.flush().map_err(failed)?;
+        let mut file = File::open(&self.path).map_err(failed)?;
+        file.seek(SeekFrom::Start(offset)).map_err(failed)?;
+        let mut bytes = Vec::new();
+        file.take(size).read_to_end(&mut bytes).map_err(failed)?;
+        Ok(bytes)
+    }
     /// Ready to be read.
     pub fn finish(mut self) -> Result<PathBuf> {
         self.file.flush().map_err(|e| failed("write the spool", e))?;

@@ -85,11 +85,11 @@ pub enum Outcome {
 /// What is gathered before the layer is written.
 #[derive(Default)]
 pub(in crate::executor) struct Work {
-    entries: BTreeMap<String, Laid>,
-    whiteouts: BTreeSet<String>,
+    pub(in crate::executor) entries: BTreeMap<String, Laid>,
+    pub(in crate::executor) whiteouts: BTreeSet<String>,
     expected: BTreeMap<String, [u8; 32]>,
     replaced: BTreeMap<[u8; 32], (String, String)>,
-    kept: BTreeSet<String>,
+    pub(in crate::executor) kept: BTreeSet<String>,
     blocked: Vec<(Key, Blocked)>,
     /// Real paths of everything that an upgraded package ships.
     shipped: BTreeSet<String>,
@@ -137,7 +137,7 @@ pub fn build(
     files::remove(tree, filters, changes, &owned, &mut work);
     database::lay(tree, database, changes, &shipped, &mut work);
     let newest = shipped.iter().map(|s| s.newest).max().unwrap_or(0);
-    crate::executor::authorities::lay(tree, changes, newest, &spool, &mut work)?;
+    crate::executor::authorities::lay(tree, changes, newest, &mut spool, &mut work)?;
     parents(tree, newest, &mut work)?;
     let spool = spool.finish()?;
     let total = (work.entries.len() + work.whiteouts.len()) as u64;
