@@ -1,5 +1,30 @@
 //! The nearest known name, for "did you mean".
 
+use std::cell::Cell;
+
+/// How many comparisons one file is worth: thousands of unknown names over thousands of steps get no guesses.
+#[derive(Debug)]
+pub(crate) struct Guesses(Cell<usize>);
+
+impl Default for Guesses {
+    fn default() -> Self {
+        Guesses(Cell::new(100_000))
+    }
+}
+
+impl Guesses {
+    /// As [`nearest`], while the budget lasts.
+    pub(crate) fn nearest<'c>(
+        &self,
+        name: &str,
+        candidates: impl ExactSizeIterator<Item = &'c str>,
+    ) -> Option<&'c str> {
+        let left = self.0.get().checked_sub(candidates.len())?;
+        self.0.set(left);
+        nearest(name, candidates)
+    }
+}
+
 /// The candidate closest to `name`, if one is close enough to be what was meant:
 /// a third of the letters wrong at most, letter case aside; else one that begins with it.
 pub(crate) fn nearest<'c>(name: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {

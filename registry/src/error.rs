@@ -150,12 +150,14 @@ impl Error {
             Self::Io { .. } => "registry-io",
         }
     }
-    /// Whether the same call may well succeed in a while: the network, or the
-    /// registry's own trouble.
+    /// Whether the same call may well succeed in a while: the network, the
+    /// registry's own trouble, or a token that ran out under a stream which
+    /// cannot be sent twice (a refusal for good is [`Error::Denied`]).
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Transport { .. } | Self::Throttled { .. } => true,
-            Self::Status { status, .. } => *status >= 500,
+            Self::Status { status, .. } => *status >= 500 || *status == 401,
+            Self::Io { source, .. } => source.kind() == std::io::ErrorKind::TimedOut,
             _ => false,
         }
     }

@@ -80,6 +80,7 @@ impl<R: AsyncRead + Unpin + Send + 'static> AsyncRead for Verified<R> {
         }
         this.seen += fresh.len() as u64;
         if this.seen > this.size {
+            buf.set_filled(before);
             return Poll::Ready(Err(this.wrong_size(this.seen)));
         }
         if let Some(hash) = &mut this.hash {

@@ -90,7 +90,11 @@ mod tests {
         let none = json!({});
         let scan = vec![("scan", "scan", &none)];
         for same in ["{{image.tag}}", " {{ image.origin.tag }} ", "{{{image.tag}}}", "{{image.origin.tag}}"] {
-            assert_eq!(codes("fix", &json!({"tag": same}), scan.clone()), ["fixed-tag-not-different"], "{same}");
+            assert_eq!(
+                codes("fix", &json!({"tag": same}), scan.clone()),
+                ["fixed-tag-not-different"],
+                "{same}"
+            );
         }
         for other in ["{{image.origin.tag}}_fixed", "fixed-{{image.tag}}", "stable"] {
             assert!(codes("fix", &json!({"tag": other}), scan.clone()).is_empty(), "{other}");

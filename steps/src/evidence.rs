@@ -36,7 +36,10 @@ pub(crate) async fn load(world: &World, context: &Context) -> Result<Vec<Evidenc
         all.push(Evidence { line, report });
     }
     if all.is_empty() {
-        return Err(StepError::permanent("no-scan", "no scan of this run has succeeded, so nothing is known"));
+        return Err(StepError::permanent(
+            "no-scan",
+            "no scan of this run has succeeded, so nothing is known",
+        ));
     }
     Ok(all)
 }

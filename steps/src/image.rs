@@ -72,6 +72,11 @@ impl Image {
             None => format!("{}@{}", self.repository, self.digest.short()),
         }
     }
+    /// `main/shop/web:v1`.
+    pub(crate) fn place_text(&self) -> String {
+        let registry = &self.registry;
+        if self.repository.is_empty() { registry.clone() } else { format!("{registry}/{}", self.short()) }
+    }
     /// The child's subject: this image's repository, another tag and digest, the same origin.
     pub(crate) fn fixed_subject(&self, parent: &Value, place: &Place, tag: &str, digest: &Digest) -> Subject {
         let identity = place.target(Some(tag), digest);
@@ -79,10 +84,7 @@ impl Image {
         context.insert("tag".into(), json!(tag));
         context.insert("digest".into(), json!(digest));
         context.insert("reference".into(), json!(identity));
-        context.insert(
-            "origin".into(),
-            json!({"tag": self.origin_tag(), "digest": self.origin_digest()}),
-        );
+        context.insert("origin".into(), json!({"tag": self.origin_tag(), "digest": self.origin_digest()}));
         Subject { identity, context: Value::Object(context) }
     }
 }

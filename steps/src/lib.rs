@@ -3,6 +3,7 @@
 pub mod catalogue;
 pub mod notify;
 
+mod advisories;
 mod backup;
 mod delete;
 mod evidence;

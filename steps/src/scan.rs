@@ -6,16 +6,13 @@ use async_trait::async_trait;
 use patchline_chains::{ParamType, StepKind};
 use patchline_engine::{Context, Outcome, Step, StepError};
 use patchline_registry::Repository;
-use patchline_remediation::Error as RemediationError;
-use patchline_scanner::{
-    Completeness, Inventory, Report,
-    advisories::{AdvisorySet, apt_security},
-};
+use patchline_scanner::{Completeness, Inventory, Report};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
     World,
+    advisories::{Revision, Sets, is_absent},
     catalogue::{list, optional},
     evidence::ReportLine,
     failure,
@@ -35,20 +32,49 @@ pub(crate) fn kind() -> StepKind {
             optional("checks", list(ParamType::Enum(&["os"])), "what is looked at; all when left out"),
         ],
         outputs: vec![
-            "report", "reports", "total", "counts", "worst", "fixable", "mendable_count", "completeness",
-            "reasons", "advisory_revision", "distro", "packages", "platforms",
+            "report",
+            "reports",
+            "total",
+            "counts",
+            "worst",
+            "fixable",
+            "mendable_count",
+            "completeness",
+            "reasons",
+            "advisory_revision",
+            "distro",
+            "packages",
+            "platforms",
         ],
         check: None,
     }
 }
 
+/// Read so that what cannot be is refused: there is one scanner and one check yet.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Params {
-    #[serde(default, rename = "scanner")]
-    _scanner: Option<String>,
-    #[serde(default, rename = "checks")]
-    _checks: Vec<String>,
+    #[serde(default)]
+    scanner: Scanner,
+    #[serde(default = "all_checks")]
+    checks: Vec<Check>,
+}
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Scanner {
+    #[default]
+    Builtin,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Check {
+    Os,
+}
+
+fn all_checks() -> Vec<Check> {
+    vec![Check::Os]
 }
 
 /// The step.
@@ -71,22 +97,19 @@ impl Scan {
             .await
             .map_err(failure::scanner)?;
         self.world.reports.put_inventory(&inventory).await.map_err(failure::store)?;
-        let (derived, doubt) = self.security_uploads(context, &inventory).await?;
-        let advisories = self.world.advisories.clone();
-        // Opening and matching read megabytes: not on a thread that serves others.
-        let matched = tokio::task::spawn_blocking(move || -> Result<_, patchline_scanner::Error> {
-            let kept = AdvisorySet::open(&advisories)?;
-            let sets: Vec<&AdvisorySet> = kept.iter().chain(derived.iter()).collect();
-            let report = patchline_scanner::report(&inventory, &sets);
-            Ok((inventory, report, sets.is_empty()))
+        let folder = self.world.advisories.clone();
+        let sets = Sets::read(context, folder, Revision::Newest, &self.world.remediator, &inventory).await?;
+        // Matching takes a while: not on a thread that serves others.
+        let (inventory, mut report, sets) = tokio::task::spawn_blocking(move || {
+            let report = patchline_scanner::report(&inventory, &sets.all());
+            (inventory, report, sets)
         })
         .await
         .map_err(|e| StepError::permanent("scan-aborted", format!("the matching was aborted: {e}")))?;
-        let (inventory, mut report, blind) = matched.map_err(failure::scanner)?;
-        if let Some(reason) = doubt {
-            note_doubt(&mut report, reason);
+        if let Some(reason) = &sets.doubt {
+            note_doubt(&mut report, reason.clone());
         }
-        if blind {
+        if sets.all().is_empty() {
             note_doubt(&mut report, "no advisories are loaded: `patchline advisories update`".to_owned());
         }
         self.mark_mendable(context, repository, &inventory, &mut report).await?;
@@ -97,36 +120,6 @@ impl Scan {
             report: id,
         };
         Ok((line, report))
-    }
-
-    /// What the security suite itself fixes. A suite that nobody configured,
-    /// or that is not there, leaves a report with less in it, and it says so;
-    /// one that cannot be trusted is an error.
-    async fn security_uploads(
-        &self,
-        context: &Context,
-        inventory: &Inventory,
-    ) -> Result<(Option<AdvisorySet>, Option<String>), StepError> {
-        if inventory.distro.as_ref().is_none_or(|d| d.id != "debian") || inventory.packages.is_empty() {
-            return Ok((None, None));
-        }
-        context.news.progress("security suite", 0, 0);
-        let source: &dyn apt_security::SecurityUploads = self.world.remediator.apt();
-        match source.uploads(inventory).await {
-            Ok((uploads, revision)) => {
-                Ok((Some(apt_security::derive(inventory, &uploads, &revision)), None))
-            }
-            Err(error) => match error.downcast::<RemediationError>() {
-                Ok(error) if is_absent(&error) => {
-                    let reason = StepError::new(patchline_engine::ErrorClass::Permanent, "", &*error).message;
-                    let reason = format!("the security suite was not read: {reason}");
-                    context.news.note(reason.clone()).await;
-                    Ok((None, Some(reason)))
-                }
-                Ok(error) => Err(failure::remediation(*error)),
-                Err(error) => Err(StepError::permanent("security-suite-failed", error.to_string())),
-            },
-        }
     }
 
     async fn mark_mendable(
@@ -147,16 +140,6 @@ impl Scan {
             Err(error) => Err(failure::remediation(error)),
         }
     }
-}
-
-/// No repository to ask, as against one that fails or lies.
-fn is_absent(error: &RemediationError) -> bool {
-    matches!(
-        error,
-        RemediationError::NoMirror { .. }
-            | RemediationError::UnsupportedSystem { .. }
-            | RemediationError::Status { status: 404 | 410, .. }
-    )
 }
 
 fn note_doubt(report: &mut Report, reason: String) {
@@ -182,7 +165,10 @@ impl Step for Scan {
     }
 
     async fn run(&self, context: Context) -> Result<Outcome, StepError> {
-        let _params: Params = params::read(&context.with)?;
+        let params: Params = params::read(&context.with)?;
+        let (Scanner::Builtin, true) = (params.scanner, params.checks.contains(&Check::Os)) else {
+            return Err(StepError::permanent("parameters-invalid", "a scan without any check finds nothing"));
+        };
         let image = Image::of(&context)?;
         let repository: Arc<dyn Repository> = image.open(&self.world.registries)?;
         let pinned = platforms::pinned(&*repository, &image).await?;

@@ -96,12 +96,13 @@ impl Ctx<'_> {
 
     /// Everything that depends on how the steps stand to each other; and the steps, in order.
     fn connect(&mut self, drafts: &[Draft<'_>], dag: &Dag, params: &[Declared]) -> Vec<PlanStep> {
+        let mut never = Vec::with_capacity(drafts.len());
         for (index, draft) in drafts.iter().enumerate() {
             let view = View { params, drafts, dag, step: Some(index) };
             self.with(draft, &view);
-            self.when(draft, &view);
+            never.push(self.when(draft, &view));
         }
-        self.unreachable(drafts, dag);
+        self.unreachable(drafts, dag, &never);
         self.objections(drafts, dag);
         dag.order.iter().map(|i| drafts[*i].step.clone()).collect()
     }

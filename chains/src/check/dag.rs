@@ -9,7 +9,7 @@ use petgraph::graph::{DiGraph, NodeIndex};
 use super::Ctx;
 use super::steps::Draft;
 use crate::diagnostics::{Diagnostic, shown};
-use crate::suggest::nearest;
+use crate::suggest::Guesses;
 
 /// The edges among drafts, by index.
 pub(super) struct Dag {
@@ -23,6 +23,8 @@ pub(super) struct Dag {
     pub(super) needs: Vec<Vec<usize>>,
     /// One bit a step: what surely stands before it.
     before: Vec<Vec<u64>>,
+    /// What is left for guessing step names.
+    pub(super) guesses: Guesses,
 }
 
 impl Dag {
@@ -36,6 +38,7 @@ impl Ctx<'_> {
     pub(super) fn dag(&mut self, drafts: &[Draft<'_>]) -> Dag {
         let index: HashMap<String, usize> =
             drafts.iter().enumerate().map(|(i, d)| (d.step.name.clone(), i)).collect();
+        let guesses = Guesses::default();
         let mut needs = Vec::with_capacity(drafts.len());
         for draft in drafts {
             let mut found = Vec::new();
@@ -48,7 +51,7 @@ impl Ctx<'_> {
                             shown(&draft.step.name),
                             shown(need)
                         );
-                        let near = nearest(need, drafts.iter().map(|d| d.step.name.as_str()));
+                        let near = guesses.nearest(need, drafts.iter().map(|d| d.step.name.as_str()));
                         self.push(Diagnostic::error("unknown-step", *span, message).did_you_mean(near));
                     }
                 }
@@ -58,7 +61,7 @@ impl Ctx<'_> {
         let cyclic = self.cycles(drafts, &needs);
         let order = order(&needs);
         let before = before(&needs, &order);
-        Dag { index, order, cyclic, needs, before }
+        Dag { index, order, cyclic, needs, before, guesses }
     }
 
     /// One complaint for each group of steps that wait for each other, with a shortest path through it.

@@ -24,7 +24,7 @@ impl Ctx<'_> {
                         .then(|| self.fields(&entry.value, "`advisories`", &["severity"]))
                         .flatten();
                     let level = fields.and_then(|f| f.get("severity")).and_then(|n| self.level(n));
-                    // None given: those that a gate's rules are usually about.
+                    // None given: any that has a severity.
                     plan.on_advisories = Some(level.unwrap_or_else(|| "low".to_owned()));
                 }
                 key if LATER.contains(&key) => {

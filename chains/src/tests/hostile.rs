@@ -56,6 +56,18 @@ fn complaints_are_bounded() {
 }
 
 #[test]
+fn expressions_and_guesses_have_a_budget() {
+    let line =
+        |i: usize| format!("  s{i}: {{uses: scan, when: \"{}image.tag == 'a'\"}}\n", " ".repeat(3_000));
+    let found = compiled(&with_steps(&(0..100).map(line).collect::<String>())).diagnostics;
+    assert_eq!(found.iter().filter(|d| d.code == "too-large").count(), found.len());
+    assert!(!found.is_empty());
+    let line = |i: usize| format!("  step-number-{i}: {{uses: scan, needs: [step-nomber-{i}]}}\n");
+    let found = compiled(&with_steps(&(0..5_000).map(line).collect::<String>())).diagnostics;
+    assert!(found[0].hint.is_some() && found[900].hint.is_none());
+}
+
+#[test]
 fn five_thousand_steps_compile_and_one_more_does_not() {
     let line = |i: usize| match i {
         0 => "  s0: {uses: scan}\n".to_owned(),

@@ -8,11 +8,11 @@ mod route;
 mod storage;
 mod uploads;
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::SystemTime};
 
 use tokio::sync::mpsc;
 
-use crate::{Result, events::PushEvent};
+use crate::{Result, events::PushEvent, layout::Swept};
 use storage::Storage;
 use uploads::Uploads;
 
@@ -55,5 +55,11 @@ impl Embedded {
             all.extend(repository.tags()?.into_iter().map(|(tag, digest)| (name.clone(), tag, digest)));
         }
         Ok(all)
+    }
+
+    /// Removes blobs that no manifest is made of and that were written before
+    /// `older_than`: leave time for what is being pushed. Blocks.
+    pub fn sweep(&self, older_than: SystemTime) -> Result<Swept> {
+        self.inner.storage.sweep(older_than)
     }
 }

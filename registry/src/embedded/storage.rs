@@ -6,13 +6,14 @@ use std::{
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::SystemTime,
 };
 
 use tempfile::NamedTempFile;
 
 use crate::{
     Digest, Error, RawManifest, Result,
-    layout::{LayoutDir, durable},
+    layout::{LayoutDir, Swept, durable, remove_if},
     reference::is_repository,
 };
 
@@ -131,6 +132,19 @@ impl Storage {
             fs::remove_file(&pooled).map_err(failed())?;
         }
         Ok(Deleted::Gone)
+    }
+
+    /// Sweeps every repository, then the pool of what none of them holds.
+    pub(super) fn sweep(&self, older_than: SystemTime) -> Result<Swept> {
+        let mut swept = Swept::default();
+        for name in self.names()? {
+            let Some(repository) = self.repository(&name)? else { continue };
+            swept.add(repository.sweep(older_than)?);
+        }
+        let _linking = self.linking();
+        let alone = |name: &str| fs::metadata(self.pool.join(name)).is_ok_and(|m| m.nlink() == 1);
+        swept.add(remove_if(&self.pool, older_than, alone)?);
+        Ok(swept)
     }
 }
 

@@ -111,8 +111,9 @@ impl Endpoint {
             .header(header::CONTENT_LENGTH, blob.size)
             .body(reqwest::Body::wrap_stream(stream));
         let authorization = self.auth.header(&self.clients.calls, scopes).await?;
-        if let Some(value) = authorization.filter(|_| host::same_origin(&self.base, &url)) {
-            request = request.header(header::AUTHORIZATION, value);
+        let authorization = authorization.filter(|_| host::same_origin(&self.base, &url));
+        if let Some(value) = &authorization {
+            request = request.header(header::AUTHORIZATION, value.clone());
         }
         let what = format!("send blob {}", blob.digest);
         let result = watched(request.send(), &sent, blob.size).await;
@@ -125,6 +126,14 @@ impl Endpoint {
         };
         match response.status() {
             StatusCode::CREATED | StatusCode::OK | StatusCode::NO_CONTENT => Ok(()),
+            // The token ran out between the opening and this; whoever can
+            // bring the content again gets a fresh one.
+            StatusCode::UNAUTHORIZED
+                if self.auth.learn(response.headers(), scopes, authorization.as_ref()) =>
+            {
+                let (registry, detail) = (self.host.clone(), Some("the token ran out".to_owned()));
+                Err(Error::Status { registry, status: 401, operation: "put blob", detail })
+            }
             _ => Err(self.error(response, "put blob").await),
         }
     }

@@ -42,7 +42,15 @@ pub(crate) fn kind() -> StepKind {
             optional("message", ParamType::String, "whom to ask; shown with every denial"),
         ],
         outputs: vec![
-            "denied_by", "warned_by", "mendable", "counts", "total", "worst", "report", "verdict", "message",
+            "denied_by",
+            "warned_by",
+            "mendable",
+            "counts",
+            "total",
+            "worst",
+            "report",
+            "verdict",
+            "message",
         ],
         check: Some(check),
     }
