@@ -13,7 +13,7 @@ use rand_for_pgp::thread_rng;
 
 use super::*;
 
-const TEXT: &str = "Origin: Debian\nSuite: stable\n- dashed: line \nCodename: bookworm\n";
+const TEXT: &str = "Origin: Debian\nSuite: stable\n- dashed: line\nCodename: bookworm\n";
 /// When keys and signatures of these tests are made: the library stamps a new key's own
 /// signatures with the real clock.
 static MADE: LazyLock<u32> =
@@ -109,8 +109,7 @@ fn refused(text: &str, keyring: &Keyring) -> String {
 fn a_good_signature_gives_exactly_the_signed_text() {
     let key = key();
     let text = signed_text(signed_by(&key.primary_key).as_bytes(), &ring(&[&key]), now()).unwrap();
-    // Blanks at the ends of lines are not signed (RFC 9580, 7.2), so they do not come back.
-    assert_eq!(text.trim_end(), TEXT.replace("line \n", "line\n").trim_end());
+    assert_eq!(text.trim_end(), TEXT.trim_end());
     let rsa = make(KeyType::Rsa(2048), false);
     assert!(signed_text(signed_by(&rsa.primary_key).as_bytes(), &ring(&[&key, &rsa]), now()).is_ok());
 }
