@@ -207,6 +207,11 @@ fn judge(ground: &Ground, key: &Key, record: &PackageRecord, control: &BTreeMap<
         old,
         new: control,
         changed: &changed,
+        has_command: &|name| {
+            ["usr/sbin", "usr/bin", "sbin", "bin"]
+                .iter()
+                .any(|folder| ground.tree.get(&ground.tree.real(&format!("{folder}/{name}"))).is_some())
+        },
         systemd: ground.systemd,
     };
     scripts::judge(&case).map_err(|reason| Blocked {

@@ -28,6 +28,8 @@ pub struct Case<'a> {
     pub new: &'a BTreeMap<String, Vec<u8>>,
     /// Shipped paths whose content changes or that come or go.
     pub changed: &'a dyn Fn(&str) -> bool,
+    /// Whether the image has a command.
+    pub has_command: &'a dyn Fn(&str) -> bool,
     /// Whether systemd runs in this image.
     pub systemd: bool,
 }
@@ -194,6 +196,7 @@ mod tests {
             old: old.iter().map(|(k, v)| (*k, v.as_bytes())).collect(),
             new: &new,
             changed: &|path| path.starts_with("usr/share/pam-configs"),
+            has_command: &|name| name != "update-initramfs",
             systemd: false,
         })
     }
@@ -230,6 +233,7 @@ mod tests {
         assert!(same("#!/bin/sh\nupdate-ca-certificates\n").is_err());
         assert!(same("#!/bin/sh\npam-auth-update --package\n").is_err());
         assert!(same("#!/bin/sh\nsetcap cap_net_raw+ep /bin/ping\n").is_err());
+        assert!(same("#!/bin/sh\n[ -x /usr/sbin/update-initramfs ] && update-initramfs -u\n").is_ok());
         assert!(same("#!/bin/sh\nif dpkg --compare-versions \"$2\" lt 2.0; then migrate; fi\n").is_err());
         assert!(same("#!/bin/sh\nif dpkg --compare-versions \"$2\" lt 0.9; then migrate; fi\n").is_ok());
         assert!(same("#!/bin/sh\ndpkg-maintscript-helper rm_conffile /etc/x 1.0-1\\~ -- \"$@\"\n").is_ok());

@@ -22,7 +22,7 @@ use patchline_scanner::{
 use serde_json::json;
 
 /// What a layer holds.
-pub enum Layer {
+pub(crate) enum Layer {
     /// mmdebstrap's.
     Rootfs,
     /// (path, mode, content; none: a whiteout).
@@ -30,19 +30,19 @@ pub enum Layer {
 }
 
 /// One test's place.
-pub struct Bench {
-    pub scratch: tempfile::TempDir,
-    pub repository: Arc<dyn Repository>,
-    pub remediator: Remediator,
+pub(crate) struct Bench {
+    pub(crate) scratch: tempfile::TempDir,
+    pub(crate) repository: Arc<dyn Repository>,
+    pub(crate) remediator: Remediator,
     rootfs: PathBuf,
     runs: std::sync::atomic::AtomicUsize,
 }
 
 /// An image looked at.
-pub struct Scan {
-    pub inventory: Inventory,
-    pub report: Report,
-    pub advisories: AdvisorySet,
+pub(crate) struct Scan {
+    pub(crate) inventory: Inventory,
+    pub(crate) report: Report,
+    pub(crate) advisories: AdvisorySet,
 }
 
 fn skipped(test: &str, why: &str) {
@@ -55,7 +55,7 @@ fn works(program: &str) -> bool {
 }
 
 impl Bench {
-    pub async fn new(test: &str, suite: &str) -> Option<Self> {
+    pub(crate) async fn new(test: &str, suite: &str) -> Option<Self> {
         let root = Command::new("id").arg("-u").output().is_ok_and(|o| o.stdout == b"0\n");
         if !root || !works("mmdebstrap") {
             skipped(test, "it needs root and mmdebstrap");
@@ -89,14 +89,14 @@ impl Bench {
     }
 
     /// A text file of the root file system.
-    pub fn rootfs_file(&self, path: &str) -> String {
+    pub(crate) fn rootfs_file(&self, path: &str) -> String {
         let output =
             Command::new("tar").arg("-xOf").arg(&self.rootfs).arg(format!("./{path}")).output().unwrap();
         assert!(output.status.success());
         String::from_utf8(output.stdout).unwrap()
     }
 
-    pub async fn image(&self, tag: &str, layers: &[Layer]) -> Digest {
+    pub(crate) async fn image(&self, tag: &str, layers: &[Layer]) -> Digest {
         let mut descriptors = Vec::new();
         let mut diff_ids = Vec::new();
         for (n, layer) in layers.iter().enumerate() {
@@ -137,7 +137,7 @@ impl Bench {
     }
 
     /// An image made from another by one layer more, its annotations copied as builders do.
-    pub async fn inherit(&self, from: &Digest, tag: &str) -> Digest {
+    pub(crate) async fn inherit(&self, from: &Digest, tag: &str) -> Digest {
         let raw = self.repository.manifest(from.as_str()).await.unwrap();
         let mut manifest: serde_json::Value = serde_json::from_slice(&raw.bytes).unwrap();
         let config = self.bytes(&raw.image().unwrap().config).await;
@@ -160,7 +160,7 @@ impl Bench {
         bytes
     }
 
-    pub async fn scan(&self, image: &Digest) -> Scan {
+    pub(crate) async fn scan(&self, image: &Digest) -> Scan {
         let inventory =
             patchline_scanner::inventory(&*self.repository, image, Arc::new(NoFacts)).await.unwrap();
         let (uploads, revision) = self.remediator.apt().uploads(&inventory).await.unwrap();
@@ -170,11 +170,11 @@ impl Bench {
         Scan { inventory, report, advisories }
     }
 
-    pub async fn fix(&self, image: &Digest, scan: &Scan, tag: Option<&str>) -> Fixed {
+    pub(crate) async fn fix(&self, image: &Digest, scan: &Scan, tag: Option<&str>) -> Fixed {
         self.fix_with(image, scan, tag, UpgradePolicy::Minimal).await
     }
 
-    pub async fn fix_with(
+    pub(crate) async fn fix_with(
         &self,
         image: &Digest,
         scan: &Scan,
@@ -210,6 +210,7 @@ fn files_tar(files: &[(&'static str, u32, Option<String>)]) -> Vec<u8> {
     for (path, mode, content) in files {
         let mut header = tar::Header::new_gnu();
         header.set_mode(*mode);
+        (header.set_uid(0), header.set_gid(0), header.set_mtime(1));
         let bytes = content.clone().unwrap_or_default();
         header.set_size(bytes.len() as u64);
         let path = match content {
@@ -243,7 +244,7 @@ fn bootstrap(suite: &str, mirror: &str, to: &Path) {
 }
 
 /// All layers, one over the other, as a container runtime lays them.
-pub async fn unpack(bench: &Bench, image: &Digest, root: &Path) {
+pub(crate) async fn unpack(bench: &Bench, image: &Digest, root: &Path) {
     std::fs::create_dir_all(root).unwrap();
     let manifest = bench.repository.manifest(image.as_str()).await.unwrap().image().unwrap();
     for (n, layer) in manifest.layers.iter().enumerate() {
@@ -273,7 +274,7 @@ pub async fn unpack(bench: &Bench, image: &Digest, root: &Path) {
 }
 
 /// What a command says on stdout; it must succeed.
-pub fn chroot(root: &Path, command: &[&str]) -> String {
+pub(crate) fn chroot(root: &Path, command: &[&str]) -> String {
     let output = Command::new("chroot").arg(root).args(command).env("LC_ALL", "C.UTF-8").output().unwrap();
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{command:?}: {out}{err}");
