@@ -29,6 +29,8 @@ pub(crate) struct Ctx<'c> {
     pub(crate) catalogue: &'c Catalogue,
     /// Where complaints go.
     pub(crate) sink: Sink,
+    /// Bytes of expressions parsed so far: parsing is the slowest thing here.
+    pub(crate) parsed: usize,
 }
 
 impl Ctx<'_> {
@@ -51,6 +53,8 @@ impl Ctx<'_> {
             diagnostic = diagnostic.hint(format!("put it in quotes: \"{}\"", shown(written)));
         } else if expected == "a list" && scalar {
             diagnostic = diagnostic.hint(format!("put it in brackets: [{}]", shown(written)));
+        } else if expected.starts_with("a duration") {
+            diagnostic = diagnostic.hint(crate::duration::HINT);
         } else if expected == "true or false" {
             diagnostic = diagnostic
                 .hint("`true` and `false` are the only booleans: no quotes, no `yes`, `on` or `True`");

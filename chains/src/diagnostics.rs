@@ -4,6 +4,56 @@ mod render;
 
 use crate::limits::MAX_DIAGNOSTICS;
 
+/// Every code that this crate gives, sorted; step kinds bring more with their objections.
+pub const CODES: [&str; 46] = [
+    "alias-bomb",
+    "alias-cycle",
+    "bad-cron",
+    "bad-duration",
+    "bad-expression",
+    "bad-glob",
+    "bad-name",
+    "bad-platform",
+    "bad-severity",
+    "bad-template",
+    "bad-timezone",
+    "control-character",
+    "cycle",
+    "duplicate-chain",
+    "duplicate-key",
+    "duplicate-need",
+    "empty",
+    "empty-list",
+    "hyphen-in-name",
+    "key-not-text",
+    "later-step",
+    "merge-key",
+    "missing-key",
+    "no-steps",
+    "not-boolean",
+    "not-utf8",
+    "out-of-range",
+    "step-not-named",
+    "too-deep",
+    "too-large",
+    "too-many-problems",
+    "unknown-field",
+    "unknown-function",
+    "unknown-key",
+    "unknown-name",
+    "unknown-output",
+    "unknown-parameter",
+    "unknown-step",
+    "unknown-step-kind",
+    "unknown-value",
+    "unreachable-step",
+    "unsupported-tag",
+    "unsupported-trigger",
+    "unsupported-version",
+    "wrong-type",
+    "yaml-syntax",
+];
+
 /// How bad.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -72,10 +122,10 @@ impl Diagnostic {
         }
     }
 
-    /// With what would make it right.
+    /// With what would make it right; nothing where that is empty.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Diagnostic {
-        self.hint = Some(hint.into());
+        self.hint = Some(hint.into()).filter(|h| !h.is_empty());
         self
     }
 

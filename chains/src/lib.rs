@@ -50,7 +50,7 @@ impl Compiled {
 pub fn compile(source: Source<'_>, catalogue: &Catalogue) -> Compiled {
     // Spans are only ever compared with text that the reader accepted.
     let text = std::str::from_utf8(source.bytes).unwrap_or_default();
-    let mut ctx = check::Ctx { text, catalogue, sink: diagnostics::Sink::default() };
+    let mut ctx = check::Ctx { text, catalogue, sink: diagnostics::Sink::default(), parsed: 0 };
     let documents = yaml::read_into(source.bytes, &mut ctx.sink);
     if documents.is_empty() && ctx.sink.errors() == 0 {
         let nothing = Diagnostic::error("empty", Span::START, "no chain stands in this file");

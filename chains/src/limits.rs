@@ -16,6 +16,8 @@ pub const MAX_STEPS: usize = 5_000;
 pub const MAX_DIAGNOSTICS: usize = 1_000;
 /// Bytes of one CEL expression.
 pub const MAX_EXPRESSION: usize = 4_096;
+/// Bytes of all CEL expressions of one file.
+pub const MAX_EXPRESSIONS: usize = 1 << 18;
 /// Nested calls, selections and parentheses of one CEL expression.
 pub const MAX_EXPRESSION_DEPTH: u16 = 48;
 /// Nested `exists`, `all`, `map`, `filter` of one CEL expression: each level multiplies the time.

@@ -1,15 +1,44 @@
 //! The nearest known name, for "did you mean".
 
+use std::cell::Cell;
+
+/// How many comparisons one file is worth: thousands of unknown names over thousands of steps get no guesses.
+#[derive(Debug)]
+pub(crate) struct Guesses(Cell<usize>);
+
+impl Default for Guesses {
+    fn default() -> Self {
+        Guesses(Cell::new(100_000))
+    }
+}
+
+impl Guesses {
+    /// As [`nearest`], while the budget lasts.
+    pub(crate) fn nearest<'c>(
+        &self,
+        name: &str,
+        candidates: impl ExactSizeIterator<Item = &'c str>,
+    ) -> Option<&'c str> {
+        let left = self.0.get().checked_sub(candidates.len())?;
+        self.0.set(left);
+        nearest(name, candidates)
+    }
+}
+
 /// The candidate closest to `name`, if one is close enough to be what was meant:
-/// a third of the letters wrong at most, letter case aside.
+/// a third of the letters wrong at most, letter case aside; else one that begins with it.
 pub(crate) fn nearest<'c>(name: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
     let name: Vec<char> = name.chars().take(65).flat_map(char::to_lowercase).collect();
     if name.is_empty() || name.len() > 64 {
         return None;
     }
     let mut best: Option<(usize, &str)> = None;
+    let mut begun = None;
     for candidate in candidates {
         let letters: Vec<char> = candidate.chars().flat_map(char::to_lowercase).collect();
+        if begun.is_none() && name.len() > 1 && letters.starts_with(&name) {
+            begun = Some(candidate);
+        }
         let allowed = (name.len().max(letters.len()) / 3).max(1);
         if letters.len().abs_diff(name.len()) > allowed {
             continue;
@@ -19,7 +48,7 @@ pub(crate) fn nearest<'c>(name: &str, candidates: impl IntoIterator<Item = &'c s
             best = Some((found, candidate));
         }
     }
-    best.map(|(_, candidate)| candidate)
+    best.map(|(_, candidate)| candidate).or(begun)
 }
 
 /// Insertions, deletions, replacements and swaps of neighbours (optimal string alignment).
@@ -51,6 +80,7 @@ mod tests {
         assert_eq!(nearest("need", known), Some("needs"));
         assert_eq!(nearest("wiht", known), Some("with"));
         assert_eq!(nearest("Timeout", known), Some("timeout"));
+        assert_eq!(nearest("time", known), Some("timeout"));
         assert_eq!(nearest("repositories", known), None);
         assert_eq!(nearest("", known), None);
         assert_eq!(nearest(&"x".repeat(10_000), known), None);

@@ -1,6 +1,7 @@
 //! YAML as a tree whose every key and value knows its place in the source.
 //! The server's configuration is read through it too.
 
+mod encoding;
 mod read;
 mod scalar;
 

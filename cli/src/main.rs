@@ -1,2 +1,110 @@
-//! The patchline binary.
-fn main() {}
+//! The `patchline` binary: one file per command, configuration, exit codes, wiring.
+
+mod commands;
+mod config;
+mod data;
+pub mod exit;
+mod failure;
+mod images;
+mod progress;
+mod table;
+mod terminal;
+mod wiring;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// Gates what is dangerous, and mends what can be mended.
+///
+/// Data goes to stdout, everything else to stderr. Exit codes: 0 fine, 1 error, 2 bad usage or
+/// input, 3 denied by a gate, 4 denied but a fixed image passed.
+#[derive(Debug, Parser)]
+#[command(name = "patchline", version, max_term_width = 100)]
+struct Arguments {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Global {
+    /// Data folder [default: /var/lib/patchline as root, else the XDG folder]
+    #[arg(long, global = true, env = "PATCHLINE_DATA", value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Configuration [default: ./patchline.yaml, then /etc/patchline/patchline.yaml]
+    #[arg(long, global = true, env = "PATCHLINE_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// How data is printed
+    #[arg(long, global = true, value_enum, default_value_t)]
+    output: Output,
+}
+
+/// How data is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum Output {
+    /// For people.
+    #[default]
+    Table,
+    /// For programs; stable.
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Show the main job on a real outdated Debian image
+    Demo(commands::demo::Demo),
+    /// Run the server: API, pages, embedded registry, workers
+    Serve(commands::serve::Serve),
+    /// Check, draw and run chains
+    #[command(subcommand)]
+    Chain(commands::chain::Chain),
+    /// Tell what is in an image and what is wrong with it
+    Scan(commands::scan::Scan),
+    /// Mend an image and push it beside the original
+    Fix(commands::fix::Fix),
+    /// Compare two images: packages and findings
+    Diff(commands::diff::Diff),
+    /// Assemble, copy, delete and list images
+    #[command(subcommand)]
+    Image(commands::image::Image),
+    /// Load advisories and tell how old they are
+    #[command(subcommand)]
+    Advisories(commands::advisories::Advisories),
+    /// Look at the runs of a server
+    #[command(subcommand)]
+    Runs(commands::runs::Runs),
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let filter = tracing_subscriber::EnvFilter::try_from_env("PATCHLINE_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return failure::io("start the runtime")(error).report(),
+    };
+    let ended = runtime.block_on(async {
+        let global = &arguments.global;
+        match arguments.command {
+            Command::Demo(c) => c.run(global).await,
+            Command::Serve(c) => c.run(global).await,
+            Command::Chain(c) => c.run(global).await,
+            Command::Scan(c) => c.run(global).await,
+            Command::Fix(c) => c.run(global).await,
+            Command::Diff(c) => c.run(global).await,
+            Command::Image(c) => c.run(global).await,
+            Command::Advisories(c) => c.run(global).await,
+            Command::Runs(c) => c.run(global).await,
+        }
+    });
+    // A blocking read of a dead connection must not hold the process.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(2));
+    match ended {
+        Ok(exit) => exit.into(),
+        Err(failure) => failure.report(),
+    }
+}

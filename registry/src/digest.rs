@@ -65,3 +65,20 @@ impl<'de> serde::Deserialize<'de> for Digest {
         text.parse().map_err(serde::de::Error::custom)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_lower_case_sha256_of_full_length_is_taken() {
+        let good = Digest::of(b"");
+        assert_eq!(good.hex(), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+        assert_eq!(good.as_str().parse::<Digest>().unwrap(), good);
+        let long = format!("{good}0");
+        let upper = good.as_str().to_uppercase();
+        for bad in ["", "sha256:", "sha256:../../etc/passwd", "sha512:00", &long, &upper] {
+            assert!(bad.parse::<Digest>().is_err(), "{bad}");
+        }
+    }
+}

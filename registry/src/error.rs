@@ -45,14 +45,24 @@ pub enum Error {
         retry_after: Option<std::time::Duration>,
     },
     /// An answer that is none of the above.
-    #[error("{registry} answers {status} to {operation}")]
+    #[error("{registry} answers {status} to {operation}{}", said(.detail))]
     Status {
         /// Its host.
         registry: String,
         /// HTTP status.
         status: u16,
-        /// `GET manifest`…
+        /// `get manifest`…
         operation: &'static str,
+        /// The first error of the answer's body, shortened.
+        detail: Option<String>,
+    },
+    /// The registry names a place for tokens that must not see its credentials.
+    #[error("{registry} wants its credentials sent to {realm}, which is not trusted with them")]
+    UntrustedRealm {
+        /// Its host.
+        registry: String,
+        /// Host of the realm.
+        realm: String,
     },
     /// The bytes are not what their digest promises.
     #[error("{what} has digest {actual}, expected {expected}")]
@@ -132,6 +142,7 @@ impl Error {
             Self::Status { .. } => "registry-status",
             Self::DigestMismatch { .. } => "digest-mismatch",
             Self::SizeMismatch { .. } => "size-mismatch",
+            Self::UntrustedRealm { .. } => "registry-untrusted-realm",
             Self::Unsupported { .. } => "registry-unsupported",
             Self::TagMoved { .. } => "tag-moved",
             Self::InvalidDocument { .. } => "invalid-document",
@@ -139,4 +150,32 @@ impl Error {
             Self::Io { .. } => "registry-io",
         }
     }
+    /// Whether the same call may well succeed in a while: the network, the
+    /// registry's own trouble, or a token that ran out under a stream which
+    /// cannot be sent twice (a refusal for good is [`Error::Denied`]).
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Transport { .. } | Self::Throttled { .. } => true,
+            Self::Status { status, .. } => *status >= 500 || *status == 401,
+            Self::Io { source, .. } => source.kind() == std::io::ErrorKind::TimedOut,
+            _ => false,
+        }
+    }
+
+    pub(crate) fn io(operation: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
+        let operation = operation.into();
+        move |source| match source.downcast::<Self>() {
+            // A reader of ours reports what it found through an `io::Error`.
+            Ok(ours) => ours,
+            Err(source) => Self::Io { operation, source },
+        }
+    }
+
+    pub(crate) fn invalid(what: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self::InvalidDocument { what: what.into(), reason: reason.into() }
+    }
+}
+
+fn said(detail: &Option<String>) -> String {
+    detail.as_ref().map(|d| format!(": {d}")).unwrap_or_default()
 }

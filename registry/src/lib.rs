@@ -10,6 +10,7 @@ pub mod model;
 pub mod reference;
 pub mod remote;
 mod repository;
+mod verify;
 
 pub use copy::{CopyOptions, CopyReport, copy};
 pub use digest::Digest;

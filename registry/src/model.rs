@@ -3,9 +3,16 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::{Digest, Result};
+use crate::{Digest, Error, Result};
+
+/// The largest manifest or index that is read or taken, distribution-spec "Pushing Manifests".
+pub const MAX_MANIFEST_BYTES: usize = 4 * 1024 * 1024;
+/// The most layers of an image, and children of an index, that we follow.
+pub const MAX_PARTS: usize = 512;
+/// The annotation that names a tag in a layout's `index.json`.
+pub const REF_NAME: &str = "org.opencontainers.image.ref.name";
 
 /// Media type of an OCI image manifest.
 pub const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
@@ -43,7 +50,7 @@ pub struct Descriptor {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub artifact_type: Option<String>,
     /// Free key and value pairs.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, deserialize_with = "null_is_empty", skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
 }
 
@@ -74,12 +81,13 @@ pub struct Manifest {
     /// The image configuration.
     pub config: Descriptor,
     /// Lowest first.
+    #[serde(deserialize_with = "null_is_empty")]
     pub layers: Vec<Descriptor>,
     /// What a referrer refers to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<Descriptor>,
     /// Free key and value pairs.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, deserialize_with = "null_is_empty", skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
 }
 
@@ -92,13 +100,17 @@ pub struct Index {
     /// Absent in some OCI indexes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub media_type: Option<String>,
+    /// What kind of artifact this is, when it is no image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifact_type: Option<String>,
     /// One a platform, and attestations.
+    #[serde(deserialize_with = "null_is_empty")]
     pub manifests: Vec<Descriptor>,
     /// What a referrer refers to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<Descriptor>,
     /// Free key and value pairs.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, deserialize_with = "null_is_empty", skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
 }
 
@@ -139,12 +151,85 @@ impl RawManifest {
             annotations: BTreeMap::new(),
         }
     }
-    /// Decodes by media type; a document that is neither is an error.
+    /// Decodes by media type; a document that is neither is an error, and so
+    /// is one whose own `mediaType` says otherwise or that has more than
+    /// [`MAX_PARTS`] parts.
     pub fn decode(&self) -> Result<ManifestKind> {
-        todo!()
+        if self.bytes.len() > MAX_MANIFEST_BYTES {
+            return Err(self.invalid("larger than 4 MiB"));
+        }
+        let (kind, said, parts) = match self.media_type.as_str() {
+            OCI_MANIFEST | DOCKER_MANIFEST => {
+                let manifest: Manifest = self.json()?;
+                let said = manifest.media_type.clone();
+                let parts = manifest.layers.len();
+                (ManifestKind::Image(manifest), said, parts)
+            }
+            OCI_INDEX | DOCKER_INDEX => {
+                let index: Index = self.json()?;
+                let (said, parts) = (index.media_type.clone(), index.manifests.len());
+                (ManifestKind::Index(index), said, parts)
+            }
+            other => {
+                let shown: String = other.chars().take(100).collect();
+                return Err(self.invalid(format!("media type `{shown}` is no image manifest or index")));
+            }
+        };
+        if said.is_some_and(|said| said != self.media_type) {
+            return Err(self.invalid("its mediaType is not the one it was sent with"));
+        }
+        if parts > MAX_PARTS {
+            return Err(self.invalid(format!("{parts} parts, at most {MAX_PARTS} are taken")));
+        }
+        Ok(kind)
     }
     /// Decodes an image manifest; an index is an error that says so.
     pub fn image(&self) -> Result<Manifest> {
-        todo!()
+        match self.decode()? {
+            ManifestKind::Image(manifest) => Ok(manifest),
+            ManifestKind::Index(_) => Err(self.invalid("it is an index of several platforms, not one image")),
+        }
+    }
+    /// The descriptor under which a referrer is listed, with the digest of
+    /// its subject; none when it refers to nothing (distribution-spec
+    /// "Listing Referrers": the artifact type falls back to the config's).
+    pub fn referrer(&self) -> Result<Option<(Digest, Descriptor)>> {
+        let (subject, artifact_type, annotations) = match self.decode()? {
+            ManifestKind::Image(m) => {
+                let kind = m.artifact_type.unwrap_or(m.config.media_type);
+                (m.subject, Some(kind), m.annotations)
+            }
+            ManifestKind::Index(i) => (i.subject, i.artifact_type, i.annotations),
+        };
+        Ok(subject.map(|s| (s.digest, Descriptor { artifact_type, annotations, ..self.descriptor() })))
+    }
+
+    fn json<T: serde::de::DeserializeOwned>(&self) -> Result<T> {
+        serde_json::from_slice(&self.bytes).map_err(|e| self.invalid(e.to_string()))
+    }
+
+    fn invalid(&self, reason: impl Into<String>) -> Error {
+        Error::InvalidDocument { what: format!("manifest {}", self.digest), reason: reason.into() }
     }
 }
+
+impl Descriptor {
+    /// Whether the bytes may only be fetched from where they come from, so
+    /// that registries do not hold them (image-spec "Non-Distributable Layers").
+    pub fn is_foreign(&self) -> bool {
+        self.media_type.contains(".nondistributable.") || self.media_type.contains(".foreign.")
+    }
+    /// Whether this is an index, not an image manifest.
+    pub fn is_index(&self) -> bool {
+        matches!(self.media_type.as_str(), OCI_INDEX | DOCKER_INDEX)
+    }
+}
+
+/// Some writers say `null` where they mean nothing.
+fn null_is_empty<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(d: D) -> Result<T, D::Error> {
+    Ok(Option::<T>::deserialize(d)?.unwrap_or_default())
+}
+
+#[cfg(test)]
+#[path = "model/tests.rs"]
+mod tests;

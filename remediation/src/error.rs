@@ -19,6 +19,11 @@ pub enum Error {
         /// `bookworm`
         suite: String,
     },
+    /// Nothing to verify releases with.
+    #[error(
+        "no Debian keyring is on this machine: install debian-archive-keyring, or name one with --keyring"
+    )]
+    NoKeyring,
     /// `InRelease` does not verify.
     #[error("{suite} of the repository cannot be trusted: {reason}")]
     Untrusted {
@@ -98,6 +103,7 @@ impl Error {
             Self::Registry(e) => e.code(),
             Self::Scanner(e) => e.code(),
             Self::NoMirror { .. } => "no-mirror",
+            Self::NoKeyring => "no-keyring",
             Self::Untrusted { .. } => "repository-untrusted",
             Self::Unverified { .. } => "file-unverified",
             Self::Fetch { .. } => "mirror-unreachable",

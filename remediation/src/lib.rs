@@ -2,13 +2,17 @@
 
 pub mod apt;
 pub mod bootstrap;
+mod clock;
 pub mod deb;
 mod error;
 pub mod executor;
 pub mod fix;
+pub mod installed;
 pub mod lineage;
+mod overlay;
 pub mod plan;
 pub mod proof;
+pub mod tree;
 
 pub use error::{Error, Result};
 pub use fix::{FixRequest, Fixed, FixedImage, Progress, Remediator, Selection, UpgradePolicy};

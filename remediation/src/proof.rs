@@ -1,1 +1,105 @@
 //! Proof that the mended tree is what was planned: files against verified archives, and a re-scan.
+//!
+//! The native executor writes the database that the re-scan reads, so the re-scan alone would prove nothing.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use patchline_registry::{Descriptor, Repository};
+use patchline_scanner::{Inventory, LayerFacts, Report};
+
+use crate::{
+    Error, FixPlan, Refusal, Result,
+    executor::native::Built,
+    fix::ground::Ground,
+    tree::{Kind, image_blocking as blocking, layer_tree},
+};
+
+/// A file that is byte for byte what an upgrade replaced, somewhere else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Copy {
+    package: String,
+    path: String,
+    of: String,
+}
+
+/// Below this, equal content says nothing.
+const MIN_COPY: u64 = 1024;
+
+/// Lays the patch over the image's tree and compares every promised file; the copies of what was replaced.
+pub(crate) async fn files(
+    repository: &dyn Repository,
+    patch: &Descriptor,
+    facts: &Arc<dyn LayerFacts>,
+    ground: Arc<Ground>,
+    built: &Built,
+) -> Result<Vec<Copy>> {
+    let layer = layer_tree(repository, patch, facts).await?;
+    let (expected, replaced) = (built.expected.clone(), built.replaced.clone());
+    blocking(move || {
+        let mut tree = ground.tree.clone();
+        tree.apply(layer);
+        for (path, sha256) in &expected {
+            let there = tree.get(path).filter(|node| node.entry.kind == Kind::File);
+            let found = there.and_then(|node| node.entry.hashes).map(|hashes| hashes.sha256);
+            if found.as_ref() != Some(sha256) {
+                let reason = format!("/{path} is not what the verified package holds");
+                return Err(Error::Proof { reason });
+            }
+        }
+        let owned = ground.database.owned_except(&ground.tree, &ground.filters, &BTreeSet::new());
+        let copies = tree
+            .under("")
+            .filter(|(path, node)| {
+                node.entry.size >= MIN_COPY
+                    && !expected.contains_key(*path)
+                    && !owned.contains(*path)
+                    && !["usr/share/doc/", "usr/share/man/"].iter().any(|folder| path.starts_with(folder))
+            })
+            .filter_map(|(path, node)| {
+                let (package, of) = replaced.get(&node.entry.hashes?.sha256)?;
+                Some(Copy { package: package.clone(), path: path.to_owned(), of: of.clone() })
+            })
+            .collect();
+        Ok(copies)
+    })
+    .await
+}
+
+/// The re-scan must see the new versions and none of the findings that were to be mended.
+pub(crate) fn findings(plan: &FixPlan, inventory: &Inventory, report: &Report) -> Result<()> {
+    for upgrade in &plan.upgrades {
+        let there = inventory.packages.iter().any(|p| p.name == upgrade.package && p.version == upgrade.to);
+        if !there {
+            let reason = format!("the re-scan does not find {} {}", upgrade.package, upgrade.to);
+            return Err(Error::Proof { reason });
+        }
+        let left = report.findings.iter().find(|finding| {
+            finding.source == upgrade.source
+                && finding.packages.contains(&upgrade.package)
+                && upgrade.mends.contains(&finding.id)
+        });
+        if let Some(finding) = left {
+            let reason = format!("{} is still found in {} {}", finding.id, upgrade.package, upgrade.to);
+            return Err(Error::Proof { reason });
+        }
+    }
+    Ok(())
+}
+
+/// Copies as what the plan could not mend.
+pub(crate) fn refusals(plan: &FixPlan, copies: Vec<Copy>) -> Vec<Refusal> {
+    copies
+        .into_iter()
+        .filter_map(|copy| {
+            let upgrade = plan.upgrades.iter().find(|upgrade| upgrade.package == copy.package)?;
+            Some(Refusal {
+                package: copy.package.clone(),
+                from: upgrade.from.clone(),
+                to: Some(upgrade.to.clone()),
+                code: "unfixed-copy".to_owned(),
+                reason: format!("/{} is a copy of the old /{}, and no package owns it", copy.path, copy.of),
+                leaves: upgrade.mends.clone(),
+            })
+        })
+        .collect()
+}

@@ -21,6 +21,12 @@ pub enum Severity {
     Critical,
 }
 
+impl Severity {
+    /// All, lowest first.
+    pub const ALL: [Self; 6] =
+        [Self::Unknown, Self::Negligible, Self::Low, Self::Medium, Self::High, Self::Critical];
+}
+
 /// A distinct vulnerability of one installed source package (aliases merged).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Finding {

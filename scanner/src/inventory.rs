@@ -50,6 +50,9 @@ pub struct Inventory {
     pub packages: Vec<Package>,
     /// Which package database was read: `dpkg`, `dpkg-status.d`; none: the image is undetermined.
     pub database: Option<String>,
+    /// Package databases that are there and that we cannot read yet: `apk`, `rpm`.
+    #[serde(default)]
+    pub unread: Vec<String>,
     /// (blob digest, diff_id that we computed), lowest first.
     pub layers: Vec<(Digest, Digest)>,
 }

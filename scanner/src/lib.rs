@@ -3,8 +3,10 @@
 pub mod advisories;
 mod error;
 pub mod finding;
+mod image;
 pub mod inventory;
 pub mod layers;
+mod matching;
 pub mod packages;
 pub mod report;
 pub mod version;
@@ -47,16 +49,16 @@ impl LayerFacts for NoFacts {
 ///
 /// `manifest` is a digest of an image manifest in `repository`.
 pub async fn inventory(
-    _repository: &dyn Repository,
-    _manifest: &Digest,
-    _facts: Arc<dyn LayerFacts>,
+    repository: &dyn Repository,
+    manifest: &Digest,
+    facts: Arc<dyn LayerFacts>,
 ) -> Result<Inventory> {
-    todo!()
+    image::inventory(repository, manifest, facts).await
 }
 
 /// Matches an inventory against advisory sets; later sets add, equal vulnerabilities merge.
-pub fn report(_inventory: &Inventory, _advisories: &[&advisories::AdvisorySet]) -> Report {
-    todo!()
+pub fn report(inventory: &Inventory, advisories: &[&advisories::AdvisorySet]) -> Report {
+    matching::report(inventory, advisories)
 }
 
 /// Persistence of inventories and reports; `store` implements it.

@@ -50,7 +50,17 @@ pub struct Report {
 impl Report {
     /// Distinct vulnerabilities by severity (zero where there is none).
     pub fn counts(&self) -> Counts {
-        todo!()
+        let mut counts: Counts = Severity::ALL.into_iter().map(|severity| (severity, 0)).collect();
+        for finding in &self.findings {
+            *counts.entry(finding.severity).or_default() += 1;
+        }
+        counts
+    }
+    /// Bytes that are equal for equal reports: what a report's id is the digest of.
+    pub fn canonical_json(&self) -> Vec<u8> {
+        // Fields stand in the order of declaration and no value is a hash map, so serde's
+        // writing is canonical already.
+        serde_json::to_vec(self).expect("strings, numbers and options alone")
     }
     /// The worst severity; none: no finding.
     pub fn worst(&self) -> Option<Severity> {

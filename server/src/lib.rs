@@ -2,12 +2,25 @@
 
 use std::sync::Arc;
 
+use axum::Router;
 use patchline_chains::Plan;
 use patchline_engine::Engine;
-use patchline_registry::{Registries, events::PushEvent, remote::Secret};
+use patchline_registry::{Registries, remote::Secret};
 use patchline_remediation::fix::Fixes;
 use patchline_scanner::Reports;
-use tokio::sync::mpsc;
+
+mod api;
+mod error;
+mod evidence;
+mod guard;
+mod health;
+mod i18n;
+mod seen;
+pub mod triggers;
+mod ui;
+
+pub use error::{Error, Result};
+pub use triggers::embedded::{catch_up, follow_pushes};
 
 /// What the server needs of the world, handed in by the cli's wiring.
 #[derive(Clone)]
@@ -26,14 +39,26 @@ pub struct ServerContext {
     pub fixes: Arc<dyn Fixes>,
     /// Shared secret of `POST /hooks/distribution` (`Authorization: Bearer …`), and the registry it speaks for.
     pub distribution: Option<(Secret, String)>,
+    /// Where people reach the pages from other machines; its host may stand in
+    /// `Host` beside the loopback names. None: loopback alone.
+    pub public_url: Option<String>,
 }
+
+/// What handlers share.
+pub(crate) type App = Arc<ServerContext>;
 
 /// Everything under one router: `/healthz`, `/api/v1/…`, `/hooks/…`, pages.
-pub fn router(_context: ServerContext) -> axum::Router {
-    todo!()
-}
-
-/// Turns the embedded registry's pushes into runs until the channel closes.
-pub async fn follow_pushes(_context: ServerContext, _events: mpsc::Receiver<PushEvent>) {
-    todo!()
+pub fn router(context: ServerContext) -> Router {
+    let app: App = Arc::new(context);
+    let people = Router::new()
+        .merge(ui::router())
+        .nest("/api/v1", api::router())
+        .fallback(ui::not_found)
+        .layer(axum::middleware::from_fn_with_state(app.clone(), guard::people));
+    Router::new()
+        .merge(health::router())
+        .merge(triggers::router())
+        .merge(people)
+        .layer(axum::middleware::map_response(guard::headers))
+        .with_state(app)
 }

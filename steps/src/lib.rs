@@ -3,12 +3,31 @@
 pub mod catalogue;
 pub mod notify;
 
+mod advisories;
+mod backup;
+mod delete;
+mod evidence;
+mod failure;
+mod fix;
+mod gate;
+mod image;
+mod params;
+mod place;
+mod platforms;
+mod scan;
+mod severity;
+mod summary;
+#[cfg(test)]
+mod testing;
+
 use std::{path::PathBuf, sync::Arc};
 
 use patchline_engine::Step;
 use patchline_registry::Registries;
 use patchline_remediation::{Remediator, fix::Fixes};
 use patchline_scanner::{LayerFacts, Reports};
+
+pub use catalogue::catalogue;
 
 /// What the step kinds need of the world, handed in by the cli's wiring.
 #[derive(Clone)]
@@ -32,6 +51,13 @@ pub struct World {
 }
 
 /// Every step kind, ready to run.
-pub fn all(_world: &World) -> Vec<Arc<dyn Step>> {
-    todo!()
+pub fn all(world: &World) -> Vec<Arc<dyn Step>> {
+    vec![
+        Arc::new(scan::Scan::new(world.clone())),
+        Arc::new(gate::Gate::new(world.clone())),
+        Arc::new(backup::Backup::new(world.clone())),
+        Arc::new(delete::Delete::new(world.clone())),
+        Arc::new(fix::Fix::new(world.clone())),
+        Arc::new(notify::step::Notify::new(world.channels.clone())),
+    ]
 }

@@ -1,2 +1,39 @@
-//! The developer commands.
-fn main() {}
+//! `cargo xtask test|check`: the developer's commands.
+
+mod check;
+mod suites;
+mod test;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// The developer's commands.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask")]
+enum Command {
+    /// Install what the suites need, where that can be done, and run every test
+    Test(test::Test),
+    /// Check licences, bans and sources of the dependency tree against deny.toml
+    Check,
+}
+
+fn main() -> ExitCode {
+    let ended = match Command::parse() {
+        Command::Test(test) => test.run(),
+        Command::Check => check::run(),
+    };
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            say(&format!("error: {message}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The one place that prints.
+#[expect(clippy::print_stderr, reason = "a developer's command talks to its developer")]
+fn say(text: &str) {
+    eprintln!("{text}");
+}

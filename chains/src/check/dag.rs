@@ -1,5 +1,6 @@
 //! How steps stand to each other: missing needs, cycles, the order, what surely stands before what.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 
 use petgraph::algo::kosaraju_scc;
@@ -8,7 +9,7 @@ use petgraph::graph::{DiGraph, NodeIndex};
 use super::Ctx;
 use super::steps::Draft;
 use crate::diagnostics::{Diagnostic, shown};
-use crate::suggest::nearest;
+use crate::suggest::Guesses;
 
 /// The edges among drafts, by index.
 pub(super) struct Dag {
@@ -22,6 +23,8 @@ pub(super) struct Dag {
     pub(super) needs: Vec<Vec<usize>>,
     /// One bit a step: what surely stands before it.
     before: Vec<Vec<u64>>,
+    /// What is left for guessing step names.
+    pub(super) guesses: Guesses,
 }
 
 impl Dag {
@@ -35,6 +38,7 @@ impl Ctx<'_> {
     pub(super) fn dag(&mut self, drafts: &[Draft<'_>]) -> Dag {
         let index: HashMap<String, usize> =
             drafts.iter().enumerate().map(|(i, d)| (d.step.name.clone(), i)).collect();
+        let guesses = Guesses::default();
         let mut needs = Vec::with_capacity(drafts.len());
         for draft in drafts {
             let mut found = Vec::new();
@@ -47,7 +51,7 @@ impl Ctx<'_> {
                             shown(&draft.step.name),
                             shown(need)
                         );
-                        let near = nearest(need, drafts.iter().map(|d| d.step.name.as_str()));
+                        let near = guesses.nearest(need, drafts.iter().map(|d| d.step.name.as_str()));
                         self.push(Diagnostic::error("unknown-step", *span, message).did_you_mean(near));
                     }
                 }
@@ -57,7 +61,7 @@ impl Ctx<'_> {
         let cyclic = self.cycles(drafts, &needs);
         let order = order(&needs);
         let before = before(&needs, &order);
-        Dag { index, order, cyclic, needs, before }
+        Dag { index, order, cyclic, needs, before, guesses }
     }
 
     /// One complaint for each group of steps that wait for each other, with a shortest path through it.
@@ -123,8 +127,8 @@ fn round(first: usize, needs: &[Vec<usize>], members: &HashSet<usize>) -> Vec<us
                 }
                 return path;
             }
-            if !from.contains_key(&next) {
-                from.insert(next, at);
+            if let Entry::Vacant(unseen) = from.entry(next) {
+                unseen.insert(at);
                 queue.push_back(next);
             }
         }

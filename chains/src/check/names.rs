@@ -114,7 +114,10 @@ fn step_problem(name: &Name, span: Span, view: &View<'_>) -> Option<Diagnostic> 
             let hint = format!("a name with a hyphen is written `steps[\"{hyphened}\"]`");
             return Some(Diagnostic::error("hyphen-in-name", span, message).hint(hint));
         }
-        return Some(Diagnostic::error("unknown-step", span, message).did_you_mean(nearest(wanted, names())));
+        return Some(
+            Diagnostic::error("unknown-step", span, message)
+                .did_you_mean(view.dag.guesses.nearest(wanted, names())),
+        );
     };
     let own = &view.drafts[step];
     if !view.dag.cyclic && !view.dag.stands_before(found, step) {

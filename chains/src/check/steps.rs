@@ -185,13 +185,13 @@ impl Ctx<'_> {
         retry.attempts = attempts.and_then(|n| u32::try_from(n).ok()).unwrap_or(retry.attempts);
         let backoff = fields.get("backoff").and_then(|n| self.duration(n));
         let longest = fields.get("max_backoff").and_then(|n| self.duration(n));
-        if let (Some(first), Some(longest), Some(node)) = (backoff, longest, fields.get("backoff")) {
-            if first > longest {
-                self.push(
-                    Diagnostic::error("out-of-range", node.span, "`backoff` is longer than `max_backoff`")
-                        .hint("the first pause is the shortest"),
-                );
-            }
+        if let (Some(first), Some(longest), Some(node)) = (backoff, longest, fields.get("backoff"))
+            && first > longest
+        {
+            let message = "`backoff` is longer than `max_backoff`";
+            self.push(
+                Diagnostic::error("out-of-range", node.span, message).hint("the first pause is the shortest"),
+            );
         }
         retry.backoff = backoff.unwrap_or(retry.backoff);
         // One given alone moves the other where they would contradict.

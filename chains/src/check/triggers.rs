@@ -24,7 +24,7 @@ impl Ctx<'_> {
                         .then(|| self.fields(&entry.value, "`advisories`", &["severity"]))
                         .flatten();
                     let level = fields.and_then(|f| f.get("severity")).and_then(|n| self.level(n));
-                    // None given: those that a gate's rules are usually about.
+                    // None given: any that has a severity.
                     plan.on_advisories = Some(level.unwrap_or_else(|| "low".to_owned()));
                 }
                 key if LATER.contains(&key) => {
@@ -61,14 +61,12 @@ impl Ctx<'_> {
                 }
             }
         }
-        if let Some(node) = fields.get("timezone") {
-            if let Some(zone) = self.text(node).filter(|z| !cron::zone_like(z)) {
-                let message = format!("`{}` is no time zone", shown(zone));
-                self.push(
-                    Diagnostic::error("bad-timezone", node.span, message)
-                        .hint("such as `UTC` or `Asia/Shanghai`"),
-                );
-            }
+        if let Some(node) = fields.get("timezone")
+            && let Some(zone) = self.text(node).filter(|z| !cron::zone_like(z))
+        {
+            let error =
+                Diagnostic::error("bad-timezone", node.span, format!("`{}` is no time zone", shown(zone)));
+            self.push(error.hint("such as `UTC` or `Asia/Shanghai`"));
         }
         let keys = ["pushed_within", "pulled_within", "running", "latest"];
         let Some(images) = fields.get("images").and_then(|n| self.fields(n, "`images`", &keys)) else {

@@ -6,33 +6,39 @@ use super::Ctx;
 use super::dag::Dag;
 use super::names::View;
 use super::steps::Draft;
-use crate::diagnostics::{Diagnostic, Span, shown};
+use crate::diagnostics::{Diagnostic, shown};
 use crate::expr::cel::{self, Parsed};
 use crate::expr::names::{Mentions, constant, mentions, not_boolean};
+use crate::limits::MAX_EXPRESSIONS;
 use crate::plan::ShortForm;
 use crate::suggest::nearest;
 use crate::yaml::{Content, Node};
 
+const FALSE: &str = "its `when` is false";
+
 impl Ctx<'_> {
-    pub(super) fn when(&mut self, draft: &Draft<'_>, view: &View<'_>) {
-        let Some(node) = draft.when else { return };
-        if matches!(node.content, Content::Bool(_)) {
-            return;
+    /// Checks a step's `when`; gives why it can never be true, where that is plain.
+    pub(super) fn when(&mut self, draft: &Draft<'_>, view: &View<'_>) -> Option<&'static str> {
+        let node = draft.when?;
+        if let Content::Bool(answer) = node.content {
+            return (!answer).then_some(FALSE);
         }
         let Some(text) = node.text() else {
             self.wrong_type(node, "an expression, such as `steps.gate.denied`");
-            return;
+            return None;
         };
-        if ShortForm::parse(text).is_some() {
-            return;
+        if let Some(form) = ShortForm::parse(text) {
+            let nothing =
+                matches!(form, ShortForm::Denied | ShortForm::Failed) && draft.step.needs.is_empty();
+            return nothing.then_some("it needs no step that could end so");
         }
-        let Some((parsed, found)) = self.expression(node, text) else { return };
+        let (parsed, found) = self.expression(node, text)?;
         if let [name] = found.names.as_slice() {
             let near = (name.path.len() == 1).then(|| nearest(&name.path[0], ShortForm::WORDS)).flatten();
             if near.is_some() && name.path[0] == text.trim() {
                 let message = format!("unknown name `{}`", shown(&name.path[0]));
                 self.push(Diagnostic::error("unknown-name", node.span, message).did_you_mean(near));
-                return;
+                return None;
             }
         }
         self.names(node, &found.names, view);
@@ -54,6 +60,10 @@ impl Ctx<'_> {
                     .hint("compare it, or use `.succeeded`, `.denied`, `.failed`"),
             );
         }
+        let never = given.is_none()
+            && constant(&parsed.tree)
+            && matches!(cel::execute(&parsed.tree, &json!({})), Ok(::cel::Value::Bool(false)));
+        never.then_some(FALSE)
     }
 
     /// Parses CEL with located complaints; names are the caller's.
@@ -63,6 +73,12 @@ impl Ctx<'_> {
             self.push(
                 Diagnostic::error("bad-expression", node.span, "a template inside an expression").hint(hint),
             );
+            return None;
+        }
+        self.parsed += text.len();
+        if self.parsed > MAX_EXPRESSIONS {
+            let message = format!("more than {MAX_EXPRESSIONS} bytes of expressions in one file");
+            self.push(Diagnostic::error("too-large", node.span, message).hint("split the chain"));
             return None;
         }
         let parsed = match cel::parse(text) {
@@ -89,42 +105,20 @@ impl Ctx<'_> {
         Some((parsed, found))
     }
 
-    /// Steps that can never run: their `when` is false whatever happens, or they need such a step.
-    pub(super) fn unreachable(&mut self, drafts: &[Draft<'_>], dag: &Dag) {
+    /// Steps that can never run: their `when` is `never` true, or they need such a step.
+    pub(super) fn unreachable(&mut self, drafts: &[Draft<'_>], dag: &Dag, never: &[Option<&'static str>]) {
         let mut dead = vec![false; drafts.len()];
         for &step in &dag.order {
             let draft = &drafts[step];
-            let never = draft.when.and_then(|node| never(node, draft));
-            if let Some((span, message)) = never {
+            if let (Some(reason), Some(node)) = (never[step], draft.when) {
                 dead[step] = true;
+                let message = format!("step `{}` can never run: {reason}", shown(&draft.step.name));
                 let hint = "remove the step, or let its `when` depend on something";
-                self.push(
-                    Diagnostic::error(
-                        "unreachable-step",
-                        span,
-                        format!("step `{}` can never run: {message}", shown(&draft.step.name)),
-                    )
-                    .hint(hint),
-                );
+                self.push(Diagnostic::error("unreachable-step", node.span, message).hint(hint));
             } else if draft.when.is_none() {
                 // Told once, at its cause.
                 dead[step] = dag.needs[step].iter().any(|need| dead[*need]);
             }
         }
     }
-}
-
-fn never(node: &Node, draft: &Draft<'_>) -> Option<(Span, &'static str)> {
-    let text = match &node.content {
-        Content::Bool(false) => return Some((node.span, "its `when` is false")),
-        Content::Text(text) => text,
-        _ => return None,
-    };
-    if let Some(form) = ShortForm::parse(text) {
-        let nothing = matches!(form, ShortForm::Denied | ShortForm::Failed) && draft.step.needs.is_empty();
-        return nothing.then_some((node.span, "it needs no step that could end so"));
-    }
-    let parsed = cel::parse(text).ok().filter(|p| constant(&p.tree))?;
-    let answer = cel::execute(&parsed.tree, &json!({}));
-    matches!(answer, Ok(::cel::Value::Bool(false))).then_some((node.span, "its `when` is false"))
 }

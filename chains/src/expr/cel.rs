@@ -88,6 +88,9 @@ fn offset(source: &str, (line, column): (isize, isize)) -> Option<usize> {
 /// The parser's message as a short lowercase fragment.
 fn plain(message: &str) -> String {
     let message = message.strip_prefix("Syntax error: ").unwrap_or(message);
+    if message.starts_with("OtherError") {
+        return "the expression is nested too deeply".to_owned();
+    }
     // The list of what might stand here is long and helps nobody.
     let message = message.split(" expecting {").next().unwrap_or(message);
     crate::diagnostics::shown(message)

@@ -27,7 +27,7 @@ fn encodings_are_told_with_their_place() {
 #[test]
 fn size_depth_and_aliases_are_bounded() {
     assert_eq!(bytes(&vec![b'a'; MAX_BYTES + 1]), ["too-large 1:1"]);
-    assert_eq!(bytes(format!("a: {}", "[".repeat(200_000)).as_bytes()), ["too-deep 1:67"]);
+    assert_eq!(bytes(format!("a: {}", "[".repeat(200_000)).as_bytes()), ["too-deep 1:68"]);
     let mut nested = String::new();
     (0..100).for_each(|i| nested.push_str(&format!("{}a:\n", " ".repeat(i))));
     assert_eq!(bytes(nested.as_bytes()), ["too-deep 65:65"]);
@@ -53,6 +53,18 @@ fn complaints_are_bounded() {
     let found = compiled(&junk).diagnostics;
     assert_eq!(found.len(), MAX_DIAGNOSTICS + 1);
     assert!(found.iter().any(|d| d.code == "too-many-problems"));
+}
+
+#[test]
+fn expressions_and_guesses_have_a_budget() {
+    let line =
+        |i: usize| format!("  s{i}: {{uses: scan, when: \"{}image.tag == 'a'\"}}\n", " ".repeat(3_000));
+    let found = compiled(&with_steps(&(0..100).map(line).collect::<String>())).diagnostics;
+    assert_eq!(found.iter().filter(|d| d.code == "too-large").count(), found.len());
+    assert!(!found.is_empty());
+    let line = |i: usize| format!("  step-number-{i}: {{uses: scan, needs: [step-nomber-{i}]}}\n");
+    let found = compiled(&with_steps(&(0..5_000).map(line).collect::<String>())).diagnostics;
+    assert!(found[0].hint.is_some() && found[900].hint.is_none());
 }
 
 #[test]

@@ -1,12 +1,12 @@
-//! From bytes to trees: encoding, size, depth and aliases are checked here, before anything is believed.
+//! From text to trees: depth, count and aliases are checked while reading, before anything is believed.
 
 use std::collections::HashMap;
 
-use granit_parser::{Event, Parser, ScalarStyle, Tag};
+use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, ScanError, Tag};
 
-use super::{Content, Entry, Node, scalar};
+use super::{Content, Entry, Node, encoding, scalar};
 use crate::diagnostics::{Diagnostic, Sink, Span, shown};
-use crate::limits::{MAX_ALIASED_BYTES, MAX_BYTES, MAX_DEPTH, MAX_DOCUMENTS, MAX_NODES};
+use crate::limits::{MAX_ALIASED_BYTES, MAX_DEPTH, MAX_DOCUMENTS, MAX_NODES};
 
 /// One document of a file.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,7 +27,7 @@ pub fn read(bytes: &[u8]) -> (Vec<Document>, Vec<Diagnostic>) {
 
 pub(crate) fn read_into(bytes: &[u8], sink: &mut Sink) -> Vec<Document> {
     let mut documents = Vec::new();
-    match text_of(bytes) {
+    match encoding::text_of(bytes) {
         Ok((text, skipped)) => {
             let mut reader = Reader::new(text, skipped, sink);
             if let Err(fatal) = reader.run(&mut documents) {
@@ -37,43 +37,6 @@ pub(crate) fn read_into(bytes: &[u8], sink: &mut Sink) -> Vec<Document> {
         Err(fatal) => sink.push(*fatal),
     }
     documents
-}
-
-/// The file as text, without its byte order mark, and how many bytes that mark had.
-fn text_of(bytes: &[u8]) -> Result<(&str, usize), Box<Diagnostic>> {
-    let fatal = |code, at, message: String, hint: &str| {
-        Err(Box::new(Diagnostic::error(code, Span::locate(bytes, at, 1), message).hint(hint)))
-    };
-    if bytes.len() > MAX_BYTES {
-        let message = format!("the file has {} bytes, {MAX_BYTES} are allowed", bytes.len());
-        let error = Diagnostic::error("too-large", Span::START, message);
-        return Err(Box::new(error.hint("split it: one file a chain")));
-    }
-    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
-        return fatal("not-utf8", 0, "the file is UTF-16".to_owned(), "save it as UTF-8");
-    }
-    let text = match std::str::from_utf8(bytes) {
-        Ok(text) => text,
-        Err(error) => {
-            let at = error.valid_up_to();
-            let message = format!("byte {:#04x} is not UTF-8", bytes[at]);
-            return fatal("not-utf8", at, message, "save the file as UTF-8");
-        }
-    };
-    let skipped = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
-    let forbidden = |c: &(usize, char)| {
-        (c.1.is_control() && !matches!(c.1, '\n' | '\r' | '\t' | '\u{85}')) || c.1 == '\u{feff}'
-    };
-    if let Some((at, c)) = text[skipped..].char_indices().find(forbidden) {
-        let message = format!("control character U+{:04X}", u32::from(c));
-        return fatal(
-            "control-character",
-            at + skipped,
-            message,
-            "remove it, or write it as an escape in double quotes",
-        );
-    }
-    Ok((&text[skipped..], skipped))
 }
 
 /// A finished value, its cost where an alias repeats it, and its height for the depth limit.
@@ -139,12 +102,11 @@ impl<'s, 'k> Reader<'s, 'k> {
     fn run(&mut self, documents: &mut Vec<Document>) -> Result<(), Fatal> {
         let mut options = granit_parser::Options::default();
         options.set_emit_comments(false);
+        // The scanner runs ahead of us: these stop it as early as our own count would.
+        options.flow_nesting_limit = MAX_DEPTH;
+        options.block_nesting_limit = MAX_DEPTH;
         for next in Parser::new_from_str_with_options(self.text, options) {
-            let (event, place) = next.map_err(|error| {
-                let place = granit_parser::Span::empty(*error.marker());
-                let error = Diagnostic::error("yaml-syntax", self.span(&place), sentence(&error.info()));
-                Box::new(error.hint("a tab that indents, a missing space after `:`, or an unclosed bracket or quote is the usual cause"))
-            })?;
+            let (event, place) = next.map_err(|error| self.stopped(&error))?;
             let span = self.span(&place);
             match event {
                 Event::DocumentStart(..) => {
@@ -354,14 +316,17 @@ impl<'s, 'k> Reader<'s, 'k> {
     }
 
     fn depth(&self, height: usize, span: Span) -> Result<(), Fatal> {
-        if self.frames.len() + height >= MAX_DEPTH {
-            let message = format!("more than {MAX_DEPTH} lists and maps inside each other");
-            return Err(Box::new(
-                Diagnostic::error("too-deep", span, message)
-                    .hint("no part of a chain needs it: look for a missing bracket"),
-            ));
+        if self.frames.len() + height >= MAX_DEPTH { Err(too_deep(span)) } else { Ok(()) }
+    }
+
+    /// The parser's own complaint.
+    fn stopped(&self, error: &ScanError) -> Fatal {
+        let span = self.span(&granit_parser::Span::empty(*error.marker()));
+        if *error.kind() == ErrorKind::RecursionLimitExceeded {
+            return too_deep(span);
         }
-        Ok(())
+        let hint = "usual causes: a tab that indents, no space after `:`, a bracket or quote left open";
+        Box::new(Diagnostic::error("yaml-syntax", span, sentence(&error.info())).hint(hint))
     }
 
     fn collection_tag(&mut self, tag: Option<&Tag>, own: &str, span: Span) {
@@ -381,6 +346,13 @@ impl<'s, 'k> Reader<'s, 'k> {
         self.flawed = true;
         self.sink.push(diagnostic);
     }
+}
+
+fn too_deep(span: Span) -> Fatal {
+    let message = format!("more than {MAX_DEPTH} lists and maps inside each other");
+    Box::new(
+        Diagnostic::error("too-deep", span, message).hint("no chain needs it: look for a bracket left open"),
+    )
 }
 
 /// A parser's message as a lowercase fragment.

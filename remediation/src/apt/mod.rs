@@ -1,44 +1,43 @@
 //! Verified apt repositories: InRelease → Packages → .deb, each by its hash.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+mod cache;
+mod fetch;
+mod index;
+mod keyring;
+mod release;
+mod sources;
+mod suite;
+mod uploads;
+mod verify;
 
-use url::Url;
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
-use crate::{Result, deb::PackageRecord};
+use futures::{StreamExt, TryStreamExt, stream};
+use patchline_registry::Digest;
+use tokio::time::Instant;
 
-/// Where Debian's archives are mirrored.
-#[derive(Debug, Clone, Default)]
-pub struct Mirrors {
-    /// Base of the main archive, the folder that holds `dists/` and `pool/`.
-    pub debian: Option<Url>,
-    /// Base of the security archive.
-    pub debian_security: Option<Url>,
-}
+use crate::{Error, Result, clock, deb::PackageRecord, fix::Progress};
+use fetch::Fetcher;
+use release::{Promise, Release};
+pub use sources::Mirrors;
+pub use suite::Suite;
 
-impl Mirrors {
-    /// From the machine's own apt configuration: one-line and deb822 sources under `/etc/apt`.
-    pub fn from_machine() -> Self {
-        todo!()
-    }
-    /// From the text of an image's own sources files (hints only).
-    pub fn from_sources(_texts: &[(String, String)]) -> Self {
-        todo!()
-    }
-    /// `self` first, then `other` for what is missing.
-    pub fn or(self, other: Self) -> Self {
-        Self {
-            debian: self.debian.or(other.debian),
-            debian_security: self.debian_security.or(other.debian_security),
-        }
-    }
-}
+const MAX_RELEASE: u64 = 8 << 20;
+const MAX_PACKAGE: u64 = 4 << 30;
+/// Plan, build and proof of one fix see the same state; a server sees a new one soon enough.
+const FRESH: Duration = Duration::from_secs(60);
 
 /// How to reach and trust repositories.
 #[derive(Debug, Clone)]
 pub struct AptConfig {
     /// Mirrors.
     pub mirrors: Mirrors,
-    /// Folder for verified indices (by InRelease hash) and packages (by SHA-256).
+    /// Folder for verified indices and packages, each by its SHA-256.
     pub cache: PathBuf,
     /// Keyring files; empty: the host's Debian keyrings under `/usr/share/keyrings`.
     pub keyrings: Vec<PathBuf>,
@@ -46,36 +45,136 @@ pub struct AptConfig {
     pub allow_expired: bool,
 }
 
+type Slot = Arc<tokio::sync::Mutex<Option<(Instant, Arc<Suite>)>>>;
+
 /// The apt client; cheap to clone.
 #[derive(Clone)]
 pub struct Apt {
-    _config: Arc<AptConfig>,
+    config: Arc<AptConfig>,
+    fetcher: Arc<Fetcher>,
+    suites: Arc<Mutex<HashMap<(String, String), Slot>>>,
 }
 
 impl Apt {
     /// No request is made.
     pub fn new(config: AptConfig) -> Result<Self> {
-        Ok(Self { _config: Arc::new(config) })
+        Ok(Self { config: Arc::new(config), fetcher: Arc::new(Fetcher::new()?), suites: Arc::default() })
     }
+
+    /// How it was made.
+    pub fn config(&self) -> &AptConfig {
+        &self.config
+    }
+
     /// Fetches and verifies one suite (`bookworm`, `bookworm-security`; component main) for an architecture.
-    pub async fn suite(&self, _suite: &str, _architecture: &str) -> Result<Arc<Suite>> {
-        todo!()
+    /// One that was read within the last minute is given again.
+    pub async fn suite(&self, suite: &str, architecture: &str) -> Result<Arc<Suite>> {
+        let slot = {
+            let mut suites = self.suites.lock().unwrap_or_else(PoisonError::into_inner);
+            suites.entry((suite.to_owned(), architecture.to_owned())).or_default().clone()
+        };
+        let mut slot = slot.lock().await;
+        let known = match &*slot {
+            Some((read, known)) if read.elapsed() < FRESH => return Ok(known.clone()),
+            other => other.as_ref().map(|(_, known)| known.clone()),
+        };
+        let read = self.read(suite, architecture, known).await?;
+        *slot = Some((Instant::now(), read.clone()));
+        Ok(read)
     }
+
+    async fn read(&self, name: &str, architecture: &str, known: Option<Arc<Suite>>) -> Result<Arc<Suite>> {
+        let word = |text: &str| {
+            !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b))
+        };
+        if !word(name) || !word(architecture) || name.starts_with('.') {
+            return Err(Error::Malformed {
+                file: name.to_owned(),
+                reason: "it is no suite's name".to_owned(),
+            });
+        }
+        let security = name.ends_with("-security");
+        let base =
+            self.config.mirrors.base(security).ok_or_else(|| Error::NoMirror { suite: name.to_owned() })?;
+        let now = clock::now();
+        let bytes = self.fetcher.bytes(base, &format!("dists/{name}/InRelease"), MAX_RELEASE).await?;
+        let hash = Digest::of(&bytes).hex().to_owned();
+        let keyrings = self.config.keyrings.clone();
+        let text = blocking(name, move || {
+            let keyring = keyring::Keyring::load(&keyrings)?;
+            Ok(verify::signed_text(&bytes, &keyring, now))
+        })
+        .await?
+        .map_err(|reason| Error::Untrusted { suite: name.to_owned(), reason })?;
+        let release = Release::parse(name, &text, now, self.config.allow_expired)?;
+        if let Some(known) = known.filter(|known| known.release == hash) {
+            return Ok(known);
+        }
+        let text =
+            index::packages(&self.fetcher, base, &self.config.cache, name, architecture, &release).await?;
+        let (suite, date) = (name.to_owned(), release.date.to_string());
+        blocking(name, move || Suite::new(&suite, &hash, &date, security, text).map(Arc::new)).await
+    }
+
     /// Downloads and verifies packages, several at once; paths in the cache, in the same order.
-    pub async fn download(&self, _packages: &[Arc<PackageRecord>]) -> Result<Vec<PathBuf>> {
-        todo!()
+    pub async fn download(&self, packages: &[Arc<PackageRecord>]) -> Result<Vec<PathBuf>> {
+        let quiet: Progress = Arc::new(|_, _, _| {});
+        self.download_with(packages, &quiet).await
+    }
+
+    /// The same, telling progress as phase `download` in bytes.
+    pub async fn download_with(
+        &self,
+        packages: &[Arc<PackageRecord>],
+        progress: &Progress,
+    ) -> Result<Vec<PathBuf>> {
+        let total: u64 = packages.iter().map(|package| package.size).sum();
+        let done = std::sync::atomic::AtomicU64::new(0);
+        progress("download", 0, total);
+        let one = |package: Arc<PackageRecord>| {
+            let done = &done;
+            async move {
+                let path = self.package(&package).await?;
+                let so_far =
+                    done.fetch_add(package.size, std::sync::atomic::Ordering::Relaxed) + package.size;
+                progress("download", so_far, total);
+                Ok(path)
+            }
+        };
+        stream::iter(packages.to_vec()).map(one).buffered(12).try_collect().await
+    }
+
+    async fn package(&self, package: &PackageRecord) -> Result<PathBuf> {
+        let unverified =
+            |reason: &str| Error::Unverified { file: package.filename.clone(), reason: reason.to_owned() };
+        if !release::is_sha256(&package.sha256) {
+            return Err(unverified("the index has no SHA-256 of it"));
+        }
+        if package.size > MAX_PACKAGE {
+            return Err(unverified("it is larger than a package may be"));
+        }
+        let promise = Promise { sha256: package.sha256.clone(), size: package.size };
+        let path = cache::place(&self.config.cache, "packages", &promise)?;
+        if !cache::holds(&path, &promise).await {
+            let base = self.config.mirrors.base(package.security).ok_or_else(|| Error::NoMirror {
+                suite: if package.security { "the security archive" } else { "the main archive" }.to_owned(),
+            })?;
+            self.fetcher.file(base, &package.filename, &promise, &path).await?;
+        }
+        Ok(path)
     }
 }
 
-/// A verified suite for one architecture.
-#[derive(Debug)]
-pub struct Suite {
-    /// `bookworm-security`
-    pub name: String,
-    /// SHA-256 of the verified InRelease.
-    pub release: String,
-    /// `Date` of the Release, RFC 3339.
-    pub date: String,
-    /// By package name; several versions are possible.
-    pub packages: BTreeMap<String, Vec<Arc<PackageRecord>>>,
+/// Work that would hold up the runtime, off it. `what` names it should it be interrupted.
+pub(crate) async fn blocking<T: Send + 'static>(
+    what: &str,
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => Err(Error::Io {
+            operation: format!("work on {what} was interrupted"),
+            source: std::io::Error::other(error),
+        }),
+    }
 }

@@ -1,28 +1,12 @@
-//! Debian's formats: control stanzas, relations, .deb archives.
+//! Debian's formats: control stanzas, relations, .deb archives, the status database's stanza.
 
-use std::collections::BTreeMap;
+pub mod archive;
+pub mod control;
+mod record;
+pub mod relations;
+pub mod status;
 
-/// One stanza of a `Packages` index or a `control` file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PackageRecord {
-    /// Binary package.
-    pub name: String,
-    /// Version.
-    pub version: String,
-    /// Architecture.
-    pub architecture: String,
-    /// Source package.
-    pub source: String,
-    /// Source version.
-    pub source_version: String,
-    /// `Filename`, relative to the archive's base.
-    pub filename: String,
-    /// `Size` in bytes.
-    pub size: u64,
-    /// `SHA256` in hexadecimal digits.
-    pub sha256: String,
-    /// Whether it lies in the security archive (another base address).
-    pub security: bool,
-    /// Every field as written, for the status database and relations.
-    pub fields: BTreeMap<String, String>,
-}
+pub use archive::{Deb, Entry, EntryKind};
+pub use control::{Fields, Stanza};
+pub use record::PackageRecord;
+pub use relations::{Clause, Operator, Relation};

@@ -1,0 +1,129 @@
+//! `patchline fix REF`: mend one image without a chain.
+
+use patchline_remediation::{FixPlan, FixRequest, Fixed, Remediator, Selection, UpgradePolicy};
+use patchline_scanner::{NoFacts, advisories::AdvisorySet};
+use std::sync::Arc;
+
+use crate::{
+    Global, Output,
+    config::Config,
+    data::Data,
+    exit::Exit,
+    failure::{Failure, Result, io},
+    images,
+    progress::Bars,
+    table::Table,
+    terminal,
+};
+
+/// Mend an image and push it beside the original
+#[derive(Debug, clap::Args)]
+pub(crate) struct Fix {
+    /// host/repository:tag, or oci:DIR:tag
+    image: String,
+    /// Tag of the fixed image [default: <tag>_fixed]
+    #[arg(long)]
+    tag: Option<String>,
+    /// Which platform of an index, as linux/arm64 [default: this machine's]
+    #[arg(long)]
+    platform: Option<String>,
+    /// These findings alone
+    #[arg(long = "id", value_name = "CVE")]
+    ids: Vec<String>,
+    /// The newest versions instead of the lowest that fix
+    #[arg(long)]
+    latest: bool,
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    mirrors: super::MirrorFlags,
+}
+
+impl Fix {
+    pub(crate) async fn run(self, global: &Global) -> Result<Exit> {
+        let config = Config::load(global.config.as_deref())?;
+        let data = Data::shared(Data::path(global.data.as_deref()))?;
+        let registries = images::registries(&config)?;
+        let image = images::open(&registries, &self.image, self.platform.as_deref()).await?;
+        let apt = self.mirrors.apt(&config, &data)?;
+        let scanned = images::scan(&data, Some(&apt), &image).await?;
+        let remediator = Remediator::new(apt, Arc::new(NoFacts));
+        let scratch = tempfile::tempdir().map_err(io("make a folder for work"))?;
+        let bars = Bars::new();
+        let sets: Vec<&AdvisorySet> = scanned.advisories.iter().collect();
+        let request = FixRequest {
+            repository: image.repository.as_ref(),
+            manifest: image.manifest.clone(),
+            tag: image.tag.clone(),
+            report: &scanned.report,
+            advisories: &sets,
+            select: Selection { severity: None, ids: self.ids.clone() },
+            policy: if self.latest { UpgradePolicy::Latest } else { UpgradePolicy::Minimal },
+            scratch: scratch.path().to_owned(),
+            progress: bars.progress(),
+        };
+        if self.dry_run {
+            let plan = remediator.plan(&request).await?;
+            bars.clear();
+            return show(global.output, &plan, None);
+        }
+        let fixed = remediator.build(&request).await?;
+        match fixed {
+            Fixed::Unchanged(plan) => {
+                bars.clear();
+                terminal::err("nothing to upgrade: nothing was pushed");
+                show(global.output, &plan, None)
+            }
+            Fixed::Image(fixed) => {
+                let tag = match (self.tag, &image.tag) {
+                    (Some(tag), _) => tag,
+                    (None, Some(tag)) => format!("{}_fixed", tag.trim_end_matches("_fixed")),
+                    (None, None) => {
+                        return Err(Failure::usage("tag-needed", "the image has no tag to derive one from")
+                            .hint("name the fixed image's tag with --tag"));
+                    }
+                };
+                remediator.push(image.repository.as_ref(), &fixed, Some(&tag)).await?;
+                bars.clear();
+                let reference = format!("{}:{tag}@{}", image.repository.name(), fixed.manifest.digest);
+                for kept in &fixed.kept {
+                    terminal::err(&format!("kept as a later layer left it: {kept}"));
+                }
+                show(global.output, &fixed.plan, Some(&reference))
+            }
+        }
+    }
+}
+
+fn show(output: Output, plan: &FixPlan, fixed: Option<&str>) -> Result<Exit> {
+    if output == Output::Json {
+        super::json(&serde_json::json!({"fixed": fixed, "plan": plan}))?;
+        return Ok(Exit::Ok);
+    }
+    if let Some(fixed) = fixed {
+        terminal::out(&terminal::paint(fixed, terminal::Colour::Gold));
+    }
+    if !plan.upgrades.is_empty() {
+        terminal::out(&upgrades(plan));
+    }
+    if !plan.refused.is_empty() {
+        terminal::out("\nrefused:");
+        let mut table = Table::new(&["package", "installed", "wanted", "why"]);
+        for r in &plan.refused {
+            let to = r.to.clone().unwrap_or_default();
+            table.row([r.package.clone(), r.from.clone(), to, format!("{} [{}]", r.reason, r.code)]);
+        }
+        terminal::out(&table.render());
+    }
+    Ok(Exit::Ok)
+}
+
+/// What goes up from what to what.
+pub(crate) fn upgrades(plan: &FixPlan) -> String {
+    let mut table = Table::new(&["package", "from", "to", ">mends"]);
+    for u in &plan.upgrades {
+        table.row([u.package.clone(), u.from.clone(), u.to.clone(), u.mends.len().to_string()]);
+    }
+    table.render()
+}

@@ -1,0 +1,56 @@
+//! One file per command.
+
+pub(crate) mod advisories;
+pub(crate) mod chain;
+pub(crate) mod chain_run;
+pub(crate) mod demo;
+pub(crate) mod diff;
+pub(crate) mod fix;
+pub(crate) mod image;
+pub(crate) mod runs;
+pub(crate) mod scan;
+pub(crate) mod serve;
+
+/// Data for programs.
+pub(crate) fn json<T: serde::Serialize + ?Sized>(value: &T) -> crate::failure::Result<()> {
+    let text = serde_json::to_string_pretty(value)
+        .map_err(|error| crate::failure::Failure::new("output-failed", &error))?;
+    crate::terminal::out(&text);
+    Ok(())
+}
+
+/// Where packages come from.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(crate) struct MirrorFlags {
+    /// Base address of a Debian mirror [default: this machine's apt configuration]
+    #[arg(long, value_name = "URL")]
+    mirror: Option<url::Url>,
+    /// Base address of a mirror of Debian's security archive
+    #[arg(long, value_name = "URL")]
+    security_mirror: Option<url::Url>,
+    /// Accept a suite whose Valid-Until has passed
+    #[arg(long)]
+    allow_expired: bool,
+}
+
+impl MirrorFlags {
+    /// The mirrors that were given.
+    pub(crate) fn mirrors(&self) -> patchline_remediation::apt::Mirrors {
+        patchline_remediation::apt::Mirrors {
+            debian: self.mirror.clone(),
+            debian_security: self.security_mirror.clone(),
+        }
+    }
+    /// Whether expired suites are taken.
+    pub(crate) fn allow_expired(&self) -> bool {
+        self.allow_expired
+    }
+    /// A client over flags, configuration and machine, in this order.
+    pub(crate) fn apt(
+        &self,
+        config: &crate::config::Config,
+        data: &crate::data::Data,
+    ) -> crate::failure::Result<patchline_remediation::apt::Apt> {
+        crate::wiring::apt(config, data, self.mirrors(), self.allow_expired)
+    }
+}

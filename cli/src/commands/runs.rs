@@ -1,0 +1,308 @@
+//! `patchline runs list|show|watch`: a running server's runs, over its API.
+
+use clap::Subcommand;
+use patchline_engine::{DeliveryState, Engine, Event, EventKind, RunId, RunResult, RunStatus, RunView, StepStatus};
+use url::Url;
+
+use crate::{
+    Global, Output,
+    data::Data,
+    exit::Exit,
+    failure::{Failure, Result},
+    table::Table,
+    terminal::{self, Colour, paint},
+};
+
+/// Look at the runs of a server
+#[derive(Debug, Subcommand)]
+pub(crate) enum Runs {
+    /// The newest runs
+    List {
+        /// Of this chain alone
+        #[arg(long)]
+        chain: Option<String>,
+        /// At most so many
+        #[arg(long, default_value_t = 20)]
+        limit: u32,
+        #[command(flatten)]
+        server: Server,
+    },
+    /// One run: its steps, why each did what it did, its notifications
+    Show {
+        /// The run's id
+        run: String,
+        #[command(flatten)]
+        server: Server,
+    },
+    /// Follow a run to its end; exits with the code of its result
+    Watch {
+        /// The run's id
+        run: String,
+        #[command(flatten)]
+        server: Server,
+    },
+}
+
+/// Which server.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Server {
+    /// Its address [default: the one that runs on the data folder]
+    #[arg(long, env = "PATCHLINE_SERVER", value_name = "URL")]
+    server: Option<Url>,
+}
+
+impl Runs {
+    pub(crate) async fn run(self, global: &Global) -> Result<Exit> {
+        match self {
+            Self::List { chain, limit, server } => {
+                let api = Api::new(global, &server)?;
+                let mut query = vec![("limit", limit.to_string())];
+                query.extend(chain.map(|c| ("chain", c)));
+                let runs: Page = api.get("api/v1/runs", &query).await?;
+                match global.output {
+                    Output::Json => super::json(&runs.runs)?,
+                    Output::Table if runs.runs.is_empty() => {
+                        terminal::err("no run yet: push an image that a chain has in scope");
+                    }
+                    Output::Table => terminal::out(&list(&runs.runs)),
+                }
+                Ok(Exit::Ok)
+            }
+            Self::Show { run, server } => {
+                let view: RunView = Api::new(global, &server)?.get(&format!("api/v1/runs/{run}"), &[]).await?;
+                match global.output {
+                    Output::Json => super::json(&view)?,
+                    Output::Table => terminal::out(&render(&view)),
+                }
+                Ok(Exit::Ok)
+            }
+            Self::Watch { run, server } => {
+                let api = Api::new(global, &server)?;
+                api.watch(&run).await?;
+                let view: RunView = api.get(&format!("api/v1/runs/{run}"), &[]).await?;
+                match global.output {
+                    Output::Json => super::json(&view)?,
+                    Output::Table => terminal::out(&render(&view)),
+                }
+                super::chain_run::finish(view.result)
+            }
+        }
+    }
+}
+
+#[derive(serde::Deserialize)]
+struct Page {
+    runs: Vec<RunView>,
+}
+
+struct Api {
+    base: Url,
+    client: reqwest::Client,
+}
+
+impl Api {
+    fn new(global: &Global, server: &Server) -> Result<Self> {
+        let base = match &server.server {
+            Some(url) => url.clone(),
+            None => {
+                let file = Data::path(global.data.as_deref()).join("server.address");
+                let text = std::fs::read_to_string(&file).map_err(|_| {
+                    Failure::says("no-server", "no server runs on this data folder")
+                        .hint("start one with `patchline serve`, or name one with --server")
+                })?;
+                Url::parse(text.trim()).map_err(|e| Failure::new("invalid-url", &e))?
+            }
+        };
+        // reqwest comes without a TLS provider of its own; a second install changes nothing.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = reqwest::Client::builder()
+            .connect_timeout(std::time::Duration::from_secs(10))
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .map_err(|e| Failure::new("http-client", &e))?;
+        Ok(Self { base, client })
+    }
+    async fn request(&self, path: &str, query: &[(&str, String)]) -> Result<reqwest::Response> {
+        let url = self.base.join(path).map_err(|e| Failure::new("invalid-url", &e))?;
+        let answer = self.client.get(url).query(query).send().await.map_err(|error| {
+            Failure::new("server-unreachable", &error.without_url()).hint("is `patchline serve` running?")
+        })?;
+        if answer.status().is_success() {
+            return Ok(answer);
+        }
+        #[derive(serde::Deserialize)]
+        struct Body {
+            error: Inner,
+        }
+        #[derive(serde::Deserialize)]
+        struct Inner {
+            code: String,
+            message: String,
+        }
+        let status = answer.status();
+        match answer.json::<Body>().await {
+            Ok(body) => Err(Failure::says(body.error.code, body.error.message)),
+            Err(_) => Err(Failure::says("server-status", format!("the server answers {status}"))),
+        }
+    }
+    async fn get<T: serde::de::DeserializeOwned>(&self, path: &str, query: &[(&str, String)]) -> Result<T> {
+        let answer = self.request(path, query).await?;
+        answer.json().await.map_err(|e| Failure::new("server-answer", &e.without_url()))
+    }
+    /// Prints the events of a run until it ends.
+    async fn watch(&self, run: &str) -> Result<()> {
+        let mut answer = self.request(&format!("api/v1/runs/{run}/events"), &[]).await?;
+        let mut text = String::new();
+        while let Some(bytes) = answer.chunk().await.map_err(|e| Failure::new("server-answer", &e.without_url()))? {
+            text.push_str(&String::from_utf8_lossy(&bytes));
+            while let Some(end) = text.find('\n') {
+                let line: String = text.drain(..=end).collect();
+                let Some(json) = line.trim_end().strip_prefix("data:") else { continue };
+                let Ok(event) = serde_json::from_str::<Event>(json.trim_start()) else { continue };
+                tell(&event);
+                if matches!(event.kind, EventKind::RunFinished { .. }) {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Waits for a run of this process, telling its events.
+pub(crate) async fn follow(engine: &Engine, run: &RunId) -> Result<RunView> {
+    let mut events = engine.subscribe();
+    let (engine, run) = (engine.clone(), run.clone());
+    let finished = engine.finished(&run);
+    tokio::pin!(finished);
+    loop {
+        tokio::select! {
+            view = &mut finished => return Ok(view?),
+            event = events.recv() => {
+                if let Ok(event) = event {
+                    tell(&event);
+                }
+            }
+        }
+    }
+}
+
+fn tell(event: &Event) {
+    let at = event.at.strftime("%H:%M:%S");
+    match &event.kind {
+        EventKind::StepChanged { step, status, problem, .. } => {
+            if matches!(status, StepStatus::Blocked | StepStatus::Ready) {
+                return;
+            }
+            let why = problem.as_ref().map(|p| format!(": {} [{}]", p.message, p.code)).unwrap_or_default();
+            terminal::err(&format!("{at}  {step:<12} {}{why}", status_word(*status)));
+        }
+        EventKind::Note { step, text } => terminal::err(&format!("{at}  {step:<12} {text}")),
+        _ => {}
+    }
+}
+
+fn list(runs: &[RunView]) -> String {
+    let mut table = Table::new(&["run", "chain", "image", "state", "started", ">took"]);
+    for run in runs {
+        table.row([
+            run.id.to_string(),
+            run.chain.clone(),
+            image(run),
+            state(run),
+            run.created_at.strftime("%m-%d %H:%M:%S").to_string(),
+            run.finished_at.map(|end| seconds(run.created_at, end)).unwrap_or_default(),
+        ]);
+    }
+    table.render()
+}
+
+/// One run, for people.
+pub(crate) fn render(run: &RunView) -> String {
+    let colour = match run.result {
+        Some(RunResult::Passed) => Colour::Good,
+        Some(RunResult::Remediated) => Colour::Gold,
+        Some(RunResult::Denied | RunResult::Failed) => Colour::High,
+        _ => Colour::Quiet,
+    };
+    let mut text = format!("{}  {}  {}\n", paint(&state(run), colour), image(run), paint(&run.id.0, Colour::Quiet));
+    let mut table = Table::new(&["step", "kind", "state", ">took", "why"]);
+    for step in &run.steps {
+        let took = match (step.started_at, step.finished_at) {
+            (Some(start), Some(end)) => seconds(start, end),
+            _ => String::new(),
+        };
+        table.row([step.name.clone(), step.uses.clone(), status_word(step.status).to_owned(), took, why(step)]);
+    }
+    text.push_str(&table.render());
+    if !run.deliveries.is_empty() {
+        let mut table = Table::new(&["channel", "notification", "why"]);
+        for delivery in &run.deliveries {
+            let (state, why) = match &delivery.state {
+                DeliveryState::Delivered => ("delivered".to_owned(), String::new()),
+                DeliveryState::Pending { attempts: 0, .. } => ("on its way".to_owned(), String::new()),
+                DeliveryState::Pending { attempts, problem } => (
+                    format!("tried {attempts} times"),
+                    problem.as_ref().map(|p| format!("{} [{}]", p.message, p.code)).unwrap_or_default(),
+                ),
+                DeliveryState::Failed { problem } => {
+                    ("failed".to_owned(), format!("{} [{}]", problem.message, problem.code))
+                }
+            };
+            table.row([delivery.message.channel.clone(), state, why]);
+        }
+        text.push_str("\n\n");
+        text.push_str(&table.render());
+    }
+    text
+}
+
+fn why(step: &patchline_engine::StepView) -> String {
+    if let Some(problem) = &step.problem {
+        return format!("{} [{}]", problem.message, problem.code);
+    }
+    let says = |key: &str| step.output.get(key).and_then(|v| v.as_str()).map(str::to_owned);
+    says("summary").or_else(|| says("message")).unwrap_or_default()
+}
+
+/// The image as people name it.
+pub(crate) fn image(run: &RunView) -> String {
+    let identity = &run.submission.subject.identity;
+    identity.split_once('@').map_or(identity.as_str(), |(name, _)| name).to_owned()
+}
+
+/// Result where there is one, else status.
+pub(crate) fn state(run: &RunView) -> String {
+    match (run.status, run.result) {
+        (_, Some(RunResult::Passed)) => "passed",
+        (_, Some(RunResult::Remediated)) => "remediated",
+        (_, Some(RunResult::Denied)) => "denied",
+        (_, Some(RunResult::Failed)) => "failed",
+        (_, Some(RunResult::Cancelled)) => "cancelled",
+        (RunStatus::Queued, None) => "queued",
+        (RunStatus::Waiting, None) => "waiting",
+        _ => "running",
+    }
+    .to_owned()
+}
+
+/// The word of a step's status.
+pub(crate) fn status_word(status: StepStatus) -> &'static str {
+    match status {
+        StepStatus::Blocked => "blocked",
+        StepStatus::Ready => "ready",
+        StepStatus::Leased => "running",
+        StepStatus::Waiting => "waiting",
+        StepStatus::Succeeded => "succeeded",
+        StepStatus::Denied => "denied",
+        StepStatus::Failed => "failed",
+        StepStatus::Skipped => "skipped",
+        StepStatus::Cancelled => "cancelled",
+        StepStatus::Unknown => "unknown",
+    }
+}
+
+/// `12.3 s`.
+pub(crate) fn seconds(start: jiff::Timestamp, end: jiff::Timestamp) -> String {
+    format!("{:.1} s", end.duration_since(start).as_secs_f64())
+}

@@ -1,0 +1,183 @@
+//! `patchline.yaml`: registries, channels, mirrors, listening. Chains name what stands here.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use patchline_registry::{RegistryConfig, remote::Secret};
+use patchline_remediation::apt::Mirrors;
+use patchline_steps::notify::ChannelConfig;
+use serde::Deserialize;
+use url::Url;
+
+use crate::failure::{Failure, Result, io};
+
+/// The whole document; every key is optional.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(crate) struct Config {
+    /// Address of API and pages. Loopback only, until sign-in exists.
+    pub(crate) listen: Option<String>,
+    /// Address of the embedded registry.
+    pub(crate) registry_listen: Option<String>,
+    /// Registries by name.
+    pub(crate) registries: BTreeMap<String, RegistryEntry>,
+    /// Channels by name.
+    pub(crate) channels: BTreeMap<String, ChannelEntry>,
+    /// Debian's archives.
+    pub(crate) mirrors: MirrorEntry,
+    /// Keyring files beside the host's.
+    pub(crate) keyrings: Vec<PathBuf>,
+    /// Chain files or folders of them.
+    pub(crate) chains: Vec<PathBuf>,
+    /// Webhook receivers.
+    pub(crate) hooks: HookEntry,
+    /// Steps at once.
+    pub(crate) concurrency: Option<usize>,
+}
+
+/// One registry.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct RegistryEntry {
+    host: String,
+    #[serde(default)]
+    plain_http: bool,
+    username: Option<String>,
+    password: Option<SecretRef>,
+    /// Hosts beside its own that may see the credentials, to hand out tokens.
+    #[serde(default)]
+    token_hosts: Vec<String>,
+}
+
+/// One channel.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct ChannelEntry {
+    r#type: ChannelType,
+    url: SecretRef,
+    secret: Option<SecretRef>,
+    /// Lets the channel reach private and loopback addresses.
+    #[serde(default)]
+    allow_private: bool,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum ChannelType {
+    Webhook,
+    Dingtalk,
+}
+
+/// Where Debian is mirrored.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(crate) struct MirrorEntry {
+    debian: Option<Url>,
+    debian_security: Option<Url>,
+}
+
+/// Webhook receivers.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(crate) struct HookEntry {
+    /// `POST /hooks/distribution`.
+    pub(crate) distribution: Option<DistributionEntry>,
+}
+
+/// A docker-registry that tells us of pushes.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct DistributionEntry {
+    /// Its name in `registries`.
+    pub(crate) registry: String,
+    /// What its `Authorization: Bearer …` must hold.
+    pub(crate) secret: SecretRef,
+}
+
+/// A secret never stands in a file of ours: it is named.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum SecretRef {
+    /// An environment variable.
+    Env(String),
+    /// A file; its last line end is cut.
+    File(PathBuf),
+}
+
+impl SecretRef {
+    /// Reads it; the failure names the reference, never a value.
+    pub(crate) fn resolve(&self) -> Result<Secret> {
+        match self {
+            Self::Env(name) => std::env::var(name).map(Secret::new).map_err(|_| {
+                Failure::usage("secret-missing", format!("the environment variable {name} is not set"))
+            }),
+            Self::File(path) => {
+                let text = std::fs::read_to_string(path).map_err(io(format!("read the secret in {}", path.display())))?;
+                Ok(Secret::new(text.trim_end_matches(['\n', '\r'])))
+            }
+        }
+    }
+}
+
+impl Config {
+    /// From `--config`, the environment, `./patchline.yaml`, `/etc/patchline/patchline.yaml`; none: defaults.
+    pub(crate) fn load(given: Option<&Path>) -> Result<Self> {
+        let found = match given {
+            Some(path) => Some(path.to_owned()),
+            None => ["patchline.yaml", "/etc/patchline/patchline.yaml"].iter().map(PathBuf::from).find(|p| p.is_file()),
+        };
+        let Some(path) = found else { return Ok(Self::default()) };
+        let text = std::fs::read_to_string(&path).map_err(io(format!("read {}", path.display())))?;
+        serde_saphyr::from_str(&text).map_err(|error| {
+            Failure::usage("config-invalid", format!("{}: {error}", path.display()))
+                .hint("the keys of patchline.yaml stand in docs/configuration.md")
+        })
+    }
+    /// Registries with their secrets read.
+    pub(crate) fn registries(&self) -> Result<BTreeMap<String, RegistryConfig>> {
+        self.registries.iter().map(|(name, entry)| Ok((name.clone(), entry.resolve()?))).collect()
+    }
+    /// Channels with their secrets read.
+    pub(crate) fn channels(&self) -> Result<BTreeMap<String, ChannelConfig>> {
+        self.channels.iter().map(|(name, entry)| Ok((name.clone(), entry.resolve()?))).collect()
+    }
+    /// Mirrors as configured.
+    pub(crate) fn mirrors(&self) -> Mirrors {
+        Mirrors { debian: self.mirrors.debian.clone(), debian_security: self.mirrors.debian_security.clone() }
+    }
+}
+
+impl RegistryEntry {
+    fn resolve(&self) -> Result<RegistryConfig> {
+        let credentials = match (&self.username, &self.password) {
+            (Some(user), Some(password)) => Some((user.clone(), password.resolve()?)),
+            (None, None) => None,
+            _ => {
+                return Err(Failure::usage(
+                    "config-invalid",
+                    format!("registry {} needs both username and password, or neither", self.host),
+                ));
+            }
+        };
+        Ok(RegistryConfig {
+            host: self.host.clone(),
+            plain_http: self.plain_http,
+            credentials,
+            token_hosts: self.token_hosts.clone(),
+        })
+    }
+}
+
+impl ChannelEntry {
+    fn resolve(&self) -> Result<ChannelConfig> {
+        let url = self.url.resolve()?;
+        let secret = self.secret.as_ref().map(SecretRef::resolve).transpose()?;
+        let allow_private = self.allow_private;
+        Ok(match self.r#type {
+            ChannelType::Webhook => ChannelConfig::Webhook { url, secret, allow_private },
+            ChannelType::Dingtalk => ChannelConfig::DingTalk { url, secret, allow_private },
+        })
+    }
+}

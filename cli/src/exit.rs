@@ -1,0 +1,35 @@
+//! Exit codes, the same for every command; scripts may rely on them.
+
+use std::process::ExitCode;
+
+/// Everything went well.
+pub const OK: u8 = 0;
+/// Something failed.
+pub const ERROR: u8 = 1;
+/// The command line, a chain or a configuration is wrong; nothing was started.
+pub const USAGE: u8 = 2;
+/// A gate denied the image (or `scan --fail-on` matched).
+pub const DENIED: u8 = 3;
+/// A gate denied the image, and an image fixed from it passed.
+pub const REMEDIATED: u8 = 4;
+
+/// How a command that did not fail ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// [`OK`]
+    Ok,
+    /// [`DENIED`]
+    Denied,
+    /// [`REMEDIATED`]
+    Remediated,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Ok => OK,
+            Exit::Denied => DENIED,
+            Exit::Remediated => REMEDIATED,
+        })
+    }
+}

@@ -1,0 +1,149 @@
+//! Images as the commands take them: opened, resolved to one platform, inventoried, reported.
+
+use std::{str::FromStr as _, sync::Arc};
+
+use patchline_registry::{Digest, Location, ManifestKind, Platform, Registries, Repository};
+use patchline_remediation::apt::Apt;
+use patchline_scanner::{
+    Inventory, NoFacts, Report,
+    advisories::{
+        AdvisorySet,
+        apt_security::{self, SecurityUploads as _},
+    },
+};
+
+use crate::{
+    config::Config,
+    data::Data,
+    failure::{Failure, Result},
+};
+
+/// An image that a person named.
+pub(crate) struct Image {
+    /// Where it is.
+    pub(crate) repository: Arc<dyn Repository>,
+    /// As it was named.
+    pub(crate) name: String,
+    /// Its tag, if it was named by one.
+    pub(crate) tag: Option<String>,
+    /// The image manifest of one platform.
+    pub(crate) manifest: Digest,
+}
+
+/// Parses a location; Docker Hub's short names are not guessed.
+pub(crate) fn location(text: &str) -> Result<Location> {
+    Location::from_str(text).map_err(|error| {
+        let mut failure = Failure::new(error.code(), &error);
+        failure.exit = crate::exit::USAGE;
+        failure.hint("write host/repository:tag, a configured registry's name/repository:tag, or oci:DIR:tag")
+    })
+}
+
+/// What a location's manifest request names: digest, tag, or the layout's only image.
+pub(crate) async fn target(location: &Location, repository: &dyn Repository) -> Result<(String, Option<String>)> {
+    match location {
+        Location::Registry(reference) => Ok((reference.target(), reference.tag.clone())),
+        Location::Layout { tag: Some(tag), .. } => Ok((tag.clone(), Some(tag.clone()))),
+        Location::Layout { dir, tag: None } => match repository.tags().await?.as_slice() {
+            [only] => Ok((only.clone(), Some(only.clone()))),
+            tags => Err(Failure::usage(
+                "tag-needed",
+                format!("{} holds {} images: name one as oci:DIR:tag", dir.display(), tags.len()),
+            )),
+        },
+    }
+}
+
+/// Opens an image and picks one platform of an index: the given one, else this machine's.
+pub(crate) async fn open(registries: &Registries, text: &str, platform: Option<&str>) -> Result<Image> {
+    let location = location(text)?;
+    let repository = registries.open(&location)?;
+    let (reference, tag) = target(&location, repository.as_ref()).await?;
+    let manifest = repository.manifest(&reference).await?;
+    let manifest = match manifest.decode()? {
+        ManifestKind::Image(_) => manifest.digest,
+        ManifestKind::Index(index) => {
+            let wanted = platform.map_or_else(this_platform, str::to_owned);
+            let named = |p: &Platform| match &p.variant {
+                Some(variant) => format!("{}/{}/{variant}", p.os, p.architecture),
+                None => format!("{}/{}", p.os, p.architecture),
+            };
+            let mut held = Vec::new();
+            let mut found = None;
+            for child in index.manifests {
+                let Some(p) = child.platform.as_ref().filter(|p| p.os != "unknown") else { continue };
+                held.push(named(p));
+                if named(p) == wanted {
+                    found = Some(child.digest);
+                }
+            }
+            found.ok_or_else(|| {
+                Failure::usage("no-such-platform", format!("{text} has no {wanted}"))
+                    .hint(format!("it has {}: name one with --platform", held.join(", ")))
+            })?
+        }
+    };
+    Ok(Image { repository, name: text.to_owned(), tag, manifest })
+}
+
+fn this_platform() -> String {
+    let architecture = match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    };
+    format!("linux/{architecture}")
+}
+
+/// What a scan is made from.
+pub(crate) struct Scanned {
+    /// What is in the image.
+    pub(crate) inventory: Inventory,
+    /// What is known today.
+    pub(crate) advisories: Vec<AdvisorySet>,
+    /// What is wrong.
+    pub(crate) report: Report,
+}
+
+/// Scans with the loaded advisories and, unless `offline`, what the security suite itself says.
+pub(crate) async fn scan(data: &Data, apt: Option<&Apt>, image: &Image) -> Result<Scanned> {
+    let inventory =
+        patchline_scanner::inventory(image.repository.as_ref(), &image.manifest, Arc::new(NoFacts)).await?;
+    let mut advisories = Vec::new();
+    advisories.extend(AdvisorySet::open(&data.advisories())?);
+    let debian = inventory.distro.as_ref().is_some_and(|d| d.id == "debian");
+    if let (Some(apt), true) = (apt, debian) {
+        let (uploads, revision) = apt.uploads(&inventory).await.map_err(|error| {
+            match error.downcast::<patchline_remediation::Error>() {
+                Ok(error) => Failure::from(*error).hint("--offline scans with the loaded advisories alone"),
+                Err(error) => Failure::new("uploads-unreadable", error.as_ref()),
+            }
+        })?;
+        advisories.push(apt_security::derive(&inventory, &uploads, &revision));
+    }
+    let sets: Vec<&AdvisorySet> = advisories.iter().collect();
+    let report = patchline_scanner::report(&inventory, &sets);
+    Ok(Scanned { inventory, advisories, report })
+}
+
+/// Registries of the configuration, for commands without a server of their own.
+pub(crate) fn registries(config: &Config) -> Result<Registries> {
+    Ok(Registries::new(config.registries()?)?)
+}
+
+/// The tag of a target; an image is never pushed without one.
+pub(crate) fn tag_of(location: &Location) -> Result<String> {
+    let tag = match location {
+        Location::Registry(reference) => reference.tag.clone(),
+        Location::Layout { tag, .. } => tag.clone(),
+    };
+    tag.ok_or_else(|| Failure::usage("tag-needed", "the target needs a tag"))
+}
+
+/// Opens a target; a layout directory is made when it is not there.
+pub(crate) fn open_or_create(registries: &Registries, location: &Location) -> Result<Arc<dyn Repository>> {
+    match location {
+        Location::Layout { dir, .. } => Ok(patchline_registry::layout::open(dir, true)?),
+        Location::Registry(_) => Ok(registries.open(location)?),
+    }
+}

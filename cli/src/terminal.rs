@@ -1,0 +1,58 @@
+//! The one place that writes to the terminal: data on stdout, all else on stderr.
+
+use std::io::{IsTerminal as _, Write as _};
+
+/// A line of data.
+pub(crate) fn out(text: &str) {
+    // A closed pipe (`| head`) is no failure of ours.
+    let _ = writeln!(std::io::stdout().lock(), "{text}");
+}
+
+/// A line for people.
+pub(crate) fn err(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
+/// Whether stdout takes colours: a terminal, and `NO_COLOR` unset.
+pub(crate) fn colours() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()) && std::io::stdout().is_terminal()
+}
+
+/// The severity scale and states, in words first and colour second.
+pub(crate) fn paint(text: &str, colour: Colour) -> String {
+    if !colours() {
+        return text.to_owned();
+    }
+    let code = match colour {
+        Colour::Critical => "1;31",
+        Colour::High => "31",
+        Colour::Medium => "33",
+        Colour::Low => "93",
+        Colour::Quiet => "2",
+        Colour::Good => "32",
+        Colour::Gold => "38;5;178",
+        Colour::Strong => "1",
+    };
+    format!("\x1b[{code}m{text}\x1b[0m")
+}
+
+/// What a text means.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Colour {
+    /// Deep red.
+    Critical,
+    /// Red.
+    High,
+    /// Orange.
+    Medium,
+    /// Ochre.
+    Low,
+    /// Grey.
+    Quiet,
+    /// Green.
+    Good,
+    /// Mended, and nothing else.
+    Gold,
+    /// Headings.
+    Strong,
+}

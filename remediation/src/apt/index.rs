@@ -1,0 +1,82 @@
+//! From a verified release to the text of its `Packages` index.
+
+use std::{fs::File, io::BufReader, io::Read, path::Path};
+
+use url::Url;
+
+use super::{
+    cache,
+    fetch::Fetcher,
+    release::{Promise, Release},
+};
+use crate::{
+    Error, Result,
+    deb::archive::{Bounded, decoder},
+};
+
+/// Main's index has some 50 MB unpacked.
+const MAX_INDEX: u64 = 1 << 30;
+const MAX_PACKED: u64 = 256 << 20;
+
+/// The index's text for component main, fetched by hash where the archive offers that.
+pub(super) async fn packages(
+    fetcher: &Fetcher,
+    base: &Url,
+    folder: &Path,
+    suite: &str,
+    architecture: &str,
+    release: &Release,
+) -> Result<String> {
+    let plain = format!("main/binary-{architecture}/Packages");
+    let (suffix, promise) = [".xz", ".gz", ""]
+        .into_iter()
+        .find_map(|suffix| Some((suffix, release.files.get(&format!("{plain}{suffix}"))?)))
+        .ok_or_else(|| Error::Malformed {
+            file: format!("InRelease of {suite}"),
+            reason: format!("it has no {plain}"),
+        })?;
+    if promise.size > MAX_PACKED {
+        return Err(Error::Unverified {
+            file: plain,
+            reason: "it is larger than an index may be".to_owned(),
+        });
+    }
+    let path = cache::place(folder, "indices", promise)?;
+    if !cache::holds(&path, promise).await {
+        fetch(fetcher, base, suite, &format!("{plain}{suffix}"), release.by_hash, promise, &path).await?;
+    }
+    let file = format!("Packages of {suite}");
+    let failed = move |reason: String| Error::Malformed { file: file.clone(), reason };
+    let lost = failed.clone();
+    tokio::task::spawn_blocking(move || {
+        let raw = BufReader::with_capacity(128 << 10, File::open(&path).map_err(|e| failed(e.to_string()))?);
+        let inner = decoder(suffix, raw).map_err(|e| failed(e.to_string()))?;
+        let mut bytes = Vec::new();
+        Bounded { inner, left: MAX_INDEX }.read_to_end(&mut bytes).map_err(|e| failed(e.to_string()))?;
+        String::from_utf8(bytes).map_err(|_| failed("it is not UTF-8".to_owned()))
+    })
+    .await
+    .unwrap_or_else(|_| Err(lost("reading it was interrupted".to_owned())))
+}
+
+async fn fetch(
+    fetcher: &Fetcher,
+    base: &Url,
+    suite: &str,
+    name: &str,
+    by_hash: bool,
+    promise: &Promise,
+    target: &Path,
+) -> Result<()> {
+    let plain = format!("dists/{suite}/{name}");
+    if by_hash {
+        let folder = plain.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let hashed = format!("{folder}/by-hash/SHA256/{}", promise.sha256);
+        match fetcher.file(base, &hashed, promise, target).await {
+            // A partial mirror may lack the hashed names though the release offers them.
+            Err(Error::Status { status: 404, .. }) => {}
+            done => return done,
+        }
+    }
+    fetcher.file(base, &plain, promise, target).await
+}

@@ -1,0 +1,232 @@
+//! OpenPGP keyrings, and which of their keys may vouch for a release.
+//!
+//! `pgp` does the arithmetic; what counts is decided here: a key counts when a self-signature with a
+//! strong hash binds it, and neither an expiry nor a revocation speaks against it (RFC 9580, 5.2 and 10.1).
+
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use pgp::{
+    composed::{Deserializable, SignedPublicKey, SignedPublicSubKey},
+    crypto::hash::HashAlgorithm,
+    packet::{Signature, SignatureType, SubpacketData},
+    ser::Serialize,
+    types::{KeyDetails, PublicParams, Tag},
+};
+
+use crate::{Error, Result};
+
+const MAX_KEYRING: u64 = 16 << 20;
+/// Where Debian's own keys lie on a Debian host.
+const HOST_KEYRINGS: &str = "/usr/share/keyrings";
+
+/// The keys of some files.
+#[derive(Debug, Default)]
+pub(super) struct Keyring {
+    pub(super) keys: Vec<SignedPublicKey>,
+}
+
+impl Keyring {
+    /// Reads the files given, or the host's Debian keyrings when none is.
+    pub(super) fn load(files: &[PathBuf]) -> Result<Self> {
+        let found;
+        let files = if files.is_empty() {
+            found = host_keyrings(Path::new(HOST_KEYRINGS));
+            if found.is_empty() {
+                return Err(Error::NoKeyring);
+            }
+            &found
+        } else {
+            files
+        };
+        let mut keys = Vec::new();
+        for file in files {
+            keys.extend(read(file)?);
+        }
+        Ok(Self { keys })
+    }
+}
+
+fn host_keyrings(folder: &Path) -> Vec<PathBuf> {
+    let mut found: Vec<_> = std::fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter(|entry| {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            name.starts_with("debian-archive-")
+                && [".gpg", ".pgp", ".asc"].iter().any(|end| name.ends_with(end))
+                // What Debian has withdrawn vouches for nothing.
+                && !name.contains("removed")
+        })
+        .map(|entry| entry.path())
+        .collect();
+    found.sort();
+    found
+}
+
+fn read(file: &Path) -> Result<Vec<SignedPublicKey>> {
+    let malformed =
+        |reason: &str| Error::Malformed { file: file.display().to_string(), reason: reason.to_owned() };
+    let failed = |source| Error::Io { operation: format!("read the keyring {}", file.display()), source };
+    if std::fs::metadata(file).map_err(failed)?.len() > MAX_KEYRING {
+        return Err(malformed("it is too large for a keyring"));
+    }
+    let bytes = std::fs::read(file).map_err(failed)?;
+    let (all, _) = SignedPublicKey::from_reader_many(bytes.as_slice())
+        .map_err(|_| malformed("it is no OpenPGP keyring"))?;
+    // A key of a kind that we do not know must not hide its neighbours.
+    let keys: Vec<_> = all.flatten().collect();
+    if keys.is_empty() { Err(malformed("it holds no usable key")) } else { Ok(keys) }
+}
+
+/// Hashes that still vouch.
+pub(super) fn is_strong(hash: Option<HashAlgorithm>) -> bool {
+    matches!(hash, Some(HashAlgorithm::Sha256 | HashAlgorithm::Sha384 | HashAlgorithm::Sha512))
+}
+
+fn hashed(signature: &Signature) -> impl Iterator<Item = &SubpacketData> {
+    signature.config().into_iter().flat_map(|config| config.hashed_subpackets()).map(|packet| &packet.data)
+}
+
+/// When a signature says it was made, in seconds; hashed subpackets alone are believed.
+pub(super) fn created(signature: &Signature) -> Option<i64> {
+    hashed(signature).find_map(|data| match data {
+        SubpacketData::SignatureCreationTime(time) => Some(i64::from(time.as_secs())),
+        _ => None,
+    })
+}
+
+/// Whether a signature has run out, or lies in the future (a day of skew is forgiven).
+pub(super) fn is_current(signature: &Signature, now: Timestamp) -> bool {
+    let Some(made) = created(signature) else { return false };
+    made <= now.as_second() + 86_400
+        && hashed(signature).all(|data| match data {
+            SubpacketData::SignatureExpirationTime(after) => {
+                after.as_secs() == 0 || made + i64::from(after.as_secs()) > now.as_second()
+            }
+            _ => true,
+        })
+}
+
+fn may_sign(binding: &Signature, unsaid: bool) -> bool {
+    hashed(binding)
+        .find_map(|data| match data {
+            SubpacketData::KeyFlags(flags) => Some(flags.sign()),
+            _ => None,
+        })
+        .unwrap_or(unsaid)
+}
+
+/// When a key runs out by its binding, in seconds; none: never.
+fn expiry(key: &impl KeyDetails, binding: &Signature) -> Option<i64> {
+    hashed(binding).find_map(|data| match data {
+        SubpacketData::KeyExpirationTime(after) if after.as_secs() > 0 => {
+            Some(i64::from(key.created_at().as_secs()) + i64::from(after.as_secs()))
+        }
+        _ => None,
+    })
+}
+
+/// Whether an algorithm and its size still vouch.
+pub(super) fn strong_enough(parameters: &PublicParams) -> Result<(), String> {
+    match parameters {
+        PublicParams::RSA(parameters) => {
+            // An MPI begins with its length in bits.
+            let mut bytes = Vec::new();
+            let bits = match parameters.to_writer(&mut bytes) {
+                Ok(()) if bytes.len() > 2 => u16::from_be_bytes([bytes[0], bytes[1]]),
+                _ => 0,
+            };
+            if bits >= 2048 { Ok(()) } else { Err(format!("is RSA with {bits} bits only")) }
+        }
+        PublicParams::ECDSA(_)
+        | PublicParams::EdDSALegacy(_)
+        | PublicParams::Ed25519(_)
+        | PublicParams::Ed448(_) => Ok(()),
+        _ => Err("is of an algorithm that is not accepted".to_owned()),
+    }
+}
+
+fn unexpired(expiry: Option<i64>, now: Timestamp) -> Result<(), String> {
+    match expiry {
+        Some(end) if end <= now.as_second() => {
+            let day = Timestamp::from_second(end)
+                .map_or_else(|_| "long ago".to_owned(), |t| t.strftime("%F").to_string());
+            Err(format!("expired on {day}"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn newest<'a>(signatures: impl Iterator<Item = &'a Signature>) -> Option<&'a Signature> {
+    signatures.max_by_key(|signature| created(signature))
+}
+
+/// Whether the primary key itself stands, and the self-signature that says so.
+fn primary(key: &SignedPublicKey, now: Timestamp) -> Result<&Signature, String> {
+    // A revocation counts whatever its hash or date: a doubt speaks against the key.
+    if key
+        .details
+        .revocation_signatures
+        .iter()
+        .any(|revocation| revocation.verify_key(&key.primary_key).is_ok())
+    {
+        return Err("is revoked".to_owned());
+    }
+    let good = |signature: &&Signature| is_strong(signature.hash_alg()) && is_current(signature, now);
+    let direct =
+        key.details.direct_signatures.iter().filter(good).filter(|s| s.verify_key(&key.primary_key).is_ok());
+    let users = key.details.users.iter().flat_map(|user| {
+        let verified =
+            |s: &&Signature| s.verify_certification(&key.primary_key, Tag::UserId, &user.id).is_ok();
+        let revoked =
+            user.signatures.iter().any(|s| s.typ() == Some(SignatureType::CertRevocation) && verified(&s));
+        user.signatures
+            .iter()
+            .filter(move |s| !revoked && s.typ() != Some(SignatureType::CertRevocation))
+            .filter(good)
+            .filter(verified)
+    });
+    let binding = newest(direct.chain(users)).ok_or("has no valid self-signature")?;
+    unexpired(expiry(&key.primary_key, binding), now)?;
+    strong_enough(key.primary_key.public_params())?;
+    Ok(binding)
+}
+
+/// Whether the primary key may sign releases now; else why not.
+pub(super) fn check_primary(key: &SignedPublicKey, now: Timestamp) -> Result<(), String> {
+    let binding = primary(key, now)?;
+    if may_sign(binding, true) { Ok(()) } else { Err("may not sign".to_owned()) }
+}
+
+/// Whether a subkey may sign releases now; else why not.
+pub(super) fn check_subkey(
+    key: &SignedPublicKey,
+    subkey: &SignedPublicSubKey,
+    now: Timestamp,
+) -> Result<(), String> {
+    primary(key, now)?;
+    let verified = |s: &&Signature| s.verify_subkey_binding(&key.primary_key, &subkey.key).is_ok();
+    if subkey.signatures.iter().any(|s| s.typ() == Some(SignatureType::SubkeyRevocation) && verified(&s)) {
+        return Err("is revoked".to_owned());
+    }
+    let bindings = subkey
+        .signatures
+        .iter()
+        .filter(|s| s.typ() == Some(SignatureType::SubkeyBinding))
+        .filter(|s| is_strong(s.hash_alg()) && is_current(s, now))
+        .filter(verified);
+    let binding = newest(bindings).ok_or("has no valid binding")?;
+    unexpired(expiry(&subkey.key, binding), now)?;
+    strong_enough(subkey.key.public_params())?;
+    if !may_sign(binding, false) {
+        return Err("may not sign".to_owned());
+    }
+    // The subkey's own consent: without it a stranger could claim it as theirs (RFC 9580, 5.2.1.10).
+    let consents = binding.embedded_signature().is_some_and(|back| {
+        is_strong(back.hash_alg()) && back.verify_primary_key_binding(&subkey.key, &key.primary_key).is_ok()
+    });
+    if consents { Ok(()) } else { Err("is not bound back to its primary key".to_owned()) }
+}

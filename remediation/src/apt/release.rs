@@ -1,0 +1,140 @@
+//! The fields of a verified `Release` file (the repository format of the Debian wiki and apt).
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp, fmt::rfc2822};
+
+use crate::{Error, Result, deb::control};
+
+/// What a release promises of one of its files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Promise {
+    pub(super) sha256: String,
+    pub(super) size: u64,
+}
+
+/// A release whose signature has been checked.
+#[derive(Debug)]
+pub(super) struct Release {
+    pub(super) date: Timestamp,
+    pub(super) by_hash: bool,
+    pub(super) files: BTreeMap<String, Promise>,
+}
+
+impl Release {
+    /// Reads the signed text and holds it against what was asked for and the clock.
+    pub(super) fn parse(suite: &str, text: &str, now: Timestamp, allow_expired: bool) -> Result<Self> {
+        let file = format!("InRelease of {suite}");
+        let stanza = control::single(&file, text)?;
+        let untrusted = |reason: String| Error::Untrusted { suite: suite.to_owned(), reason };
+        if ![stanza.get("Codename"), stanza.get("Suite")].contains(&Some(suite)) {
+            let named = stanza.get("Codename").or(stanza.get("Suite")).unwrap_or("nothing");
+            return Err(untrusted(format!("it is the release of {named}")));
+        }
+        let time = |field: &str| -> Result<Option<Timestamp>> {
+            stanza
+                .get(field)
+                .map(|value| timestamp(value).ok_or_else(|| untrusted(format!("{field} is no date"))))
+                .transpose()
+        };
+        let date = time("Date")?.ok_or_else(|| untrusted("it has no Date".to_owned()))?;
+        if date > now.saturating_add(SignedDuration::from_hours(24)).unwrap_or(now) {
+            return Err(untrusted(format!("its Date {date} lies in the future")));
+        }
+        if let Some(until) = time("Valid-Until")?
+            && until < now
+            && !allow_expired
+        {
+            return Err(untrusted(format!("expired on {until}")));
+        }
+        let mut files = BTreeMap::new();
+        for line in stanza.get("SHA256").unwrap_or_default().lines().filter(|line| !line.trim().is_empty()) {
+            let mut words = line.split_whitespace();
+            let (Some(sha256), Some(Ok(size)), Some(path), None) =
+                (words.next(), words.next().map(str::parse), words.next(), words.next())
+            else {
+                return Err(Error::Malformed { file, reason: "a line of SHA256 is broken".to_owned() });
+            };
+            if !is_sha256(sha256) {
+                return Err(Error::Malformed { file, reason: "a hash of SHA256 is none".to_owned() });
+            }
+            files.insert(path.to_owned(), Promise { sha256: sha256.to_owned(), size });
+        }
+        Ok(Self { date, by_hash: stanza.get("Acquire-By-Hash") == Some("yes"), files })
+    }
+}
+
+/// 64 lower-case hexadecimal digits: they become file names.
+pub(super) fn is_sha256(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+}
+
+/// `Sat, 10 Feb 2024 09:59:21 UTC`; archives also write `GMT` and `+0000`.
+fn timestamp(text: &str) -> Option<Timestamp> {
+    let text = text.trim();
+    let text = match text.strip_suffix("UTC").or_else(|| text.strip_suffix('Z')) {
+        Some(rest) => format!("{}+0000", rest),
+        None => text.to_owned(),
+    };
+    rfc2822::DateTimeParser::new().parse_timestamp(&text).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(extra: &str) -> String {
+        format!(
+            "Origin: Debian\nSuite: oldstable\nCodename: bookworm\nDate: Sat, 10 Feb 2024 09:59:21 UTC\nAcquire-By-Hash: yes\n{extra}SHA256:\n {} 12 main/binary-amd64/Packages.xz\n",
+            "a".repeat(64)
+        )
+    }
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_release_is_read() {
+        let now = at("2024-02-11T00:00:00Z");
+        let release = Release::parse("bookworm", &text(""), now, false).unwrap();
+        assert_eq!(release.date, at("2024-02-10T09:59:21Z"));
+        assert!(release.by_hash);
+        assert_eq!(release.files["main/binary-amd64/Packages.xz"].size, 12);
+        assert!(Release::parse("oldstable", &text(""), now, false).is_ok());
+    }
+
+    #[test]
+    fn what_was_not_asked_for_is_refused() {
+        let error = Release::parse("trixie", &text(""), at("2024-02-11T00:00:00Z"), false).unwrap_err();
+        assert!(error.to_string().contains("release of bookworm"), "{error}");
+    }
+
+    #[test]
+    fn dates_are_enforced() {
+        let until = text("Valid-Until: Sat, 17 Feb 2024 09:59:21 UTC\n");
+        let parse = |now: &str, allow| Release::parse("bookworm", &until, at(now), allow);
+        assert!(parse("2024-02-17T09:59:20Z", false).is_ok());
+        assert_eq!(parse("2024-02-17T09:59:22Z", false).unwrap_err().code(), "repository-untrusted");
+        assert!(parse("2024-02-17T09:59:22Z", true).is_ok());
+        assert!(parse("2024-02-09T09:59:22Z", true).is_ok());
+        assert!(parse("2024-02-09T09:59:20Z", true).is_err());
+        assert!(
+            Release::parse(
+                "bookworm",
+                &text("").replace("Date: Sat", "Date: Some"),
+                at("2024-02-11T00:00:00Z"),
+                true
+            )
+            .is_err()
+        );
+    }
+
+    #[test]
+    fn broken_lists_are_refused() {
+        let now = at("2024-02-11T00:00:00Z");
+        for bad in [text("").replace(" 12 ", " x "), text("").replace("aaaa", "../.")] {
+            assert_eq!(Release::parse("bookworm", &bad, now, false).unwrap_err().code(), "package-malformed");
+        }
+    }
+}

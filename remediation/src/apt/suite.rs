@@ -1,0 +1,175 @@
+//! A verified suite in memory: the index's text, and where each package's stanza lies in it.
+//!
+//! Main's index has some 63,000 stanzas in 45 MB; a fix looks at a few dozen. So the text is kept,
+//! stanzas are found by name, and only those that are asked for are parsed.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, OnceLock},
+};
+
+use crate::{
+    Error, Result,
+    deb::{PackageRecord, control, relations},
+};
+
+/// A verified suite for one architecture.
+#[derive(Debug)]
+pub struct Suite {
+    /// `bookworm-security`
+    pub name: String,
+    /// SHA-256 of the verified InRelease.
+    pub release: String,
+    /// `Date` of the Release, RFC 3339.
+    pub date: String,
+    /// Whether its packages lie in the security archive.
+    pub security: bool,
+    text: String,
+    /// By name, and within one name in the index's order.
+    places: Vec<Place>,
+    provided: OnceLock<BTreeMap<String, Vec<usize>>>,
+}
+
+/// Byte offsets into the text.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    name: (u32, u32),
+    stanza: (u32, u32),
+}
+
+impl Suite {
+    /// Indexes the text of a `Packages` file that has been verified already.
+    pub fn new(name: &str, release: &str, date: &str, security: bool, text: String) -> Result<Self> {
+        let malformed = |reason: &str| Error::Malformed {
+            file: format!("Packages of {name}"),
+            reason: reason.to_owned(),
+        };
+        if u32::try_from(text.len()).is_err() {
+            return Err(malformed("it is larger than 4 GiB"));
+        }
+        let mut places = Vec::with_capacity(text.len() / 700);
+        for (start, end) in control::Spans::new(&text) {
+            let stanza = &text[start..end];
+            let at = if stanza.starts_with("Package:") {
+                start + 8
+            } else {
+                start + stanza.find("\nPackage:").ok_or_else(|| malformed("a stanza has no Package"))? + 9
+            };
+            let line = &text[at..end];
+            let line = &line[..line.find('\n').unwrap_or(line.len())];
+            let package = line.trim();
+            let from = at + (line.len() - line.trim_start().len());
+            places.push(Place {
+                name: (from as u32, (from + package.len()) as u32),
+                stanza: (start as u32, end as u32),
+            });
+        }
+        places.sort_by(|a, b| slice(&text, a.name).cmp(slice(&text, b.name)));
+        Ok(Self {
+            name: name.to_owned(),
+            release: release.to_owned(),
+            date: date.to_owned(),
+            security,
+            text,
+            places,
+            provided: OnceLock::new(),
+        })
+    }
+
+    /// How many stanzas there are.
+    pub fn len(&self) -> usize {
+        self.places.len()
+    }
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+    /// Every version of a package, in the index's order. A stanza that cannot be parsed is an error.
+    pub fn candidates(&self, package: &str) -> Result<Vec<Arc<PackageRecord>>> {
+        let start = self.places.partition_point(|place| slice(&self.text, place.name) < package);
+        self.places[start..]
+            .iter()
+            .take_while(|place| slice(&self.text, place.name) == package)
+            .map(|place| self.parse(place))
+            .collect()
+    }
+    /// Packages whose `Provides` names a virtual package, by name.
+    pub fn providers(&self, package: &str) -> Result<Vec<Arc<PackageRecord>>> {
+        let provided = self.provided.get_or_init(|| self.index_provides());
+        provided.get(package).into_iter().flatten().map(|&i| self.parse(&self.places[i])).collect()
+    }
+    /// Every package by name, parsed on the way: cheap for a security suite, not for main.
+    pub fn iter(&self) -> impl Iterator<Item = Result<Arc<PackageRecord>>> + '_ {
+        self.places.iter().map(|place| self.parse(place))
+    }
+    /// The packages whose stanza's text has this line prefix, such as `Essential: yes`.
+    pub fn with_line(&self, line: &str) -> impl Iterator<Item = Result<Arc<PackageRecord>>> + '_ {
+        let needle = format!("\n{line}\n");
+        self.places
+            .iter()
+            .filter(move |place| slice(&self.text, place.stanza).contains(&needle))
+            .map(|place| self.parse(place))
+    }
+
+    fn parse(&self, place: &Place) -> Result<Arc<PackageRecord>> {
+        let file = format!("Packages of {}", self.name);
+        let stanza = control::parse(&file, slice(&self.text, place.stanza))?;
+        PackageRecord::from_stanza(&file, &stanza, self.security).map(Arc::new)
+    }
+
+    fn index_provides(&self) -> BTreeMap<String, Vec<usize>> {
+        let mut provided: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+        for (i, place) in self.places.iter().enumerate() {
+            let stanza = slice(&self.text, place.stanza);
+            let Some(at) = stanza.find("\nProvides:") else { continue };
+            let value = &stanza[at + 10..];
+            let value = &value[..value.find('\n').unwrap_or(value.len())];
+            // What does not parse provides nothing; the error comes when the package itself is asked for.
+            for relation in
+                relations::parse(value).unwrap_or_default().into_iter().flat_map(|c| c.alternatives)
+            {
+                let indices = provided.entry(relation.name).or_default();
+                if indices.last() != Some(&i) {
+                    indices.push(i);
+                }
+            }
+        }
+        provided
+    }
+}
+
+fn slice(text: &str, (start, end): (u32, u32)) -> &str {
+    &text[start as usize..end as usize]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "Package: mawk\nVersion: 1\nArchitecture: amd64\nPriority: required\nProvides: awk, posix-awk (= 1)\n\nVersion: 2\nPackage:  bash \nArchitecture: amd64\nEssential: yes\n\nPackage: bash\nVersion: 3\nArchitecture: amd64\n\nPackage: bash-doc\nVersion: 3\nArchitecture: all\n";
+
+    fn suite(text: &str) -> Result<Suite> {
+        Suite::new("bookworm", "hash", "2023-06-10T08:53:48Z", false, text.to_owned())
+    }
+
+    #[test]
+    fn finds_by_name_line_and_provides() {
+        let suite = suite(TEXT).unwrap();
+        assert_eq!(suite.len(), 4);
+        let versions: Vec<_> = suite.candidates("bash").unwrap().iter().map(|r| r.version.clone()).collect();
+        assert_eq!(versions, ["2", "3"]);
+        assert!(suite.candidates("bas").unwrap().is_empty());
+        assert!(suite.candidates("zsh").unwrap().is_empty());
+        assert_eq!(suite.providers("posix-awk").unwrap()[0].name, "mawk");
+        assert!(suite.providers("bash").unwrap().is_empty());
+        let required: Vec<_> = suite.with_line("Priority: required").collect::<Result<_>>().unwrap();
+        assert_eq!(required.len(), 1);
+        assert_eq!(suite.iter().count(), 4);
+    }
+
+    #[test]
+    fn an_index_without_names_is_refused() {
+        assert!(suite("Version: 1\n").is_err());
+        assert!(suite("").unwrap().is_empty());
+    }
+}

@@ -1,0 +1,159 @@
+//! Uploads of a security suite that an image lacks, with the changelog that says what they fix.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::Read,
+    path::Path,
+    sync::Arc,
+};
+
+use async_trait::async_trait;
+use futures::{StreamExt, TryStreamExt, stream};
+use patchline_scanner::{
+    Inventory,
+    advisories::apt_security::{SecurityUploads, Upload},
+    version::compare_debian,
+};
+
+use super::{Apt, Suite, blocking};
+use crate::{
+    Error, Result,
+    deb::{Deb, EntryKind, PackageRecord},
+};
+
+/// The newest entries alone matter, and they stand at the top.
+const MAX_CHANGELOG: u64 = 4 << 20;
+
+#[async_trait]
+impl SecurityUploads for Apt {
+    async fn uploads(
+        &self,
+        inventory: &Inventory,
+    ) -> Result<(Vec<Upload>, String), Box<dyn std::error::Error + Send + Sync>> {
+        Ok(self.security_uploads(inventory).await?)
+    }
+}
+
+impl Apt {
+    async fn security_uploads(&self, inventory: &Inventory) -> Result<(Vec<Upload>, String)> {
+        let suite = format!("{}-security", debian_codename(inventory)?);
+        let suite = self.suite(&suite, dpkg_architecture(inventory)).await?;
+        let wanted = newer(inventory, &suite)?;
+        let found: Vec<Option<Upload>> = stream::iter(wanted)
+            .map(|(source, binaries)| self.upload(&suite, source, binaries))
+            .buffered(4)
+            .try_collect()
+            .await?;
+        Ok((found.into_iter().flatten().collect(), suite.release.clone()))
+    }
+
+    /// One download per source, unless a package's documentation is a link to another's.
+    async fn upload(
+        &self,
+        suite: &Suite,
+        source: String,
+        mut binaries: Vec<Arc<PackageRecord>>,
+    ) -> Result<Option<Upload>> {
+        binaries.sort_by(|a, b| (a.size, &a.name).cmp(&(b.size, &b.name)));
+        for binary in &binaries {
+            let path = self.download(std::slice::from_ref(binary)).await?.remove(0);
+            let name = binary.name.clone();
+            if let Some(changelog) = blocking("a changelog", move || changelog(&path, &name)).await? {
+                return Ok(Some(Upload {
+                    source,
+                    version: binary.source_version.clone(),
+                    suite: suite.name.clone(),
+                    changelog,
+                }));
+            }
+        }
+        tracing::warn!(source, "no package of the upload ships a changelog");
+        let version = binaries.first().map(|binary| binary.source_version.clone());
+        // Without a changelog the upload still is one: what it fixes stays unknown.
+        Ok(version.map(|version| Upload {
+            source,
+            version,
+            suite: suite.name.clone(),
+            changelog: String::new(),
+        }))
+    }
+}
+
+/// The codename that the security suite is named after; another system has none.
+fn debian_codename(inventory: &Inventory) -> Result<&str> {
+    let unsupported = |system: &str, reason: &str| Error::UnsupportedSystem {
+        system: system.to_owned(),
+        reason: reason.to_owned(),
+    };
+    let distro = inventory.distro.as_ref().ok_or_else(|| unsupported("the image", "it has no os-release"))?;
+    if distro.id != "debian" {
+        return Err(unsupported(&distro.id, "only Debian's security suites can be read"));
+    }
+    distro.codename.as_deref().ok_or_else(|| unsupported("the image", "its os-release names no codename"))
+}
+
+/// dpkg's word for the platform (GOARCH and dpkg agree but for these).
+pub(crate) fn dpkg_architecture(inventory: &Inventory) -> &str {
+    let platform = &inventory.platform;
+    match (platform.architecture.as_str(), platform.variant.as_deref()) {
+        ("386", _) => "i386",
+        ("arm", Some("v5" | "v6")) => "armel",
+        ("arm", _) => "armhf",
+        ("ppc64le", _) => "ppc64el",
+        ("mips64le", _) => "mips64el",
+        (other, _) => other,
+    }
+}
+
+/// By source: the suite's newest binaries of it that are installed in an older source version.
+fn newer(inventory: &Inventory, suite: &Suite) -> Result<BTreeMap<String, Vec<Arc<PackageRecord>>>> {
+    let mut wanted: BTreeMap<String, Vec<Arc<PackageRecord>>> = BTreeMap::new();
+    let mut seen = BTreeSet::new();
+    for package in inventory.packages.iter().filter(|package| seen.insert(&package.name)) {
+        let newest = suite
+            .candidates(&package.name)?
+            .into_iter()
+            .max_by(|a, b| compare_debian(&a.version, &b.version));
+        if let Some(newest) = newest
+            && compare_debian(&newest.source_version, &package.source_version).is_gt()
+        {
+            wanted.entry(newest.source.clone()).or_default().push(newest);
+        }
+    }
+    for binaries in wanted.values_mut() {
+        // A source may stand in several versions (a rebuilt binary lags): the newest upload tells all.
+        if let Some(top) =
+            binaries.iter().map(|b| b.source_version.clone()).max_by(|a, b| compare_debian(a, b))
+        {
+            binaries.retain(|binary| binary.source_version == top);
+        }
+    }
+    Ok(wanted)
+}
+
+/// Text of the changelog that a package ships; none when its folder is a link to another package's.
+fn changelog(deb: &Path, package: &str) -> Result<Option<String>> {
+    let folder = format!("usr/share/doc/{package}/");
+    // A native package has `changelog.gz`; elsewhere that is upstream's, which comes first or last.
+    let ranked = ["changelog.Debian.gz", "changelog.Debian", "changelog.gz", "changelog"];
+    let mut best: Option<(usize, String)> = None;
+    Deb::open(deb)?.data(|entry, content| {
+        let Some(name) = entry.path.strip_prefix(&folder).filter(|_| entry.kind == EntryKind::File) else {
+            return Ok(());
+        };
+        let Some(rank) = ranked.iter().position(|r| *r == name) else { return Ok(()) };
+        if best.as_ref().is_some_and(|(found, _)| *found <= rank) {
+            return Ok(());
+        }
+        let mut bytes = Vec::new();
+        let read = if name.ends_with(".gz") {
+            flate2::read::MultiGzDecoder::new(content).take(MAX_CHANGELOG).read_to_end(&mut bytes)
+        } else {
+            content.take(MAX_CHANGELOG).read_to_end(&mut bytes)
+        };
+        read.map_err(|e| Error::Malformed { file: entry.path.clone(), reason: e.to_string() })?;
+        best = Some((rank, String::from_utf8_lossy(&bytes).into_owned()));
+        Ok(())
+    })?;
+    Ok(best.map(|(_, text)| text))
+}

@@ -1,0 +1,100 @@
+//! Whether a clear-signed `InRelease` may be believed, and exactly which text of it.
+
+use jiff::Timestamp;
+use pgp::{
+    composed::CleartextSignedMessage,
+    packet::{Signature, SignatureType},
+    types::KeyDetails,
+};
+
+use super::keyring::{self, Keyring};
+
+const BEGIN: &str = "-----BEGIN PGP SIGNED MESSAGE-----";
+const SIGNATURE: &str = "-----BEGIN PGP SIGNATURE-----";
+const END: &str = "-----END PGP SIGNATURE-----";
+const MAX_SIGNATURES: usize = 16;
+
+/// The signed text, with plain line ends, when one good signature stands over it; else why not.
+///
+/// Nothing outside the signed block is looked at: text before, after or between is refused.
+pub(super) fn signed_text(bytes: &[u8], keyring: &Keyring, now: Timestamp) -> Result<String, String> {
+    let text = std::str::from_utf8(bytes).map_err(|_| "it is not text")?;
+    framed(text)?;
+    let (message, _) = CleartextSignedMessage::from_string(text.trim())
+        .map_err(|e| format!("its signature block is broken: {e}"))?;
+    let signatures = message.signatures();
+    if signatures.is_empty() || signatures.len() > MAX_SIGNATURES {
+        return Err(format!("it has {} signatures", signatures.len()));
+    }
+    let signed = message.signed_text();
+    let mut reasons = Vec::new();
+    for signature in signatures {
+        match good(signature, signed.as_bytes(), keyring, now) {
+            Ok(()) => return Ok(signed.replace("\r\n", "\n")),
+            Err(reason) => reasons.push(reason),
+        }
+    }
+    Err(format!("no good signature by a known key ({})", reasons.join("; ")))
+}
+
+/// One block, one signature part, and nothing but blank lines around.
+fn framed(text: &str) -> Result<(), &'static str> {
+    let text = text.trim();
+    if !text.starts_with(BEGIN) {
+        return Err("it does not begin with a signed block");
+    }
+    if !text.ends_with(END) {
+        return Err("it does not end with the signature");
+    }
+    let markers: Vec<&str> =
+        text.lines().filter(|line| line.starts_with("-----")).map(str::trim_end).collect();
+    if markers == [BEGIN, SIGNATURE, END] { Ok(()) } else { Err("it is not exactly one signed block") }
+}
+
+fn good(signature: &Signature, text: &[u8], keyring: &Keyring, now: Timestamp) -> Result<(), String> {
+    if signature.typ() != Some(SignatureType::Text) {
+        return Err("a signature is not over text".to_owned());
+    }
+    if !keyring::is_strong(signature.hash_alg()) {
+        return Err("a signature has a weak hash".to_owned());
+    }
+    if !keyring::is_current(signature, now) {
+        return Err("a signature is out of date".to_owned());
+    }
+    let mut reason = None;
+    for key in &keyring.keys {
+        if matches_issuer(signature, &key.primary_key) {
+            let id = key.primary_key.legacy_key_id();
+            match keyring::check_primary(key, now) {
+                Err(why) => reason = Some(format!("key {id} {why}")),
+                Ok(()) if signature.verify(&key.primary_key, text).is_ok() => return Ok(()),
+                Ok(()) => reason = Some(format!("the signature by key {id} is wrong")),
+            }
+        }
+        for subkey in key.public_subkeys.iter().filter(|subkey| matches_issuer(signature, &subkey.key)) {
+            let id = subkey.key.legacy_key_id();
+            match keyring::check_subkey(key, subkey, now) {
+                Err(why) => reason = Some(format!("key {id} {why}")),
+                Ok(()) if signature.verify(&subkey.key, text).is_ok() => return Ok(()),
+                Ok(()) => reason = Some(format!("the signature by key {id} is wrong")),
+            }
+        }
+    }
+    Err(reason.unwrap_or_else(|| {
+        let id = signature.issuer_key_id().first().map_or_else(|| "unnamed".to_owned(), ToString::to_string);
+        format!("key {id} is in no keyring: name one with --keyring")
+    }))
+}
+
+fn matches_issuer(signature: &Signature, key: &impl KeyDetails) -> bool {
+    let fingerprints = signature.issuer_fingerprint();
+    if fingerprints.is_empty() {
+        signature.issuer_key_id().into_iter().any(|id| *id == key.legacy_key_id())
+    } else {
+        fingerprints.into_iter().any(|print| *print == key.fingerprint())
+    }
+}
+
+#[cfg(test)]
+#[path = "verify_tests.rs"]
+mod tests;

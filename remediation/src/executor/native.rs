@@ -1,1 +1,0 @@
-//! The native dpkg executor: nothing is run, no privilege is needed.

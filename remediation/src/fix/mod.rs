@@ -1,0 +1,152 @@
+//! The act of mending one image manifest, from report to a pushed `<tag>_fixed`.
+
+mod build;
+mod decide;
+pub(crate) mod ground;
+mod mendable;
+mod push;
+mod select;
+
+use std::{path::PathBuf, sync::Arc};
+
+use bytes::Bytes;
+use patchline_registry::{Descriptor, Digest, RawManifest, Repository};
+use patchline_scanner::{Inventory, LayerFacts, Report, Severity, advisories::AdvisorySet};
+
+use crate::{Result, apt::Apt, plan::FixPlan};
+
+/// Tells how far long work has come; called often, must be quick.
+pub type Progress = Arc<dyn Fn(&str, u64, u64) + Send + Sync>;
+
+/// Which findings to mend.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Selection {
+    /// At least this severity; `Unknown` findings are selected when this is `Low` or below, or none.
+    pub severity: Option<Severity>,
+    /// These ids alone; empty: all.
+    pub ids: Vec<String>,
+}
+
+/// How far up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UpgradePolicy {
+    /// The lowest version that fixes.
+    Minimal,
+    /// The newest that the repositories have.
+    Latest,
+}
+
+/// What to mend.
+pub struct FixRequest<'a> {
+    /// Where the image is.
+    pub repository: &'a dyn Repository,
+    /// An image manifest (not an index).
+    pub manifest: Digest,
+    /// The tag it was seen under, for lineage.
+    pub tag: Option<String>,
+    /// The report that denied it.
+    pub report: &'a Report,
+    /// What the report was made from: the proof's re-scan uses the same.
+    pub advisories: &'a [&'a AdvisorySet],
+    /// Which findings.
+    pub select: Selection,
+    /// How far up.
+    pub policy: UpgradePolicy,
+    /// An empty folder for work; the caller removes it.
+    pub scratch: PathBuf,
+    /// Progress.
+    pub progress: Progress,
+}
+
+/// What became of it.
+pub enum Fixed {
+    /// Nothing could, or need, be upgraded: the plan says why.
+    Unchanged(FixPlan),
+    /// A fixed image, proven, ready to push.
+    Image(Box<FixedImage>),
+}
+
+/// A fixed image before its push: the original's layers, untouched, and one patch layer.
+pub struct FixedImage {
+    /// What was done.
+    pub plan: FixPlan,
+    /// The new manifest; equal for equal input.
+    pub manifest: RawManifest,
+    /// The new config's bytes.
+    pub config: Bytes,
+    /// The patch layer and its file in the scratch folder.
+    pub layer: (Descriptor, PathBuf),
+    /// The original's image manifest (the unfixed ancestor).
+    pub origin: Digest,
+    /// The re-scan that proves it.
+    pub report: Report,
+    /// Its inventory.
+    pub inventory: Inventory,
+    /// Files that a later layer had changed and that stay as they are.
+    pub kept: Vec<String>,
+    /// (host, repository) that the original was read from: its layers may be mounted from there.
+    pub read_from: Option<(String, String)>,
+}
+
+/// Mends; cheap to clone.
+#[derive(Clone)]
+pub struct Remediator {
+    apt: Apt,
+    facts: Arc<dyn LayerFacts>,
+}
+
+impl Remediator {
+    /// With the repositories to take from.
+    pub fn new(apt: Apt, facts: Arc<dyn LayerFacts>) -> Self {
+        Self { apt, facts }
+    }
+    /// The client itself.
+    pub fn apt(&self) -> &Apt {
+        &self.apt
+    }
+    /// Fills in each finding's `mendable`: a verified repository has the fixed version, the
+    /// package is not held, and the plan would not refuse it.
+    pub async fn mark_mendable(
+        &self,
+        repository: &dyn Repository,
+        inventory: &Inventory,
+        report: &mut Report,
+    ) -> Result<()> {
+        mendable::mark(self, repository, inventory, report).await
+    }
+    /// The plan alone: a dry run. It fetches packages, for their scripts decide what is refused.
+    pub async fn plan(&self, request: &FixRequest<'_>) -> Result<FixPlan> {
+        Ok(self.prepare(request).await?.decided.plan)
+    }
+    /// Plans, builds the patch layer, and proves it. Pushes nothing.
+    ///
+    /// A fixed image whose lineage is believed is built anew from its original's layers, so that patch layers
+    /// never pile up; where that gives the same image again, it is [`Fixed::Unchanged`].
+    pub async fn build(&self, request: &FixRequest<'_>) -> Result<Fixed> {
+        build::build(self, request).await
+    }
+    /// Pushes layers, config, manifest by digest, then `tag` when one is given, in this order. Twice is harmless.
+    /// The original's layers must be in `repository`, or mountable from where the image was read.
+    pub async fn push(
+        &self,
+        repository: &dyn Repository,
+        image: &FixedImage,
+        tag: Option<&str>,
+    ) -> Result<()> {
+        push::push(repository, image, tag).await
+    }
+}
+
+/// Persistence of what was decided and done; `store` implements it.
+#[async_trait::async_trait]
+pub trait Fixes: Send + Sync {
+    /// Keeps the plan of a fix under (fixed image digest); twice is harmless.
+    async fn put_fix(&self, origin: &Digest, fixed: &Digest, plan: &FixPlan) -> Result<(), BoxError>;
+    /// The fix that made an image.
+    async fn fix_of(&self, fixed: &Digest) -> Result<Option<(Digest, FixPlan)>, BoxError>;
+    /// Fixed images of an original, newest last.
+    async fn fixes_from(&self, origin: &Digest) -> Result<Vec<(Digest, FixPlan)>, BoxError>;
+}
+
+/// What a store may say went wrong.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;

@@ -1,0 +1,69 @@
+//! What is upgraded to which version, by which executor, and why; and what is refused.
+
+mod allow;
+mod choose;
+mod guards;
+mod pins;
+pub mod scripts;
+pub mod shadow;
+mod solve;
+
+use serde::{Deserialize, Serialize};
+
+pub use choose::{Pick, Want, wanted};
+pub use pins::pinned;
+pub use solve::{Blocked, Solver};
+
+/// Binary package and architecture, as dpkg tells packages apart.
+pub type Key = (String, String);
+
+/// One package that goes up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Upgrade {
+    /// Binary package.
+    pub package: String,
+    /// Its architecture in dpkg.
+    pub architecture: String,
+    /// Source package.
+    pub source: String,
+    /// Installed version.
+    pub from: String,
+    /// New version.
+    pub to: String,
+    /// Findings that it mends; empty: it goes along with its source's other packages.
+    pub mends: Vec<String>,
+    /// Why no script needs to run: `no scripts`, `byte-identical scripts`, `allow-listed: …`.
+    pub because: String,
+}
+
+/// One package that stays, by name and with the reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// Binary package.
+    pub package: String,
+    /// Installed version.
+    pub from: String,
+    /// What it would have become.
+    pub to: Option<String>,
+    /// Kebab-case: `script-needs-sandbox`, `held`, `new-dependency`, `conflict`, `not-in-repository`, `shadowed`, `unfixed-copy`.
+    pub code: String,
+    /// For people.
+    pub reason: String,
+    /// Findings that stay because of it.
+    pub leaves: Vec<String>,
+}
+
+/// The whole decision.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FixPlan {
+    /// Format, 1.
+    pub version: u32,
+    /// What goes up, by package name.
+    pub upgrades: Vec<Upgrade>,
+    /// What stays, by package name.
+    pub refused: Vec<Refusal>,
+    /// Which repository state was read: suite and InRelease hash.
+    pub repositories: Vec<(String, String)>,
+    /// Advisory revision of the report that was planned from.
+    pub advisory_revision: String,
+}

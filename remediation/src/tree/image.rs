@@ -1,0 +1,107 @@
+//! Reading an image's tree out of a repository, each layer once and kept as facts.
+
+use std::sync::Arc;
+
+use patchline_registry::{Descriptor, Digest, Manifest, RawManifest, Repository};
+use patchline_scanner::LayerFacts;
+use serde_json::Value;
+
+use super::{ANALYSER, LayerTree, Tree};
+use crate::{Error, Result};
+
+const MAX_CONFIG: u64 = 16 << 20;
+
+/// An image manifest with its configuration, both exactly as stored.
+#[derive(Debug, Clone)]
+pub struct Image {
+    /// The manifest's bytes.
+    pub raw: RawManifest,
+    /// Decoded.
+    pub manifest: Manifest,
+    /// The configuration, whole.
+    pub config: Value,
+    /// `rootfs.diff_ids` of the configuration.
+    pub diff_ids: Vec<Digest>,
+}
+
+/// Opens an image manifest and its configuration.
+pub async fn open(repository: &dyn Repository, reference: &str) -> Result<Image> {
+    use tokio::io::AsyncReadExt;
+    let raw = repository.manifest(reference).await?;
+    let manifest = raw.image()?;
+    let bad = |reason: &str| Error::Malformed { file: "image configuration".into(), reason: reason.into() };
+    if manifest.config.size > MAX_CONFIG {
+        return Err(bad("it is too large"));
+    }
+    let mut bytes = Vec::new();
+    repository
+        .blob(&manifest.config)
+        .await?
+        .take(MAX_CONFIG + 1)
+        .read_to_end(&mut bytes)
+        .await
+        .map_err(|source| Error::Io { operation: "read the image configuration".into(), source })?;
+    let config: Value = serde_json::from_slice(&bytes).map_err(|e| bad(&e.to_string()))?;
+    let diff_ids = diff_ids(&config).ok_or_else(|| bad("it has no rootfs.diff_ids"))?;
+    if diff_ids.len() != manifest.layers.len() {
+        return Err(bad("its diff_ids are not as many as the manifest's layers"));
+    }
+    Ok(Image { raw, manifest, config, diff_ids })
+}
+
+/// `rootfs.diff_ids`.
+pub(crate) fn diff_ids(config: &Value) -> Option<Vec<Digest>> {
+    config.pointer("/rootfs/diff_ids")?.as_array()?.iter().map(|d| d.as_str()?.parse().ok()).collect()
+}
+
+/// One layer's tree, from the facts or from the blob.
+pub async fn layer_tree(
+    repository: &dyn Repository,
+    layer: &Descriptor,
+    facts: &Arc<dyn LayerFacts>,
+) -> Result<LayerTree> {
+    if let Some(bytes) = facts.get(&layer.digest, ANALYSER).await?
+        && let Some(tree) = blocking(move || Ok(LayerTree::decode(&bytes))).await?
+    {
+        return Ok(tree);
+    }
+    let blob = repository.blob(layer).await?;
+    let digest = layer.digest.clone();
+    let bridge = tokio_util::io::SyncIoBridge::new(blob);
+    let (tree, bytes) = blocking(move || {
+        let tree = LayerTree::read(&digest, bridge)?;
+        let bytes = tree.encode()?;
+        Ok((tree, bytes))
+    })
+    .await?;
+    facts.put(&layer.digest, ANALYSER, &bytes).await?;
+    Ok(tree)
+}
+
+/// Runs what chews bytes off the async threads.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(e) => Err(Error::Io { operation: "finish a background task".into(), source: e.into() }),
+    }
+}
+
+impl Image {
+    /// The merged tree of all layers. `done(n)` after each layer.
+    pub async fn tree(
+        &self,
+        repository: &dyn Repository,
+        facts: &Arc<dyn LayerFacts>,
+        mut done: impl FnMut(u64, u64) + Send,
+    ) -> Result<Tree> {
+        let mut tree = Tree::default();
+        let all = self.manifest.layers.len() as u64;
+        for (n, layer) in self.manifest.layers.iter().enumerate() {
+            tree.apply(layer_tree(repository, layer, facts).await?);
+            done(n as u64 + 1, all);
+        }
+        Ok(tree)
+    }
+}

@@ -1,0 +1,347 @@
+//! One layer read as a stream: what stands at each path, with hashes, and the small files that plans are made from.
+
+use std::{collections::BTreeMap, io::Read};
+
+use md5::{Digest as _, Md5};
+use patchline_registry::Digest;
+use serde::{Deserialize, Serialize};
+use sha2::Sha256;
+
+use crate::{Error, Result};
+
+const MAX_ENTRIES: usize = 4_000_000;
+const MAX_UNPACKED: u64 = 64 << 30;
+const MAX_PATH: usize = 4096;
+const MAX_CAPTURED: usize = 16 << 20;
+const MAX_CAPTURED_ALL: usize = 384 << 20;
+/// The version of what [`LayerTree::encode`] writes: facts of another version are read anew.
+pub const ANALYSER: &str = "remediation-tree-1";
+
+/// What stands at a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Kind {
+    /// With content; also a hard link, whose `link` names its first name.
+    File,
+    /// A folder.
+    Dir,
+    /// `link` is its target.
+    Symlink,
+    /// Devices and pipes.
+    Special,
+}
+
+/// Both hashes that we compare with: dpkg's own and the proof's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hashes {
+    /// As in `md5sums` and `Conffiles`.
+    pub md5: [u8; 16],
+    /// As in our proof.
+    pub sha256: [u8; 32],
+}
+
+impl Serialize for Hashes {
+    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.serialize_str(&format!("{}{}", hex::encode(self.md5), hex::encode(self.sha256)))
+    }
+}
+impl<'de> Deserialize<'de> for Hashes {
+    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(d)?;
+        let mut bytes = [0; 48];
+        hex::decode_to_slice(&text, &mut bytes).map_err(serde::de::Error::custom)?;
+        let (mut md5, mut sha256) = ([0; 16], [0; 32]);
+        md5.copy_from_slice(&bytes[..16]);
+        sha256.copy_from_slice(&bytes[16..]);
+        Ok(Self { md5, sha256 })
+    }
+}
+
+/// One entry of a layer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// What it is.
+    pub kind: Kind,
+    /// Permission bits with setuid, setgid, sticky.
+    pub mode: u32,
+    /// Owner.
+    pub uid: u64,
+    /// Group.
+    pub gid: u64,
+    /// Seconds since the epoch.
+    pub mtime: u64,
+    /// Bytes of content.
+    pub size: u64,
+    /// A symbolic link's target as written, or a hard link's first name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<Box<str>>,
+    /// Of content.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hashes: Option<Hashes>,
+    /// Begins with ELF's magic.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub elf: bool,
+    /// Extended attributes by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub xattrs: Vec<(String, Vec<u8>)>,
+}
+
+/// Everything that one layer says.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct LayerTree {
+    /// By path; a path that came twice stands as it came last.
+    pub entries: BTreeMap<Box<str>, Entry>,
+    /// Paths that it removes from the layers under it.
+    pub removed: Vec<Box<str>>,
+    /// Folders whose lower content it hides.
+    pub opaque: Vec<Box<str>>,
+    /// Content of the files that plans are made from.
+    pub contents: BTreeMap<Box<str>, Vec<u8>>,
+}
+
+/// Whether a plan may need the content of this file.
+fn is_captured(path: &str) -> bool {
+    const FOLDERS: &[&str] = &[
+        "var/lib/dpkg/info/",
+        "var/lib/dpkg/status.d/",
+        "var/lib/dpkg/triggers/",
+        "etc/dpkg/",
+        "etc/apt/preferences.d/",
+        "usr/share/ca-certificates/",
+        "usr/local/share/ca-certificates/",
+        "etc/ca-certificates/update.d/",
+        "etc/ld.so.conf.d/",
+    ];
+    const FILES: &[&str] = &[
+        "var/lib/dpkg/status",
+        "var/lib/dpkg/diversions",
+        "var/lib/dpkg/statoverride",
+        "var/lib/dpkg/arch",
+        "etc/apt/preferences",
+        "etc/ca-certificates.conf",
+        "etc/ssl/certs/ca-certificates.crt",
+        "etc/os-release",
+        "usr/lib/os-release",
+        "etc/passwd",
+        "etc/group",
+        "etc/ld.so.conf",
+        "var/cache/debconf/config.dat",
+    ];
+    FILES.contains(&path) || FOLDERS.iter().any(|folder| path.starts_with(folder))
+}
+
+/// Hashes what is read through it.
+pub struct Hasher {
+    md5: Md5,
+    sha256: Sha256,
+}
+
+impl Hasher {
+    /// Nothing yet.
+    pub fn new() -> Self {
+        Self { md5: Md5::new(), sha256: Sha256::new() }
+    }
+    /// More content.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.md5.update(bytes);
+        self.sha256.update(bytes);
+    }
+    /// Of all of it.
+    pub fn finish(self) -> Hashes {
+        Hashes { md5: self.md5.finalize().into(), sha256: self.sha256.finalize().into() }
+    }
+    /// Of bytes in memory.
+    pub fn of(bytes: &[u8]) -> Hashes {
+        let mut hasher = Self::new();
+        hasher.update(bytes);
+        hasher.finish()
+    }
+}
+
+impl Default for Hasher {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Unpacks by magic: gzip, zstd, or a bare tar.
+fn decoder<'a>(mut raw: impl std::io::BufRead + 'a) -> std::io::Result<Box<dyn Read + 'a>> {
+    let head = raw.fill_buf()?;
+    Ok(match head {
+        [0x1f, 0x8b, ..] => Box::new(flate2::bufread::MultiGzDecoder::new(raw)),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => Box::new(zstd::stream::read::Decoder::with_buffer(raw)?),
+        _ => Box::new(raw),
+    })
+}
+
+fn normalise(path: &[u8]) -> Option<String> {
+    if path.len() > MAX_PATH {
+        return None;
+    }
+    let text = String::from_utf8_lossy(path);
+    let mut parts = Vec::new();
+    for part in text.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => return None,
+            part => parts.push(part),
+        }
+    }
+    Some(parts.join("/"))
+}
+
+impl LayerTree {
+    /// Reads a whole layer; `blob` names it in errors. Reads to the end, so that the stream's own check of
+    /// size and digest takes place.
+    pub fn read(blob: &Digest, raw: impl Read) -> Result<Self> {
+        let broken = |reason: String| -> Error {
+            patchline_scanner::Error::Layer { layer: blob.clone(), reason }.into()
+        };
+        let io = |e: std::io::Error| broken(e.to_string());
+        let mut raw = std::io::BufReader::with_capacity(256 << 10, raw);
+        let mut tree = Self::default();
+        {
+            let plain = decoder(&mut raw).map_err(io)?.take(MAX_UNPACKED);
+            let mut archive = tar::Archive::new(plain);
+            let mut captured = 0;
+            let mut buffer = vec![0; 128 << 10];
+            for (count, entry) in archive.entries().map_err(io)?.enumerate() {
+                let mut entry = entry.map_err(io)?;
+                if count >= MAX_ENTRIES {
+                    return Err(broken(format!("it has more than {MAX_ENTRIES} entries")));
+                }
+                let path =
+                    normalise(&entry.path_bytes()).ok_or_else(|| broken("a path leaves its root".into()))?;
+                tree.add(path, &mut entry, &mut buffer, &mut captured).map_err(io)?;
+            }
+            std::io::copy(&mut archive.into_inner(), &mut std::io::sink()).map_err(io)?;
+        }
+        std::io::copy(&mut raw, &mut std::io::sink()).map_err(io)?;
+        Ok(tree)
+    }
+
+    fn add<R: Read>(
+        &mut self,
+        path: String,
+        entry: &mut tar::Entry<'_, R>,
+        buffer: &mut [u8],
+        captured: &mut usize,
+    ) -> std::io::Result<()> {
+        let (parent, name) = path.rsplit_once('/').unwrap_or(("", &path));
+        if name == ".wh..wh..opq" {
+            self.opaque.push(parent.into());
+            return Ok(());
+        }
+        if let Some(name) = name.strip_prefix(".wh.") {
+            let removed = if parent.is_empty() { name.to_owned() } else { format!("{parent}/{name}") };
+            self.removed.push(removed.into());
+            return Ok(());
+        }
+        let mut xattrs = Vec::new();
+        if let Some(extensions) = entry.pax_extensions()? {
+            for extension in extensions {
+                let extension = extension?;
+                if let Some(name) = extension.key().ok().and_then(|key| key.strip_prefix("SCHILY.xattr.")) {
+                    xattrs.push((name.to_owned(), extension.value_bytes().to_vec()));
+                }
+            }
+        }
+        xattrs.sort();
+        let link = |entry: &tar::Entry<'_, R>| -> Option<String> {
+            entry.link_name_bytes().map(|b| String::from_utf8_lossy(&b).into_owned())
+        };
+        let (kind, link) = match entry.header().entry_type() {
+            tar::EntryType::Directory => (Kind::Dir, None),
+            tar::EntryType::Symlink => (Kind::Symlink, link(entry)),
+            tar::EntryType::Link => (Kind::File, link(entry).and_then(|l| normalise(l.as_bytes()))),
+            tar::EntryType::Char | tar::EntryType::Block | tar::EntryType::Fifo => (Kind::Special, None),
+            tar::EntryType::XGlobalHeader => return Ok(()),
+            _ => (Kind::File, None),
+        };
+        let header = entry.header();
+        let mut made = Entry {
+            kind,
+            mode: header.mode()? & 0o7777,
+            uid: header.uid()?,
+            gid: header.gid()?,
+            mtime: header.mtime()?,
+            size: if kind == Kind::File { entry.size() } else { 0 },
+            link: link.map(Into::into),
+            hashes: None,
+            elf: false,
+            xattrs,
+        };
+        if path.is_empty() {
+            return Ok(());
+        }
+        if kind == Kind::File && made.link.is_some() {
+            if let Some(first) = made.link.as_deref().and_then(|link| self.entries.get(link)) {
+                made = Entry { link: made.link, ..first.clone() };
+            }
+            if let Some(content) = made.link.as_deref().and_then(|link| self.contents.get(link)).cloned() {
+                self.contents.insert(path.as_str().into(), content);
+            }
+        } else if kind == Kind::File {
+            let keep = is_captured(&path) && made.size as usize <= MAX_CAPTURED;
+            let mut content = Vec::new();
+            let mut hasher = Hasher::new();
+            let mut first = true;
+            loop {
+                let read = entry.read(buffer)?;
+                if read == 0 {
+                    break;
+                }
+                if first {
+                    made.elf = buffer[..read].starts_with(b"\x7fELF");
+                    first = false;
+                }
+                hasher.update(&buffer[..read]);
+                if keep {
+                    content.extend_from_slice(&buffer[..read]);
+                }
+            }
+            made.hashes = Some(hasher.finish());
+            if keep {
+                *captured += content.len();
+                if *captured > MAX_CAPTURED_ALL {
+                    return Err(std::io::Error::other("its package database is too large"));
+                }
+                self.contents.insert(path.as_str().into(), content);
+            }
+        }
+        if made.kind != Kind::File {
+            self.contents.remove(path.as_str());
+        }
+        self.entries.insert(path.into(), made);
+        Ok(())
+    }
+
+    /// For the store of layer facts.
+    pub fn encode(&self) -> Result<Vec<u8>> {
+        let index: Vec<(&str, usize)> = self.contents.iter().map(|(p, c)| (&**p, c.len())).collect();
+        let head = serde_json::to_vec(&(&self.entries, &self.removed, &self.opaque, index))
+            .map_err(|e| Error::Malformed { file: "layer facts".into(), reason: e.to_string() })?;
+        let mut plain = (head.len() as u64).to_le_bytes().to_vec();
+        plain.extend_from_slice(&head);
+        self.contents.values().for_each(|content| plain.extend_from_slice(content));
+        zstd::bulk::compress(&plain, 1)
+            .map_err(|source| Error::Io { operation: "compress layer facts".into(), source })
+    }
+
+    /// What [`Self::encode`] wrote; none: it is not that.
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        type Head = (BTreeMap<Box<str>, Entry>, Vec<Box<str>>, Vec<Box<str>>, Vec<(Box<str>, usize)>);
+        let mut plain = Vec::new();
+        zstd::stream::read::Decoder::new(bytes).ok()?.take(2 << 30).read_to_end(&mut plain).ok()?;
+        let length = u64::from_le_bytes(plain.get(..8)?.try_into().ok()?) as usize;
+        let head_end = length.checked_add(8)?;
+        let (entries, removed, opaque, index): Head = serde_json::from_slice(plain.get(8..head_end)?).ok()?;
+        let mut contents = BTreeMap::new();
+        let mut at = head_end;
+        for (path, size) in index {
+            let end = at.checked_add(size)?;
+            contents.insert(path, plain.get(at..end)?.to_vec());
+            at = end;
+        }
+        Some(Self { entries, removed, opaque, contents })
+    }
+}

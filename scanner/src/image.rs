@@ -1,0 +1,163 @@
+//! From a manifest to an inventory: configuration, layers in parallel, facts merged.
+
+use std::{collections::HashMap, sync::Arc};
+
+use futures::{StreamExt as _, TryStreamExt as _};
+use patchline_registry::{Descriptor, Digest, Manifest, Platform, Repository, model};
+use serde::Deserialize;
+use tokio::io::AsyncReadExt as _;
+
+use crate::{
+    Error, Inventory, LayerFacts, Package, Result,
+    layers::{
+        Limits,
+        facts::{self, Facts},
+        merge,
+    },
+    packages::purl,
+};
+
+/// Layers that are read at once: reading is one core's work each.
+const AT_ONCE: usize = 3;
+/// Layers of one image; container runtimes stop at 127.
+const LAYERS: usize = 1000;
+/// Bytes of an image configuration.
+const CONFIG: u64 = 4 << 20;
+
+/// OCI image-spec "config", as far as an inventory needs it.
+#[derive(Deserialize)]
+struct Config {
+    architecture: String,
+    os: String,
+    variant: Option<String>,
+    rootfs: RootFs,
+}
+
+#[derive(Deserialize)]
+struct RootFs {
+    diff_ids: Vec<Digest>,
+}
+
+/// See [`crate::inventory`].
+pub(crate) async fn inventory(
+    repository: &dyn Repository,
+    digest: &Digest,
+    kept: Arc<dyn LayerFacts>,
+) -> Result<Inventory> {
+    let raw = repository.manifest(digest.as_str()).await?;
+    if raw.digest != *digest {
+        return Err(Error::Registry(patchline_registry::Error::DigestMismatch {
+            what: "the manifest".to_owned(),
+            expected: digest.clone(),
+            actual: raw.digest,
+        }));
+    }
+    let manifest = raw.image()?;
+    let config = config(repository, &manifest).await?;
+    let layers = read_layers(repository, &manifest, kept.as_ref()).await?;
+    for ((layer, facts), claimed) in manifest.layers.iter().zip(&layers).zip(&config.rootfs.diff_ids) {
+        if facts.diff_id != *claimed {
+            let reason = format!("its diff_id is {}, the configuration says {claimed}", facts.diff_id);
+            return Err(Error::Layer { layer: layer.digest.clone(), reason });
+        }
+    }
+    // Parsing is done, but a thousand layers of a thousand packages are still work.
+    let image = digest.clone();
+    let blobs: Vec<Digest> = manifest.layers.into_iter().map(|l| l.digest).collect();
+    tokio::task::spawn_blocking(move || assemble(image, &config, &blobs, &layers)).await.map_err(|e| {
+        Error::Io { operation: "merge the layers".to_owned(), source: std::io::Error::other(e) }
+    })?
+}
+
+fn assemble(image: Digest, config: &Config, blobs: &[Digest], layers: &[Facts]) -> Result<Inventory> {
+    let merged = merge::merge(layers)?;
+    let packages = merged.packages.iter().map(|(p, layer)| Package {
+        name: p.name.clone(),
+        version: p.version.clone(),
+        architecture: p.architecture.clone(),
+        source: p.source.clone(),
+        source_version: p.source_version.clone(),
+        held: p.held,
+        layer: blobs.get(*layer).cloned(),
+        purl: purl::deb(&p.name, &p.version, &p.architecture, merged.distro.as_ref()),
+    });
+    Ok(Inventory {
+        image,
+        platform: Platform {
+            architecture: config.architecture.clone(),
+            os: config.os.clone(),
+            variant: config.variant.clone(),
+        },
+        packages: packages.collect(),
+        distro: merged.distro,
+        database: merged.database.map(str::to_owned),
+        unread: merged.unread,
+        layers: blobs.iter().cloned().zip(layers.iter().map(|f| f.diff_id.clone())).collect(),
+    })
+}
+
+async fn config(repository: &dyn Repository, manifest: &Manifest) -> Result<Config> {
+    let descriptor = &manifest.config;
+    let invalid = |reason: String| {
+        let what = format!("the image configuration {}", descriptor.digest);
+        Error::Registry(patchline_registry::Error::InvalidDocument { what, reason })
+    };
+    if ![model::OCI_CONFIG, "application/vnd.docker.container.image.v1+json"]
+        .contains(&descriptor.media_type.as_str())
+    {
+        return Err(invalid(format!("{} is not an image's", descriptor.media_type)));
+    }
+    if descriptor.size > CONFIG {
+        return Err(Error::Limit { what: "the size of an image configuration", limit: CONFIG });
+    }
+    if manifest.layers.len() > LAYERS {
+        return Err(Error::Limit { what: "the number of layers", limit: LAYERS as u64 });
+    }
+    let mut bytes = Vec::new();
+    let mut blob = repository.blob(descriptor).await?.take(CONFIG + 1);
+    blob.read_to_end(&mut bytes).await.map_err(|error| {
+        match error.downcast::<patchline_registry::Error>() {
+            Ok(inner) => Error::Registry(inner),
+            Err(source) => Error::Io { operation: "read the image configuration".to_owned(), source },
+        }
+    })?;
+    let config: Config = serde_json::from_slice(&bytes).map_err(|e| invalid(e.to_string()))?;
+    let (claimed, there) = (config.rootfs.diff_ids.len(), manifest.layers.len());
+    if claimed != there {
+        return Err(invalid(format!("it names {claimed} diff_ids for {there} layers")));
+    }
+    Ok(config)
+}
+
+/// The facts of every layer in manifest order; a layer that stands twice is read once.
+async fn read_layers(
+    repository: &dyn Repository,
+    manifest: &Manifest,
+    kept: &dyn LayerFacts,
+) -> Result<Vec<Facts>> {
+    let mut distinct: Vec<&Descriptor> = Vec::new();
+    let mut index: HashMap<&Digest, usize> = HashMap::new();
+    for layer in &manifest.layers {
+        index.entry(&layer.digest).or_insert_with(|| {
+            distinct.push(layer);
+            distinct.len() - 1
+        });
+    }
+    let reads: Vec<_> = distinct.into_iter().map(|layer| one(repository, layer, kept)).collect();
+    let found: Vec<Facts> = futures::stream::iter(reads).buffered(AT_ONCE).try_collect().await?;
+    Ok(manifest.layers.iter().map(|layer| found[index[&layer.digest]].clone()).collect())
+}
+
+async fn one(repository: &dyn Repository, layer: &Descriptor, kept: &dyn LayerFacts) -> Result<Facts> {
+    if let Some(bytes) = kept.get(&layer.digest, facts::ANALYSERS).await? {
+        match Facts::decode(&bytes) {
+            Some(facts) => return Ok(facts),
+            None => tracing::warn!(layer.digest = %layer.digest, "kept facts are unreadable, reading again"),
+        }
+    }
+    let facts = facts::read(repository, layer, Limits::default()).await?;
+    let bytes =
+        facts.encode().map_err(|source| Error::Io { operation: "encode layer facts".to_owned(), source })?;
+    kept.put(&layer.digest, facts::ANALYSERS, &bytes).await?;
+    Ok(facts)
+}

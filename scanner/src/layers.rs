@@ -1,1 +1,0 @@
-//! Walking layers as streams: decompression, tar, limits, whiteouts.

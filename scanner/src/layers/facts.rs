@@ -1,0 +1,252 @@
+//! What one layer says about packages, kept so that it is never read twice.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::Read,
+};
+
+use patchline_registry::{Descriptor, Digest, Repository};
+use serde::{Deserialize, Serialize};
+
+use super::{Entry, Kind, Limits, Stop, Visitor};
+use crate::{
+    Result,
+    packages::dpkg::{self, Installed, ParseError},
+};
+
+/// Name and version of these analysers: facts that others left are not used.
+pub(crate) const ANALYSERS: &str = "patchline-layer/1";
+
+/// dpkg's own database.
+pub(crate) const DPKG_STATUS: &str = "var/lib/dpkg/status";
+/// Distroless images: one file a package.
+pub(crate) const DPKG_STATUS_D: &str = "var/lib/dpkg/status.d/";
+pub(crate) const OS_RELEASE: [&str; 2] = ["etc/os-release", "usr/lib/os-release"];
+pub(crate) const DEBIAN_VERSION: &str = "etc/debian_version";
+/// Databases that are recognised and not read yet.
+pub(crate) const UNREAD: [(&str, &str); 9] = [
+    ("lib/apk/db/installed", "apk"),
+    ("usr/lib/apk/db/installed", "apk"),
+    ("var/lib/rpm/Packages", "rpm"),
+    ("var/lib/rpm/Packages.db", "rpm"),
+    ("var/lib/rpm/rpmdb.sqlite", "rpm"),
+    ("usr/lib/sysimage/rpm/Packages", "rpm"),
+    ("usr/lib/sysimage/rpm/Packages.db", "rpm"),
+    ("usr/lib/sysimage/rpm/rpmdb.sqlite", "rpm"),
+    ("var/lib/rpmmanifest/container-manifest-2", "rpm"),
+];
+
+/// One wanted file.
+const FILE: u64 = 64 << 20;
+/// os-release and debian_version.
+const SMALL_FILE: u64 = 64 << 10;
+/// All wanted files of a layer.
+const FILES: u64 = 256 << 20;
+/// Facts after decompression: what we wrote ourselves, but bytes at rest rot.
+const FACTS: u64 = 512 << 20;
+
+/// What a wanted path is in one layer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Fact {
+    /// A package database.
+    Packages(Vec<Installed>),
+    /// A package database that cannot be parsed.
+    Broken(ParseError),
+    /// A small file's text.
+    Text(String),
+    /// A link to another path, normalised.
+    Link(String),
+    /// There, and not read: of another kind, or not understood yet.
+    Present,
+}
+
+/// All facts of a layer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Facts {
+    /// Computed from the bytes: a config's claim is held against it.
+    pub(crate) diff_id: Digest,
+    /// Wanted paths.
+    pub(crate) files: BTreeMap<String, Fact>,
+    /// Paths that hide lower layers' files of that path and below it.
+    pub(crate) hidden: BTreeSet<String>,
+    /// Directories whose lower content is hidden; empty text: the root.
+    pub(crate) opaque: BTreeSet<String>,
+}
+
+impl Facts {
+    /// Compressed JSON.
+    pub(crate) fn encode(&self) -> std::io::Result<Vec<u8>> {
+        zstd::encode_all(serde_json::to_vec(self)?.as_slice(), 3)
+    }
+    /// None: not what we wrote; then the layer is read again.
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+        let mut json = Vec::new();
+        zstd::Decoder::new(bytes).ok()?.take(FACTS).read_to_end(&mut json).ok()?;
+        serde_json::from_slice(&json).ok()
+    }
+}
+
+/// Reads one layer.
+pub(crate) async fn read(repository: &dyn Repository, layer: &Descriptor, limits: Limits) -> Result<Facts> {
+    let (diff_id, collector) = super::walk(repository, layer, limits, Collector::default()).await?;
+    Ok(collector.finish(diff_id))
+}
+
+fn wanted(path: &str) -> bool {
+    path == DPKG_STATUS
+        || path == DEBIAN_VERSION
+        || OS_RELEASE.contains(&path)
+        || status_d(path)
+        || UNREAD.iter().any(|(p, _)| *p == path)
+}
+
+/// `status.d/<package>`, not its `.md5sums`.
+fn status_d(path: &str) -> bool {
+    path.strip_prefix(DPKG_STATUS_D)
+        .is_some_and(|name| !name.is_empty() && !name.contains('/') && !name.ends_with(".md5sums"))
+}
+
+/// Whether hiding this path, or what is below it, could hide a wanted one.
+fn concerns(path: &str) -> bool {
+    let above = |wanted: &str| wanted.strip_prefix(path).is_some_and(|rest| rest.starts_with('/'));
+    path.is_empty()
+        || wanted(path)
+        || above(DPKG_STATUS)
+        || above(DPKG_STATUS_D)
+        || above(DEBIAN_VERSION)
+        || OS_RELEASE.iter().any(|p| above(p))
+        || UNREAD.iter().any(|(p, _)| above(p))
+}
+
+/// Collects the facts of one layer.
+#[derive(Default)]
+struct Collector {
+    files: BTreeMap<String, Fact>,
+    hidden: BTreeSet<String>,
+    opaque: BTreeSet<String>,
+    read: u64,
+}
+
+impl Collector {
+    fn finish(mut self, diff_id: Digest) -> Facts {
+        self.resolve_hard_links();
+        Facts { diff_id, files: self.files, hidden: self.hidden, opaque: self.opaque }
+    }
+
+    /// A hard link's content stands in the same archive, when it is a wanted file itself.
+    fn resolve_hard_links(&mut self) {
+        let links = self.files.iter().filter_map(|(path, fact)| match fact {
+            Fact::Link(target) => Some((path.clone(), self.files.get(target)?.clone())),
+            _ => None,
+        });
+        let found: Vec<_> = links.filter(|(_, fact)| !matches!(fact, Fact::Link(_))).collect();
+        self.files.extend(found);
+    }
+
+    fn read(&mut self, path: &str, size: u64, content: &mut dyn Read) -> Result<Fact, Stop> {
+        if UNREAD.iter().any(|(p, _)| *p == path) {
+            return Ok(Fact::Present);
+        }
+        let text_file = path == DEBIAN_VERSION || OS_RELEASE.contains(&path);
+        let limit = if text_file { SMALL_FILE } else { FILE };
+        if size > limit {
+            return Err(Stop::Limit("the size of a package database or os-release", limit));
+        }
+        self.read += size;
+        if self.read > FILES {
+            return Err(Stop::Limit("the size of all package databases in a layer", FILES));
+        }
+        let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0).min(1 << 20));
+        content.read_to_end(&mut bytes)?;
+        if text_file {
+            return Ok(Fact::Text(String::from_utf8_lossy(&bytes).into_owned()));
+        }
+        Ok(match dpkg::installed(&bytes, path == DPKG_STATUS) {
+            Ok(packages) => Fact::Packages(packages),
+            Err(error) => Fact::Broken(error),
+        })
+    }
+}
+
+impl Visitor for Collector {
+    fn entry(&mut self, entry: &Entry, content: &mut dyn Read) -> Result<(), Stop> {
+        let (folder, name) = entry.path.rsplit_once('/').unwrap_or(("", &entry.path));
+        if name == ".wh..wh..opq" {
+            if concerns(folder) {
+                self.opaque.insert(folder.to_owned());
+            }
+            return Ok(());
+        }
+        if let Some(hidden) = name.strip_prefix(".wh.") {
+            let path = if folder.is_empty() { hidden.to_owned() } else { format!("{folder}/{hidden}") };
+            // `.wh..wh.` names belong to the union file systems of old and hide nothing.
+            if !hidden.starts_with(".wh.") && concerns(&path) {
+                self.hidden.insert(path);
+            }
+            return Ok(());
+        }
+        if !wanted(&entry.path) {
+            // Where a directory was, another kind of file takes all of it away.
+            if entry.kind != Kind::Directory && !entry.path.is_empty() && concerns(&entry.path) {
+                self.hidden.insert(entry.path.clone());
+            }
+            return Ok(());
+        }
+        let fact = match &entry.kind {
+            Kind::File => self.read(&entry.path, entry.size, content)?,
+            Kind::Symlink(target) => Fact::Link(absolute(folder, target)),
+            Kind::Hardlink(target) => Fact::Link(target.clone()),
+            Kind::Directory | Kind::Other => Fact::Present,
+        };
+        self.files.insert(entry.path.clone(), fact);
+        Ok(())
+    }
+}
+
+/// A link's target from the root; `..` at the root stays there, as the kernel has it.
+fn absolute(folder: &str, target: &str) -> String {
+    let mut parts: Vec<&str> = if target.starts_with('/') { Vec::new() } else { folder.split('/').collect() };
+    for part in target.split('/').filter(|p| !p.is_empty() && *p != ".") {
+        if part == ".." {
+            parts.pop();
+        } else {
+            parts.push(part);
+        }
+    }
+    parts.retain(|p| !p.is_empty());
+    parts.join("/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_resolve_like_the_kernel_does() {
+        assert_eq!(absolute("etc", "../usr/lib/os-release"), "usr/lib/os-release");
+        assert_eq!(absolute("etc", "/usr/./lib//os-release"), "usr/lib/os-release");
+        assert_eq!(absolute("etc", "../../../x"), "x");
+    }
+
+    #[test]
+    fn only_what_matters_is_remembered() {
+        assert!(concerns("var/lib") && concerns("") && concerns("var/lib/dpkg/status.d"));
+        assert!(concerns("var/lib/dpkg/status.d/libc6") && concerns("etc/os-release"));
+        assert!(!concerns("var/lib/dpkg/info") && !concerns("va") && !concerns("etc/os-release.d"));
+        assert!(!wanted("var/lib/dpkg/status.d/libc6.md5sums"));
+    }
+
+    #[test]
+    fn facts_come_back() {
+        let facts = Facts {
+            diff_id: Digest::of(b""),
+            files: [("a".to_owned(), Fact::Text("x".into())), ("b".to_owned(), Fact::Present)].into(),
+            hidden: ["var".to_owned()].into(),
+            opaque: [String::new()].into(),
+        };
+        let bytes = facts.encode().expect("encodes");
+        assert_eq!(Facts::decode(&bytes), Some(facts));
+        assert_eq!(Facts::decode(b"rot"), None);
+    }
+}

@@ -1,0 +1,209 @@
+//! Inventories against advisories: one finding for each vulnerability of each installed source.
+
+use std::{
+    cmp::Ordering,
+    collections::{BTreeMap, BTreeSet},
+};
+
+use patchline_registry::Digest;
+
+use crate::{
+    Completeness, Finding, Inventory, Package, Report, Severity,
+    advisories::{Advisory, AdvisorySet, Verdict},
+    packages::os_release::{self, Release},
+    version::compare_debian,
+};
+
+/// An installed source: its name and version.
+type Source<'a> = (&'a str, &'a str);
+
+/// See [`crate::report`].
+pub(crate) fn report(inventory: &Inventory, sets: &[&AdvisorySet]) -> Report {
+    let (ecosystem, completeness) = completeness(inventory, sets);
+    let mut findings = Vec::new();
+    if let Some(ecosystem) = ecosystem {
+        let mut sources: BTreeMap<Source<'_>, Vec<&Package>> = BTreeMap::new();
+        for package in &inventory.packages {
+            sources.entry((&package.source, &package.source_version)).or_default().push(package);
+        }
+        for (source, packages) in sources {
+            findings.extend(of_source(source, &packages, &ecosystem, sets));
+        }
+    }
+    findings.sort_by(|a, b| {
+        b.severity
+            .cmp(&a.severity)
+            .then_with(|| (&a.id, &a.source, &a.installed).cmp(&(&b.id, &b.source, &b.installed)))
+    });
+    let revisions: Vec<&str> = sets.iter().map(|s| s.revision()).collect();
+    Report {
+        version: 1,
+        image: inventory.image.clone(),
+        distro: inventory.distro.clone(),
+        packages: inventory.packages.len(),
+        advisory_revision: if revisions.is_empty() { "none".to_owned() } else { revisions.join(",") },
+        completeness,
+        findings,
+    }
+}
+
+/// Which advisories hold, and how far the report can be trusted. What is
+/// known against an end-of-life release is listed; that it is whole is not claimed.
+fn completeness(inventory: &Inventory, sets: &[&AdvisorySet]) -> (Option<String>, Completeness) {
+    let undetermined = |reason: String| Completeness::Undetermined { reason };
+    let unread = inventory.unread.join(" and ");
+    if inventory.database.is_none() {
+        let reason = if unread.is_empty() {
+            "the image has no package database".to_owned()
+        } else {
+            format!("its packages are in a database that cannot be read yet: {unread}")
+        };
+        return (None, undetermined(reason));
+    }
+    let Some(distro) = &inventory.distro else {
+        return (None, undetermined("the image has no os-release that names its distribution".to_owned()));
+    };
+    let ecosystem = match os_release::release(distro) {
+        Release::Unknown(reason) => return (None, undetermined(reason)),
+        Release::Unsupported(ecosystem, reason) => return (Some(ecosystem), undetermined(reason)),
+        Release::Supported(ecosystem) => ecosystem,
+    };
+    if !sets.iter().any(|s| s.covers(&ecosystem)) {
+        let reason = format!("no advisories for {ecosystem} have been loaded");
+        return (Some(ecosystem), undetermined(reason));
+    }
+    let complete = if unread.is_empty() {
+        Completeness::Complete
+    } else {
+        Completeness::Incomplete { reasons: vec![format!("a database of {unread} packages was not read")] }
+    };
+    (Some(ecosystem), complete)
+}
+
+/// What several advisories say about one vulnerability of one source.
+struct Known<'a> {
+    aliases: BTreeSet<&'a str>,
+    fixed: Option<String>,
+    severity: Severity,
+    severity_source: &'a str,
+    summary: Option<&'a str>,
+    /// Advisory and revision of the version that is named as the fix.
+    because: (&'a str, &'a str),
+}
+
+fn of_source(
+    source: Source<'_>,
+    packages: &[&Package],
+    ecosystem: &str,
+    sets: &[&AdvisorySet],
+) -> Vec<Finding> {
+    let mut known: BTreeMap<&str, Known<'_>> = BTreeMap::new();
+    for set in sets {
+        for advisory in set.about(ecosystem, source.0) {
+            let Some(verdict) = advisory.affects(source.1) else { continue };
+            for id in &advisory.vulnerabilities {
+                add(&mut known, id, advisory, &verdict, set.revision());
+            }
+        }
+    }
+    absorb(&mut known);
+    let names: BTreeSet<&str> = packages.iter().map(|p| p.name.as_str()).collect();
+    let layer = layer(packages);
+    let finding = |(id, known): (&str, Known<'_>)| Finding {
+        id: id.to_owned(),
+        aliases: known.aliases.iter().filter(|a| **a != id).map(|a| (*a).to_owned()).collect(),
+        packages: names.iter().map(|n| (*n).to_owned()).collect(),
+        source: source.0.to_owned(),
+        installed: source.1.to_owned(),
+        because: because(source, ecosystem, &known),
+        fixed: known.fixed,
+        severity: known.severity,
+        severity_source: known.severity_source.to_owned(),
+        mendable: None,
+        known_exploited: false,
+        epss: None,
+        layer: layer.clone(),
+        summary: known.summary.map(str::to_owned),
+    };
+    known.into_iter().map(finding).collect()
+}
+
+/// The lowest fix wins, the worst severity, the first summary.
+fn add<'a>(
+    known: &mut BTreeMap<&'a str, Known<'a>>,
+    id: &'a str,
+    advisory: &'a Advisory,
+    verdict: &Verdict,
+    revision: &'a str,
+) {
+    let aliases = advisory.aliases.iter().map(String::as_str);
+    let entry = known.entry(id).or_insert_with(|| Known {
+        aliases: BTreeSet::new(),
+        fixed: verdict.fixed.clone(),
+        severity: advisory.severity,
+        severity_source: &advisory.severity_source,
+        summary: None,
+        because: (&advisory.id, revision),
+    });
+    entry.aliases.extend(aliases);
+    entry.summary = entry.summary.or(advisory.summary.as_deref());
+    if advisory.severity > entry.severity {
+        (entry.severity, entry.severity_source) = (advisory.severity, &advisory.severity_source);
+    }
+    let lower = match (&verdict.fixed, &entry.fixed) {
+        (Some(new), Some(old)) => compare_debian(new, old) == Ordering::Less,
+        (Some(_), None) => true,
+        (None, _) => false,
+    };
+    if lower {
+        entry.fixed.clone_from(&verdict.fixed);
+        entry.because = (&advisory.id, revision);
+    }
+}
+
+/// A vulnerability known by no CVE id may be one that another source knows by
+/// its CVE: under a shared name, or, for an unnamed upload, as what that very version fixes.
+fn absorb<'a>(known: &mut BTreeMap<&'a str, Known<'a>>) {
+    let is_cve = |id: &str| id.starts_with("CVE-");
+    // One bulletin names many vulnerabilities: two that share it are not the same.
+    let bulletin = |id: &str| id.starts_with("DSA-") || id.starts_with("DLA-");
+    let others: Vec<&'a str> = known.keys().copied().filter(|id| !is_cve(id)).collect();
+    for id in others {
+        let Some(other) = known.remove(id) else { continue };
+        let upload = id.starts_with("UPLOAD-");
+        // Only an upload may give way to another nameless one.
+        let may = |at: &str| is_cve(at) || (upload && !at.starts_with("UPLOAD-"));
+        let same = |at: &str, k: &Known<'_>| {
+            k.aliases.contains(id)
+                || other.aliases.contains(at)
+                || other.aliases.iter().any(|a| (upload || !bulletin(a)) && k.aliases.contains(a))
+                || (upload && k.fixed == other.fixed && k.fixed.is_some())
+        };
+        let mut absorbed = false;
+        for (at, k) in known.iter_mut() {
+            if may(at) && same(at, k) {
+                k.aliases.insert(id);
+                absorbed = true;
+            }
+        }
+        if !absorbed {
+            known.insert(id, other);
+        }
+    }
+}
+
+/// The layer that brought the source in this version: that of its packages, where they agree.
+fn layer(packages: &[&Package]) -> Option<Digest> {
+    let first = packages.first()?.layer.as_ref()?;
+    packages.iter().all(|p| p.layer.as_ref() == Some(first)).then(|| first.clone())
+}
+
+fn because((source, installed): Source<'_>, ecosystem: &str, known: &Known<'_>) -> String {
+    let (advisory, revision) = known.because;
+    let revision: String = revision.strip_prefix("sha256:").unwrap_or(revision).chars().take(40).collect();
+    let told = format!("(dpkg order; {advisory}, {ecosystem}; revision {revision})");
+    match &known.fixed {
+        Some(fixed) => format!("{source} {installed} < {fixed} {told}"),
+        None => format!("{source} {installed} is affected and no version fixes it {told}"),
+    }
+}

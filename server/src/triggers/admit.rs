@@ -1,0 +1,124 @@
+//! From push events to runs: each is a hint, the registry is asked, what needs no run is dropped with its reason.
+
+use std::{collections::HashSet, sync::Arc};
+
+use futures::{StreamExt, TryStreamExt, stream};
+use patchline_chains::Plan;
+use patchline_engine::{Submission, Submitted, Trigger, TriggerKind};
+use patchline_registry::{Location, Reference, events::PushEvent};
+use serde_json::Value;
+
+use super::subject;
+use crate::{Error, Result, ServerContext};
+
+/// What became of a delivery.
+#[derive(Debug, Default)]
+pub(crate) struct Admitted {
+    /// Durable when this is returned.
+    pub(crate) runs: Vec<Submitted>,
+    /// (image, why nothing was started).
+    pub(crate) dropped: Vec<(String, &'static str)>,
+}
+
+/// Considers every event and submits what matches, all in one transaction.
+///
+/// `registry` is the configured name that `source` speaks for; what the events
+/// say of their host is not believed.
+pub(crate) async fn admit(
+    context: &ServerContext,
+    source: &str,
+    registry: &str,
+    events: Vec<PushEvent>,
+) -> Result<Admitted> {
+    let mut seen = HashSet::new();
+    let events = events.into_iter().filter(|e| seen.insert((e.repository.clone(), e.tag.clone())));
+    let considered: Vec<Considered> = stream::iter(events)
+        .map(|event| consider(context, source, registry, event))
+        .buffered(4)
+        .try_collect()
+        .await?;
+    let mut admitted = Admitted::default();
+    let mut submissions = Vec::new();
+    for one in considered {
+        match one {
+            Considered::Start(some) => submissions.extend(some),
+            Considered::Drop(image, why) => {
+                tracing::debug!(image.reference = image, reason = why, "push starts nothing");
+                admitted.dropped.push((image, why));
+            }
+        }
+    }
+    if !submissions.is_empty() {
+        admitted.runs = context.engine.submit(submissions).await?;
+    }
+    Ok(admitted)
+}
+
+enum Considered {
+    Start(Vec<Submission>),
+    Drop(String, &'static str),
+}
+
+async fn consider(
+    context: &ServerContext,
+    source: &str,
+    registry: &str,
+    event: PushEvent,
+) -> Result<Considered> {
+    let Some(tag) = event.tag else {
+        // A child of an index, or a blob of a client that tags later: the tag's own event comes.
+        return Ok(Considered::Drop(format!("{registry}/{}", event.repository), "untagged"));
+    };
+    let mut reference =
+        Reference { registry: registry.to_owned(), repository: event.repository, tag: Some(tag), digest: None };
+    let name = reference.to_string();
+    let tag = reference.tag.as_deref().unwrap_or_default();
+    if subject::is_supplement(tag) {
+        return Ok(Considered::Drop(name, "supplement"));
+    }
+    let chains = handlers(&context.chains, registry, &reference.repository, tag);
+    if chains.is_empty() {
+        return Ok(Considered::Drop(name, "no-chain"));
+    }
+    let repository = context.registries.open(&Location::Registry(reference.clone()))?;
+    let Some(descriptor) = repository.resolve(tag).await? else {
+        return Ok(Considered::Drop(name, "gone"));
+    };
+    let target = subject::identity(registry, &reference.repository, Some(tag), &descriptor.digest);
+    if context.engine.is_own_effect("push", &target).await? {
+        return Ok(Considered::Drop(target, "own-push"));
+    }
+    reference.digest = Some(descriptor.digest);
+    let raw = match repository.manifest(&reference.target()).await {
+        Ok(raw) => raw,
+        Err(patchline_registry::Error::NotFound { .. }) => return Ok(Considered::Drop(name, "gone")),
+        Err(patchline_registry::Error::InvalidDocument { .. }) => {
+            return Ok(Considered::Drop(target, "not-an-image"));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let subject = match subject::describe(&*repository, &*context.fixes, &reference, &raw).await {
+        Ok(subject) => subject,
+        Err(Error::NotAnImage(_) | Error::Registry(patchline_registry::Error::InvalidDocument { .. })) => {
+            return Ok(Considered::Drop(target, "not-an-image"));
+        }
+        Err(error) => return Err(error),
+    };
+    let start = |plan: Arc<Plan>| Submission {
+        subject: subject::for_chain(&subject, &plan),
+        plan: Some(plan),
+        trigger: Trigger {
+            kind: TriggerKind::Push,
+            source: source.to_owned(),
+            event_id: Some(event.id.clone()).filter(|id| !id.is_empty()),
+        },
+        params: Value::Object(serde_json::Map::new()),
+        parent: None,
+    };
+    Ok(Considered::Start(chains.into_iter().map(start).collect()))
+}
+
+/// The chains that a push of this tag starts.
+pub(crate) fn handlers(chains: &[Arc<Plan>], registry: &str, repository: &str, tag: &str) -> Vec<Arc<Plan>> {
+    chains.iter().filter(|plan| plan.on_push && plan.matches(registry, repository, Some(tag))).cloned().collect()
+}

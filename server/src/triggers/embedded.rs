@@ -1,0 +1,103 @@
+//! The embedded registry's pushes: as they come, and those that a stopped process missed.
+
+use std::time::Duration;
+
+use patchline_engine::RunFilter;
+use patchline_registry::{Digest, events::PushEvent};
+use tokio::sync::mpsc;
+
+use super::{
+    admit::{Admitted, admit, handlers},
+    subject,
+};
+use crate::{Error, Result, ServerContext};
+
+/// How often an event is tried before it is left to [`catch_up`].
+const TRIES: u32 = 8;
+
+/// Turns the embedded registry's pushes into runs until the channel closes.
+pub async fn follow_pushes(context: ServerContext, mut events: mpsc::Receiver<PushEvent>) {
+    while let Some(event) = events.recv().await {
+        let image = format!("{}:{}", event.repository, event.tag.as_deref().unwrap_or("-"));
+        match persist(&context, "embedded", event).await {
+            Ok(admitted) => {
+                for submitted in admitted.runs.iter().filter(|s| s.new) {
+                    tracing::info!(run.id = %submitted.run, image.reference = image, "a push started a run");
+                }
+            }
+            Err(Error::Engine(patchline_engine::Error::Stopping)) => return,
+            Err(error) => {
+                tracing::error!(error.code = error.code(), image.reference = image, "a push started nothing: {error}");
+            }
+        }
+    }
+}
+
+/// Submits what has no run yet: a tag that was pushed while the process was down, or that it died over, is not
+/// lost. `tags` is what [`patchline_registry::embedded::Embedded::all_tags`] gives. Gives how many runs are new.
+pub async fn catch_up(context: ServerContext, tags: Vec<(String, String, Digest)>) -> Result<usize> {
+    let mut started = 0;
+    for (repository, tag, digest) in tags {
+        let missing = unhandled(&context, &repository, &tag, &digest).await?;
+        if !missing {
+            continue;
+        }
+        let event = PushEvent {
+            id: format!("start/{}", subject::identity(&context.embedded, &repository, Some(&tag), &digest)),
+            host: None,
+            repository,
+            tag: Some(tag),
+            digest: Some(digest),
+            media_type: None,
+        };
+        let image = format!("{}:{}", event.repository, event.tag.as_deref().unwrap_or_default());
+        match persist(&context, "embedded-start", event).await {
+            Ok(admitted) => started += admitted.runs.iter().filter(|s| s.new).count(),
+            Err(error @ Error::Engine(_)) => return Err(error),
+            // One image that cannot be read keeps no other from being handled.
+            Err(error) => {
+                tracing::warn!(error.code = error.code(), image.reference = image, "not caught up: {error}");
+            }
+        }
+    }
+    Ok(started)
+}
+
+/// Whether a chain handles this tag and has no run over this digest.
+async fn unhandled(context: &ServerContext, repository: &str, tag: &str, digest: &Digest) -> Result<bool> {
+    if subject::is_supplement(tag) {
+        return Ok(false);
+    }
+    let identity = subject::identity(&context.embedded, repository, Some(tag), digest);
+    for chain in handlers(&context.chains, &context.embedded, repository, tag) {
+        let filter = RunFilter {
+            chain: Some(chain.chain.clone()),
+            subject: Some(identity.clone()),
+            limit: 1,
+            ..RunFilter::default()
+        };
+        if context.engine.runs(&filter).await?.is_empty() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Tries until it is durable: the push was answered, so nobody will send it again.
+async fn persist(context: &ServerContext, source: &str, event: PushEvent) -> Result<Admitted> {
+    let mut pause = Duration::from_millis(250);
+    for _ in 1..TRIES {
+        match admit(context, source, &context.embedded, vec![event.clone()]).await {
+            Err(error)
+                if error.status().is_server_error()
+                    && !matches!(error, Error::Engine(patchline_engine::Error::Stopping)) =>
+            {
+                tracing::warn!(error.code = error.code(), "a push is tried again: {error}");
+                tokio::time::sleep(pause).await;
+                pause *= 2;
+            }
+            done => return done,
+        }
+    }
+    admit(context, source, &context.embedded, vec![event]).await
+}

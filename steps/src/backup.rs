@@ -1,0 +1,229 @@
+//! `backup`: a verified copy of the whole image elsewhere, named by its digest.
+
+use async_trait::async_trait;
+use patchline_chains::{
+    ParamType, StepKind,
+    catalogue::{Objection, StepInPlan},
+};
+use patchline_engine::{Context, Outcome, Step, StepError, step::Intent};
+use patchline_registry::{CopyOptions, Digest, ManifestKind, Registries, Repository, copy};
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::{
+    World,
+    catalogue::{objection, optional, required},
+    failure,
+    image::Image,
+    params,
+    place::Place,
+};
+
+/// Manifests below one backup: index, platforms, attestations, referrers.
+const MOST_MANIFESTS: usize = 1000;
+
+/// As chains are checked.
+pub(crate) fn kind() -> StepKind {
+    StepKind {
+        name: "backup",
+        summary: "copies the whole image with its referrers to another repository, and verifies the copy",
+        params: vec![
+            required(
+                "to",
+                ParamType::String,
+                "`[registry/]repository`; the image's registry when none is named",
+            ),
+            optional(
+                "keep",
+                ParamType::Duration,
+                "how long it is wanted; recorded, nothing expires by itself",
+            ),
+        ],
+        outputs: vec!["reference", "registry", "repository", "tag", "digest", "verified", "keep", "bytes"],
+        check: Some(check),
+    }
+}
+
+fn check(step: &StepInPlan<'_>) -> Vec<Objection> {
+    let to = step.with.get("to").and_then(|t| t.as_str()).unwrap_or("");
+    if params::sole_expression(to) == Some("image.repository") {
+        return vec![objection(
+            &["to"],
+            "backup-not-apart",
+            "a backup in the image's own repository goes when the image goes",
+            "name another repository: `vault/{{image.repository}}`",
+        )];
+    }
+    Vec::new()
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Params {
+    to: String,
+    #[serde(default)]
+    keep: Option<String>,
+}
+
+/// The step.
+pub(crate) struct Backup {
+    world: World,
+}
+
+impl Backup {
+    pub(crate) fn new(world: World) -> Self {
+        Self { world }
+    }
+}
+
+/// The tag of a backup: never one that cosign's `sha256-<hex>.sig` scheme reads.
+pub(crate) fn tag_of(digest: &Digest) -> String {
+    format!("backup-{}", digest.hex())
+}
+
+#[async_trait]
+impl Step for Backup {
+    fn kind(&self) -> &'static str {
+        "backup"
+    }
+
+    async fn run(&self, context: Context) -> Result<Outcome, StepError> {
+        let params: Params = params::read(&context.with)?;
+        let registries = &self.world.registries;
+        let image = Image::of(&context)?;
+        let home = image.place(registries);
+        let place = Place::parse(registries, &params.to, &home).map_err(failure::registry)?;
+        if place == home {
+            return Err(StepError::permanent(
+                "backup-not-apart",
+                "a backup in the image's own repository goes when the image goes: name another one in `to`",
+            ));
+        }
+        let source = image.open(registries)?;
+        let target = place.open(registries).map_err(failure::registry)?;
+        let tag = tag_of(&image.digest);
+        let reference = place.target(Some(&tag), &image.digest);
+        self.intend(&context, &place, &tag, &image.digest).await?;
+        context.news.progress("copy", 0, 0);
+        let options = CopyOptions { referrers: true };
+        let copied = copy(&*source, image.digest.as_str(), &*target, &tag, &options)
+            .await
+            .map_err(failure::registry)?;
+        context.news.progress("verify", 0, 0);
+        verify(&*target, &tag, &image.digest).await?;
+        verify_referrers(&*source, &*target, &image.digest).await?;
+        context
+            .effects
+            .log
+            .done(&context.run, &context.step, "push", &reference)
+            .await
+            .map_err(failure::engine)?;
+        Ok(Outcome::succeeded(json!({
+            "reference": reference,
+            "registry": place.registry,
+            "repository": place.repository,
+            "tag": tag,
+            "digest": image.digest,
+            "verified": true,
+            "keep": params.keep,
+            "bytes": copied.bytes,
+        })))
+    }
+}
+
+impl Backup {
+    /// Before anything is pushed: the registry's events of it start no chain.
+    async fn intend(
+        &self,
+        context: &Context,
+        place: &Place,
+        tag: &str,
+        digest: &Digest,
+    ) -> Result<(), StepError> {
+        for target in [place.target(Some(tag), digest), place.target(None, digest)] {
+            let intent = Intent { kind: "push".into(), target, detail: json!({"tag": tag}), done: false };
+            context
+                .effects
+                .log
+                .intend(&context.run, &context.step, &intent)
+                .await
+                .map_err(failure::engine)?;
+        }
+        Ok(())
+    }
+}
+
+/// Asks the registry for everything that the backup consists of. `manifest`
+/// re-hashes what it gets; blobs were hashed by the registry when they came.
+pub(crate) async fn verify(repository: &dyn Repository, tag: &str, digest: &Digest) -> Result<(), StepError> {
+    let broken = |reason: String| {
+        let text = format!("the backup {tag} in {} is not whole: {reason}", repository.name());
+        StepError::permanent("backup-broken", text)
+    };
+    match repository.resolve(tag).await.map_err(failure::registry)? {
+        Some(found) if found.digest == *digest => {}
+        Some(found) => return Err(broken(format!("the tag points at {}", found.digest))),
+        None => return Err(broken("the tag is not there".to_owned())),
+    }
+    let mut waiting = vec![digest.clone()];
+    let mut seen = 0;
+    while let Some(digest) = waiting.pop() {
+        seen += 1;
+        if seen > MOST_MANIFESTS {
+            return Err(broken(format!("it holds more than {MOST_MANIFESTS} manifests")));
+        }
+        let raw = repository.manifest(digest.as_str()).await.map_err(failure::registry)?;
+        match raw.decode().map_err(failure::registry)? {
+            ManifestKind::Index(index) => waiting.extend(index.manifests.into_iter().map(|m| m.digest)),
+            ManifestKind::Image(manifest) => {
+                for blob in std::iter::once(&manifest.config).chain(&manifest.layers) {
+                    let foreign =
+                        blob.media_type.contains("nondistributable") || blob.media_type.contains(".foreign.");
+                    if !foreign && !repository.has_blob(&blob.digest).await.map_err(failure::registry)? {
+                        return Err(broken(format!("blob {} is missing", blob.digest)));
+                    }
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether every referrer of the image came along.
+async fn verify_referrers(
+    source: &dyn Repository,
+    target: &dyn Repository,
+    digest: &Digest,
+) -> Result<(), StepError> {
+    let there = target.referrers(digest).await.map_err(failure::registry)?;
+    for referrer in source.referrers(digest).await.map_err(failure::registry)? {
+        if !there.iter().any(|r| r.digest == referrer.digest) {
+            let text = format!("referrer {} is not in {}", referrer.digest, target.name());
+            return Err(StepError::permanent("backup-broken", text));
+        }
+    }
+    Ok(())
+}
+
+/// What a backup step of this run said it made.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Made {
+    registry: String,
+    repository: String,
+    tag: String,
+    digest: Digest,
+    verified: bool,
+}
+
+impl Made {
+    /// Whether it is a copy of this image that was verified.
+    pub(crate) fn covers(&self, digest: &Digest) -> bool {
+        self.verified && self.digest == *digest
+    }
+    /// Verifies it again.
+    pub(crate) async fn still_there(&self, registries: &Registries) -> Result<(), StepError> {
+        let place = Place::new(registries, &self.registry, &self.repository);
+        let repository = place.open(registries).map_err(failure::registry)?;
+        verify(&*repository, &self.tag, &self.digest).await
+    }
+}

@@ -1,0 +1,306 @@
+//! `delete`: takes a tag, or a manifest, out of the registry, after everything that speaks against it was asked.
+
+use async_trait::async_trait;
+use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _, future::BoxFuture, stream};
+use patchline_chains::{
+    ParamType, StepKind,
+    catalogue::{Objection, StepInPlan},
+};
+use patchline_engine::{Context, Outcome, Step, StepError, StepStatus, step::Intent};
+use patchline_registry::{Descriptor, Digest, Error as RegistryError, ManifestKind, Repository};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::{
+    World, backup,
+    catalogue::{objection, optional},
+    evidence, failure,
+    image::Image,
+    params,
+};
+
+/// As chains are checked.
+pub(crate) fn kind() -> StepKind {
+    StepKind {
+        name: "delete",
+        summary: "takes the image's tag, or its manifest, out of the registry",
+        params: vec![
+            optional("mode", ParamType::Enum(&["untag", "manifest"]), "what is taken; the tag alone"),
+            optional("irreversible", ParamType::Bool, "without a backup"),
+            optional(
+                "allow_deployed",
+                ParamType::Bool,
+                "also in runs that a schedule or an advisory started",
+            ),
+        ],
+        outputs: vec!["mode", "tag", "digest", "deleted"],
+        check: Some(check),
+    }
+}
+
+fn check(step: &StepInPlan<'_>) -> Vec<Objection> {
+    let irreversible = step.with.get("irreversible").and_then(Value::as_bool).unwrap_or(false);
+    if irreversible || params::stands_before(step, "backup") {
+        return Vec::new();
+    }
+    vec![objection(
+        &[],
+        "delete-without-backup",
+        "a delete without a verified backup before it cannot be taken back",
+        "add a `backup` to this step's `needs`, or say `irreversible: true`",
+    )]
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Mode {
+    #[default]
+    Untag,
+    Manifest,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Params {
+    #[serde(default)]
+    mode: Mode,
+    #[serde(default)]
+    irreversible: bool,
+    #[serde(default)]
+    allow_deployed: bool,
+}
+
+/// The step.
+pub(crate) struct Delete {
+    world: World,
+}
+
+impl Delete {
+    pub(crate) fn new(world: World) -> Self {
+        Self { world }
+    }
+}
+
+#[async_trait]
+impl Step for Delete {
+    fn kind(&self) -> &'static str {
+        "delete"
+    }
+
+    async fn run(&self, context: Context) -> Result<Outcome, StepError> {
+        let params: Params = params::read(&context.with)?;
+        let image = Image::of(&context)?;
+        refuse_deployed(&context, &params)?;
+        refuse_beside_a_fix(&context)?;
+        if !params.irreversible {
+            self.backed_up(&context, &image.digest).await?;
+        }
+        let repository = image.open(&self.world.registries)?;
+        let place = image.place(&self.world.registries);
+        let act = match (params.mode, &image.tag) {
+            (Mode::Untag, None) => {
+                return Err(StepError::permanent(
+                    "no-tag",
+                    "the run's image has no tag that could be removed",
+                ));
+            }
+            (Mode::Untag, Some(tag)) => Act {
+                kind: "untag",
+                target: place.target(Some(tag), &image.digest),
+                tag: Some(tag.clone()),
+                digest: image.digest.clone(),
+                by_digest: place.target(None, &image.digest),
+            },
+            (Mode::Manifest, tag) => Act {
+                kind: "delete",
+                target: place.target(None, &image.digest),
+                tag: tag.clone(),
+                digest: image.digest.clone(),
+                by_digest: place.target(None, &image.digest),
+            },
+        };
+        act.make(&context, &*repository).await?;
+        Ok(Outcome::succeeded(json!({
+            "mode": if params.mode == Mode::Untag { "untag" } else { "manifest" },
+            "tag": image.tag,
+            "digest": image.digest,
+            "deleted": true,
+        })))
+    }
+}
+
+impl Delete {
+    /// A backup of this very digest by this run, verified then and again now.
+    async fn backed_up(&self, context: &Context, digest: &Digest) -> Result<(), StepError> {
+        for (name, kind, status) in &context.steps {
+            if kind != "backup" || *status != StepStatus::Succeeded {
+                continue;
+            }
+            let made: Option<backup::Made> =
+                serde_json::from_value(evidence::output(context, name).clone()).ok();
+            if let Some(made) = made.filter(|m| m.covers(digest)) {
+                return made.still_there(&self.world.registries).await;
+            }
+        }
+        Err(StepError::permanent(
+            "delete-without-backup",
+            "no backup step of this run has made a verified copy, so nothing is deleted",
+        ))
+    }
+}
+
+/// What a schedule or an advisory looks at may be running somewhere.
+fn refuse_deployed(context: &Context, params: &Params) -> Result<(), StepError> {
+    let trigger = &context.names["trigger"];
+    let kind = trigger.get("kind").unwrap_or(trigger).as_str();
+    let kind = kind.or_else(|| context.names["run"]["trigger"].as_str()).unwrap_or("");
+    if !params.allow_deployed && matches!(kind, "schedule" | "advisories") {
+        return Err(StepError::permanent(
+            "delete-deployed",
+            "a run that a schedule or an advisory started deletes only with `allow_deployed: true`: \
+             the image may be running",
+        ));
+    }
+    Ok(())
+}
+
+/// A fix reads the image that would be deleted, and may yet fail.
+fn refuse_beside_a_fix(context: &Context) -> Result<(), StepError> {
+    let fix = context.steps.iter().find(|(_, kind, status)| {
+        let untouched = matches!(status, StepStatus::Blocked | StepStatus::Skipped | StepStatus::Succeeded);
+        kind == "fix" && !untouched
+    });
+    match fix {
+        Some((name, ..)) => Err(StepError::permanent(
+            "delete-beside-fix",
+            format!("`{name}` has started and has not succeeded, so its source stays"),
+        )),
+        None => Ok(()),
+    }
+}
+
+/// One removal, as it is recorded.
+struct Act {
+    kind: &'static str,
+    target: String,
+    tag: Option<String>,
+    digest: Digest,
+    /// Where a registry takes the manifest along with its tag, the manifest is
+    /// put back by digest: that push is ours too.
+    by_digest: String,
+}
+
+impl Act {
+    /// Compares the world with the pin, records the intent, acts. After a
+    /// crash, what is gone and was intended is done.
+    async fn make(&self, context: &Context, repository: &dyn Repository) -> Result<(), StepError> {
+        let (log, run, step) = (&context.effects.log, &context.run, &context.step);
+        let earlier = log.of_step(run, step).await.map_err(failure::engine)?;
+        let intended = earlier.iter().any(|i| i.kind == self.kind && i.target == self.target);
+        if !(intended && self.is_gone(repository).await?) {
+            self.tag_stands(repository).await?;
+            if self.kind == "delete" {
+                refuse_shared(repository, &self.digest, self.tag.as_deref()).await?;
+            }
+            for (kind, target) in [(self.kind, &self.target), ("push", &self.by_digest)] {
+                let intent =
+                    Intent { kind: kind.into(), target: target.clone(), detail: json!({}), done: false };
+                log.intend(run, step, &intent).await.map_err(failure::engine)?;
+            }
+            match (self.kind, &self.tag) {
+                ("untag", Some(tag)) => repository.untag(tag, &self.digest).await,
+                _ => repository.delete_manifest(&self.digest).await,
+            }
+            .map_err(failure::registry)?;
+        }
+        log.done(run, step, self.kind, &self.target).await.map_err(failure::engine)
+    }
+
+    async fn is_gone(&self, repository: &dyn Repository) -> Result<bool, StepError> {
+        let reference = match (self.kind, &self.tag) {
+            ("untag", Some(tag)) => tag.as_str(),
+            _ => self.digest.as_str(),
+        };
+        Ok(repository.resolve(reference).await.map_err(failure::registry)?.is_none())
+    }
+
+    /// The tag still points at what the run has pinned.
+    async fn tag_stands(&self, repository: &dyn Repository) -> Result<(), StepError> {
+        let Some(tag) = &self.tag else { return Ok(()) };
+        let actual = repository.resolve(tag).await.map_err(failure::registry)?.map(|d| d.digest);
+        if actual.as_ref() == Some(&self.digest) {
+            return Ok(());
+        }
+        Err(failure::registry(RegistryError::TagMoved {
+            tag: tag.clone(),
+            expected: self.digest.clone(),
+            actual,
+        }))
+    }
+}
+
+/// A tag and where it points.
+type Resolved = (String, Option<Descriptor>);
+
+async fn resolved(repository: &dyn Repository, tag: String) -> Result<Resolved, RegistryError> {
+    let found = repository.resolve(&tag).await?;
+    Ok((tag, found))
+}
+
+/// A manifest stays while another tag, or an index under any tag, needs it.
+async fn refuse_shared(
+    repository: &dyn Repository,
+    digest: &Digest,
+    own: Option<&str>,
+) -> Result<(), StepError> {
+    let tags = repository.tags().await.map_err(failure::registry)?;
+    let calls: Vec<BoxFuture<'_, Result<Resolved, RegistryError>>> = tags
+        .into_iter()
+        .filter(|t| Some(t.as_str()) != own)
+        .map(|t| resolved(repository, t).boxed())
+        .collect();
+    let found: Vec<Resolved> =
+        stream::iter(calls).buffer_unordered(8).try_collect().await.map_err(failure::registry)?;
+    let mut indexes: Vec<(String, Digest)> = Vec::new();
+    for (tag, descriptor) in found {
+        let Some(descriptor) = descriptor else { continue };
+        if descriptor.digest == *digest {
+            return Err(StepError::permanent(
+                "digest-tagged-elsewhere",
+                format!("tag {tag} points at {digest} too, and would go with it"),
+            ));
+        }
+        if !indexes.iter().any(|(_, d)| *d == descriptor.digest) {
+            indexes.push((tag, descriptor.digest));
+        }
+    }
+    for (tag, other) in indexes {
+        if references(repository, &other, digest).await? {
+            return Err(StepError::permanent(
+                "digest-in-index",
+                format!("the index of tag {tag} references {digest}, and would be broken without it"),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Whether an index, or an index in it, holds `wanted`.
+async fn references(repository: &dyn Repository, root: &Digest, wanted: &Digest) -> Result<bool, StepError> {
+    let mut waiting = vec![(root.clone(), 0)];
+    while let Some((digest, depth)) = waiting.pop() {
+        let raw = repository.manifest(digest.as_str()).await.map_err(failure::registry)?;
+        let ManifestKind::Index(index) = raw.decode().map_err(failure::registry)? else { continue };
+        for entry in index.manifests {
+            if entry.digest == *wanted {
+                return Ok(true);
+            }
+            let index = entry.media_type == patchline_registry::model::OCI_INDEX
+                || entry.media_type == patchline_registry::model::DOCKER_INDEX;
+            if index && depth < 4 {
+                waiting.push((entry.digest, depth + 1));
+            }
+        }
+    }
+    Ok(false)
+}

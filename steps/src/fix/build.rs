@@ -1,0 +1,321 @@
+//! Building the fixed image, one platform after the other, in a folder that goes when the step ends.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use patchline_engine::{Context, StepError};
+use patchline_registry::{Digest, RawManifest, Repository};
+use patchline_remediation::{FixPlan, FixRequest, Fixed, FixedImage, Refusal, Remediator, Upgrade, lineage};
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+use super::params::{Executor, Params};
+use crate::{
+    World,
+    advisories::{Revision, Sets},
+    evidence::Evidence,
+    failure,
+    image::Image,
+    platforms::{ATTESTS, Pinned},
+    summary,
+};
+
+/// Packages and refusals that an output names.
+const MOST_NAMED: usize = 50;
+
+/// A folder for work; gone when it is dropped.
+pub(super) struct Scratch {
+    dir: PathBuf,
+}
+
+impl Scratch {
+    /// An empty folder, the same for every attempt: what a crash left is removed.
+    pub(super) async fn make(root: &Path, key: &str) -> Result<Self, StepError> {
+        let name = format!("fix-{}", &hex::encode(Sha256::digest(key.as_bytes()))[..32]);
+        let dir = root.join(name);
+        match tokio::fs::remove_dir_all(&dir).await {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                return Err(failure::io("the folder for work cannot be emptied", &e));
+            }
+            _ => {}
+        }
+        let made = tokio::fs::create_dir_all(&dir).await;
+        made.map_err(|e| failure::io("the folder for work cannot be made", &e))?;
+        Ok(Self { dir })
+    }
+    pub(super) fn path(&self) -> &Path {
+        &self.dir
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_dir_all(&self.dir) {
+            tracing::warn!(%error, "a folder for work stays behind");
+        }
+    }
+}
+
+/// What building needs.
+pub(super) struct Job<'a> {
+    pub(super) world: &'a World,
+    pub(super) context: &'a Context,
+    pub(super) image: &'a Image,
+    pub(super) params: &'a Params,
+    pub(super) repository: &'a dyn Repository,
+    pub(super) scratch: &'a Path,
+}
+
+/// What became of every platform in scope.
+#[derive(Default)]
+pub(super) struct Product {
+    /// (the platform's image manifest, its fixed image).
+    pub(super) fixed: Vec<(Digest, Box<FixedImage>)>,
+    /// Plans of platforms that stay.
+    unchanged: Vec<FixPlan>,
+    /// The new index, when the pinned digest is one.
+    pub(super) index: Option<RawManifest>,
+    /// Figures of the worst platform before.
+    before: Value,
+}
+
+impl Job<'_> {
+    pub(super) async fn build(&self, pinned: &Pinned, evidence: &[Evidence]) -> Result<Product, StepError> {
+        // `auto` may mean another executor one day; the plan names what it cannot do.
+        let (Executor::Auto | Executor::Native) = self.params.executor;
+        let remediator = self.params.remediator(self.world)?;
+        let mut product = Product::default();
+        let news = self.context.news.clone();
+        let progress: patchline_remediation::Progress =
+            Arc::new(move |phase: &str, done, total| news.progress(phase, done, total));
+        for (position, platform) in pinned.images.iter().enumerate() {
+            let found = evidence.iter().find(|e| e.line.image == platform.digest).ok_or_else(|| {
+                let text = format!("no scan of this run looked at {}", platform.digest);
+                StepError::permanent("no-scan", text)
+            })?;
+            let scratch = self.scratch.join(position.to_string());
+            let made = tokio::fs::create_dir(&scratch).await;
+            made.map_err(|e| failure::io("the folder for work cannot be made", &e))?;
+            let sets = self.sets(&remediator, found).await?;
+            let request = FixRequest {
+                repository: self.repository,
+                manifest: platform.digest.clone(),
+                tag: self.image.origin_tag().map(str::to_owned),
+                report: &found.report,
+                advisories: &sets.all(),
+                select: self.params.selection()?,
+                policy: self.params.policy(),
+                scratch,
+                progress: progress.clone(),
+            };
+            match remediator.build(&request).await.map_err(failure::remediation)? {
+                Fixed::Unchanged(plan) => product.unchanged.push(plan),
+                Fixed::Image(fixed) => product.fixed.push((platform.digest.clone(), fixed)),
+            }
+        }
+        let worst = evidence.iter().max_by_key(|e| summary::weight(&e.report));
+        product.before = worst.map_or(Value::Null, |e| summary::counts(&e.report));
+        if pinned.index && !product.fixed.is_empty() {
+            product.index = Some(new_index(&pinned.raw, &product.fixed)?);
+        }
+        Ok(product)
+    }
+
+    /// What the report was made from: the proof's re-scan uses the same.
+    async fn sets(&self, remediator: &Remediator, found: &Evidence) -> Result<Sets, StepError> {
+        let image = &found.line.image;
+        let inventory =
+            self.world.reports.inventory(image).await.map_err(failure::store)?.ok_or_else(|| {
+                StepError::permanent(
+                    "inventory-missing",
+                    format!("the inventory of {image} is not in the store"),
+                )
+            })?;
+        let revision = Revision::Of(&found.report.advisory_revision);
+        Sets::read(self.context, self.world.advisories.clone(), revision, remediator, &inventory).await
+    }
+}
+
+impl Product {
+    /// Itself, when there is something to push.
+    pub(super) fn changed(&self) -> Option<&Self> {
+        (!self.fixed.is_empty()).then_some(self)
+    }
+    /// What the tag will point at.
+    pub(super) fn root(&self) -> Option<&RawManifest> {
+        self.index.as_ref().or_else(|| self.fixed.first().map(|(_, image)| &image.manifest))
+    }
+    /// All platforms' plans as one.
+    pub(super) fn plan(&self) -> FixPlan {
+        let mut all = FixPlan {
+            version: 1,
+            upgrades: Vec::new(),
+            refused: Vec::new(),
+            repositories: Vec::new(),
+            advisory_revision: String::new(),
+        };
+        for plan in self.fixed.iter().map(|(_, image)| &image.plan).chain(&self.unchanged) {
+            extend(&mut all.upgrades, &plan.upgrades);
+            extend(&mut all.refused, &plan.refused);
+            extend(&mut all.repositories, &plan.repositories);
+            if all.advisory_revision.is_empty() {
+                all.advisory_revision.clone_from(&plan.advisory_revision);
+            }
+        }
+        all
+    }
+    /// For the step's output, without the tag.
+    pub(super) fn output(&self, report: Option<&str>) -> Value {
+        let plan = self.plan();
+        let worst = self.fixed.iter().map(|(_, image)| &image.report).max_by_key(|r| summary::weight(r));
+        let kept: Vec<&String> =
+            self.fixed.iter().flat_map(|(_, image)| &image.kept).take(MOST_NAMED).collect();
+        json!({
+            "upgrades": plan.upgrades.len(),
+            "packages": plan.upgrades.iter().take(MOST_NAMED).map(upgrade).collect::<Vec<_>>(),
+            "refused": refusals(&plan.refused),
+            "refusals": plan.refused.len(),
+            "kept": kept,
+            "plan": self.root().map(|m| &m.digest),
+            "before": self.before,
+            "after": worst.map(summary::counts),
+            "report": report,
+        })
+    }
+    /// A fix that changes nothing ends the cascade: what it could not do is named.
+    pub(super) fn unchanged_output(&self) -> Value {
+        let plan = self.plan();
+        let message = match plan.refused.first() {
+            Some(refusal) => format!(
+                "nothing can be upgraded; {} refused, first {}: {}",
+                plan.refused.len(),
+                refusal.package,
+                refusal.reason
+            ),
+            None => "nothing that was selected can be upgraded".to_owned(),
+        };
+        json!({
+            "reason": "nothing-to-upgrade",
+            "message": message,
+            "upgrades": 0,
+            "packages": [],
+            "refused": refusals(&plan.refused),
+            "refusals": plan.refused.len(),
+            "before": self.before,
+        })
+    }
+}
+
+fn extend<T: Clone + PartialEq>(all: &mut Vec<T>, more: &[T]) {
+    for one in more {
+        if !all.contains(one) {
+            all.push(one.clone());
+        }
+    }
+}
+
+fn upgrade(upgrade: &Upgrade) -> String {
+    format!("{} {} → {}", upgrade.package, upgrade.from, upgrade.to)
+}
+
+fn refusals(refused: &[Refusal]) -> Vec<String> {
+    let text = |r: &Refusal| format!("{} {}: {}", r.package, r.from, r.reason);
+    refused.iter().take(MOST_NAMED).map(|r| text(r).chars().take(300).collect()).collect()
+}
+
+/// The pinned index with its mended children in place of the old ones. What
+/// attested an old child goes with it; everything else stays as it was
+/// written, fields that we do not know too.
+fn new_index(raw: &RawManifest, fixed: &[(Digest, Box<FixedImage>)]) -> Result<RawManifest, StepError> {
+    let children: Vec<(Digest, &RawManifest)> =
+        fixed.iter().map(|(old, image)| (old.clone(), &image.manifest)).collect();
+    replace_children(raw, &children)
+}
+
+fn replace_children(
+    raw: &RawManifest,
+    children: &[(Digest, &RawManifest)],
+) -> Result<RawManifest, StepError> {
+    let unreadable = |e: serde_json::Error| {
+        StepError::permanent("invalid-document", format!("the index cannot be read: {e}"))
+    };
+    let mut index: Value = serde_json::from_slice(&raw.bytes).map_err(unreadable)?;
+    let is = |value: &Value, digest: &Digest| value.as_str() == Some(digest.as_str());
+    if let Some(entries) = index.get_mut("manifests").and_then(Value::as_array_mut) {
+        entries.retain(|e| !children.iter().any(|(old, _)| is(&e["annotations"][ATTESTS], old)));
+        for entry in entries {
+            if let Some((_, new)) = children.iter().find(|(old, _)| is(&entry["digest"], old)) {
+                entry["digest"] = json!(new.digest);
+                entry["size"] = json!(new.bytes.len());
+                entry["mediaType"] = json!(new.media_type);
+            }
+        }
+    }
+    // A Docker list takes no annotations.
+    if raw.media_type == patchline_registry::model::OCI_INDEX {
+        let key = format!("{}source", lineage::PREFIX);
+        if !index["annotations"].is_object() {
+            index["annotations"] = json!({});
+        }
+        if index["annotations"].get(&key).is_none() {
+            index["annotations"][key] = json!(raw.digest);
+        }
+    }
+    let bytes = serde_json::to_vec(&index).map_err(unreadable)?;
+    Ok(RawManifest::new(raw.media_type.clone(), bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use patchline_registry::model::{OCI_INDEX, OCI_MANIFEST};
+
+    use super::*;
+
+    #[test]
+    fn an_index_keeps_what_needs_nothing_and_drops_stale_attestations() {
+        let digest = |n: u8| Digest::of(&[n]);
+        let entry = |n: u8, arch: &str| {
+            json!({"mediaType": OCI_MANIFEST, "digest": digest(n), "size": 5,
+                "platform": {"os": "linux", "architecture": arch, "os.version": "1"}})
+        };
+        let attest = |n: u8, of: u8| {
+            json!({"mediaType": OCI_MANIFEST, "digest": digest(n), "size": 5,
+                "platform": {"os": "unknown", "architecture": "unknown"},
+                "annotations": {ATTESTS: digest(of)}})
+        };
+        let index = json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "x-unknown": true,
+            "manifests": [entry(1, "amd64"), entry(2, "arm64"), attest(3, 1), attest(4, 2)]});
+        let raw = RawManifest::new(OCI_INDEX, serde_json::to_vec(&index).expect("json"));
+        let child = RawManifest::new(OCI_MANIFEST, "fixed");
+        let new = replace_children(&raw, &[(digest(1), &child)]).expect("an index");
+        let again = replace_children(&raw, &[(digest(1), &child)]).expect("an index");
+        assert_eq!(new.digest, again.digest, "equal fixes are equal bytes");
+        let read: Value = serde_json::from_slice(&new.bytes).expect("json");
+        let digests: Vec<_> =
+            read["manifests"].as_array().expect("list").iter().map(|m| &m["digest"]).collect();
+        assert_eq!(digests, [&json!(child.digest), &json!(digest(2)), &json!(digest(4))]);
+        assert_eq!(read["manifests"][0]["platform"]["os.version"], "1");
+        assert_eq!(read["x-unknown"], true);
+        assert_eq!(read["annotations"]["dev.patchline.source"], json!(raw.digest));
+        // A second round keeps the first source.
+        let second = replace_children(&new, &[(child.digest.clone(), &child)]).expect("an index");
+        let read: Value = serde_json::from_slice(&second.bytes).expect("json");
+        assert_eq!(read["annotations"]["dev.patchline.source"], json!(raw.digest));
+    }
+
+    #[tokio::test]
+    async fn a_scratch_folder_starts_empty_and_goes() {
+        let root = tempfile::tempdir().expect("a folder");
+        let first = Scratch::make(root.path(), "run/fix").await.expect("made");
+        std::fs::write(first.path().join("left"), "x").expect("written");
+        let dir = first.path().to_owned();
+        std::mem::forget(first);
+        let second = Scratch::make(root.path(), "run/fix").await.expect("made");
+        assert_eq!(second.path(), dir);
+        assert_eq!(std::fs::read_dir(&dir).expect("there").count(), 0);
+        drop(second);
+        assert!(!dir.exists());
+    }
+}

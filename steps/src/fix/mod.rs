@@ -1,0 +1,187 @@
+//! `fix`: upgrades what carries the findings, pushes `<tag>_fixed`, and sends it through the chain again.
+//!
+//! The push is the one side effect. Its intent is recorded with everything
+//! that follows from it, so that a crash after the push costs no second
+//! build: whoever comes back finds the tag at the digest that was intended.
+
+mod build;
+mod params;
+mod push;
+mod tag;
+
+use async_trait::async_trait;
+use patchline_chains::{
+    ParamType, StepKind,
+    catalogue::{Objection, StepInPlan},
+};
+use patchline_engine::{Context, Outcome, Step, StepError};
+use patchline_registry::Digest;
+use serde_json::{Value, json};
+
+use self::params::Params;
+use crate::{
+    World,
+    catalogue::{list, objection, optional},
+    evidence,
+    image::Image,
+    params as read_params,
+    place::Place,
+    platforms,
+    severity::SeverityRule,
+};
+
+/// As chains are checked.
+pub(crate) fn kind() -> StepKind {
+    let mirrors = ParamType::Map(vec![
+        optional("debian", ParamType::String, "base of the main archive"),
+        optional("debian-security", ParamType::String, "base of the security archive"),
+    ]);
+    let select = ParamType::Map(vec![
+        optional("severity", ParamType::SeverityRule, "from this severity up"),
+        optional("fixable", ParamType::Bool, "only `true` can be mended, and is meant anyway"),
+        optional("ids", list(ParamType::String), "these vulnerabilities alone"),
+    ]);
+    StepKind {
+        name: "fix",
+        summary: "upgrades what carries the findings in one new layer and pushes it under another tag",
+        params: vec![
+            optional("tag", ParamType::String, "of the fixed image; `{{image.origin.tag}}_fixed`"),
+            optional("select", select, "which findings; all"),
+            optional("policy", ParamType::Enum(&["minimal", "latest"]), "lowest fixing version, or newest"),
+            optional("executor", ParamType::Enum(&["auto", "native"]), "who lays the new files"),
+            optional("mirrors", mirrors, "package repositories to take from first"),
+            optional("max_rounds", ParamType::Integer, "fixes within one cascade; 2"),
+            optional("reenter", ParamType::Bool, "send the fixed image through the chain and wait; true"),
+        ],
+        outputs: vec![
+            "fixed", "tag", "digest", "upgrades", "packages", "refused", "refusals", "plan", "before",
+            "after", "report", "reason", "child",
+        ],
+        check: Some(check),
+    }
+}
+
+fn check(step: &StepInPlan<'_>) -> Vec<Objection> {
+    let mut objections = Vec::new();
+    if !read_params::stands_before(step, "scan") {
+        objections.push(objection(
+            &[],
+            "fix-without-scan",
+            "a fix needs a scan before it: it mends what the scan found",
+            "add a step that `uses: scan` before it",
+        ));
+    }
+    let tag = step.with.get("tag").and_then(Value::as_str);
+    if let Some(source) = tag.and_then(read_params::sole_expression)
+        && matches!(source, "image.tag" | "image.origin.tag")
+    {
+        objections.push(objection(
+            &["tag"],
+            "fixed-tag-not-different",
+            format!("`{{{{{source}}}}}` is the tag of the source, which a fix never overwrites"),
+            "write `{{image.origin.tag}}_fixed`",
+        ));
+    }
+    if step.with.get("max_rounds").and_then(Value::as_u64) == Some(0) {
+        objections.push(objection(
+            &["max_rounds"],
+            "max-rounds-zero",
+            "a fix without any round does nothing",
+            "leave it out, or write 1 or more",
+        ));
+    }
+    let select = step.with.get("select").unwrap_or(&Value::Null);
+    if select.get("fixable").and_then(Value::as_bool) == Some(false) {
+        objections.push(objection(
+            &["select", "fixable"],
+            "select-unfixable",
+            "what has no fix cannot be selected for one",
+            "leave it out, or write `fixable: true`",
+        ));
+    }
+    let severity = select.get("severity").and_then(Value::as_str).filter(|s| !s.contains("{{"));
+    if let Some(Ok(rule)) = severity.map(str::parse::<SeverityRule>)
+        && rule.at_least().is_none()
+    {
+        objections.push(objection(
+            &["select", "severity"],
+            "select-severity",
+            "a selection is a severity and everything above it",
+            "write `>= low`",
+        ));
+    }
+    objections
+}
+
+/// The step.
+pub(crate) struct Fix {
+    world: World,
+}
+
+impl Fix {
+    pub(crate) fn new(world: World) -> Self {
+        Self { world }
+    }
+}
+
+#[async_trait]
+impl Step for Fix {
+    fn kind(&self) -> &'static str {
+        "fix"
+    }
+
+    async fn run(&self, context: Context) -> Result<Outcome, StepError> {
+        let params: Params = read_params::read(&context.with)?;
+        let image = Image::of(&context)?;
+        if context.round > params.max_rounds {
+            return Ok(Outcome::denied(json!({
+                "reason": "rounds-used-up",
+                "message": format!("round {} of at most {}: mending has been tried", context.round, params.max_rounds),
+                "upgrades": 0, "packages": [], "refused": [], "refusals": 0,
+            })));
+        }
+        let repository = image.open(&self.world.registries)?;
+        let place = image.place(&self.world.registries);
+        let wanted = tag::fixed_tag(params.tag.as_deref(), &image)?;
+        let push = push::Push { world: &self.world, context: &context, image: &image, place: &place };
+        if let Some(done) = push.made_before(&*repository).await? {
+            return self.outcome(&params, &context, &image, &place, done);
+        }
+        push.may_take(&*repository, &wanted, None).await?;
+        let evidence = evidence::load(&self.world, &context).await?;
+        let pinned = platforms::pinned(&*repository, &image).await?;
+        let scratch = build::Scratch::make(&self.world.scratch, &context.idempotency_key).await?;
+        let job = build::Job {
+            world: &self.world,
+            context: &context,
+            image: &image,
+            params: &params,
+            repository: &*repository,
+            scratch: scratch.path(),
+        };
+        let product = job.build(&pinned, &evidence).await?;
+        let Some(product) = product.changed() else {
+            return Ok(Outcome::denied(product.unchanged_output()));
+        };
+        let done = push.make(&*repository, &wanted, &product).await?;
+        self.outcome(&params, &context, &image, &place, done)
+    }
+}
+
+impl Fix {
+    fn outcome(
+        &self,
+        params: &Params,
+        context: &Context,
+        image: &Image,
+        place: &Place,
+        done: push::Done,
+    ) -> Result<Outcome, StepError> {
+        let digest: &Digest = &done.digest;
+        if !params.reenter {
+            return Ok(Outcome::Succeeded { output: done.output, messages: Vec::new(), mends: false });
+        }
+        let subject = image.fixed_subject(&context.subject.context, place, &done.tag, digest);
+        Ok(Outcome::Child { subject, output: done.output, mends: true })
+    }
+}

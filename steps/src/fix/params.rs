@@ -1,0 +1,170 @@
+//! What a chain says of a fix.
+
+use patchline_engine::StepError;
+use patchline_remediation::{
+    Remediator, Selection, UpgradePolicy,
+    apt::{Apt, AptConfig, Mirrors},
+};
+use serde::Deserialize;
+use url::Url;
+
+use crate::{World, failure, severity::SeverityRule};
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Params {
+    #[serde(default)]
+    pub(super) tag: Option<String>,
+    #[serde(default)]
+    select: Select,
+    #[serde(default)]
+    policy: Policy,
+    #[serde(default)]
+    pub(super) executor: Executor,
+    #[serde(default)]
+    mirrors: RawMirrors,
+    #[serde(default = "two")]
+    pub(super) max_rounds: u32,
+    #[serde(default = "yes")]
+    pub(super) reenter: bool,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Select {
+    severity: Option<String>,
+    fixable: Option<bool>,
+    ids: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Policy {
+    #[default]
+    Minimal,
+    Latest,
+}
+
+/// Both mean the native one yet.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Executor {
+    #[default]
+    Auto,
+    Native,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawMirrors {
+    debian: Option<String>,
+    #[serde(rename = "debian-security")]
+    debian_security: Option<String>,
+}
+
+fn two() -> u32 {
+    2
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl Params {
+    /// Which findings.
+    pub(super) fn selection(&self) -> Result<Selection, StepError> {
+        if self.select.fixable == Some(false) {
+            return Err(StepError::permanent(
+                "select-unfixable",
+                "what has no fix cannot be selected for one",
+            ));
+        }
+        let severity = match &self.select.severity {
+            None => None,
+            Some(text) => Some(text.parse::<SeverityRule>()?.at_least().ok_or_else(|| {
+                StepError::permanent(
+                    "select-severity",
+                    format!("`{text}` has an upper end: a selection is a severity and everything above"),
+                )
+            })?),
+        };
+        Ok(Selection { severity, ids: self.select.ids.clone() })
+    }
+    /// How far up.
+    pub(super) fn policy(&self) -> UpgradePolicy {
+        match self.policy {
+            Policy::Minimal => UpgradePolicy::Minimal,
+            Policy::Latest => UpgradePolicy::Latest,
+        }
+    }
+    /// The process's own, or one that takes from the chain's mirrors first.
+    pub(super) fn remediator(&self, world: &World) -> Result<Remediator, StepError> {
+        let mirrors = Mirrors {
+            debian: mirror("debian", self.mirrors.debian.as_deref())?,
+            debian_security: mirror("debian-security", self.mirrors.debian_security.as_deref())?,
+        };
+        if mirrors.debian.is_none() && mirrors.debian_security.is_none() {
+            return Ok(world.remediator.clone());
+        }
+        let config = world.remediator.apt().config();
+        let apt = Apt::new(AptConfig { mirrors: mirrors.or(config.mirrors.clone()), ..config.clone() })
+            .map_err(failure::remediation)?;
+        Ok(Remediator::new(apt, world.facts.clone()))
+    }
+}
+
+fn mirror(name: &str, text: Option<&str>) -> Result<Option<Url>, StepError> {
+    let Some(text) = text else { return Ok(None) };
+    // The text is not repeated: whoever wrote a password into it wrote a secret.
+    let wrong = |reason: &str| {
+        StepError::permanent("mirror-invalid", format!("the chain's mirror `{name}` {reason}"))
+    };
+    let url = Url::parse(text).map_err(|_| wrong("is no address"))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(wrong("is neither http nor https"));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(wrong("holds credentials: a secret stands in the configuration, never in a chain"));
+    }
+    Ok(Some(url))
+}
+
+#[cfg(test)]
+mod tests {
+    use patchline_scanner::Severity;
+    use serde_json::json;
+
+    use super::*;
+
+    fn params(with: serde_json::Value) -> Params {
+        crate::params::read(&with).expect("parameters")
+    }
+
+    #[test]
+    fn defaults_and_selections() {
+        let plain = params(json!({}));
+        assert_eq!((plain.max_rounds, plain.reenter, plain.executor), (2, true, Executor::Auto));
+        assert_eq!(plain.selection().expect("all").severity, None);
+        let chosen = params(json!({"select": {"severity": ">= high", "ids": ["CVE-1"], "fixable": true}}));
+        let selection = chosen.selection().expect("a selection");
+        assert_eq!((selection.severity, selection.ids), (Some(Severity::High), vec!["CVE-1".to_owned()]));
+        for (with, code) in [
+            (json!({"select": {"severity": "< high"}}), "select-severity"),
+            (json!({"select": {"severity": "dire"}}), "severity-invalid"),
+            (json!({"select": {"fixable": false}}), "select-unfixable"),
+        ] {
+            assert_eq!(params(with).selection().expect_err("refused").code, code);
+        }
+    }
+
+    #[test]
+    fn a_mirror_with_a_password_is_not_repeated() {
+        let error = mirror("debian", Some("https://me:hush@mirror.example/debian")).expect_err("refused");
+        assert_eq!(error.code, "mirror-invalid");
+        assert!(!error.message.contains("hush"));
+        for wrong in ["file:///srv/debian", "mirror", "ftp://mirror.example"] {
+            assert!(mirror("debian", Some(wrong)).is_err(), "{wrong}");
+        }
+        assert!(mirror("debian", Some("http://mirror.example/debian")).expect("fine").is_some());
+    }
+}

@@ -1,0 +1,186 @@
+//! Pushing a fixed image under a tag that is ours to move.
+
+use patchline_engine::{Context, StepError, step::Intent};
+use patchline_registry::{Digest, Error as RegistryError, Repository};
+use patchline_remediation::Error as RemediationError;
+use serde_json::{Value, json};
+
+use super::{build::Product, tag};
+use crate::{World, failure, image::Image, place::Place};
+
+/// Numbered names that are tried where a tag cannot move.
+const MOST_NAMES: u32 = 9;
+
+/// What a push needs.
+pub(super) struct Push<'a> {
+    pub(super) world: &'a World,
+    pub(super) context: &'a Context,
+    pub(super) image: &'a Image,
+    pub(super) place: &'a Place,
+}
+
+/// A fixed image that stands in the registry.
+pub(super) struct Done {
+    pub(super) tag: String,
+    pub(super) digest: Digest,
+    pub(super) output: Value,
+}
+
+impl Push<'_> {
+    /// What an earlier attempt pushed before it died: the tag points at what was intended.
+    pub(super) async fn made_before(&self, repository: &dyn Repository) -> Result<Option<Done>, StepError> {
+        let (log, run, step) = (&self.context.effects.log, &self.context.run, &self.context.step);
+        let intents = log.of_step(run, step).await.map_err(failure::engine)?;
+        for intent in intents.iter().rev().filter(|i| i.kind == "push") {
+            let detail = &intent.detail;
+            let digest = detail["digest"].as_str().and_then(|d| d.parse::<Digest>().ok());
+            let (Some(tag), Some(digest)) = (detail["tag"].as_str(), digest) else { continue };
+            let present = repository.resolve(tag).await.map_err(failure::registry)?;
+            if present.is_some_and(|d| d.digest == digest) {
+                self.done(&intent.target).await?;
+                return Ok(Some(Done { tag: tag.to_owned(), digest, output: detail["output"].clone() }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether the tag is free, or ours from the same source, or already what
+    /// is wanted; gives back whether anything is there.
+    pub(super) async fn may_take(
+        &self,
+        repository: &dyn Repository,
+        tag: &str,
+        wanted: Option<&Digest>,
+    ) -> Result<bool, StepError> {
+        let Some(present) = repository.resolve(tag).await.map_err(failure::registry)? else {
+            return Ok(false);
+        };
+        let present = present.digest;
+        if Some(&present) == wanted {
+            return Ok(true);
+        }
+        let origin = self.image.origin_digest();
+        let from = self.world.fixes.fix_of(&present).await.map_err(failure::store)?;
+        if from.is_some_and(|(source, _)| source == *origin || source == self.image.digest) {
+            return Ok(true);
+        }
+        let ours = self.world.fixes.fixes_from(origin).await.map_err(failure::store)?;
+        if ours.iter().any(|(digest, _)| *digest == present) {
+            return Ok(true);
+        }
+        Err(StepError::permanent(
+            "fixed-tag-taken",
+            format!("tag {tag} points at {present}, which no fix of this image made: it stays as it is"),
+        ))
+    }
+
+    /// Keeps what is known of the fix, then pushes, the tag last.
+    pub(super) async fn make(
+        &self,
+        repository: &dyn Repository,
+        wanted: &str,
+        product: &Product,
+    ) -> Result<Done, StepError> {
+        let Some(root) = product.root() else {
+            return Err(StepError::permanent("fix-empty", "there is nothing to push"));
+        };
+        let digest = root.digest.clone();
+        let report = self.keep(product, &digest).await?;
+        let mut name = wanted.to_owned();
+        for n in 2.. {
+            let there = self.may_take(repository, &name, Some(&digest)).await?;
+            let done = self.intend(product, &name, &digest, report.as_deref()).await?;
+            match self.push(repository, product, &name).await {
+                Ok(()) => {
+                    self.done(&self.place.target(Some(&name), &digest)).await?;
+                    self.context.news.note(format!("pushed {name} at {digest}")).await;
+                    return Ok(done);
+                }
+                Err(error) if there && n <= MOST_NAMES && is_immutable(&error) => {
+                    self.context.news.note(format!("tag {name} cannot be moved in this registry")).await;
+                    name = tag::numbered(wanted, n);
+                }
+                Err(error) => return Err(failure::remediation(error)),
+            }
+        }
+        Err(StepError::permanent("fixed-tag-taken", "no numbered tag is free"))
+    }
+
+    /// Before the push: a tag that moves again must be known as ours.
+    async fn keep(&self, product: &Product, root: &Digest) -> Result<Option<String>, StepError> {
+        let (fixes, reports) = (&self.world.fixes, &self.world.reports);
+        let mut worst: Option<(&patchline_scanner::Report, String)> = None;
+        for (_, image) in &product.fixed {
+            reports.put_inventory(&image.inventory).await.map_err(failure::store)?;
+            let id = reports.put_report(&image.report).await.map_err(failure::store)?;
+            let put = fixes.put_fix(&image.origin, &image.manifest.digest, &image.plan).await;
+            put.map_err(failure::store)?;
+            let weight = crate::summary::weight(&image.report);
+            if worst.as_ref().is_none_or(|(r, _)| crate::summary::weight(r) < weight) {
+                worst = Some((&image.report, id));
+            }
+        }
+        if product.index.is_some() {
+            let put = fixes.put_fix(self.image.origin_digest(), root, &product.plan()).await;
+            put.map_err(failure::store)?;
+        }
+        Ok(worst.map(|(_, id)| id))
+    }
+
+    async fn intend(
+        &self,
+        product: &Product,
+        name: &str,
+        digest: &Digest,
+        report: Option<&str>,
+    ) -> Result<Done, StepError> {
+        let target = self.place.target(Some(name), digest);
+        let mut output = product.output(report);
+        output["fixed"] = json!(target);
+        output["tag"] = json!(name);
+        output["digest"] = json!(digest);
+        let (log, run, step) = (&self.context.effects.log, &self.context.run, &self.context.step);
+        let detail = json!({"tag": name, "digest": digest, "output": output});
+        // Children and the root are pushed by digest first, and registries tell of that too.
+        let mut targets = vec![(target, detail), (self.place.target(None, digest), json!({}))];
+        for (_, image) in &product.fixed {
+            targets.push((self.place.target(None, &image.manifest.digest), json!({})));
+        }
+        for (target, detail) in targets {
+            let intent = Intent { kind: "push".into(), target, detail, done: false };
+            log.intend(run, step, &intent).await.map_err(failure::engine)?;
+        }
+        Ok(Done { tag: name.to_owned(), digest: digest.clone(), output })
+    }
+
+    async fn push(
+        &self,
+        repository: &dyn Repository,
+        product: &Product,
+        name: &str,
+    ) -> Result<(), RemediationError> {
+        let remediator = &self.world.remediator;
+        let Some(index) = &product.index else {
+            for (_, image) in &product.fixed {
+                remediator.push(repository, image, Some(name)).await?;
+            }
+            return Ok(());
+        };
+        for (_, image) in &product.fixed {
+            remediator.push(repository, image, None).await?;
+        }
+        repository.push_manifest(index.digest.as_str(), index).await?;
+        repository.push_manifest(name, index).await?;
+        Ok(())
+    }
+
+    async fn done(&self, target: &str) -> Result<(), StepError> {
+        let (log, run, step) = (&self.context.effects.log, &self.context.run, &self.context.step);
+        log.done(run, step, "push", target).await.map_err(failure::engine)
+    }
+}
+
+/// How registries refuse to move a tag: 409 or 412, and ECR's 400.
+fn is_immutable(error: &RemediationError) -> bool {
+    matches!(error, RemediationError::Registry(RegistryError::Status { status: 400 | 409 | 412, .. }))
+}

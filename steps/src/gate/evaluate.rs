@@ -1,0 +1,241 @@
+//! Whether a rule holds over one platform's findings and facts. Pure.
+
+use std::collections::{BTreeMap, HashSet};
+
+use patchline_chains::expr;
+use patchline_scanner::{Finding, Package, Report, version::compare_debian};
+use serde_json::{Value, json};
+
+use super::{
+    facts::Facts,
+    rule::{PackageRule, Rule},
+    text,
+};
+use crate::severity;
+
+/// What a rule looks at: the image as it is, or as it would be after every
+/// upgrade that can be made.
+pub(super) struct View<'a> {
+    names: &'a Value,
+    findings: Vec<&'a Finding>,
+    packages: Vec<(&'a str, &'a str)>,
+    run_as_root: bool,
+}
+
+impl<'a> View<'a> {
+    /// The image as it is.
+    pub(super) fn now(names: &'a Value, report: &'a Report, facts: &'a Facts) -> Self {
+        Self {
+            names,
+            findings: report.findings.iter().collect(),
+            packages: facts.packages.iter().map(|p| (p.name.as_str(), p.version.as_str())).collect(),
+            run_as_root: facts.run_as_root,
+        }
+    }
+    /// What is mendable is gone, and what carried it stands at its fixed version.
+    pub(super) fn after_upgrades(names: &'a Value, report: &'a Report, facts: &'a Facts) -> Self {
+        let (gone, stays): (Vec<&Finding>, Vec<&Finding>) =
+            report.findings.iter().partition(|f| f.mendable == Some(true));
+        let mut fixed: BTreeMap<&str, &str> = BTreeMap::new();
+        for finding in &gone {
+            let Some(version) = finding.fixed.as_deref() else { continue };
+            for package in &finding.packages {
+                let best = fixed.entry(package).or_insert(version);
+                if compare_debian(version, best).is_gt() {
+                    *best = version;
+                }
+            }
+        }
+        let raised = |p: &'a Package| match fixed.get(p.name.as_str()) {
+            Some(version) if compare_debian(version, &p.version).is_gt() => (p.name.as_str(), *version),
+            _ => (p.name.as_str(), p.version.as_str()),
+        };
+        let packages = facts.packages.iter().map(raised).collect();
+        Self { names, findings: stays, packages, run_as_root: facts.run_as_root }
+    }
+}
+
+/// Why a rule holds.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Hit {
+    /// Distinct vulnerabilities that match, worst first.
+    pub(super) ids: Vec<String>,
+    /// Of those: how many an upgrade removes.
+    pub(super) mendable: usize,
+    /// What else there is to say.
+    pub(super) reasons: Vec<String>,
+    /// An expression failed: the rule holds because nobody knows.
+    pub(super) broken: bool,
+}
+
+impl Hit {
+    /// An image of which not everything could be learnt.
+    pub(super) fn undetermined(state: &str, reasons: &[String]) -> Self {
+        let mut all = vec![format!("the scan is {state}")];
+        all.extend(reasons.iter().take(5).map(|r| text::cut(r, 300)));
+        Self { reasons: all, ..Self::default() }
+    }
+}
+
+/// Tries a rule: none when it does not hold.
+pub(super) fn holds(rule: &Rule, view: &View<'_>) -> Option<Hit> {
+    let mut hit = Hit::default();
+    if rule.counts() {
+        let matching: Vec<&Finding> =
+            view.findings.iter().copied().filter(|finding| matches(rule, finding)).collect();
+        let (ids, mendable) = distinct(&matching);
+        // A rule from 0 on holds over any image, as it says.
+        if (ids.len() as u64) < rule.count.unwrap_or(1) {
+            return None;
+        }
+        hit.ids = ids;
+        hit.mendable = mendable;
+    }
+    if let Some(packages) = &rule.packages {
+        let reasons = package_reasons(packages, &view.packages);
+        if reasons.is_empty() {
+            return None;
+        }
+        hit.reasons.extend(reasons);
+    }
+    if let Some(root) = rule.run_as_root {
+        if root != view.run_as_root {
+            return None;
+        }
+        let says = if root { "the image runs as root" } else { "the image does not run as root" };
+        hit.reasons.push(says.to_owned());
+    }
+    if let Some(when) = &rule.when {
+        match expr::evaluate(when, &names_with_findings(view)) {
+            Ok(false) => return None,
+            Ok(true) => hit.reasons.push(format!("`{when}` holds")),
+            Err(error) => {
+                hit.broken = true;
+                hit.reasons.push(text::cut(&error.to_string(), 1000));
+            }
+        }
+    }
+    Some(hit)
+}
+
+fn matches(rule: &Rule, finding: &Finding) -> bool {
+    let named = |ids: &Vec<String>| {
+        ids.iter().any(|id| {
+            finding.id.eq_ignore_ascii_case(id) || finding.aliases.iter().any(|a| a.eq_ignore_ascii_case(id))
+        })
+    };
+    rule.severity.is_none_or(|s| s.matches(finding.severity))
+        && rule.fixable.is_none_or(|f| f == finding.fixable())
+        && rule.known_exploited.is_none_or(|k| k == finding.known_exploited)
+        && rule.ids.as_ref().is_none_or(named)
+}
+
+/// One id may stand in several source packages: it counts once, and is
+/// mendable when it is everywhere.
+fn distinct(findings: &[&Finding]) -> (Vec<String>, usize) {
+    let mut seen = HashSet::new();
+    let mut ids = Vec::new();
+    for finding in findings {
+        if seen.insert(finding.id.as_str()) {
+            ids.push(finding.id.clone());
+        }
+    }
+    let stuck: HashSet<&str> =
+        findings.iter().filter(|f| f.mendable != Some(true)).map(|f| f.id.as_str()).collect();
+    let mendable = ids.iter().filter(|id| !stuck.contains(id.as_str())).count();
+    (ids, mendable)
+}
+
+fn package_reasons(rule: &PackageRule, packages: &[(&str, &str)]) -> Vec<String> {
+    let mut reasons = Vec::new();
+    for (name, version) in packages {
+        if rule.forbidden.is_match(name) {
+            reasons.push(format!("{name} is forbidden"));
+        }
+        if let Some(minimum) = rule.minimum.get(*name)
+            && compare_debian(version, minimum).is_lt()
+        {
+            reasons.push(format!("{name} {version} is below {minimum}"));
+        }
+    }
+    for name in &rule.required {
+        if !packages.iter().any(|(installed, _)| installed == name) {
+            reasons.push(format!("{name} is not installed"));
+        }
+    }
+    reasons.sort_unstable();
+    reasons.dedup();
+    reasons
+}
+
+/// What an expression sees. `epss` is 0 where nobody has said, so that a
+/// comparison does not fail over a missing value.
+fn names_with_findings(view: &View<'_>) -> Value {
+    let findings: Vec<Value> = view
+        .findings
+        .iter()
+        .map(|f| {
+            json!({
+                "id": f.id,
+                "aliases": f.aliases,
+                "severity": severity::name(f.severity),
+                "fixable": f.fixable(),
+                "mendable": f.mendable == Some(true),
+                "package": f.packages.first().unwrap_or(&f.source),
+                "packages": f.packages,
+                "source": f.source,
+                "installed": f.installed,
+                "fixed": f.fixed.as_deref().unwrap_or(""),
+                "known_exploited": f.known_exploited,
+                "epss": f.epss.unwrap_or(0.0),
+            })
+        })
+        .collect();
+    let mut names = view.names.as_object().cloned().unwrap_or_default();
+    names.insert("findings".into(), Value::Array(findings));
+    Value::Object(names)
+}
+
+/// One rule that held.
+#[derive(Debug, Clone)]
+pub(super) struct Denial {
+    /// In words.
+    pub(super) rule: String,
+    /// As the chain's author put it.
+    pub(super) message: Option<String>,
+    /// Named when there are several.
+    pub(super) platform: Option<String>,
+    /// Why.
+    pub(super) hit: Hit,
+    /// Upgrades alone would make it pass.
+    pub(super) mendable: bool,
+    /// How many make it hold; none: it does not count.
+    pub(super) count: Option<u64>,
+}
+
+/// All rules that held, over all platforms.
+#[derive(Debug, Default)]
+pub(super) struct Decision {
+    pub(super) denied: Vec<Denial>,
+    pub(super) warned: Vec<Denial>,
+}
+
+impl Decision {
+    pub(super) fn deny(&mut self, platform: Option<&str>, rule: Option<&Rule>, hit: Hit, mendable: bool) {
+        self.denied.push(denial(platform, rule, hit, mendable));
+    }
+    pub(super) fn warn(&mut self, platform: Option<&str>, rule: Option<&Rule>, hit: Hit) {
+        self.warned.push(denial(platform, rule, hit, false));
+    }
+}
+
+fn denial(platform: Option<&str>, rule: Option<&Rule>, hit: Hit, mendable: bool) -> Denial {
+    Denial {
+        rule: rule.map_or_else(|| "undetermined".to_owned(), Rule::describe),
+        message: rule.and_then(|r| r.message.clone()),
+        platform: platform.map(str::to_owned),
+        hit,
+        mendable,
+        count: rule.filter(|r| r.counts()).map(|r| r.count.unwrap_or(1)),
+    }
+}

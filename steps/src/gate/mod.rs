@@ -1,0 +1,203 @@
+//! `gate`: refuses an image by rules over its findings, packages and configuration.
+//!
+//! A rule is a conjunction: it holds when all its keys hold. Rules over
+//! findings hold from `count` (1 when left out) distinct vulnerabilities on.
+//! An image of which not everything could be learnt is denied, unless a rule
+//! of its own, `{undetermined: allow}` or `{undetermined: warn}`, says otherwise.
+
+mod evaluate;
+mod facts;
+mod rule;
+mod text;
+
+use async_trait::async_trait;
+use patchline_chains::{
+    ParamType, StepKind,
+    catalogue::{Objection, StepInPlan},
+};
+use patchline_engine::{Context, Outcome, Step, StepError};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use self::{
+    evaluate::{Decision, Hit, View},
+    rule::{RawRule, Rule, Undetermined},
+};
+use crate::{
+    World,
+    catalogue::{list, objection, optional},
+    evidence::{self, Evidence},
+    image::Image,
+    params, summary,
+};
+
+/// As chains are checked.
+pub(crate) fn kind() -> StepKind {
+    StepKind {
+        name: "gate",
+        summary: "denies the image by rules over what the scan found",
+        params: vec![
+            optional("deny", list(rule::param()), "rules that refuse the image"),
+            optional("warn", list(rule::param()), "rules that only tell"),
+            optional("message", ParamType::String, "whom to ask; shown with every denial"),
+        ],
+        outputs: vec![
+            "denied_by",
+            "warned_by",
+            "mendable",
+            "counts",
+            "total",
+            "worst",
+            "report",
+            "verdict",
+            "message",
+        ],
+        check: Some(check),
+    }
+}
+
+fn check(step: &StepInPlan<'_>) -> Vec<Objection> {
+    let mut objections = Vec::new();
+    if !params::stands_before(step, "scan") {
+        objections.push(objection(
+            &[],
+            "gate-without-scan",
+            "a gate needs a scan before it",
+            "add a step that `uses: scan`, and name it in this step's `needs`",
+        ));
+    }
+    for side in ["deny", "warn"] {
+        let rules = step.with.get(side).and_then(Value::as_array).into_iter().flatten();
+        for (position, rule) in rules.enumerate() {
+            let Some(keys) = rule.as_object() else { continue };
+            let path = [side, &position.to_string()];
+            let says = keys.keys().filter(|k| *k != "message").count();
+            if says == 0 {
+                objections.push(objection(
+                    &path,
+                    "empty-rule",
+                    "a rule without a condition says nothing",
+                    "name a `severity`, `fixable`, `packages`, `when` …",
+                ));
+            } else if says > 1 && keys.contains_key("undetermined") {
+                objections.push(objection(
+                    &path,
+                    "undetermined-not-alone",
+                    "`undetermined` says what an unknowable image gets: it stands alone in its rule",
+                    "write it as a rule of its own: `- {undetermined: allow}`",
+                ));
+            }
+        }
+    }
+    objections
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Params {
+    #[serde(default)]
+    deny: Vec<RawRule>,
+    #[serde(default)]
+    warn: Vec<RawRule>,
+    #[serde(default)]
+    message: Option<String>,
+}
+
+/// The step.
+pub(crate) struct Gate {
+    world: World,
+}
+
+impl Gate {
+    pub(crate) fn new(world: World) -> Self {
+        Self { world }
+    }
+}
+
+#[async_trait]
+impl Step for Gate {
+    fn kind(&self) -> &'static str {
+        "gate"
+    }
+
+    async fn run(&self, context: Context) -> Result<Outcome, StepError> {
+        let params: Params = params::read(&context.with)?;
+        let deny = parse(params.deny)?;
+        let warn = parse(params.warn)?;
+        let image = Image::of(&context)?;
+        let evidence = evidence::load(&self.world, &context).await?;
+        let mut decision = Decision::default();
+        for one in &evidence {
+            let facts = facts::gather(&self.world, &image, one, deny.iter().chain(&warn)).await?;
+            let now = View::now(&context.names, &one.report, &facts);
+            let after = View::after_upgrades(&context.names, &one.report, &facts);
+            let several = evidence.len() > 1;
+            let platform = one.line.platform.as_deref().filter(|_| several);
+            decide(&mut decision, one, platform, (&deny, &warn), (&now, &after));
+        }
+        for denial in &decision.denied {
+            context.news.note(denial.text()).await;
+        }
+        let output = output(&decision, &evidence, params.message.as_deref());
+        Ok(if decision.denied.is_empty() { Outcome::succeeded(output) } else { Outcome::denied(output) })
+    }
+}
+
+fn parse(rules: Vec<RawRule>) -> Result<Vec<Rule>, StepError> {
+    rules.into_iter().map(Rule::try_from).collect()
+}
+
+/// Judges one platform's report.
+fn decide(
+    decision: &mut Decision,
+    evidence: &Evidence,
+    platform: Option<&str>,
+    (deny, warn): (&[Rule], &[Rule]),
+    (now, after): (&View<'_>, &View<'_>),
+) {
+    let (state, reasons) = summary::completeness(&evidence.report);
+    if state != "complete" {
+        let said = deny.iter().chain(warn).find_map(|r| r.undetermined);
+        let hit = Hit::undetermined(state, &reasons);
+        match said.unwrap_or(Undetermined::Deny) {
+            Undetermined::Deny => decision.deny(platform, None, hit, false),
+            Undetermined::Warn => decision.warn(platform, None, hit),
+            Undetermined::Allow => {}
+        }
+    }
+    for rule in deny.iter().filter(|r| r.undetermined.is_none()) {
+        if let Some(hit) = evaluate::holds(rule, now) {
+            // An expression that fails now is not met by upgrades, whatever it says then.
+            let mendable = !hit.broken && evaluate::holds(rule, after).is_none();
+            decision.deny(platform, Some(rule), hit, mendable);
+        }
+    }
+    for rule in warn.iter().filter(|r| r.undetermined.is_none()) {
+        if let Some(hit) = evaluate::holds(rule, now) {
+            decision.warn(platform, Some(rule), hit);
+        }
+    }
+}
+
+fn output(decision: &Decision, evidence: &[Evidence], message: Option<&str>) -> Value {
+    let worst = evidence.iter().max_by_key(|e| summary::weight(&e.report));
+    let verdict = match (decision.denied.is_empty(), decision.warned.is_empty()) {
+        (false, _) => "denied",
+        (true, false) => "warned",
+        (true, true) => "passed",
+    };
+    json!({
+        "verdict": verdict,
+        "denied_by": decision.denied.iter().take(50).map(|d| d.output()).collect::<Vec<_>>(),
+        "warned_by": decision.warned.iter().take(50).map(|d| d.output()).collect::<Vec<_>>(),
+        "mendable": !decision.denied.is_empty() && decision.denied.iter().all(|d| d.mendable),
+        "counts": worst.map(|e| summary::counts(&e.report)),
+        "total": worst.map(|e| summary::distinct(&e.report, |_| true)),
+        "worst": worst.map(|e| summary::worst(&e.report)),
+        "report": worst.map(|e| &e.line.report),
+        "message": message.map(|m| text::cut(m, 1000)),
+    })
+}
+
+#[cfg(test)]
+mod tests;

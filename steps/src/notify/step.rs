@@ -1,0 +1,135 @@
+//! `notify`: writes one message a channel into the outbox; delivery is apart from the run.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use patchline_chains::{
+    ParamType, StepKind,
+    catalogue::{Objection, StepInPlan},
+};
+use patchline_engine::{Context, Message, Outcome, Step, StepError};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+use super::{
+    Channels,
+    message::{Language, Story},
+};
+use crate::{
+    catalogue::{list, objection, optional, required},
+    image::Image,
+    params,
+};
+
+/// As chains are checked.
+pub(crate) fn kind() -> StepKind {
+    StepKind {
+        name: "notify",
+        summary: "tells channels what became of the image",
+        params: vec![
+            required("channels", list(ParamType::String), "channels of the configuration"),
+            optional("template", ParamType::Enum(&["gate-result"]), "what is told; gate-result"),
+            optional("language", ParamType::Enum(&["en", "zh"]), "of the template; en"),
+            optional("title", ParamType::String, "instead of the template's"),
+            optional("text", ParamType::String, "instead of the template's, in Markdown"),
+        ],
+        outputs: vec!["messages", "type"],
+        check: Some(check),
+    }
+}
+
+fn check(step: &StepInPlan<'_>) -> Vec<Objection> {
+    let none = step.with.get("channels").and_then(Value::as_array).is_some_and(Vec::is_empty);
+    if none {
+        return vec![objection(
+            &["channels"],
+            "notify-without-channels",
+            "a notification without a channel reaches nobody",
+            "name a channel of the server's configuration",
+        )];
+    }
+    Vec::new()
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Params {
+    channels: Vec<String>,
+    #[serde(default)]
+    template: Template,
+    #[serde(default)]
+    language: Language,
+    #[serde(default)]
+    title: Option<String>,
+    #[serde(default)]
+    text: Option<String>,
+}
+
+#[derive(Debug, Default, Clone, Copy, Deserialize)]
+enum Template {
+    #[default]
+    #[serde(rename = "gate-result")]
+    GateResult,
+}
+
+/// The step.
+pub(crate) struct Notify {
+    channels: Arc<Channels>,
+}
+
+impl Notify {
+    pub(crate) fn new(channels: Arc<Channels>) -> Self {
+        Self { channels }
+    }
+}
+
+/// The same for every attempt, so that receivers tell repeats.
+fn message_id(run: &str, step: &str, channel: &str) -> String {
+    let hash = Sha256::digest(format!("{run}\0{step}\0{channel}").as_bytes());
+    format!("msg_{}", &hex::encode(hash)[..32])
+}
+
+#[async_trait]
+impl Step for Notify {
+    fn kind(&self) -> &'static str {
+        "notify"
+    }
+
+    async fn run(&self, context: Context) -> Result<Outcome, StepError> {
+        let params: Params = params::read(&context.with)?;
+        if let Some(unknown) = params.channels.iter().find(|c| !self.channels.contains(c)) {
+            let known = self.channels.names().collect::<Vec<_>>().join(", ");
+            return Err(StepError::permanent(
+                "channel-unknown",
+                format!("no channel is named `{unknown}`; the configuration has: {known}"),
+            ));
+        }
+        let image = Image::of(&context)?;
+        let Template::GateResult = params.template;
+        let story = Story::read(&context, &image);
+        let payload = json!({
+            "type": story.event_type(),
+            "source": format!("urn:patchline:chain:{}", context.chain),
+            "subject": image.place_text(),
+            "title": params.title.unwrap_or_else(|| story.title(params.language)),
+            "text_markdown": params.text.unwrap_or_else(|| story.markdown(params.language)),
+            "facts": story.facts(params.language),
+            "data": story.data(),
+        });
+        let mut channels = params.channels;
+        channels.sort_unstable();
+        channels.dedup();
+        let messages: Vec<Message> = channels
+            .into_iter()
+            .map(|channel| Message {
+                id: message_id(&context.run.0, &context.step, &channel),
+                channel,
+                payload: payload.clone(),
+            })
+            .collect();
+        let ids: Vec<&str> = messages.iter().map(|m| m.id.as_str()).collect();
+        let output = json!({"messages": ids, "type": story.event_type()});
+        Ok(Outcome::Succeeded { output, messages, mends: false })
+    }
+}

@@ -1,0 +1,209 @@
+//! `scan`: what is in the pinned image, and what is known to be wrong with it.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use patchline_chains::{ParamType, StepKind};
+use patchline_engine::{Context, Outcome, Step, StepError};
+use patchline_registry::Repository;
+use patchline_scanner::{Completeness, Inventory, Report};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::{
+    World,
+    advisories::{Revision, Sets, is_absent},
+    catalogue::{list, optional},
+    evidence::ReportLine,
+    failure,
+    image::Image,
+    params,
+    platforms::{self, PlatformImage},
+    summary,
+};
+
+/// As chains are checked.
+pub(crate) fn kind() -> StepKind {
+    StepKind {
+        name: "scan",
+        summary: "reads the packages of the image and matches them against the advisories",
+        params: vec![
+            optional("scanner", ParamType::Enum(&["builtin"]), "which scanner"),
+            optional("checks", list(ParamType::Enum(&["os"])), "what is looked at; all when left out"),
+        ],
+        outputs: vec![
+            "report",
+            "reports",
+            "total",
+            "counts",
+            "worst",
+            "fixable",
+            "mendable_count",
+            "completeness",
+            "reasons",
+            "advisory_revision",
+            "distro",
+            "packages",
+            "platforms",
+        ],
+        check: None,
+    }
+}
+
+/// Read so that what cannot be is refused: there is one scanner and one check yet.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Params {
+    #[serde(default)]
+    scanner: Scanner,
+    #[serde(default = "all_checks")]
+    checks: Vec<Check>,
+}
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Scanner {
+    #[default]
+    Builtin,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Check {
+    Os,
+}
+
+fn all_checks() -> Vec<Check> {
+    vec![Check::Os]
+}
+
+/// The step.
+pub(crate) struct Scan {
+    world: World,
+}
+
+impl Scan {
+    pub(crate) fn new(world: World) -> Self {
+        Self { world }
+    }
+
+    async fn platform(
+        &self,
+        context: &Context,
+        repository: &dyn Repository,
+        image: &PlatformImage,
+    ) -> Result<(ReportLine, Report), StepError> {
+        let inventory = patchline_scanner::inventory(repository, &image.digest, self.world.facts.clone())
+            .await
+            .map_err(failure::scanner)?;
+        self.world.reports.put_inventory(&inventory).await.map_err(failure::store)?;
+        let folder = self.world.advisories.clone();
+        let sets = Sets::read(context, folder, Revision::Newest, &self.world.remediator, &inventory).await?;
+        // Matching takes a while: not on a thread that serves others.
+        let (inventory, mut report, sets) = tokio::task::spawn_blocking(move || {
+            let report = patchline_scanner::report(&inventory, &sets.all());
+            (inventory, report, sets)
+        })
+        .await
+        .map_err(|e| StepError::permanent("scan-aborted", format!("the matching was aborted: {e}")))?;
+        if let Some(reason) = &sets.doubt {
+            note_doubt(&mut report, reason.clone());
+        }
+        if sets.all().is_empty() {
+            note_doubt(&mut report, "no advisories are loaded: `patchline advisories update`".to_owned());
+        }
+        self.mark_mendable(context, repository, &inventory, &mut report).await?;
+        let id = self.world.reports.put_report(&report).await.map_err(failure::store)?;
+        let line = ReportLine {
+            platform: image.platform.clone().or_else(|| Some(platform_of(&inventory))),
+            image: image.digest.clone(),
+            report: id,
+        };
+        Ok((line, report))
+    }
+
+    async fn mark_mendable(
+        &self,
+        context: &Context,
+        repository: &dyn Repository,
+        inventory: &Inventory,
+        report: &mut Report,
+    ) -> Result<(), StepError> {
+        if report.findings.is_empty() {
+            return Ok(());
+        }
+        context.news.progress("upgrades", 0, 0);
+        match self.world.remediator.mark_mendable(repository, inventory, report).await {
+            Ok(()) => Ok(()),
+            // Nobody asked a repository: `mendable` stays unsaid, and counts as no.
+            Err(error) if is_absent(&error) => Ok(()),
+            Err(error) => Err(failure::remediation(error)),
+        }
+    }
+}
+
+fn note_doubt(report: &mut Report, reason: String) {
+    match &mut report.completeness {
+        Completeness::Complete => report.completeness = Completeness::Incomplete { reasons: vec![reason] },
+        Completeness::Incomplete { reasons } => reasons.push(reason),
+        Completeness::Undetermined { .. } => {}
+    }
+}
+
+fn platform_of(inventory: &Inventory) -> String {
+    let platform = &inventory.platform;
+    match &platform.variant {
+        Some(variant) => format!("{}/{}/{variant}", platform.os, platform.architecture),
+        None => format!("{}/{}", platform.os, platform.architecture),
+    }
+}
+
+#[async_trait]
+impl Step for Scan {
+    fn kind(&self) -> &'static str {
+        "scan"
+    }
+
+    async fn run(&self, context: Context) -> Result<Outcome, StepError> {
+        let params: Params = params::read(&context.with)?;
+        let (Scanner::Builtin, true) = (params.scanner, params.checks.contains(&Check::Os)) else {
+            return Err(StepError::permanent("parameters-invalid", "a scan without any check finds nothing"));
+        };
+        let image = Image::of(&context)?;
+        let repository: Arc<dyn Repository> = image.open(&self.world.registries)?;
+        let pinned = platforms::pinned(&*repository, &image).await?;
+        let total = pinned.images.len() as u64;
+        let mut reports = Vec::new();
+        for (done, platform) in pinned.images.iter().enumerate() {
+            context.news.progress("layers", done as u64, total);
+            reports.push(self.platform(&context, &*repository, platform).await?);
+        }
+        context.news.progress("layers", total, total);
+        Ok(Outcome::succeeded(output(&reports)))
+    }
+}
+
+/// The figures are those of the worst platform: an index is as bad as that.
+fn output(reports: &[(ReportLine, Report)]) -> Value {
+    let Some((line, worst)) = reports.iter().max_by_key(|(_, report)| summary::weight(report)) else {
+        return json!({});
+    };
+    let (completeness, reasons) = summary::completeness(worst);
+    json!({
+        "report": line.report,
+        "reports": reports.iter().map(|(line, _)| line).collect::<Vec<_>>(),
+        "platforms": reports.iter().filter_map(|(line, _)| line.platform.as_deref()).collect::<Vec<_>>(),
+        "total": summary::distinct(worst, |_| true),
+        "counts": summary::counts(worst),
+        "worst": summary::worst(worst),
+        "fixable": summary::distinct(worst, |f| f.fixable()),
+        "mendable_count": summary::distinct(worst, |f| f.mendable == Some(true)),
+        "completeness": completeness,
+        "reasons": reasons.iter().take(10).map(|r| r.chars().take(500).collect::<String>()).collect::<Vec<_>>(),
+        "advisory_revision": worst.advisory_revision,
+        "distro": worst.distro.as_ref().map(|d| {
+            d.pretty_name.clone().unwrap_or_else(|| format!("{} {}", d.id, d.version_id.as_deref().unwrap_or("")))
+        }),
+        "packages": worst.packages,
+    })
+}

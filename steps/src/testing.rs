@@ -1,0 +1,1 @@
+//! What the tests of steps stand on: persistence in memory, and contexts.

@@ -1,0 +1,181 @@
+//! The main job on an image that dpkg itself installed: into the embedded registry by skopeo, and
+//! into Debian's docker-registry with its notifications pointed at us. Both end `remediated`, and
+//! the fixed image is looked at from the inside.
+
+use std::{
+    fs,
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use patchline_tests::{
+    chroot,
+    image::{self, Layout},
+    machine,
+    server::{Options, Server},
+};
+use serde_json::Value;
+
+const CHAIN: &str = r#"
+version: 1
+chain: web
+scope: {repositories: ["shop/**"]}
+on: {push: {}}
+steps:
+  scan: {uses: scan}
+  gate:
+    uses: gate
+    needs: [scan]
+    with: {deny: [{fixable: true, count: 1}]}
+  backup:
+    uses: backup
+    needs: [gate]
+    when: steps.gate.denied
+    with: {to: "vault/{{image.repository}}"}
+  fix:
+    uses: fix
+    needs: [gate, backup]
+    when: steps.gate.denied && steps.gate.output.mendable
+    with: {tag: "{{image.origin.tag}}_fixed"}
+"#;
+
+/// The machine's mirrors and a layout of the mmdebstrap image; none: skipped.
+fn outdated(folder: &Path) -> Option<((String, String), Layout)> {
+    if !machine::needs(&["skopeo", "mmdebstrap"]) || !machine::root() {
+        return None;
+    }
+    let mirrors = machine::mirrors()?;
+    let tar = fs::read(image::mmdebstrap(&mirrors.0)).unwrap();
+    let layout = Layout::create(&folder.join("original"));
+    layout.image("v1", &[tar]);
+    Some((mirrors, layout))
+}
+
+fn skopeo(from: &str, to: &str) {
+    machine::run(Command::new("skopeo").args([
+        "copy", "--quiet", "--insecure-policy", "--src-tls-verify=false", "--dest-tls-verify=false", from, to,
+    ]));
+}
+
+/// Names of what the plan refused, from the run's own output.
+fn refused(server: &Server, run: &Value) -> Vec<String> {
+    let fix = step(run, "fix");
+    let digest = fix["output"]["digest"].as_str().unwrap();
+    let told = server.get(&format!("/api/v1/images/{digest}/fix"));
+    told["plan"]["refused"].as_array().unwrap().iter().map(|r| r["package"].as_str().unwrap().to_owned()).collect()
+}
+
+fn step<'a>(run: &'a Value, name: &str) -> &'a Value {
+    run["steps"].as_array().unwrap().iter().find(|s| s["name"] == name).unwrap()
+}
+
+/// The fixed image in `registry`, from the outside and from the inside.
+fn judge(folder: &Path, registry: &str, original: &Layout, refused: &[String], mirrors: &(String, String)) {
+    let dir = folder.join("fixed");
+    skopeo(&format!("docker://{registry}/shop/web:v1_fixed"), &format!("oci:{}:v1_fixed", dir.display()));
+    let fixed = Layout::open(&dir);
+    let (before, after) = (original.layers(), fixed.layers());
+    assert_eq!(after.len(), before.len() + 1, "exactly one layer more");
+    assert_eq!(after[..before.len()], before[..], "the original's layers, byte for byte");
+    for layer in &after {
+        assert_eq!(&image::digest(&fixed.blob(layer)), layer);
+    }
+    let root = folder.join("root");
+    fixed.unpack(&root);
+    chroot::healthy(&root);
+    let mut left = chroot::upgradable(&root, &mirrors.0, &mirrors.1);
+    left.retain(|package| !refused.contains(package));
+    assert!(left.is_empty(), "still upgradable, and not refused by name: {left:?}");
+}
+
+#[test]
+fn a_push_by_skopeo_into_the_embedded_registry_ends_remediated() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some((mirrors, original)) = outdated(folder.path()) else { return };
+    let server = Server::start(&Options::new(folder.path(), CHAIN, ""));
+    skopeo(
+        &format!("oci:{}:v1", original.dir.display()),
+        &format!("docker://{}/shop/web:v1", server.registry),
+    );
+    let runs = server.finished(1, Duration::from_secs(300));
+    assert_eq!(runs[0]["result"], "remediated", "{:#}", runs[0]);
+    assert_eq!(runs.len(), 1, "backup and fixed tag start nothing of their own");
+    let refused = refused(&server, &runs[0]);
+    judge(folder.path(), &server.registry, &original, &refused, &mirrors);
+}
+
+struct DockerRegistry {
+    child: Child,
+    address: String,
+}
+
+impl Drop for DockerRegistry {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A port that was free a moment ago.
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+impl DockerRegistry {
+    fn start(folder: &Path, port: u16, hook: &str, secret: &str) -> Self {
+        let address = format!("127.0.0.1:{port}");
+        let config = format!(
+            "version: 0.1\nlog: {{level: warn}}\nstorage:\n  filesystem: {{rootdirectory: {}}}\n  delete: {{enabled: true}}\n\
+             http: {{addr: '{address}'}}\nnotifications:\n  endpoints:\n    - name: patchline\n      url: {hook}\n      \
+             headers: {{Authorization: ['Bearer {secret}']}}\n      timeout: 5s\n      threshold: 5\n      backoff: 1s\n",
+            folder.join("distribution").display()
+        );
+        let path = folder.join("distribution.yml");
+        fs::write(&path, config).unwrap();
+        let child = Command::new("docker-registry")
+            .arg("serve")
+            .arg(&path)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        for _ in 0..100 {
+            if std::net::TcpStream::connect(&address).is_ok() {
+                return Self { child, address };
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        panic!("docker-registry does not listen");
+    }
+}
+
+#[test]
+fn a_push_into_docker_registry_ends_remediated() {
+    if !machine::needs(&["docker-registry"]) {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let Some((mirrors, original)) = outdated(folder.path()) else { return };
+    let port = free_port();
+    let config = format!(
+        "registries:\n  main: {{host: '127.0.0.1:{port}', plain-http: true}}\n\
+         hooks:\n  distribution: {{registry: main, secret: {{env: HOOK_SECRET}}}}\n"
+    );
+    let mut options = Options::new(folder.path(), CHAIN, &config);
+    options.env.push(("HOOK_SECRET".into(), "a-secret-of-the-test".into()));
+    let server = Server::start(&options);
+    let hook = format!("{}/hooks/distribution", server.url);
+    let registry = DockerRegistry::start(folder.path(), port, &hook, "a-secret-of-the-test");
+    skopeo(
+        &format!("oci:{}:v1", original.dir.display()),
+        &format!("docker://{}/shop/web:v1", registry.address),
+    );
+    let runs = server.finished(1, Duration::from_secs(300));
+    assert_eq!(runs[0]["result"], "remediated", "{:#}", runs[0]);
+    let refused = refused(&server, &runs[0]);
+    judge(folder.path(), &registry.address, &original, &refused, &mirrors);
+    // Our own pushes come back as notifications, too; none of them may start a run.
+    std::thread::sleep(Duration::from_secs(3));
+    assert_eq!(server.first_rounds().len(), 1, "backup and fixed tag start nothing of their own");
+}

@@ -1,0 +1,43 @@
+//! The suites that start real components, and what each needs.
+
+/// One suite that cannot run on cargo alone.
+pub(crate) struct Suite {
+    /// The name that `PATCHLINE_WITHOUT` leaves it out by.
+    pub(crate) name: &'static str,
+    /// (program, Debian package that brings it).
+    pub(crate) needs: &'static [(&'static str, &'static str)],
+    /// What it shows.
+    pub(crate) shows: &'static str,
+}
+
+/// Every one of them.
+pub(crate) const SUITES: &[Suite] = &[
+    Suite {
+        name: "skopeo",
+        needs: &[("skopeo", "skopeo")],
+        shows: "the embedded registry against a client that is not ours",
+    },
+    Suite {
+        name: "docker-registry",
+        needs: &[("docker-registry", "docker-registry"), ("skopeo", "skopeo")],
+        shows: "our client against Distribution, and its notifications",
+    },
+    Suite {
+        name: "mmdebstrap",
+        needs: &[("mmdebstrap", "mmdebstrap"), ("skopeo", "skopeo"), ("docker-registry", "docker-registry")],
+        shows: "fixing an image that dpkg itself installed, checked in a chroot",
+    },
+    Suite {
+        name: "chromium",
+        needs: &[("chromium", "chromium"), ("chromedriver", "chromium-driver")],
+        shows: "the pages in a real browser",
+    },
+];
+
+/// Whether a program is on the path or where Debian puts programs for root.
+pub(crate) fn present(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .chain(["/usr/sbin", "/sbin", "/usr/bin"].map(Into::into))
+        .any(|folder| folder.join(program).is_file())
+}
