@@ -45,6 +45,7 @@ fn plan(shape: &[(u64, usize, bool)]) -> Plan {
         on_advisories: None,
         on_schedule: None,
         params: json!({}),
+        parameters: Default::default(),
         concurrency: None,
         steps,
     }

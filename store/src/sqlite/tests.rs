@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use patchline_chains::{Plan, PlanStep, Retry, Scope};
 use patchline_engine::{
-    Context, Deliver, DeliveryError, Engine, EngineOptions, Message, Outcome, RunResult, Step, StepError, Subject,
-    Submission, Trigger, TriggerKind, clock::SystemClock,
+    Context, Deliver, DeliveryError, Engine, EngineOptions, Message, Outcome, RunResult, Step, StepError,
+    Subject, Submission, Trigger, TriggerKind, clock::SystemClock,
 };
 use serde_json::{Value, json};
 
@@ -62,6 +62,7 @@ fn submission() -> Submission {
         on_advisories: None,
         on_schedule: None,
         params: json!({}),
+        parameters: Default::default(),
         concurrency: None,
         steps: vec![step],
     };
@@ -82,9 +83,10 @@ async fn a_full_disk_refuses_what_is_new_and_keeps_what_was_done() {
     let options =
         EngineOptions { concurrency: 1, owns_data: true, drain: Duration::from_secs(1), public_url: None };
     let steps: Vec<Arc<dyn Step>> = vec![Arc::new(Fills(store.clone()))];
-    let engine = Engine::start(Arc::new(store.clone()), steps, Arc::new(Nobody), Arc::new(SystemClock), options)
-        .await
-        .unwrap();
+    let engine =
+        Engine::start(Arc::new(store.clone()), steps, Arc::new(Nobody), Arc::new(SystemClock), options)
+            .await
+            .unwrap();
 
     full(&store, true).await;
     let refused = engine.submit(vec![submission()]).await.unwrap_err();

@@ -163,6 +163,9 @@ async fn deliveries_and_pushes_count_once() {
     let refused =
         house.engine.submit(vec![submission(&plan, "v9"), submission(&wrong, "v9")]).await.unwrap_err();
     assert_eq!(refused.code(), "step-kind-unknown");
+    let mut unknown = submission(&plan, "v9");
+    unknown.params = json!({"nobody_declared": 1});
+    assert!(matches!(house.engine.submit(vec![unknown]).await, Err(patchline_engine::Error::Params(_))));
     let filter = patchline_engine::RunFilter { subject: Some(":v9@".into()), ..Default::default() };
     assert!(house.engine.runs(&filter).await.unwrap().is_empty());
 }

@@ -127,6 +127,7 @@ pub(crate) fn plan(chain: &str, steps: Vec<PlanStep>) -> Plan {
         on_advisories: None,
         on_schedule: None,
         params: json!({"level": "high"}),
+        parameters: Default::default(),
         concurrency: None,
         steps,
     }
