@@ -1,8 +1,9 @@
 //! The compiled, immutable form of a chain.
 
 mod canonical;
+pub mod params;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use petgraph::graph::DiGraph;
@@ -31,6 +32,9 @@ pub struct Plan {
     pub on_schedule: Option<Value>,
     /// Defaults of the parameters.
     pub params: Value,
+    /// What the parameters take: see [`Plan::start_params`].
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub parameters: BTreeMap<String, params::Parameter>,
     /// Who waits for whom.
     pub concurrency: Option<ConcurrencyRule>,
     /// Topologically ordered.

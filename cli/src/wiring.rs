@@ -132,6 +132,7 @@ pub(crate) async fn start(config: &Config, data: &Data, start: Start) -> Result<
         reports: store.clone(),
         fixes: store.clone(),
         distribution,
+        public_url: None,
     };
 
     let stop = CancellationToken::new();

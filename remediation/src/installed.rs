@@ -127,7 +127,13 @@ impl Database {
         Ok(Some(database))
     }
 
-    fn add(&mut self, tree: &Tree, file: &str, stanza: &control::Stanza<'_>, span: Range<usize>) -> Result<()> {
+    fn add(
+        &mut self,
+        tree: &Tree,
+        file: &str,
+        stanza: &control::Stanza<'_>,
+        span: Range<usize>,
+    ) -> Result<()> {
         let status = stanza.get("Status").unwrap_or("install ok installed").to_owned();
         if status.ends_with("config-files") || status.ends_with("not-installed") {
             return Ok(());
@@ -177,17 +183,7 @@ impl Database {
         let layer = brought.map_or(0, |node| node.layer);
         self.packages.insert(
             (record.name.clone(), record.architecture.clone()),
-            Installed {
-                status,
-                span,
-                file: file.to_owned(),
-                layer,
-                info,
-                files,
-                md5sums,
-                conffiles,
-                record,
-            },
+            Installed { status, span, file: file.to_owned(), layer, info, files, md5sums, conffiles, record },
         );
         Ok(())
     }
@@ -234,8 +230,7 @@ fn conffiles(text: &str) -> Vec<Conffile> {
                 (false, last, line.trim().strip_suffix(last)?)
             };
             let path = rest.trim().trim_start_matches('/');
-            (!path.is_empty())
-                .then(|| Conffile { path: path.to_owned(), md5: md5.to_owned(), obsolete })
+            (!path.is_empty()).then(|| Conffile { path: path.to_owned(), md5: md5.to_owned(), obsolete })
         })
         .collect()
 }

@@ -45,11 +45,10 @@ pub(crate) async fn believed(repository: &dyn Repository, image: &Image) -> Resu
     if last != Some(&lineage.patch_layer) || top != &patch_diff_id || digest_of(below) != lower {
         return Ok(None);
     }
-    let made_by_us = image
-        .config
-        .get("history")
-        .and_then(Value::as_array)
-        .is_none_or(|history| history.last().and_then(|h| h.get("created_by")) == Some(&json!(CREATED_BY)));
+    let made_by_us =
+        image.config.get("history").and_then(Value::as_array).is_none_or(|history| {
+            history.last().and_then(|h| h.get("created_by")) == Some(&json!(CREATED_BY))
+        });
     if !made_by_us {
         return Ok(None);
     }
@@ -136,8 +135,9 @@ pub(crate) fn extend(origin: &Image, layer: &Written, lineage: &Lineage) -> Resu
         entry.insert("created_by".to_owned(), json!(CREATED_BY));
         history.push(Value::Object(entry));
     }
-    let docker = origin.manifest.layers.first().is_some_and(|l| l.media_type.starts_with("application/vnd.docker."))
-        || origin.raw.media_type == patchline_registry::model::DOCKER_MANIFEST;
+    let docker =
+        origin.manifest.layers.first().is_some_and(|l| l.media_type.starts_with("application/vnd.docker."))
+            || origin.raw.media_type == patchline_registry::model::DOCKER_MANIFEST;
     let media_type = if docker {
         patchline_registry::model::DOCKER_LAYER_GZIP
     } else {

@@ -32,7 +32,10 @@ impl<'a> Overlay<'a> {
         self
     }
     fn read_only<T>(&self) -> Result<T> {
-        Err(Error::Unsupported { registry: self.name(), operation: "write to an image that is not pushed yet" })
+        Err(Error::Unsupported {
+            registry: self.name(),
+            operation: "write to an image that is not pushed yet",
+        })
     }
 }
 
@@ -58,14 +61,15 @@ impl Repository for Overlay<'_> {
             return Ok(Box::pin(std::io::Cursor::new(bytes.clone())));
         }
         let Some(path) = self.files.get(&blob.digest) else { return self.base.blob(blob).await };
-        let file = tokio::fs::File::open(path).await.map_err(|source| Error::Io {
-            operation: format!("open {}", path.display()),
-            source,
-        })?;
+        let file = tokio::fs::File::open(path)
+            .await
+            .map_err(|source| Error::Io { operation: format!("open {}", path.display()), source })?;
         Ok(Box::pin(file))
     }
     async fn has_blob(&self, digest: &Digest) -> Result<bool> {
-        Ok(self.bytes.contains_key(digest) || self.files.contains_key(digest) || self.base.has_blob(digest).await?)
+        Ok(self.bytes.contains_key(digest)
+            || self.files.contains_key(digest)
+            || self.base.has_blob(digest).await?)
     }
     async fn push_blob(&self, _: &Descriptor, _: BlobContent) -> Result<()> {
         self.read_only()

@@ -1,8 +1,17 @@
 //! Against the mirror that this machine's apt uses. Without one these tests skip, and say so; with `CI=true` they fail.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    sync::Arc,
+    time::Duration,
+};
 
-use patchline_remediation::apt::{Apt, AptConfig, Mirrors};
+use patchline_registry::{Repository, layout};
+use patchline_remediation::{
+    apt::{Apt, AptConfig, Mirrors},
+    bootstrap::{BootstrapOptions, bootstrap},
+};
 
 /// The machine's mirror, when it answers.
 async fn apt(test: &str, cache: PathBuf) -> Option<Apt> {
@@ -44,4 +53,83 @@ async fn suites_are_verified_and_packages_downloaded() {
     std::fs::write(&paths[0], "tampered").unwrap();
     let again = apt.download(&packages[..1]).await.unwrap();
     assert_eq!(std::fs::metadata(&again[0]).unwrap().len(), packages[0].size);
+}
+
+/// Runs a command in the tree; its output when it succeeds.
+fn inside(root: &Path, command: &str) -> String {
+    let run = Command::new("chroot")
+        .arg(root)
+        .args(["/bin/sh", "-ec", command])
+        .env_clear()
+        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+        .output()
+        .unwrap();
+    let text = format!("{}{}", String::from_utf8_lossy(&run.stdout), String::from_utf8_lossy(&run.stderr));
+    assert!(run.status.success(), "{command}: {text}");
+    text
+}
+
+async fn unpacked(repository: &dyn Repository, tag: &str, root: &Path) {
+    let manifest = repository.manifest(tag).await.unwrap().image().unwrap();
+    for layer in &manifest.layers {
+        let mut blob = repository.blob(layer).await.unwrap();
+        let packed = tempfile::NamedTempFile::new().unwrap();
+        let mut file = tokio::fs::File::from_std(packed.reopen().unwrap());
+        tokio::io::copy(&mut blob, &mut file).await.unwrap();
+        tokio::io::AsyncWriteExt::flush(&mut file).await.unwrap();
+        let done = Command::new("tar")
+            .args(["--numeric-owner", "--xattrs", "-xpzf"])
+            .arg(packed.path())
+            .arg("-C")
+            .arg(root)
+            .status()
+            .unwrap();
+        assert!(done.success());
+    }
+}
+
+#[tokio::test]
+async fn a_bootstrapped_image_is_honest_and_the_same_every_time() {
+    let cache = tempfile::tempdir().unwrap();
+    let Some(apt) = apt("a_bootstrapped_image", cache.path().to_owned()).await else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let repository = layout::open(&folder.path().join("layout"), true).unwrap();
+    let names = ["ca-certificates", "curl", "nginx-light", "openssl", "python3", "tzdata"];
+    let options = BootstrapOptions {
+        suite: "bookworm".to_owned(),
+        architecture: "amd64".to_owned(),
+        packages: names.map(str::to_owned).to_vec(),
+    };
+    let quiet: patchline_remediation::Progress = Arc::new(|_, _, _| {});
+    let first = bootstrap(&apt, &options, &*repository, "one", &quiet).await.unwrap();
+    let second = bootstrap(&apt, &options, &*repository, "two", &quiet).await.unwrap();
+    assert_eq!(first.digest, second.digest);
+    assert!(first.packages > 100, "{} packages", first.packages);
+
+    let root =
+        std::env::var_os("PATCHLINE_TEST_ROOT").map_or_else(|| folder.path().join("root"), PathBuf::from);
+    std::fs::create_dir_all(&root).unwrap();
+    let owner = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata("/proc/self").unwrap());
+    if owner != 0 || std::env::consts::ARCH != "x86_64" {
+        println!("skipped: the inside of a_bootstrapped_image: it needs root on amd64");
+        return;
+    }
+    unpacked(&*repository, "one", &root).await;
+    assert_eq!(inside(&root, "dpkg --audit"), "");
+    assert_eq!(inside(&root, "dpkg --verify"), "");
+    inside(&root, "apt-get check");
+    inside(&root, "curl --version && openssl version && python3 -c 'import ssl'");
+    inside(&root, ": > /dev/null; nginx -t");
+    inside(&root, "echo a b | awk '{print $2}' | grep -q b && which sh && getent passwd _apt && id www-data");
+    inside(&root, "openssl verify -CApath /etc/ssl/certs /etc/ssl/certs/ISRG_Root_X1.pem");
+    inside(
+        &root,
+        "openssl verify -CAfile /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ISRG_Root_X1.pem",
+    );
+    inside(&root, "update-alternatives --display awk && update-alternatives --get-selections");
+    assert_eq!(inside(&root, "date +%Z").trim(), "UTC");
+    // No address of any mirror, in any file of apt's.
+    assert!(
+        !inside(&root, "cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>&1 || true").contains("http")
+    );
 }

@@ -19,7 +19,8 @@ pub use report::{Completeness, Counts, Report};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use patchline_registry::{Digest, Repository};
+pub use patchline_registry::Digest;
+use patchline_registry::Repository;
 
 /// Facts about layers, kept so that a known layer is never read again. A
 /// narrow persistence trait: `store` implements it.

@@ -20,6 +20,9 @@ pub enum Error {
     /// A registry refused or failed.
     #[error(transparent)]
     Registry(#[from] patchline_registry::Error),
+    /// Where an image comes from cannot be read.
+    #[error(transparent)]
+    Remediation(#[from] patchline_remediation::Error),
     /// What is kept about an image cannot be read.
     #[error("the stored {what} cannot be read")]
     Stored {
@@ -99,6 +102,7 @@ impl Error {
         match self {
             Self::Engine(e) => e.code(),
             Self::Registry(e) => e.code(),
+            Self::Remediation(e) => e.code(),
             Self::Stored { .. } => "store-unreadable",
             Self::Render(_) => "page-render",
             Self::NoSuchPage(_) => "page-not-found",
@@ -131,6 +135,7 @@ impl Error {
             }
             Self::Registry(Registry::Io { .. }) | Self::Stored { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::Registry(_) => StatusCode::BAD_GATEWAY,
+            Self::Remediation(_) => StatusCode::BAD_GATEWAY,
             Self::Engine(_) | Self::Render(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::NoSuchPage(_) | Self::NoSuchImage(_) | Self::NoSuchChain { .. } | Self::HookDisabled => {
                 StatusCode::NOT_FOUND

@@ -41,9 +41,8 @@ fn registry_class(error: &RegistryError) -> ErrorClass {
         RegistryError::Transport { .. } => ErrorClass::Transient,
         RegistryError::Throttled { retry_after, .. } => ErrorClass::Throttled(*retry_after),
         RegistryError::Denied { .. } => ErrorClass::Auth,
-        RegistryError::Status { status, .. } if *status >= 500 || matches!(status, 408 | 425) => {
-            ErrorClass::Transient
-        }
+        RegistryError::Status { status: 408 | 425, .. } => ErrorClass::Transient,
+        other if other.is_transient() => ErrorClass::Transient,
         _ => ErrorClass::Permanent,
     }
 }
@@ -76,11 +75,21 @@ mod tests {
         let host = || "registry.example".to_owned();
         let class = |error| registry(error).class;
         assert_eq!(
-            class(RegistryError::Status { registry: host(), status: 503, operation: "GET manifest" }),
+            class(RegistryError::Status {
+                registry: host(),
+                status: 503,
+                operation: "GET manifest",
+                detail: None
+            }),
             ErrorClass::Transient
         );
         assert_eq!(
-            class(RegistryError::Status { registry: host(), status: 400, operation: "GET manifest" }),
+            class(RegistryError::Status {
+                registry: host(),
+                status: 400,
+                operation: "GET manifest",
+                detail: None
+            }),
             ErrorClass::Permanent
         );
         assert_eq!(class(RegistryError::Denied { registry: host(), status: 401 }), ErrorClass::Auth);

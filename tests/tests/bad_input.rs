@@ -144,3 +144,97 @@ fn a_tag_is_removed_only_with_the_digest_that_it_has() {
     assert_eq!(output.status.code(), Some(1));
     assert!(said(&output).contains("error[tag-moved]"), "{}", said(&output));
 }
+
+/// A mirror that answers every request with the same bytes.
+fn mirror_of(bytes: &'static [u8]) -> String {
+    use std::io::{Read as _, Write as _};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/debian", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut asked = [0; 4096];
+            let _ = stream.read(&mut asked);
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", bytes.len());
+            let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(bytes));
+        }
+    });
+    url
+}
+
+#[test]
+fn a_repository_whose_signature_fails_mends_nothing() {
+    if !Path::new("/usr/share/keyrings/debian-archive-keyring.gpg").exists() {
+        return machine::skip("no Debian keyring on this machine");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let status = b"Package: openssl\nStatus: install ok installed\nArchitecture: amd64\nVersion: 3.0.1-1\n";
+    let layout = debian(&folder.path().join("image"), status);
+    let image = format!("oci:{}:v1", layout.dir.display());
+    let mirror = mirror_of(
+        b"-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\nSuite: stable-security\nCodename: bookworm-security\n\
+          -----BEGIN PGP SIGNATURE-----\n\niQFFBAABCAAvFiEEAAAA\n=AAAA\n-----END PGP SIGNATURE-----\n",
+    );
+    let output =
+        patchline(&folder.path().join("data"), &["fix", &image, "--mirror", &mirror, "--security-mirror", &mirror]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said(&output).contains("error[repository-untrusted]"), "{}", said(&output));
+    let output = patchline(&folder.path().join("data"), &["image", "list", "--output", "json", &image[..image.len() - 3]]);
+    let tags: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(tags.len(), 1, "no fixed tag: {tags:?}");
+}
+
+/// A small file system of its own, unmounted at the end.
+struct Tmpfs(std::path::PathBuf);
+
+impl Tmpfs {
+    fn mount(folder: &Path, size: &str) -> Option<Self> {
+        fs::create_dir_all(folder).unwrap();
+        let done = Command::new("mount").args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"]).arg(folder).status();
+        if done.is_ok_and(|s| s.success()) {
+            return Some(Self(folder.to_owned()));
+        }
+        machine::skip("no tmpfs can be mounted here");
+        None
+    }
+}
+
+impl Drop for Tmpfs {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("--lazy").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn without_space_left_a_push_fails_whole_and_the_server_goes_on() {
+    if !machine::root() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut options = Options::new(
+        folder.path(),
+        "version: 1\nchain: web\nscope: {repositories: ['shop/**']}\non: {push: {}}\nsteps: {scan: {uses: scan}}\n",
+        "",
+    );
+    options.data = folder.path().join("small");
+    let Some(_mounted) = Tmpfs::mount(&options.data, "24m") else { return };
+    let server = Server::start(&options);
+    // Noise does not compress: 40 MB stay 40 MB.
+    let mut noise = vec![0u8; 40 << 20];
+    rand::RngCore::fill_bytes(&mut rand::rng(), &mut noise);
+    let layout = Layout::create(&folder.path().join("large"));
+    layout.image("v1", &[image::tar(&[("noise", Some(&noise), 0o644)])]);
+    let target = format!("{}/shop/web:v1", server.registry);
+    let large = format!("oci:{}:v1", layout.dir.display());
+    let output = patchline(&folder.path().join("cli"), &["image", "copy", &large, &target]);
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert!(said(&output).contains("error["), "{}", said(&output));
+    assert!(server.first_rounds().is_empty(), "nothing was half pushed, so nothing started");
+    // What failed left no bytes behind: a small image still fits, and its run ends.
+    let small = debian(&folder.path().join("image"), b"");
+    let small = format!("oci:{}:v1", small.dir.display());
+    let output = patchline(&folder.path().join("cli"), &["image", "copy", &small, &target]);
+    assert!(output.status.success(), "{}", said(&output));
+    let runs = server.finished(1, Duration::from_secs(60));
+    assert_eq!(runs.len(), 1);
+}

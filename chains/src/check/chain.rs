@@ -1,5 +1,7 @@
 //! A document's top level: reads every part, then lets the parts check each other.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
 
 use super::Ctx;
@@ -35,6 +37,7 @@ impl Ctx<'_> {
             on_advisories: None,
             on_schedule: None,
             params: Value::Object(Map::new()),
+            parameters: BTreeMap::new(),
             concurrency: None,
             steps: Vec::new(),
         };
@@ -71,6 +74,7 @@ impl Ctx<'_> {
         let mut params = Vec::new();
         if let Some(node) = fields.get("params") {
             (params, plan.params) = self.params(node);
+            plan.parameters = params.iter().map(|p| (p.name.clone(), p.parameter.clone())).collect();
         }
         let defaults = fields.get("defaults").map(|n| self.defaults(n)).unwrap_or_default();
         let drafts = match fields.entry("steps") {

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use super::Ctx;
 use super::fields::bad_word;
 use crate::diagnostics::Diagnostic;
+use crate::plan::params::{Parameter, ParameterType};
 use crate::yaml::{Content, Entry, Node};
 
 /// One parameter, checked.
@@ -14,6 +15,8 @@ pub(super) struct Declared {
     pub(super) default: Value,
     /// The texts that it may have, as far as they are known now.
     pub(super) values: Vec<String>,
+    /// What a start may set.
+    pub(super) parameter: Parameter,
 }
 
 const TYPES: [&str; 4] = ["string", "boolean", "integer", "duration"];
@@ -36,7 +39,10 @@ impl Ctx<'_> {
     fn param(&mut self, entry: &Entry) -> Option<Declared> {
         let name = entry.key.clone();
         // A parameter that is declared badly is declared: what names it is not wrong.
-        let unusable = |name| Some(Declared { name, default: Value::Null, values: Vec::new() });
+        let unusable = |name| {
+            let parameter = Parameter { ty: ParameterType::String, values: Vec::new() };
+            Some(Declared { name, default: Value::Null, values: Vec::new(), parameter })
+        };
         let Some(fields) = self.fields(&entry.value, "a parameter", &KEYS) else { return unusable(name) };
         let ty = fields.get("type").map_or(Some("string"), |n| self.word(n, &TYPES));
         if let Some(node) = fields.get("description") {
@@ -79,6 +85,13 @@ impl Ctx<'_> {
         if !fits {
             return unusable(name);
         }
+        let ty = match ty {
+            "boolean" => ParameterType::Boolean,
+            "integer" => ParameterType::Integer,
+            "duration" => ParameterType::Duration,
+            _ => ParameterType::String,
+        };
+        let parameter = Parameter { ty, values: values.clone() };
         if let Some(text) = default.text() {
             if values.is_empty() {
                 values.push(text.to_owned());
@@ -87,6 +100,6 @@ impl Ctx<'_> {
                 self.push(bad_word(default.span, text, &words));
             }
         }
-        Some(Declared { name, default: default.to_value(), values })
+        Some(Declared { name, default: default.to_value(), values, parameter })
     }
 }

@@ -26,6 +26,8 @@ pub(crate) fn is_template(text: &str) -> bool {
 pub(crate) struct Compiled {
     template: Template,
     pub(crate) names: Vec<Name>,
+    /// Paths that are put in as they are: they must be text, a number or a boolean.
+    printed: Vec<Vec<String>>,
 }
 
 /// Compiles; the reason if it is no template, or one that is not allowed.
@@ -37,9 +39,9 @@ pub(crate) fn compile(text: &str) -> Result<Compiled, String> {
         return Err(format!("blocks and parentheses may be nested {MAX_TEMPLATE_DEPTH} deep"));
     }
     let template = Template::compile(text).map_err(|error| parse_reason(&error))?;
-    let mut walk = Walk { text, names: Vec::new(), loops: 0 };
+    let mut walk = Walk { text, names: Vec::new(), printed: Vec::new(), loops: 0 };
     walk.template(&template, true)?;
-    Ok(Compiled { names: walk.names, template })
+    Ok(Compiled { names: walk.names, printed: walk.printed, template })
 }
 
 /// The depth of blocks, and of brackets inside a tag, before a recursive parser sees them.
@@ -83,6 +85,7 @@ fn parse_reason(error: &handlebars::TemplateError) -> String {
 struct Walk<'t> {
     text: &'t str,
     names: Vec<Name>,
+    printed: Vec<Vec<String>>,
     /// `each` around what is looked at.
     loops: usize,
 }
@@ -108,7 +111,10 @@ impl Walk<'_> {
         let named = helper.name.as_name().unwrap_or_default();
         let called = block || !helper.params.is_empty() || !helper.hash.is_empty();
         if !called {
-            return self.parameter(&helper.name, top);
+            let known = self.names.len();
+            self.parameter(&helper.name, top)?;
+            self.printed.extend(self.names[known..].iter().map(|name| name.path.clone()));
+            return Ok(());
         }
         if !HELPERS.contains(&named) {
             return Err(format!("unknown helper `{}`", shown(named)));
@@ -186,6 +192,12 @@ impl Renderer {
         }
         let fails = |reason: String| Error::Template { template: shown(text), reason };
         let compiled = compile(text).map_err(fails)?;
+        for path in &compiled.printed {
+            let found = path.iter().try_fold(self.context.data(), |value, key| value.get(key));
+            if let Some(Value::Object(_) | Value::Array(_)) = found {
+                return Err(fails(format!("`{}` is no single value", shown(&path.join(".")))));
+            }
+        }
         let mut registry = Handlebars::new();
         registry.set_strict_mode(true);
         registry.register_escape_fn(handlebars::no_escape);

@@ -54,6 +54,7 @@ fn strings_are_rendered_and_nothing_else() {
         "{{image.tag}}": "keys stay",
         "if": "{{#if steps.gate.denied}}denied{{else}}fine{{/if}}",
         "each": "{{#each findings}}{{this.fixable}},{{/each}}",
+        "len": "{{len findings}}{{#with image}}{{repository}}{{/with}}",
         "html": "{{params.block_at}} {{{image.tag}}}",
     });
     let expected = json!({
@@ -65,6 +66,7 @@ fn strings_are_rendered_and_nothing_else() {
         "{{image.tag}}": "keys stay",
         "if": "denied",
         "each": "true,false,",
+        "len": "2shop/web",
         "html": "high v1",
     });
     assert_eq!(render(&value, &context()).unwrap(), expected);
@@ -81,6 +83,11 @@ fn unknown_names_in_templates_fail_with_their_name() {
     let fails = |template: &str| render(&json!([template]), &context()).unwrap_err().to_string();
     assert_eq!(fails("{{image.digest}}"), "template `{{image.digest}}` fails: unknown name `image.digest`");
     assert_eq!(fails("{{nobody}}"), "template `{{nobody}}` fails: unknown name `nobody`");
+    assert_eq!(
+        fails("{{image.labels}}"),
+        "template `{{image.labels}}` fails: `image.labels` is no single value"
+    );
+    assert!(fails("a {{findings}}").contains("`findings` is no single value"));
     assert!(fails("{{> image}}").contains("partials"));
     assert!(fails("{{#*inline \"a\"}}{{> a}}{{/inline}}{{> a}}").contains("partials"));
     assert!(

@@ -28,6 +28,7 @@ fn plan(steps: Vec<PlanStep>) -> Plan {
         on_advisories: None,
         on_schedule: None,
         params: json!({}),
+        parameters: Default::default(),
         concurrency: None,
         steps,
     }

@@ -129,3 +129,29 @@ fn retries_that_move_one_bound_stay_in_order() {
         assert!(step.retry.backoff <= step.retry.max_backoff, "{step:?}");
     }
 }
+
+#[test]
+fn a_start_sets_only_what_the_chain_declares() {
+    let plan = plan(
+        "version: 1\nchain: a\nparams:\n  at: {enum: [low, high], default: low}\n  n: {type: integer, default: 3}\n  b: {type: boolean, default: true}\n  d: {type: duration, default: 1h}\nsteps: {s: {uses: scan}}\n",
+    );
+    let start = |given: serde_json::Value| {
+        plan.start_params(given.as_object().unwrap()).map(serde_json::Value::Object)
+    };
+    assert_eq!(start(serde_json::json!({})).unwrap(), plan.params);
+    assert_eq!(
+        start(serde_json::json!({"at": "high", "d": "5m"})).unwrap(),
+        serde_json::json!({"at": "high", "n": 3, "b": true, "d": "5m"})
+    );
+    let fails = |given: serde_json::Value| start(given).unwrap_err().to_string();
+    assert_eq!(
+        fails(serde_json::json!({"at": "medium"})),
+        "parameter `at` takes one of low, high, not `medium`"
+    );
+    assert_eq!(fails(serde_json::json!({"n": "3"})), "parameter `n` takes a whole number");
+    assert_eq!(fails(serde_json::json!({"b": 1})), "parameter `b` takes true or false");
+    assert_eq!(fails(serde_json::json!({"d": "soon"})), "parameter `d` takes a duration, such as 15m");
+    assert_eq!(fails(serde_json::json!({"x": 1})), "chain `a` has no parameter `x`");
+    let stored: Plan = serde_json::from_str(&serde_json::to_string(&plan).unwrap()).unwrap();
+    assert_eq!(stored, plan);
+}

@@ -11,7 +11,7 @@ use rand::Rng;
 use super::{
     failure::{Answer, Failure},
     route::Asked,
-    uploads::CONTENT_DIGEST,
+    uploads::{CONTENT_DIGEST, SILENCE},
 };
 use crate::{
     Digest, Error, RawManifest, events::PushEvent, layout::blocking, model::MAX_MANIFEST_BYTES,
@@ -141,13 +141,17 @@ pub(super) async fn delete(asked: Asked, text: &str) -> Answer {
 async fn read(body: Body) -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::new();
     let mut chunks = body.into_data_stream();
-    while let Some(chunk) = chunks.next().await {
-        let chunk = chunk.map_err(|_| Failure::invalid("MANIFEST_INVALID", "the body broke off"))?;
+    loop {
+        let chunk = match tokio::time::timeout(SILENCE, chunks.next()).await {
+            Ok(None) => return Ok(bytes),
+            Ok(Some(Ok(chunk))) => chunk,
+            Ok(Some(Err(_))) => return Err(Failure::invalid("MANIFEST_INVALID", "the body broke off")),
+            Err(_) => return Err(Failure::invalid("MANIFEST_INVALID", "the body stalled")),
+        };
         if bytes.len() + chunk.len() > MAX_MANIFEST_BYTES {
             let status = StatusCode::PAYLOAD_TOO_LARGE;
             return Err(Failure::new(status, "MANIFEST_INVALID", "larger than 4 MiB"));
         }
         bytes.extend_from_slice(&chunk);
     }
-    Ok(bytes)
 }

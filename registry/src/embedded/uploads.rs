@@ -37,7 +37,7 @@ pub(super) const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-co
 /// Sessions that nobody touched for this long are given up.
 const LIFE: Duration = Duration::from_secs(3600);
 /// How long a client may be silent in the middle of a body.
-const SILENCE: Duration = Duration::from_secs(60);
+pub(super) const SILENCE: Duration = Duration::from_secs(60);
 const MAX_SESSIONS: usize = 1000;
 const MAX_BLOB_BYTES: u64 = 64 * 1024 * 1024 * 1024;
 
@@ -169,7 +169,10 @@ fn check_range(asked: &Asked, partial: &Partial, id: &str) -> Result<Option<u64>
     let range = text.split('/').next().and_then(|r| r.split_once('-'));
     let range = range.and_then(|(a, b)| Some((a.trim().parse::<u64>().ok()?, b.trim().parse::<u64>().ok()?)));
     match range {
-        Some((start, end)) if start == partial.size && end >= start => Ok(Some(end - start + 1)),
+        // An end beyond every limit is a length that no chunk has.
+        Some((start, end)) if start == partial.size && end >= start => {
+            Ok(Some((end - start).saturating_add(1)))
+        }
         _ => {
             let status = StatusCode::RANGE_NOT_SATISFIABLE;
             let refused =

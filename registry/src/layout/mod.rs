@@ -2,6 +2,7 @@
 
 mod dir;
 pub(crate) mod durable;
+mod entries;
 mod repository;
 mod sweep;
 

@@ -79,6 +79,8 @@ async fn a_blob_arrives_in_chunks() {
     assert_eq!(again.status(), StatusCode::RANGE_NOT_SATISFIABLE);
     let short = api.patch(&session, "5-9", "two").await;
     assert_eq!(short.status(), StatusCode::BAD_REQUEST, "the chunk is shorter than it says");
+    let endless = api.patch(&session, "5-18446744073709551615", "x").await;
+    assert_eq!(endless.status(), StatusCode::BAD_REQUEST);
     let nonsense = api.patch(&session, "a-b", "x").await;
     assert_eq!(nonsense.status(), StatusCode::RANGE_NOT_SATISFIABLE);
 

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test that cannot go on has failed")]
 
 mod auth;
+mod crash;
 mod embedded_api;
 mod embedded_storage;
 mod events;
@@ -12,3 +13,4 @@ mod layouts;
 mod servers;
 mod skopeo;
 mod suite;
+mod tls;

@@ -81,8 +81,14 @@ pub(crate) async fn embedded_backend() -> Backend {
     Backend::Embedded(Box::new(embedded().await), registries(&[]))
 }
 
-/// Debian's `docker-registry`; none where it is not installed.
+/// Debian's `docker-registry` over plain HTTP; none where it is not installed.
 pub(crate) async fn distribution_backend() -> Option<Backend> {
+    let (host, child, dir) = distribution("127.0.0.1", "").await?;
+    Some(Backend::Distribution { host, registries: registries(&[]), _child: Box::new(child), _dir: dir })
+}
+
+/// Starts it under a name that leads to this machine.
+pub(crate) async fn distribution(name: &str, tls: &str) -> Option<(String, tokio::process::Child, TempDir)> {
     let binary = Path::new("/usr/bin/docker-registry");
     if !binary.exists() {
         println!("SKIPPED: docker-registry is not installed");
@@ -90,12 +96,12 @@ pub(crate) async fn distribution_backend() -> Option<Backend> {
     }
     let dir = tempfile::tempdir().unwrap();
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let host = free.local_addr().unwrap().to_string();
+    let port = free.local_addr().unwrap().port();
     drop(free);
     let config = format!(
         "version: 0.1\nlog: {{level: error, accesslog: {{disabled: true}}}}\n\
          storage: {{filesystem: {{rootdirectory: {}}}, delete: {{enabled: true}}}}\n\
-         http: {{addr: \"{host}\"}}\n",
+         http: {{addr: \"127.0.0.1:{port}\"{tls}}}\n",
         dir.path().join("data").display()
     );
     let path = dir.path().join("config.yml");
@@ -109,13 +115,8 @@ pub(crate) async fn distribution_backend() -> Option<Backend> {
         .spawn()
         .unwrap();
     for _ in 0..100 {
-        if tokio::net::TcpStream::connect(&host).await.is_ok() {
-            return Some(Backend::Distribution {
-                host,
-                registries: registries(&[]),
-                _child: child,
-                _dir: dir,
-            });
+        if tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_ok() {
+            return Some((format!("{name}:{port}"), child, dir));
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }

@@ -235,7 +235,6 @@ fn weak_hashes_and_short_keys_are_refused() {
     assert!(refused(&signed_by(&key.primary_key), &bound_weakly).contains("no valid self-signature"));
     let short = pgp::types::PublicParams::try_from_reader(
         pgp::crypto::public_key::PublicKeyAlgorithm::RSA,
-        pgp::types::KeyVersion::V4,
         None,
         // Two MPIs: a modulus of 1024 bits and 65537.
         [&[4, 0][..], &[0xff; 128], &[0, 17, 1, 0, 1]].concat().as_slice(),

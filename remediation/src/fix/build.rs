@@ -36,10 +36,7 @@ pub(super) struct Prepared {
 }
 
 fn no_database() -> Error {
-    Error::UnsupportedSystem {
-        system: "the image".to_owned(),
-        reason: "it has no dpkg database".to_owned(),
-    }
+    Error::UnsupportedSystem { system: "the image".to_owned(), reason: "it has no dpkg database".to_owned() }
 }
 
 impl Remediator {
@@ -50,7 +47,9 @@ impl Remediator {
         let mut report = request.report.clone();
         let mut floors = BTreeMap::new();
         if let Some(lineage) = lineage::believed(request.repository, &image).await? {
-            let fixed = Ground::read(self, request.repository, &image, &request.progress).await?.ok_or_else(no_database)?;
+            let fixed = Ground::read(self, request.repository, &image, &request.progress)
+                .await?
+                .ok_or_else(no_database)?;
             floors = versions(&fixed);
             origin_digest = lineage.source.clone();
             tag = lineage.source_tag.or(tag);
@@ -58,7 +57,8 @@ impl Remediator {
                 origin = open(request.repository, lineage.source.as_str()).await?;
             } else {
                 let documents = lineage::strip(&image)?;
-                origin = open(&over(request.repository, &documents), documents.manifest.digest.as_str()).await?;
+                origin =
+                    open(&over(request.repository, &documents), documents.manifest.digest.as_str()).await?;
                 rebuilt = Some(documents);
             }
         }
@@ -67,9 +67,11 @@ impl Remediator {
             Some(overlay) => overlay,
             None => request.repository,
         };
-        let ground = Ground::read(self, repository, &origin, &request.progress).await?.ok_or_else(no_database)?;
+        let ground =
+            Ground::read(self, repository, &origin, &request.progress).await?.ok_or_else(no_database)?;
         if origin.raw.digest != image.raw.digest {
-            let inventory = patchline_scanner::inventory(repository, &origin.raw.digest, self.facts.clone()).await?;
+            let inventory =
+                patchline_scanner::inventory(repository, &origin.raw.digest, self.facts.clone()).await?;
             report = patchline_scanner::report(&inventory, request.advisories);
         }
         let codename = codename(report.distro.as_ref())?;
@@ -77,7 +79,8 @@ impl Remediator {
         let mut suites = Suites::security(self, &codename, &ground.database.architecture).await?;
         (request.progress)("repositories", 1, 1);
         // The report that was asked about counts, too: it may know of findings that came with newer packages.
-        let selected = report.findings.iter().chain(&request.report.findings).filter(|f| request.select.selects(f));
+        let selected =
+            report.findings.iter().chain(&request.report.findings).filter(|f| request.select.selects(f));
         let mut want = Want::from_findings(selected);
         let old = versions(&ground);
         for (source, version) in floors {
@@ -109,7 +112,9 @@ fn over<'a>(base: &'a dyn Repository, documents: &Documents) -> Overlay<'a> {
 fn versions(ground: &Ground) -> BTreeMap<String, String> {
     let mut lowest: BTreeMap<String, String> = BTreeMap::new();
     for package in ground.database.packages.values() {
-        let version = lowest.entry(package.record.source.clone()).or_insert_with(|| package.record.source_version.clone());
+        let version = lowest
+            .entry(package.record.source.clone())
+            .or_insert_with(|| package.record.source_version.clone());
         if patchline_scanner::version::compare_debian(&package.record.source_version, version).is_lt() {
             version.clone_from(&package.record.source_version);
         }

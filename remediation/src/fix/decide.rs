@@ -74,9 +74,9 @@ pub(crate) async fn decide(
             drop(solver);
             let mut again = false;
             for (key, pick) in &picks {
-                let found = shadows
-                    .entry(key.clone())
-                    .or_insert_with(|| shadowed(&ground.tree, &ground.database.packages[key], &ground.filters));
+                let found = shadows.entry(key.clone()).or_insert_with(|| {
+                    shadowed(&ground.tree, &ground.database.packages[key], &ground.filters)
+                });
                 if let Some(why) = shadow_blocks(found, &pick.record) {
                     blocked.insert(key.clone(), why);
                     again = true;
@@ -173,8 +173,18 @@ async fn fetch(
 
 fn judge(ground: &Ground, key: &Key, record: &PackageRecord, control: &BTreeMap<String, Vec<u8>>) -> Judged {
     let installed = &ground.database.packages[key];
+    if record.name == "ca-certificates"
+        && let Some((hook, _)) = ground.tree.under("etc/ca-certificates/update.d").next()
+    {
+        return Err(Blocked {
+            code: "script-needs-sandbox",
+            reason: format!("/{hook} must run when certificates change"),
+            to: Some(record.version.clone()),
+        });
+    }
     let members = ["preinst", "postinst", "prerm", "postrm", "triggers"];
-    let old = members.iter().filter_map(|name| Some((*name, installed.member(&ground.tree, name)?))).collect();
+    let old =
+        members.iter().filter_map(|name| Some((*name, installed.member(&ground.tree, name)?))).collect();
     let sums = control.get("md5sums").map(|b| String::from_utf8_lossy(b)).unwrap_or_default();
     let new: BTreeMap<&str, &str> = sums
         .lines()
@@ -218,7 +228,9 @@ fn conclude(
     let mut upgrades = Vec::new();
     let mut ready = Vec::new();
     for (key, pick) in picks {
-        let Some((one, Ok(because))) = fetched.get(&(key.clone(), pick.record.version.clone())) else { continue };
+        let Some((one, Ok(because))) = fetched.get(&(key.clone(), pick.record.version.clone())) else {
+            continue;
+        };
         let old = &packages[key].record;
         upgrades.push(Upgrade {
             package: key.0.clone(),
@@ -229,7 +241,9 @@ fn conclude(
             mends: ids(question.report, |f| {
                 f.packages.contains(&key.0)
                     && f.source == old.source
-                    && f.fixed.as_ref().is_some_and(|fixed| compare_debian(fixed, &pick.record.source_version).is_le())
+                    && f.fixed
+                        .as_ref()
+                        .is_some_and(|fixed| compare_debian(fixed, &pick.record.source_version).is_le())
             }),
             because: because.clone(),
         });

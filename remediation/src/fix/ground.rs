@@ -43,7 +43,8 @@ pub(crate) fn architecture(config: &Value) -> Option<&'static str> {
 
 /// The codename of a Debian that we can mend.
 pub(crate) fn codename(distro: Option<&Distro>) -> Result<String> {
-    let unsupported = |system: String, reason: &str| Error::UnsupportedSystem { system, reason: reason.to_owned() };
+    let unsupported =
+        |system: String, reason: &str| Error::UnsupportedSystem { system, reason: reason.to_owned() };
     let Some(distro) = distro else {
         return Err(unsupported("an image without os-release".into(), "nobody says which system it is"));
     };
@@ -66,7 +67,9 @@ impl Ground {
         progress: &Progress,
     ) -> Result<Option<Arc<Self>>> {
         let told = progress.clone();
-        let tree = image.tree(repository, &remediator.facts, move |done, all| told("read layers", done, all)).await?;
+        let tree = image
+            .tree(repository, &remediator.facts, move |done, all| told("read layers", done, all))
+            .await?;
         let architecture = architecture(&image.config).ok_or_else(|| Error::UnsupportedSystem {
             system: "the image's platform".into(),
             reason: "Debian has no architecture of that name".into(),
@@ -85,7 +88,11 @@ pub(crate) struct Suites {
 }
 
 impl Suites {
-    pub(crate) async fn security(remediator: &Remediator, codename: &str, architecture: &str) -> Result<Self> {
+    pub(crate) async fn security(
+        remediator: &Remediator,
+        codename: &str,
+        architecture: &str,
+    ) -> Result<Self> {
         let suite = remediator.apt.suite(&format!("{codename}-security"), architecture).await?;
         Ok(Self { codename: codename.to_owned(), all: vec![suite] })
     }

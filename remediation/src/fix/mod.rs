@@ -127,7 +127,12 @@ impl Remediator {
     }
     /// Pushes layers, config, manifest by digest, then `tag` when one is given, in this order. Twice is harmless.
     /// The original's layers must be in `repository`, or mountable from where the image was read.
-    pub async fn push(&self, repository: &dyn Repository, image: &FixedImage, tag: Option<&str>) -> Result<()> {
+    pub async fn push(
+        &self,
+        repository: &dyn Repository,
+        image: &FixedImage,
+        tag: Option<&str>,
+    ) -> Result<()> {
         push::push(repository, image, tag).await
     }
 }

@@ -12,7 +12,8 @@ pub(super) async fn push(repository: &dyn Repository, image: &FixedImage, tag: O
         if repository.has_blob(&layer.digest).await? {
             continue;
         }
-        let same_host = |(host, _): &&(String, String)| repository.origin().is_some_and(|(ours, _)| &ours == host);
+        let same_host =
+            |(host, _): &&(String, String)| repository.origin().is_some_and(|(ours, _)| &ours == host);
         let mounted = match image.read_from.as_ref().filter(same_host) {
             Some((_, from)) => repository.mount_blob(&layer.digest, from).await?,
             None => false,

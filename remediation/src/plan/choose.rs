@@ -101,14 +101,17 @@ pub fn wanted(
             .packages
             .iter()
             .filter(|(_, p)| {
-                p.record.source == source && compare_debian(&p.record.source_version, lowest) == Ordering::Less
+                p.record.source == source
+                    && compare_debian(&p.record.source_version, lowest) == Ordering::Less
             })
             .collect();
         let mut offers: Vec<(&Key, Vec<Arc<PackageRecord>>)> = Vec::new();
         let mut versions: BTreeSet<String> = BTreeSet::new();
         for (key, installed) in members {
             let mut records = replacements(suites, installed)?;
-            records.retain(|r| r.source == source && compare_debian(&r.source_version, lowest) != Ordering::Less);
+            records.retain(|r| {
+                r.source == source && compare_debian(&r.source_version, lowest) != Ordering::Less
+            });
             versions.extend(records.iter().map(|r| r.source_version.clone()));
             offers.push((key, records));
         }

@@ -34,12 +34,13 @@ const DATA_DRIVEN: &[(&str, Option<&str>)] = &[
 fn names(line: &str, word: &str) -> bool {
     let part = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     line.match_indices(word).any(|(at, _)| {
-        !line[..at].chars().next_back().is_some_and(part) && !line[at + word.len()..].chars().next().is_some_and(part)
+        !line[..at].chars().next_back().is_some_and(part)
+            && !line[at + word.len()..].chars().next().is_some_and(part)
     })
 }
 
 /// Fails with the script and line that would act.
-pub fn check(case: &Case<'_>, name: &str, script: &[u8]) -> Result<(), String> {
+pub(super) fn check(case: &Case<'_>, name: &str, script: &[u8]) -> Result<(), String> {
     let text = String::from_utf8_lossy(script);
     // The old scripts have the same text: what they do on removal alone does not happen here.
     for (number, line) in text.lines().enumerate() {
@@ -71,7 +72,10 @@ fn version_limit(line: &str) -> Option<(&str, String)> {
         let verb = words.next()?;
         let right = words.next()?;
         // Anything that is not "the version we come from" is not about the installed package.
-        if !matches!(left.trim_matches('"'), "$2" | "${2}" | "$preversion" | "$oldver" | "$old_version" | "$oldversion") {
+        if !matches!(
+            left.trim_matches('"'),
+            "$2" | "${2}" | "$preversion" | "$oldver" | "$old_version" | "$oldversion"
+        ) {
             return None;
         }
         return Some((verb, unquoted(right)));
@@ -102,7 +106,7 @@ fn acts_from(verb: &str, from: &str, limit: &str) -> bool {
 }
 
 /// A line inside debhelper's section: whether it does nothing on an upgrade in an image.
-pub fn section_is_noop(case: &Case<'_>, tool: &str, line: &str) -> bool {
+pub(super) fn section_is_noop(case: &Case<'_>, tool: &str, line: &str) -> bool {
     match tool {
         // Byte code is remade when its source's time or size differ.
         "dh_python3" | "dh_pypy" | "dh_python2" => true,
@@ -113,9 +117,11 @@ pub fn section_is_noop(case: &Case<'_>, tool: &str, line: &str) -> bool {
                 && version_limit(line).is_some_and(|(verb, limit)| !acts_from(verb, case.from, &limit))
         }
         // No service runs in an image: without systemd these only touch its state files.
-        "dh_installsystemd" | "dh_systemd_enable" | "dh_systemd_start" | "dh_installinit" | "dh_installsystemduser" => {
-            !case.systemd
-        }
+        "dh_installsystemd"
+        | "dh_systemd_enable"
+        | "dh_systemd_start"
+        | "dh_installinit"
+        | "dh_installsystemduser" => !case.systemd,
         _ => false,
     }
 }

@@ -9,9 +9,9 @@ pub fn pinned(tree: &Tree, package: &str, source: &str) -> Option<String> {
         .under(folder)
         .filter(|(path, node)| node.entry.kind == Kind::File && is_read(&path[folder.len() + 1..]))
         .map(|(path, _)| path);
-    files
-        .chain(["etc/apt/preferences"])
-        .find_map(|path| tree.text(path).and_then(|text| tied(&text, package, source)).map(|why| format!("{path}: {why}")))
+    files.chain(["etc/apt/preferences"]).find_map(|path| {
+        tree.text(path).and_then(|text| tied(&text, package, source)).map(|why| format!("{path}: {why}"))
+    })
 }
 
 /// Which names apt reads there: no ending, or `.pref`.
@@ -38,7 +38,7 @@ fn tied(text: &str, package: &str, source: &str) -> Option<String> {
         });
         let pin = field("Pin")?;
         let priority: i32 = field("Pin-Priority")?.parse().ok()?;
-        let ties = named && (priority >= 1000 || priority < 0 || pin.starts_with("version"));
+        let ties = named && (!(0..1000).contains(&priority) || pin.starts_with("version"));
         ties.then(|| format!("Pin: {pin}, Pin-Priority: {priority}"))
     })
 }

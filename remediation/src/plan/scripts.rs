@@ -117,10 +117,30 @@ fn boilerplate(case: &Case<'_>, name: &str, script: &[u8]) -> Result<(), String>
 fn is_shell_frame(line: &str) -> bool {
     static FRAME: LazyLock<BTreeSet<&str>> = LazyLock::new(|| {
         [
-            "set -e", "set -eu", "set -u", ":", "exit 0", "true", ";;", "esac", "fi", "else", "case \"$1\" in",
-            "case $1 in", "*)", "configure)", "upgrade)", "install)", "remove)", "purge)", "triggered)",
-            "install|upgrade)", "abort-upgrade)", "abort-upgrade|abort-remove|abort-deconfigure)",
-            "remove|upgrade|deconfigure)", "failed-upgrade)",
+            "set -e",
+            "set -eu",
+            "set -u",
+            ":",
+            "exit 0",
+            "true",
+            ";;",
+            "esac",
+            "fi",
+            "else",
+            "case \"$1\" in",
+            "case $1 in",
+            "*)",
+            "configure)",
+            "upgrade)",
+            "install)",
+            "remove)",
+            "purge)",
+            "triggered)",
+            "install|upgrade)",
+            "abort-upgrade)",
+            "abort-upgrade|abort-remove|abort-deconfigure)",
+            "remove|upgrade|deconfigure)",
+            "failed-upgrade)",
             "purge|remove|upgrade|failed-upgrade|abort-install|abort-upgrade|disappear)",
         ]
         .into()
@@ -135,7 +155,9 @@ fn triggers(case: &Case<'_>) -> Result<(), String> {
         text.map(String::from_utf8_lossy)
             .unwrap_or_default()
             .lines()
-            .map(|line| line.split('#').next().unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" "))
+            .map(|line| {
+                line.split('#').next().unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ")
+            })
             .filter(|line| !line.is_empty())
             .collect()
     };
@@ -191,7 +213,11 @@ mod tests {
 
     #[test]
     fn what_is_refused_is_named_with_its_line() {
-        let why = judged("abc", &[("postinst", "#!/bin/sh\n:\n")], &[("postinst", "#!/bin/sh\nset -e\nrm -rf /x\n")]);
+        let why = judged(
+            "abc",
+            &[("postinst", "#!/bin/sh\n:\n")],
+            &[("postinst", "#!/bin/sh\nset -e\nrm -rf /x\n")],
+        );
         assert_eq!(why.unwrap_err(), "postinst, line 3: rm -rf /x");
         assert!(judged("abc", &[("prerm", "#!/bin/sh\ndo-it\n")], &[]).unwrap_err().starts_with("prerm"));
         assert!(judged("abc", &[], &[("preinst", "#!/usr/bin/perl\nunlink;\n")]).is_err());

@@ -102,8 +102,11 @@ enum Problem {
 impl<'a> Solver<'a> {
     /// Parses what is installed.
     pub fn new(database: &'a Database, suites: &'a [Arc<Suite>]) -> Result<Self> {
-        let installed =
-            database.packages.iter().map(|(k, p)| Ok((k, Relations::of(&p.record)?))).collect::<Result<_>>()?;
+        let installed = database
+            .packages
+            .iter()
+            .map(|(k, p)| Ok((k, Relations::of(&p.record)?)))
+            .collect::<Result<_>>()?;
         Ok(Self { database, suites, installed })
     }
 
@@ -151,8 +154,13 @@ impl<'a> Solver<'a> {
         let mut seen = BTreeSet::from([key.clone()]);
         while let Some(at) = bound.pop() {
             let to = picks.get(&at).map(|pick| pick.record.version.clone());
-            let reason = if &at == key { why.reason.clone() } else { format!("bound to {}: {}", key.0, why.reason) };
-            blocked.entry(at.clone()).or_insert(Blocked { code: why.code, reason, to: to.or(why.to.clone()) });
+            let reason =
+                if &at == key { why.reason.clone() } else { format!("bound to {}: {}", key.0, why.reason) };
+            blocked.entry(at.clone()).or_insert(Blocked {
+                code: why.code,
+                reason,
+                to: to.or(why.to.clone()),
+            });
             for (other, pick) in picks {
                 if !seen.contains(other)
                     && (self.binds(&pick.record, &at.0)?
@@ -190,9 +198,8 @@ impl<'a> Solver<'a> {
             Some((record, relations)) => (&**record, relations),
             None => (&p.record, &self.installed[k]),
         }));
-        let alternatives = |clause: &Clause| -> Vec<String> {
-            clause.alternatives.iter().map(|r| r.name.clone()).collect()
-        };
+        let alternatives =
+            |clause: &Clause| -> Vec<String> { clause.alternatives.iter().map(|r| r.name.clone()).collect() };
         for (key, (record, relations)) in &new {
             for clause in relations.depends.iter().filter(|c| !after.holds(c, architecture)) {
                 // An image stripped of a dependency stays as stripped as it was.
@@ -228,7 +235,10 @@ impl<'a> Solver<'a> {
                         return Ok(Some(Problem::Mended));
                     }
                     let reason = format!("{} {} {} {relation}", record.name, record.version, verb(field));
-                    return Ok(Some(Problem::Blocks(key.clone(), Blocked { code: "conflict", reason, to: None })));
+                    return Ok(Some(Problem::Blocks(
+                        key.clone(),
+                        Blocked { code: "conflict", reason, to: None },
+                    )));
                 }
             }
         }
@@ -238,7 +248,8 @@ impl<'a> Solver<'a> {
                 if after.holds(clause, architecture) || !before.holds(clause, architecture) {
                     continue;
                 }
-                if let Some(record) = self.meeting(key, &after, architecture)?.filter(|_| !blocked.contains_key(key))
+                if let Some(record) =
+                    self.meeting(key, &after, architecture)?.filter(|_| !blocked.contains_key(key))
                 {
                     picks.insert(key.clone(), Pick { record, along: true });
                     return Ok(Some(Problem::Mended));
@@ -250,7 +261,8 @@ impl<'a> Solver<'a> {
                         .map(|(k, _)| k)
                 });
                 if let Some(culprit) = culprit {
-                    let reason = format!("{} {} needs {clause}", installed.record.name, installed.record.version);
+                    let reason =
+                        format!("{} {} needs {clause}", installed.record.name, installed.record.version);
                     let why = Blocked { code: "conflict", reason, to: None };
                     return Ok(Some(Problem::Blocks(culprit.clone(), why)));
                 }
@@ -318,11 +330,21 @@ impl<'a> Solver<'a> {
         Ok(false)
     }
     /// The lowest newer version of an installed package whose dependencies all hold.
-    fn meeting(&self, key: &Key, after: &World<'_>, architecture: &str) -> Result<Option<Arc<PackageRecord>>> {
+    fn meeting(
+        &self,
+        key: &Key,
+        after: &World<'_>,
+        architecture: &str,
+    ) -> Result<Option<Arc<PackageRecord>>> {
         let mut found: Option<Arc<PackageRecord>> = None;
         for record in replacements(self.suites, &self.database.packages[key])? {
-            let holds = Relations::of(&record)?.depends.iter().all(|clause| after.holds(clause, architecture));
-            if holds && found.as_ref().is_none_or(|f| compare_debian(&record.version, &f.version) == Ordering::Less) {
+            let holds =
+                Relations::of(&record)?.depends.iter().all(|clause| after.holds(clause, architecture));
+            if holds
+                && found
+                    .as_ref()
+                    .is_none_or(|f| compare_debian(&record.version, &f.version) == Ordering::Less)
+            {
                 found = Some(record);
             }
         }

@@ -124,6 +124,7 @@ fn is_captured(path: &str) -> bool {
         "etc/passwd",
         "etc/group",
         "etc/ld.so.conf",
+        "var/cache/debconf/config.dat",
     ];
     FILES.contains(&path) || FOLDERS.iter().any(|folder| path.starts_with(folder))
 }
@@ -208,7 +209,8 @@ impl LayerTree {
                 if count >= MAX_ENTRIES {
                     return Err(broken(format!("it has more than {MAX_ENTRIES} entries")));
                 }
-                let path = normalise(&entry.path_bytes()).ok_or_else(|| broken("a path leaves its root".into()))?;
+                let path =
+                    normalise(&entry.path_bytes()).ok_or_else(|| broken("a path leaves its root".into()))?;
                 tree.add(path, &mut entry, &mut buffer, &mut captured).map_err(io)?;
             }
             std::io::copy(&mut archive.into_inner(), &mut std::io::sink()).map_err(io)?;

@@ -55,7 +55,10 @@ impl Tree {
         }
         let mut contents = layer.contents;
         for (path, mut entry) in layer.entries {
-            if entry.kind == Kind::File && entry.hashes.is_none() && let Some(target) = entry.link.as_deref() {
+            if entry.kind == Kind::File
+                && entry.hashes.is_none()
+                && let Some(target) = entry.link.as_deref()
+            {
                 // A hard link to a name in a lower layer.
                 if let Some(first) = self.nodes.get(target) {
                     entry = Entry { link: entry.link.clone(), ..first.entry.clone() };
@@ -110,11 +113,8 @@ impl Tree {
     fn follow<'p>(&self, path: &'p str, last: bool) -> Cow<'p, str> {
         let mut current = Cow::Borrowed(path);
         'again: for _ in 0..MAX_LINKS {
-            let ends: Vec<usize> = current
-                .match_indices('/')
-                .map(|(i, _)| i)
-                .chain(last.then_some(current.len()))
-                .collect();
+            let ends: Vec<usize> =
+                current.match_indices('/').map(|(i, _)| i).chain(last.then_some(current.len())).collect();
             for end in ends {
                 let Some(node) = self.nodes.get(&current[..end]) else { continue };
                 if node.entry.kind != Kind::Symlink {

@@ -107,5 +107,8 @@ fn a_layer_is_read_with_its_whiteouts_and_kept() {
     assert_eq!(LayerTree::decode(&tree.encode().unwrap()).unwrap(), tree);
     assert!(LayerTree::decode(b"nonsense").is_none());
     let cut = &bytes[..bytes.len() - 2000];
-    assert!(LayerTree::read(&patchline_registry::Digest::of(b""), cut).is_err(), "a truncated layer is an error");
+    assert!(
+        LayerTree::read(&patchline_registry::Digest::of(b""), cut).is_err(),
+        "a truncated layer is an error"
+    );
 }

@@ -165,10 +165,7 @@ fn fixes(new: &[Entry<'_>], old: &[Entry<'_>]) -> Fixes {
         for item in &entry.items {
             fixes.others.extend(ids::debian_advisories(item));
             fixes.others.extend(ids::ghsas(item));
-            let cves = ids::cves(item);
-            if cves.is_empty() {
-                continue;
-            }
+            let cves = named(item);
             match mention(item) {
                 Mention::Fix => {
                     fixes.cves.extend(cves.into_iter().map(|cve| (cve, one_line(item))));
@@ -182,24 +179,22 @@ fn fixes(new: &[Entry<'_>], old: &[Entry<'_>]) -> Fixes {
                     let first = cves.into_iter().filter(|cve| !had.contains(cve));
                     fixes.cves.extend(first.map(|cve| (cve, one_line(item))));
                 }
-                Mention::Aside => {}
             }
         }
         // The same entry may revert a fix and bring a better one.
         let again: BTreeSet<String> =
-            entry.items.iter().filter(|i| mention(i) == Mention::Fix).flat_map(|i| ids::cves(i)).collect();
+            entry.items.iter().filter(|i| mention(i) == Mention::Fix).flat_map(|i| named(i)).collect();
         fixes.cves.retain(|cve, _| !reverted.contains(cve) || again.contains(cve));
     }
     fixes
 }
 
-/// Why an item names a vulnerability.
+/// What an item does with the vulnerabilities that it names.
 #[derive(Debug, PartialEq, Eq)]
 enum Mention {
     Fix,
     Revert,
     Patch,
-    Aside,
 }
 
 fn mention(item: &str) -> Mention {
@@ -210,7 +205,19 @@ fn mention(item: &str) -> Mention {
         || has(&["revert the fix", "revert fix", "reverting the fix", "reverted the fix", "revert patch"])
     {
         Mention::Revert
-    } else if has(&[
+    } else if starts(&["drop", "remove", "refresh", "rebase", "delete", "rename", "update patch"])
+        || has(&["applied upstream", "merged upstream", "included upstream", "fixed upstream already"])
+    {
+        Mention::Patch
+    } else {
+        Mention::Fix
+    }
+}
+
+/// The vulnerabilities of an item, without those that it only speaks about. The
+/// sentence decides: a long item may go on to say who is not affected.
+fn named(item: &str) -> BTreeSet<String> {
+    const ASIDE: [&str; 16] = [
         "not affected",
         "not vulnerable",
         "not-affected",
@@ -225,15 +232,20 @@ fn mention(item: &str) -> Mention {
         "still vulnerable",
         "not fixed",
         "remains unfixed",
-    ]) {
-        Mention::Aside
-    } else if starts(&["drop", "remove", "refresh", "rebase", "delete", "rename", "update patch"])
-        || has(&["applied upstream", "merged upstream", "included upstream", "fixed upstream already"])
-    {
-        Mention::Patch
-    } else {
-        Mention::Fix
+        "remain unfixed",
+        "not yet fixed",
+    ];
+    let mut found = BTreeSet::new();
+    for sentence in item.split_inclusive(". ") {
+        let cves = ids::cves(sentence);
+        if !cves.is_empty() {
+            let text = sentence.to_lowercase();
+            if !ASIDE.iter().any(|words| text.contains(words)) {
+                found.extend(cves);
+            }
+        }
     }
+    found
 }
 
 /// Not the formula that opens most uploads.

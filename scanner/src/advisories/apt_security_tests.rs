@@ -99,7 +99,11 @@ fn asides_and_reverts_are_no_fixes() {
         ("1-5", &["Revert \"Fix CVE-2024-1001\", it breaks everything", "Fix CVE-2024-1005"]),
         (
             "1-4",
-            &["bookworm is not affected by CVE-2024-1004", "Fix regression of the fix for CVE-2023-0009"],
+            &[
+                "bookworm is not affected by CVE-2024-1004",
+                "[CVE-2024-1006] check lengths. Plain keys are unaffected.",
+                "Fix regression of the fix for CVE-2023-0009",
+            ],
         ),
         (
             "1-3",
@@ -108,7 +112,7 @@ fn asides_and_reverts_are_no_fixes() {
         ("1-2", &["Fix CVE-2024-1001"]),
         ("1-1", &["Add CVE-2022-0001.patch"]),
     ])];
-    assert_eq!(found("1-1", &uploads), ["CVE-2024-1003 1-5", "CVE-2024-1005 1-5"]);
+    assert_eq!(found("1-1", &uploads), ["CVE-2024-1003 1-5", "CVE-2024-1005 1-5", "CVE-2024-1006 1-5"]);
 }
 
 #[test]
@@ -168,4 +172,84 @@ fn a_source_that_is_not_debians_has_no_derived_advisories() {
     inventory.distro.as_mut().expect("distro").id = "ubuntu".into();
     let set = derive(&inventory, &[upload(&[("1-2", &["Fix CVE-2024-1001"])])], "r");
     assert!(set.is_empty() && !set.covers("Debian:12"));
+}
+
+/// This machine's packages and their changelogs, where it keeps them.
+fn machine() -> Vec<(crate::packages::dpkg::Installed, String)> {
+    let Ok(status) = std::fs::read("/var/lib/dpkg/status") else { return Vec::new() };
+    let installed = crate::packages::dpkg::installed(&status, true).expect("parses");
+    let read = |name: &str| {
+        let file = std::fs::File::open(format!("/usr/share/doc/{name}/changelog.Debian.gz")).ok()?;
+        let mut bytes = Vec::new();
+        std::io::Read::read_to_end(&mut flate2::read::MultiGzDecoder::new(file), &mut bytes).ok()?;
+        Some(String::from_utf8_lossy(&bytes).into_owned())
+    };
+    installed.into_iter().filter_map(|p| Some((p.clone(), read(&p.name)?))).collect()
+}
+
+#[test]
+fn real_changelogs_open_with_the_version_that_is_installed() {
+    let machine = machine();
+    if machine.is_empty() {
+        println!("skipped: this machine keeps no changelogs");
+        return;
+    }
+    let right = machine.iter().filter(|(package, text)| {
+        let newest =
+            changelog::parse(text).into_iter().find(|e| !e.binary_only).map(|e| e.version.to_owned());
+        newest.as_deref() == Some(package.source_version.as_str())
+            || newest.as_deref() == Some(package.version.as_str())
+    });
+    let (right, all) = (right.count(), machine.len());
+    // A few sources (glibc's locales, gcc's defaults) number their binaries otherwise.
+    assert!(right * 100 >= all * 97, "{right} of {all}");
+}
+
+/// The changelog-derived records of the shared data folder name nothing that we do not find.
+#[test]
+fn shared_derived_records_are_found_in_real_changelogs() {
+    let zips = ["../shared/data", "../../shared/data", "../../../shared/data"]
+        .map(|root| std::path::Path::new(root).join("osv-changelog/Debian/all.zip"));
+    let (Some(zip), machine) = (zips.iter().find(|p| p.is_file()), machine()) else {
+        println!("skipped: the shared advisories are not at hand");
+        return;
+    };
+    let mut archive = zip::ZipArchive::new(std::fs::File::open(zip).expect("opens")).expect("zip");
+    let mut known: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
+    for index in 0..archive.len() {
+        let record: osv::Record =
+            serde_json::from_reader(archive.by_index(index).expect("entry")).expect("record");
+        for advisory in super::super::advisory::compile(&record) {
+            let fixed = advisory.ranges[0].iter().find_map(|e| e.fixed.clone()).expect("a fix");
+            known.entry(advisory.package).or_default().push((fixed, advisory.vulnerabilities[0].clone()));
+        }
+    }
+    let (mut expected, mut missed, mut sources) = (0, Vec::new(), BTreeSet::new());
+    for (package, text) in machine.into_iter().filter(|(p, _)| !p.held) {
+        let Some(records) = known.get(&package.source).filter(|_| sources.insert(package.source.clone()))
+        else {
+            continue;
+        };
+        let upload = Upload {
+            source: package.source.clone(),
+            version: package.source_version.clone(),
+            suite: "bookworm-security".into(),
+            changelog: text,
+        };
+        let text = upload.changelog.to_ascii_uppercase();
+        let named: BTreeSet<String> = of_source(&package.source, "0~", &[&upload], "Debian:12")
+            .into_iter()
+            .flat_map(|a| a.vulnerabilities)
+            .collect();
+        let here = |fixed: &str| compare_debian(fixed, &package.source_version) != Ordering::Greater;
+        // The machine may have the package from elsewhere, with a changelog that tells nothing.
+        for (_, cve) in records.iter().filter(|(fixed, cve)| here(fixed) && text.contains(cve.as_str())) {
+            expected += 1;
+            if !named.contains(cve) {
+                missed.push(format!("{} {cve}", package.source));
+            }
+        }
+    }
+    println!("{expected} expected of {} sources, missed: {missed:?}", sources.len());
+    assert!(missed.len() * 20 <= expected, "missed {missed:?} of {expected}");
 }

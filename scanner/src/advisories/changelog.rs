@@ -67,7 +67,8 @@ fn heading(line: &str) -> Option<(&str, bool)> {
 fn body(entry: &mut Entry<'_>, line: &str) {
     let text = line.trim();
     let bullet = ["* ", "- ", "+ ", "o ", "• "].iter().any(|b| text.starts_with(b));
-    if text.is_empty() || (text.starts_with('[') && text.ends_with(']')) {
+    // `[CVE-…]` at the end of an item is no name.
+    if text.is_empty() || (text.starts_with("[ ") && text.ends_with(" ]")) {
         entry.items.push(String::new());
         return;
     }
@@ -97,6 +98,7 @@ openssl (3.0.15-1~deb12u1) bookworm-security; urgency=medium
   * New upstream version
     - CVE-2024-6119 (Possible denial of service
       in X.509 name checks).
+      [SA-2024-1] [CVE-2024-6120]
   * Refresh patches
 
  -- Zoë Ñandú <z@example.org>  Sun, 27 Oct 2024 14:16:28 +0100
@@ -128,7 +130,7 @@ vim: set ts=8
             items,
             [
                 "New upstream version",
-                "CVE-2024-6119 (Possible denial of service in X.509 name checks).",
+                "CVE-2024-6119 (Possible denial of service in X.509 name checks). [SA-2024-1] [CVE-2024-6120]",
                 "Refresh patches"
             ]
         );

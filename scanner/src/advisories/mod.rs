@@ -62,10 +62,12 @@ impl AdvisorySet {
         Self::new(advisories, revision.into(), [])
     }
     pub(crate) fn new(
-        advisories: Vec<Advisory>,
+        mut advisories: Vec<Advisory>,
         revision: String,
         covered: impl IntoIterator<Item = String>,
     ) -> Self {
+        // Equal advisories give equal reports, in whatever order they came.
+        advisories.sort_by(|a, b| (&a.id, &a.ecosystem, &a.package).cmp(&(&b.id, &b.ecosystem, &b.package)));
         let mut index: HashMap<String, HashMap<String, Vec<usize>>> = HashMap::new();
         let mut covered: BTreeSet<String> = covered.into_iter().collect();
         for (i, a) in advisories.iter().enumerate() {

@@ -128,6 +128,3 @@ impl Drop for Cancel {
         self.0.store(true, Ordering::Relaxed);
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -20,7 +20,7 @@ fn policy_examples() {
     check("3.0.9-1", "3.0.11-1~deb12u1", Ordering::Less);
     check("3.0.11-1~deb12u1", "3.0.11-1~deb12u2", Ordering::Less);
     check("1.2-1", "1.2-1+b1", Ordering::Less);
-    check("1.2-1+b1", "1.2-1.1", Ordering::Greater);
+    check("1.2-1+b1", "1.2-1.1", Ordering::Less);
     check("2:1", "10", Ordering::Greater);
     check("0:1.00-0", "1.0", Ordering::Equal);
     check("99999999999999999999999999:1", "99999999999999999999999998:2", Ordering::Greater);

@@ -137,7 +137,6 @@ words! {
     installed: "Installed", "当前版本";
     mended_by: "Mended by", "修复版本";
     no_fix: "no fix yet", "暂无修复";
-    platform: "Platform", "平台";
     system: "System", "系统";
     layers: "Layers", "层";
     size: "Size", "大小";

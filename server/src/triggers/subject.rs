@@ -79,7 +79,7 @@ pub(crate) fn named(registries: &Registries, reference: &Reference) -> Reference
 }
 
 /// The unfixed ancestor: (tag, digest); the image itself when it was not mended by us. What an
-/// image says of itself counts only where our own record or its layers agree.
+/// image says of itself counts only where its layers bear it out.
 async fn origin(
     repository: &dyn Repository,
     fixes: &dyn Fixes,
@@ -87,10 +87,21 @@ async fn origin(
     raw: &RawManifest,
     kind: &ManifestKind,
 ) -> Result<(Option<String>, Digest)> {
-    let recorded =
-        fixes.fix_of(&raw.digest).await.map_err(|source| Error::Stored { what: "fix", source })?.map(|(o, _)| o);
-    let _ = (repository, lineage::PREFIX, kind);
-    Ok((reference.tag.clone(), recorded.unwrap_or_else(|| raw.digest.clone())))
+    let found = match kind {
+        ManifestKind::Image(_) => {
+            lineage::read(repository, &raw.digest).await?.map(|lineage| (lineage.source_tag, lineage.source))
+        }
+        // An index has no layers that could bear it out: our own record alone counts.
+        ManifestKind::Index(_) => fixes
+            .fix_of(&raw.digest)
+            .await
+            .map_err(|source| Error::Stored { what: "fix", source })?
+            .map(|(origin, _)| (reference.tag.clone(), origin)),
+    };
+    if let Some(found) = found {
+        return Ok(found);
+    }
+    Ok((reference.tag.clone(), raw.digest.clone()))
 }
 
 /// Whether this is something with a root file system, and not a signature, an

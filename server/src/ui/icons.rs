@@ -54,4 +54,3 @@ pub(crate) const COPY: &str = icon!(
 );
 pub(crate) const THEME: &str =
     icon!("theme", r#"<circle cx="8" cy="8" r="6" class="line"/><path d="M8 2a6 6 0 0 1 0 12z" fill="currentColor"/>"#);
-pub(crate) const ARROW: &str = icon!("arrow", r#"<path d="M2 8h11M9 4l4 4-4 4" class="line"/>"#);

@@ -13,7 +13,13 @@ use crate::{
 const INFO: &str = "var/lib/dpkg/info";
 
 /// Lays the database.
-pub(super) fn lay(tree: &Tree, database: &Database, changes: &[Change<'_>], shipped: &[Shipped], work: &mut Work) {
+pub(super) fn lay(
+    tree: &Tree,
+    database: &Database,
+    changes: &[Change<'_>],
+    shipped: &[Shipped],
+    work: &mut Work,
+) {
     let mut put = |path: String, bytes: Vec<u8>, mode: u32, mtime: u64| {
         if tree.content(&path) == Some(bytes.as_slice()) {
             return;
@@ -52,7 +58,8 @@ pub(super) fn lay(tree: &Tree, database: &Database, changes: &[Change<'_>], ship
                     }
                 }
                 for (name, bytes) in members {
-                    let script = matches!(name.as_str(), "preinst" | "postinst" | "prerm" | "postrm" | "config");
+                    let script =
+                        matches!(name.as_str(), "preinst" | "postinst" | "prerm" | "postrm" | "config");
                     let mode = if script { 0o755 } else { 0o644 };
                     put(format!("{INFO}/{prefix}.{name}"), bytes, mode, shipped.newest);
                 }
@@ -61,7 +68,12 @@ pub(super) fn lay(tree: &Tree, database: &Database, changes: &[Change<'_>], ship
     }
     if database.layout == Layout::Status {
         let newest = shipped.iter().map(|s| s.newest).max().unwrap_or(0);
-        put("var/lib/dpkg/status".to_owned(), replaced(&database.status, stanzas).into_bytes(), 0o644, newest);
+        put(
+            "var/lib/dpkg/status".to_owned(),
+            replaced(&database.status, stanzas).into_bytes(),
+            0o644,
+            newest,
+        );
     }
     work.whiteouts.extend(stale.into_iter().map(|path| tree.through(&path).into_owned()));
 }

@@ -111,7 +111,8 @@ impl Laying<'_> {
             Some(Kind::Dir) => {}
             Some(_) => self.block(work, format!("/{target} is a file and becomes a folder")),
             // A folder that was taken away comes back only with something in it.
-            None if self.change.installed.files.contains(&entry.path) || self.filters.excludes(&entry.path) => {}
+            None if self.change.installed.files.contains(&entry.path)
+                || self.filters.excludes(&entry.path) => {}
             None => {
                 work.entries.entry(target.to_owned()).or_insert_with(|| self.laid(entry, Content::Dir, None));
             }
@@ -129,7 +130,8 @@ impl Laying<'_> {
             // As dpkg: a folder never gives way to a link.
             Some(node) if node.entry.kind == Kind::Dir => {}
             _ => {
-                work.entries.insert(target.to_owned(), self.laid(entry, Content::Symlink(link.to_owned()), None));
+                work.entries
+                    .insert(target.to_owned(), self.laid(entry, Content::Symlink(link.to_owned()), None));
             }
         }
         Ok(())
@@ -181,7 +183,8 @@ impl Laying<'_> {
         if let Some(node) = node.filter(|node| node.entry.kind == Kind::File) {
             let old = &node.entry;
             let same_content = old.hashes.is_some_and(|old| old.sha256 == hashes.sha256);
-            let same_owner = (old.mode, old.uid, old.gid, &old.xattrs) == (laid.mode, laid.uid, laid.gid, &laid.xattrs);
+            let same_owner =
+                (old.mode, old.uid, old.gid, &old.xattrs) == (laid.mode, laid.uid, laid.gid, &laid.xattrs);
             if same_content && same_owner && !first.is_some_and(|first| work.entries.contains_key(first)) {
                 return;
             }
@@ -191,7 +194,9 @@ impl Laying<'_> {
         }
         let laid = match first.and_then(|first| Some((first, work.entries.get(first)?))) {
             // Links of one file have one owner: where they differ, the content comes twice.
-            Some((first, one)) if (one.mode, one.uid, one.gid) == (laid.mode, laid.uid, laid.gid) && first != target => {
+            Some((first, one))
+                if (one.mode, one.uid, one.gid) == (laid.mode, laid.uid, laid.gid) && first != target =>
+            {
                 Laid { content: Content::HardLink(first.to_owned()), ..laid }
             }
             _ => laid,
@@ -261,7 +266,8 @@ impl Laying<'_> {
             return laid;
         }
         let target = node.and_then(|node| (node.entry.kind == Kind::File).then_some(&node.entry));
-        let remoded = self.change.shadows.get(self.tree.through(&entry.path).as_ref()) == Some(&Shadow::Remoded);
+        let remoded =
+            self.change.shadows.get(self.tree.through(&entry.path).as_ref()) == Some(&Shadow::Remoded);
         if let Some(old) = target.filter(|_| remoded || self.keep_owner) {
             (laid.mode, laid.uid, laid.gid) = (old.mode, old.uid, old.gid);
             laid.xattrs.clone_from(&old.xattrs);
@@ -307,7 +313,8 @@ pub(super) fn remove(
     // Deepest first: a folder goes when all that was in it goes.
     for folder in folders.iter().rev() {
         let prefix = format!("{folder}/");
-        let laid = work.entries.range(prefix.clone()..).next().is_some_and(|(path, _)| path.starts_with(&prefix));
+        let laid =
+            work.entries.range(prefix.clone()..).next().is_some_and(|(path, _)| path.starts_with(&prefix));
         let empty = !laid && tree.under(folder).all(|(path, _)| is_gone(path, folder, &work.whiteouts));
         if empty {
             work.whiteouts.retain(|path| !path.starts_with(&prefix));

@@ -62,7 +62,9 @@ impl Filters {
                 if let (Some(uid), Some(gid), Ok(mode)) =
                     (id(user, &users), id(group, &groups), u32::from_str_radix(mode, 8))
                 {
-                    filters.overrides.insert(path.trim_start_matches('/').to_owned(), (uid, gid, mode & 0o7777));
+                    filters
+                        .overrides
+                        .insert(path.trim_start_matches('/').to_owned(), (uid, gid, mode & 0o7777));
                 }
             }
         }
@@ -72,7 +74,11 @@ impl Filters {
     /// Whether `path-exclude` leaves this path out.
     pub fn excludes(&self, path: &str) -> bool {
         let path = format!("/{path}");
-        self.rules.iter().rev().find(|(_, p)| glob(p.as_bytes(), path.as_bytes())).is_some_and(|(include, _)| !include)
+        self.rules
+            .iter()
+            .rev()
+            .find(|(_, p)| glob(p.as_bytes(), path.as_bytes()))
+            .is_some_and(|(include, _)| !include)
     }
     /// Where a package's path goes: elsewhere when another package diverts it.
     pub fn diverted<'p>(&'p self, package: &str, path: &'p str) -> &'p str {

@@ -86,6 +86,16 @@ impl Spool {
         }
         Ok((Content::Spooled { offset, size: self.end - offset }, hasher.finish(), elf))
     }
+    /// Something of it, back in memory: for small files alone.
+    pub(in crate::executor) fn read(&mut self, offset: u64, size: u64) -> Result<Vec<u8>> {
+        let failed = |e| failed("read the spool", e);
+        self.file.flush().map_err(failed)?;
+        let mut file = File::open(&self.path).map_err(failed)?;
+        file.seek(SeekFrom::Start(offset)).map_err(failed)?;
+        let mut bytes = Vec::new();
+        file.take(size).read_to_end(&mut bytes).map_err(failed)?;
+        Ok(bytes)
+    }
     /// Ready to be read.
     pub fn finish(mut self) -> Result<PathBuf> {
         self.file.flush().map_err(|e| failed("write the spool", e))?;
@@ -138,7 +148,8 @@ pub fn write(
 ) -> Result<Written> {
     let io_error = |e| failed("write the patch layer", e);
     let file = File::create(to).map_err(io_error)?;
-    let blob = Hashing { inner: io::BufWriter::with_capacity(1 << 20, file), hash: sha2::Sha256::new(), count: 0 };
+    let blob =
+        Hashing { inner: io::BufWriter::with_capacity(1 << 20, file), hash: sha2::Sha256::new(), count: 0 };
     // No name, no time; the operating system byte is flate2's constant for "unknown".
     let gzip = flate2::GzBuilder::new().write(blob, flate2::Compression::new(LEVEL));
     let tar = Hashing { inner: gzip, hash: sha2::Sha256::new(), count: 0 };
@@ -187,10 +198,18 @@ fn append_whiteout<W: Write>(builder: &mut tar::Builder<W>, path: &str) -> io::R
     builder.append_data(&mut header, path, io::empty())
 }
 
-fn append<W: Write>(builder: &mut tar::Builder<W>, path: &str, laid: &Laid, spool: &mut File) -> io::Result<()> {
+fn append<W: Write>(
+    builder: &mut tar::Builder<W>,
+    path: &str,
+    laid: &Laid,
+    spool: &mut File,
+) -> io::Result<()> {
     if !laid.xattrs.is_empty() {
-        let pairs: Vec<(String, &[u8])> =
-            laid.xattrs.iter().map(|(name, value)| (format!("SCHILY.xattr.{name}"), value.as_slice())).collect();
+        let pairs: Vec<(String, &[u8])> = laid
+            .xattrs
+            .iter()
+            .map(|(name, value)| (format!("SCHILY.xattr.{name}"), value.as_slice()))
+            .collect();
         builder.append_pax_extensions(pairs.iter().map(|(name, value)| (name.as_str(), *value)))?;
     }
     let mut header = tar::Header::new_gnu();

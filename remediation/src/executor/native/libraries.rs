@@ -17,10 +17,14 @@ pub(super) fn check(tree: &Tree, changes: &[Change<'_>], shipped: &[Shipped], wo
         let new = shipped.list.iter().find(|path| {
             let real = tree.through(path);
             let Some((folder, name)) = real.rsplit_once('/') else { return false };
-            name.contains(".so.") && folders.contains(folder) && !is_default(folder) && tree.get(&real).is_none()
+            name.contains(".so.")
+                && folders.contains(folder)
+                && !is_default(folder)
+                && tree.get(&real).is_none()
         });
         if let Some(path) = new {
-            let reason = format!("ldconfig must run for /{path}: its folder is known through ld.so.conf alone");
+            let reason =
+                format!("ldconfig must run for /{path}: its folder is known through ld.so.conf alone");
             let to = Some(change.record.version.clone());
             work.blocked.push((change.key(), Blocked { code: "script-needs-sandbox", reason, to }));
         }

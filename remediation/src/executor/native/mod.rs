@@ -85,11 +85,11 @@ pub enum Outcome {
 /// What is gathered before the layer is written.
 #[derive(Default)]
 pub(in crate::executor) struct Work {
-    entries: BTreeMap<String, Laid>,
-    whiteouts: BTreeSet<String>,
+    pub(in crate::executor) entries: BTreeMap<String, Laid>,
+    pub(in crate::executor) whiteouts: BTreeSet<String>,
     expected: BTreeMap<String, [u8; 32]>,
     replaced: BTreeMap<[u8; 32], (String, String)>,
-    kept: BTreeSet<String>,
+    pub(in crate::executor) kept: BTreeSet<String>,
     blocked: Vec<(Key, Blocked)>,
     /// Real paths of everything that an upgraded package ships.
     shipped: BTreeSet<String>,
@@ -137,15 +137,16 @@ pub fn build(
     files::remove(tree, filters, changes, &owned, &mut work);
     database::lay(tree, database, changes, &shipped, &mut work);
     let newest = shipped.iter().map(|s| s.newest).max().unwrap_or(0);
-    crate::executor::authorities::lay(tree, changes, newest, &spool, &mut work)?;
+    crate::executor::authorities::lay(tree, changes, newest, &mut spool, &mut work)?;
     parents(tree, newest, &mut work)?;
     let spool = spool.finish()?;
     let total = (work.entries.len() + work.whiteouts.len()) as u64;
-    let written = layer::write(&work.entries, &work.whiteouts, &spool, &scratch.join("patch.tar.gz"), |done| {
-        if done % 256 == 0 || done == total {
-            progress("compress", done, total);
-        }
-    })?;
+    let written =
+        layer::write(&work.entries, &work.whiteouts, &spool, &scratch.join("patch.tar.gz"), |done| {
+            if done % 256 == 0 || done == total {
+                progress("compress", done, total);
+            }
+        })?;
     // The room is needed for what comes next; a spool that stays is the caller's to remove with the folder.
     let _ = std::fs::remove_file(&spool);
     Ok(Outcome::Built(Box::new(Built {
@@ -176,9 +177,18 @@ fn parents(tree: &Tree, newest: u64, work: &mut Work) -> Result<()> {
                     mtime: entry.mtime,
                     xattrs: entry.xattrs.clone(),
                 },
-                None => Laid { content: Content::Dir, mode: 0o755, uid: 0, gid: 0, mtime: newest, xattrs: Vec::new() },
+                None => Laid {
+                    content: Content::Dir,
+                    mode: 0o755,
+                    uid: 0,
+                    gid: 0,
+                    mtime: newest,
+                    xattrs: Vec::new(),
+                },
                 Some(_) => {
-                    return Err(Error::Proof { reason: format!("{folder} is no folder, and {path} lies in it") });
+                    return Err(Error::Proof {
+                        reason: format!("{folder} is no folder, and {path} lies in it"),
+                    });
                 }
             };
             work.entries.insert(folder.to_owned(), laid);

@@ -1,0 +1,281 @@
+//! Real images for the suites: a root file system by mmdebstrap, layers over it, a layout to hold them.
+
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::Arc,
+};
+
+use patchline_registry::{BlobContent, Descriptor, Digest, RawManifest, Repository, layout, model};
+use patchline_remediation::{
+    FixRequest, Fixed, Remediator, Selection, UpgradePolicy,
+    apt::{Apt, AptConfig, Mirrors},
+};
+use patchline_scanner::{
+    Inventory, LayerFacts, NoFacts, Report,
+    advisories::{
+        AdvisorySet,
+        apt_security::{SecurityUploads, derive},
+    },
+};
+use serde_json::json;
+
+/// What a layer holds.
+pub enum Layer {
+    /// mmdebstrap's.
+    Rootfs,
+    /// (path, mode, content; none: a whiteout).
+    Files(Vec<(&'static str, u32, Option<String>)>),
+}
+
+/// One test's place.
+pub struct Bench {
+    pub scratch: tempfile::TempDir,
+    pub repository: Arc<dyn Repository>,
+    pub remediator: Remediator,
+    rootfs: PathBuf,
+    runs: std::sync::atomic::AtomicUsize,
+}
+
+/// An image looked at.
+pub struct Scan {
+    pub inventory: Inventory,
+    pub report: Report,
+    pub advisories: AdvisorySet,
+}
+
+fn skipped(test: &str, why: &str) {
+    assert!(std::env::var("CI").as_deref() != Ok("true"), "{test}: {why}");
+    println!("skipped: {test}: {why}");
+}
+
+fn works(program: &str) -> bool {
+    Command::new(program).arg("--version").output().is_ok_and(|o| o.status.success())
+}
+
+impl Bench {
+    pub async fn new(test: &str, suite: &str) -> Option<Self> {
+        let root = Command::new("id").arg("-u").output().is_ok_and(|o| o.stdout == b"0\n");
+        if !root || !works("mmdebstrap") {
+            skipped(test, "it needs root and mmdebstrap");
+            return None;
+        }
+        let mirrors = Mirrors::from_machine();
+        let Some(main) = mirrors.debian.clone().filter(|_| mirrors.debian_security.is_some()) else {
+            skipped(test, "this machine's apt names no Debian mirror");
+            return None;
+        };
+        let kept = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
+        let config =
+            AptConfig { mirrors, cache: kept.join("apt-cache"), keyrings: Vec::new(), allow_expired: true };
+        let apt = Apt::new(config).unwrap();
+        if let Err(error) = apt.suite(&format!("{suite}-security"), "amd64").await {
+            skipped(test, &format!("no Debian mirror can be reached: {error}"));
+            return None;
+        }
+        let rootfs = kept.join(format!("{suite}.tar"));
+        bootstrap(suite, main.as_str(), &rootfs);
+        let scratch = tempfile::tempdir().unwrap();
+        let repository = layout::open(&scratch.path().join("layout"), true).unwrap();
+        let facts: Arc<dyn LayerFacts> = Arc::new(NoFacts);
+        Some(Self {
+            scratch,
+            repository,
+            remediator: Remediator::new(apt, facts),
+            rootfs,
+            runs: std::sync::atomic::AtomicUsize::new(0),
+        })
+    }
+
+    /// A text file of the root file system.
+    pub fn rootfs_file(&self, path: &str) -> String {
+        let output =
+            Command::new("tar").arg("-xOf").arg(&self.rootfs).arg(format!("./{path}")).output().unwrap();
+        assert!(output.status.success());
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    pub async fn image(&self, tag: &str, layers: &[Layer]) -> Digest {
+        let mut descriptors = Vec::new();
+        let mut diff_ids = Vec::new();
+        for (n, layer) in layers.iter().enumerate() {
+            let tar = match layer {
+                Layer::Rootfs => std::fs::read(&self.rootfs).unwrap(),
+                Layer::Files(files) => files_tar(files),
+            };
+            diff_ids.push(Digest::of(&tar));
+            let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            gzip.write_all(&tar).unwrap();
+            let blob = gzip.finish().unwrap();
+            let descriptor = descriptor(model::OCI_LAYER_GZIP, &blob);
+            let path = self.scratch.path().join(format!("layer-{tag}-{n}"));
+            std::fs::write(&path, &blob).unwrap();
+            self.repository.push_blob(&descriptor, BlobContent::File(path)).await.unwrap();
+            descriptors.push(descriptor);
+        }
+        let history: Vec<_> = layers.iter().map(|_| json!({"created_by": "a test"})).collect();
+        let config = json!({
+            "architecture": "amd64", "os": "linux", "created": "2024-01-01T00:00:00Z",
+            "config": {"Cmd": ["nginx"], "Labels": {"kept": "yes"}},
+            "rootfs": {"type": "layers", "diff_ids": diff_ids}, "history": history,
+        });
+        let config = serde_json::to_vec(&config).unwrap();
+        let manifest = json!({
+            "schemaVersion": 2, "mediaType": model::OCI_MANIFEST,
+            "config": descriptor(model::OCI_CONFIG, &config), "layers": descriptors,
+        });
+        self.put(tag, &config, &manifest).await
+    }
+
+    async fn put(&self, tag: &str, config: &[u8], manifest: &serde_json::Value) -> Digest {
+        let described = descriptor(model::OCI_CONFIG, config);
+        self.repository.push_blob(&described, BlobContent::Bytes(config.to_vec().into())).await.unwrap();
+        let manifest = RawManifest::new(model::OCI_MANIFEST, serde_json::to_vec(manifest).unwrap());
+        self.repository.push_manifest(tag, &manifest).await.unwrap();
+        manifest.digest
+    }
+
+    /// An image made from another by one layer more, its annotations copied as builders do.
+    pub async fn inherit(&self, from: &Digest, tag: &str) -> Digest {
+        let raw = self.repository.manifest(from.as_str()).await.unwrap();
+        let mut manifest: serde_json::Value = serde_json::from_slice(&raw.bytes).unwrap();
+        let config = self.bytes(&raw.image().unwrap().config).await;
+        let mut config: serde_json::Value = serde_json::from_slice(&config).unwrap();
+        let tar = files_tar(&[("app", 0o755, Some("x".into()))]);
+        let layer = descriptor(model::OCI_LAYER_TAR, &tar);
+        self.repository.push_blob(&layer, BlobContent::Bytes(tar.into())).await.unwrap();
+        config["rootfs"]["diff_ids"].as_array_mut().unwrap().push(json!(layer.digest));
+        config["history"].as_array_mut().unwrap().push(json!({"created_by": "a test"}));
+        manifest["layers"].as_array_mut().unwrap().push(json!(layer));
+        let config = serde_json::to_vec(&config).unwrap();
+        manifest["config"] = json!(descriptor(model::OCI_CONFIG, &config));
+        self.put(tag, &config, &manifest).await
+    }
+
+    async fn bytes(&self, blob: &Descriptor) -> Vec<u8> {
+        use tokio::io::AsyncReadExt;
+        let mut bytes = Vec::new();
+        self.repository.blob(blob).await.unwrap().read_to_end(&mut bytes).await.unwrap();
+        bytes
+    }
+
+    pub async fn scan(&self, image: &Digest) -> Scan {
+        let inventory =
+            patchline_scanner::inventory(&*self.repository, image, Arc::new(NoFacts)).await.unwrap();
+        let (uploads, revision) = self.remediator.apt().uploads(&inventory).await.unwrap();
+        let advisories = derive(&inventory, &uploads, &revision);
+        let mut report = patchline_scanner::report(&inventory, &[&advisories]);
+        self.remediator.mark_mendable(&*self.repository, &inventory, &mut report).await.unwrap();
+        Scan { inventory, report, advisories }
+    }
+
+    pub async fn fix(&self, image: &Digest, scan: &Scan, tag: Option<&str>) -> Fixed {
+        self.fix_with(image, scan, tag, UpgradePolicy::Minimal).await
+    }
+
+    pub async fn fix_with(
+        &self,
+        image: &Digest,
+        scan: &Scan,
+        tag: Option<&str>,
+        policy: UpgradePolicy,
+    ) -> Fixed {
+        assert_eq!(&scan.inventory.image, image);
+        let run = self.runs.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let scratch = self.scratch.path().join(format!("fix-{run}"));
+        std::fs::create_dir(&scratch).unwrap();
+        let request = FixRequest {
+            repository: &*self.repository,
+            manifest: image.clone(),
+            tag: tag.map(str::to_owned),
+            report: &scan.report,
+            advisories: &[&scan.advisories],
+            select: Selection { severity: None, ids: Vec::new() },
+            policy,
+            scratch,
+            progress: Arc::new(|_, _, _| {}),
+        };
+        self.remediator.build(&request).await.unwrap()
+    }
+}
+
+fn descriptor(media_type: &str, bytes: &[u8]) -> Descriptor {
+    let value = json!({"mediaType": media_type, "digest": Digest::of(bytes), "size": bytes.len()});
+    serde_json::from_value(value).unwrap()
+}
+
+fn files_tar(files: &[(&'static str, u32, Option<String>)]) -> Vec<u8> {
+    let mut builder = tar::Builder::new(Vec::new());
+    for (path, mode, content) in files {
+        let mut header = tar::Header::new_gnu();
+        header.set_mode(*mode);
+        let bytes = content.clone().unwrap_or_default();
+        header.set_size(bytes.len() as u64);
+        let path = match content {
+            Some(_) => (*path).to_owned(),
+            None => {
+                let (folder, name) = path.rsplit_once('/').unwrap();
+                format!("{folder}/.wh.{name}")
+            }
+        };
+        builder.append_data(&mut header, path, bytes.as_bytes()).unwrap();
+    }
+    builder.into_inner().unwrap()
+}
+
+/// Once per machine: the main suite of a released Debian stands still.
+fn bootstrap(suite: &str, mirror: &str, to: &Path) {
+    let lock = std::fs::File::create(to.with_extension("lock")).unwrap();
+    lock.lock().unwrap();
+    if to.exists() {
+        return;
+    }
+    let made = to.with_extension("part.tar");
+    let status = Command::new("mmdebstrap")
+        .args(["--quiet", "--variant=minbase", "--components=main"])
+        .arg("--include=openssl,curl,nginx-light,python3,ca-certificates")
+        .args([suite, made.to_str().unwrap(), mirror])
+        .status()
+        .unwrap();
+    assert!(status.success(), "mmdebstrap failed");
+    std::fs::rename(made, to).unwrap();
+}
+
+/// All layers, one over the other, as a container runtime lays them.
+pub async fn unpack(bench: &Bench, image: &Digest, root: &Path) {
+    std::fs::create_dir_all(root).unwrap();
+    let manifest = bench.repository.manifest(image.as_str()).await.unwrap().image().unwrap();
+    for (n, layer) in manifest.layers.iter().enumerate() {
+        let file = bench.scratch.path().join(format!("unpack-{n}"));
+        std::fs::write(&file, bench.bytes(layer).await).unwrap();
+        let listed = Command::new("tar").arg("-tf").arg(&file).output().unwrap();
+        assert!(listed.status.success());
+        for path in String::from_utf8(listed.stdout).unwrap().lines() {
+            let Some((folder, name)) = path.rsplit_once("/.wh.") else { continue };
+            let gone = root.join(folder).join(name);
+            assert!(gone.symlink_metadata().is_ok(), "a whiteout of nothing: {path}");
+            if gone.is_dir() && !gone.is_symlink() {
+                std::fs::remove_dir_all(&gone).unwrap();
+            } else {
+                std::fs::remove_file(&gone).unwrap();
+            }
+        }
+        let status = Command::new("tar")
+            .args(["--numeric-owner", "-p", "--xattrs", "--exclude=.wh.*", "-xf"])
+            .arg(&file)
+            .arg("-C")
+            .arg(root)
+            .status()
+            .unwrap();
+        assert!(status.success());
+    }
+}
+
+/// What a command says on stdout; it must succeed.
+pub fn chroot(root: &Path, command: &[&str]) -> String {
+    let output = Command::new("chroot").arg(root).args(command).env("LC_ALL", "C.UTF-8").output().unwrap();
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{command:?}: {out}{err}");
+    out.into_owned()
+}

@@ -1,0 +1,72 @@
+//! SQLite: one connection that writes, a few that read. One file an entity.
+
+mod column;
+mod deliveries;
+mod effects;
+mod events;
+mod facts;
+mod fixes;
+mod inventories;
+mod outbox;
+mod pack;
+mod plans;
+mod reports;
+mod runs;
+mod steps;
+mod store;
+mod transaction;
+
+use std::{path::Path, time::Duration};
+
+use sqlx::{
+    SqlitePool,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+
+use crate::{Error, error::Result};
+
+/// The SQLite database of a data folder; cheap to clone. It implements `engine::Store` and
+/// `EffectLog`, `scanner::{LayerFacts, Reports}`, `remediation::fix::Fixes`.
+#[derive(Debug, Clone)]
+pub struct Sqlite {
+    /// Of one connection: whoever writes waits here, not at the file's lock.
+    writer: SqlitePool,
+    readers: SqlitePool,
+}
+
+impl Sqlite {
+    /// Opens and migrates. WAL, `synchronous=FULL`.
+    pub async fn open(file: &Path) -> Result<Self, Error> {
+        let path = || file.display().to_string();
+        let options = SqliteConnectOptions::new()
+            .filename(file)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(Duration::from_secs(5));
+        let pool = |most: u32| {
+            SqlitePoolOptions::new()
+                .max_connections(most)
+                .min_connections(1)
+                .acquire_timeout(Duration::from_secs(30))
+                .idle_timeout(None)
+                .max_lifetime(None)
+        };
+        let opened = |source| Error::Open { path: path(), source };
+        let writer = pool(1).connect_with(options.clone()).await.map_err(opened)?;
+        sqlx::migrate!("migrations/sqlite")
+            .run(&writer)
+            .await
+            .map_err(|source| Error::Migrate { path: path(), source })?;
+        // Query-only instead of read-only: a reader of a WAL must be able to make its index.
+        let readers = pool(4).connect_with(options.pragma("query_only", "true")).await.map_err(opened)?;
+        Ok(Self { writer, readers })
+    }
+
+    /// Closes all connections; what was committed stands.
+    pub async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+}

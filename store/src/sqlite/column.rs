@@ -1,0 +1,49 @@
+//! Between columns and values: times, enums by their serde names, JSON bodies.
+
+use jiff::Timestamp;
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
+
+use crate::{Error, error::Result};
+
+/// Unix milliseconds. Rounded up, so that nothing falls due too early.
+pub(super) fn millis(at: Timestamp) -> i64 {
+    at.as_millisecond()
+}
+
+pub(super) fn timestamp(table: &'static str, ms: i64) -> Result<Timestamp> {
+    Timestamp::from_millisecond(ms).map_err(|e| Error::row(table, e))
+}
+
+/// A number that SQLite keeps as signed.
+pub(super) fn unsigned<T: TryFrom<i64>>(table: &'static str, value: i64) -> Result<T>
+where
+    T::Error: std::error::Error + Send + Sync + 'static,
+{
+    T::try_from(value).map_err(|e| Error::row(table, e))
+}
+
+pub(super) fn signed(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+/// A unit enum's serde name.
+pub(super) fn word(value: &impl Serialize) -> String {
+    match serde_json::to_value(value) {
+        Ok(Value::String(word)) => word,
+        _ => String::new(),
+    }
+}
+
+/// A unit enum from its serde name.
+pub(super) fn of_word<T: DeserializeOwned>(table: &'static str, word: String) -> Result<T> {
+    serde_json::from_value(Value::String(word)).map_err(|e| Error::row(table, e))
+}
+
+pub(super) fn json(table: &'static str, value: &impl Serialize) -> Result<String> {
+    serde_json::to_string(value).map_err(|e| Error::row(table, e))
+}
+
+pub(super) fn of_json<T: DeserializeOwned>(table: &'static str, text: &str) -> Result<T> {
+    serde_json::from_str(text).map_err(|e| Error::row(table, e))
+}

@@ -1,0 +1,86 @@
+//! Intents of steps, recorded before they touch the world.
+
+use async_trait::async_trait;
+use patchline_engine::{
+    Result as EngineResult, RunId,
+    step::{EffectLog, Intent},
+};
+
+use super::{
+    Sqlite,
+    column::{json, of_json},
+};
+use crate::error::{Result, engine};
+
+const TABLE: &str = "effects";
+
+impl Sqlite {
+    async fn intend(&self, run: &RunId, step: &str, intent: &Intent) -> Result<()> {
+        // An intent that is recorded again keeps what was known of it.
+        sqlx::query(
+            "INSERT INTO effects (run, step, kind, target, detail, done) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+             ON CONFLICT (run, step, kind, target) DO UPDATE SET done = max(done, excluded.done)",
+        )
+        .bind(&run.0)
+        .bind(step)
+        .bind(&intent.kind)
+        .bind(&intent.target)
+        .bind(json(TABLE, &intent.detail)?)
+        .bind(intent.done)
+        .execute(&self.writer)
+        .await?;
+        Ok(())
+    }
+
+    async fn effect_done(&self, run: &RunId, step: &str, kind: &str, target: &str) -> Result<()> {
+        sqlx::query("UPDATE effects SET done = 1 WHERE run = ?1 AND step = ?2 AND kind = ?3 AND target = ?4")
+            .bind(&run.0)
+            .bind(step)
+            .bind(kind)
+            .bind(target)
+            .execute(&self.writer)
+            .await?;
+        Ok(())
+    }
+
+    async fn effects(&self, run: &RunId, step: &str) -> Result<Vec<Intent>> {
+        let rows: Vec<(String, String, String, bool)> = sqlx::query_as(
+            "SELECT kind, target, detail, done FROM effects WHERE run = ?1 AND step = ?2 ORDER BY rowid",
+        )
+        .bind(&run.0)
+        .bind(step)
+        .fetch_all(&self.readers)
+        .await?;
+        rows.into_iter()
+            .map(|(kind, target, detail, done)| {
+                Ok(Intent { kind, target, detail: of_json(TABLE, &detail)?, done })
+            })
+            .collect()
+    }
+
+    async fn any_effect(&self, kind: &str, target: &str) -> Result<bool> {
+        let (found,): (bool,) =
+            sqlx::query_as("SELECT EXISTS (SELECT 1 FROM effects WHERE kind = ?1 AND target = ?2)")
+                .bind(kind)
+                .bind(target)
+                .fetch_one(&self.readers)
+                .await?;
+        Ok(found)
+    }
+}
+
+#[async_trait]
+impl EffectLog for Sqlite {
+    async fn intend(&self, run: &RunId, step: &str, intent: &Intent) -> EngineResult<()> {
+        self.intend(run, step, intent).await.map_err(engine("recording an intent"))
+    }
+    async fn done(&self, run: &RunId, step: &str, kind: &str, target: &str) -> EngineResult<()> {
+        self.effect_done(run, step, kind, target).await.map_err(engine("marking an intent as made"))
+    }
+    async fn of_step(&self, run: &RunId, step: &str) -> EngineResult<Vec<Intent>> {
+        self.effects(run, step).await.map_err(engine("reading intents"))
+    }
+    async fn intended(&self, kind: &str, target: &str) -> EngineResult<bool> {
+        self.any_effect(kind, target).await.map_err(engine("looking for an intent"))
+    }
+}

@@ -1,0 +1,122 @@
+//! Messages on their way out.
+
+use jiff::Timestamp;
+use patchline_engine::{Delivery, DeliveryState, Message, Problem, RunId, store::Outgoing};
+use sqlx::SqliteConnection;
+
+use super::column::{json, millis, of_json, signed, timestamp, unsigned};
+use crate::{Error, error::Result};
+
+const TABLE: &str = "outbox";
+
+pub(super) async fn enqueue(
+    db: &mut SqliteConnection,
+    run: &RunId,
+    step: &str,
+    messages: &[Message],
+    at: Timestamp,
+) -> Result<()> {
+    for message in messages {
+        sqlx::query(
+            "INSERT INTO outbox (id, run, step, channel, payload, state, attempts, due_at, changed_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, 'pending', 0, ?6, ?6) ON CONFLICT (id) DO NOTHING",
+        )
+        .bind(&message.id)
+        .bind(&run.0)
+        .bind(step)
+        .bind(&message.channel)
+        .bind(json(TABLE, &message.payload)?)
+        .bind(millis(at))
+        .execute(&mut *db)
+        .await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn take(
+    db: &mut SqliteConnection,
+    now: Timestamp,
+    until: Timestamp,
+    limit: usize,
+) -> Result<Vec<Outgoing>> {
+    let rows: Vec<(String, String, String, String, i64)> = sqlx::query_as(
+        "UPDATE outbox SET held_until = ?2
+         WHERE id IN (
+            SELECT id FROM outbox
+            WHERE state = 'pending' AND due_at <= ?1 AND (held_until IS NULL OR held_until <= ?1)
+            ORDER BY due_at, id LIMIT ?3)
+         RETURNING id, run, channel, payload, attempts",
+    )
+    .bind(millis(now))
+    .bind(millis(until))
+    .bind(signed(limit as u64))
+    .fetch_all(db)
+    .await?;
+    rows.into_iter()
+        .map(|(id, run, channel, payload, attempts)| {
+            let message = Message { id, channel, payload: of_json(TABLE, &payload)? };
+            Ok(Outgoing { message, run: RunId(run), attempts: unsigned(TABLE, attempts)? })
+        })
+        .collect()
+}
+
+pub(super) async fn settle(
+    db: &mut SqliteConnection,
+    id: &str,
+    state: &DeliveryState,
+    at: Timestamp,
+    due: Option<Timestamp>,
+) -> Result<()> {
+    let (word, attempts, problem) = match state {
+        DeliveryState::Pending { attempts, problem } => ("pending", Some(*attempts), problem.as_ref()),
+        DeliveryState::Delivered => ("delivered", None, None),
+        DeliveryState::Failed { problem } => ("failed", None, Some(problem)),
+    };
+    sqlx::query(
+        "UPDATE outbox SET state = ?2, attempts = coalesce(?3, attempts + 1), problem = ?4, due_at = ?5,
+                held_until = NULL, changed_at = ?6
+         WHERE id = ?1 AND state = 'pending'",
+    )
+    .bind(id)
+    .bind(word)
+    .bind(attempts)
+    .bind(problem.map(|p| json(TABLE, p)).transpose()?)
+    .bind(due.map(millis))
+    .bind(millis(at))
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn release(db: &mut SqliteConnection) -> Result<()> {
+    sqlx::query("UPDATE outbox SET held_until = NULL WHERE state = 'pending' AND held_until IS NOT NULL")
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
+pub(super) async fn of_run(db: &mut SqliteConnection, run: &RunId) -> Result<Vec<Delivery>> {
+    type Row = (String, String, String, String, String, i64, Option<String>, i64);
+    let rows: Vec<Row> = sqlx::query_as(
+        "SELECT id, step, channel, payload, state, attempts, problem, changed_at FROM outbox WHERE run = ?1
+         ORDER BY rowid",
+    )
+    .bind(&run.0)
+    .fetch_all(db)
+    .await?;
+    rows.into_iter()
+        .map(|(id, step, channel, payload, state, attempts, problem, at)| {
+            let problem: Option<Problem> = problem.map(|p| of_json(TABLE, &p)).transpose()?;
+            let state = match (state.as_str(), problem) {
+                ("pending", problem) => {
+                    DeliveryState::Pending { attempts: unsigned(TABLE, attempts)?, problem }
+                }
+                ("delivered", _) => DeliveryState::Delivered,
+                ("failed", Some(problem)) => DeliveryState::Failed { problem },
+                (other, _) => return Err(Error::row(TABLE, format!("unknown state {other}"))),
+            };
+            let message = Message { id, channel, payload: of_json(TABLE, &payload)? };
+            Ok(Delivery { message, step, state, at: timestamp(TABLE, at)? })
+        })
+        .collect()
+}

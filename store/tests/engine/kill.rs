@@ -1,0 +1,2 @@
+//! `kill -9` at random moments: every run ends as if nothing had happened.
+

@@ -1,0 +1,109 @@
+//! Leases: expiry by the clock, stale completions, poison, what an orderly stop gives back.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use jiff::SignedDuration;
+use patchline_engine::{Outcome, RunResult, StepStatus as S, Store};
+use patchline_store::Sqlite;
+use serde_json::json;
+
+use crate::kit::*;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_expired_lease_is_taken_over_and_the_stale_end_is_discarded() {
+    // Deaf to its stop sign for a moment: its end comes after the lease was lost.
+    let script = Script::default().on("a", |c| async move {
+        if c.effects.log.of_step(&c.run, &c.step).await.unwrap().is_empty() {
+            let intent =
+                patchline_engine::step::Intent { kind: "push".into(), target: "t".into(), detail: json!({}), done: false };
+            c.effects.log.intend(&c.run, &c.step, &intent).await.unwrap();
+            c.cancelled.cancelled().await;
+            tokio::time::sleep(Duration::from_millis(1300)).await;
+            return Ok(Outcome::succeeded(json!({"who": "stale"})));
+        }
+        Ok(Outcome::succeeded(json!({"who": "second"})))
+    });
+    let house = House::new(&script).await;
+    let run = house.engine.submit(vec![submission(&diamond(), "v1")]).await.unwrap()[0].run.clone();
+    until(async || script.count("a") == 1).await;
+    house.clock.skip(SignedDuration::from_secs(16));
+    let view = house.finished(&run).await;
+    assert_eq!(view.steps[0].output, json!({"who": "second"}));
+    assert_eq!((view.steps[0].attempt, script.count("a")), (1, 2));
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    assert_eq!(house.engine.run(&run).await.unwrap(), view);
+    assert!(house.engine.is_own_effect("push", "t").await.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn five_lost_leases_are_poison() {
+    let script = Script::default().on("a", |_| async { std::future::pending().await });
+    let house = House::new(&script).await;
+    let run = house.engine.submit(vec![submission(&diamond(), "v1")]).await.unwrap()[0].run.clone();
+    for time in 1..=5 {
+        until(async || script.count("a") == time).await;
+        house.clock.skip(SignedDuration::from_secs(16));
+    }
+    let view = house.finished(&run).await;
+    assert_eq!(view.steps[0].problem.as_ref().unwrap().class, "poison");
+    assert_eq!((view.result, script.count("a")), (Some(RunResult::Failed), 5));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lease_is_renewed_for_as_long_as_its_step_runs() {
+    let script = Script::default().on("a", |_| async {
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        Ok(Outcome::succeeded(json!({})))
+    });
+    let house = House::new(&script).await;
+    let run = house.engine.submit(vec![submission(&diamond(), "v1")]).await.unwrap()[0].run.clone();
+    until(async || script.count("a") == 1).await;
+    // Three times nearly to the edge: 18 s in all, more than one lease.
+    for _ in 0..3 {
+        house.clock.skip(SignedDuration::from_secs(6));
+        tokio::time::sleep(Duration::from_millis(1200)).await;
+    }
+    let view = house.finished(&run).await;
+    assert_eq!((view.result, script.count("a")), (Some(RunResult::Passed), 1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_gives_leases_back_and_does_not_count() {
+    let script = Script::default().on("a", |_| async { std::future::pending().await });
+    let house = House::new(&script).await;
+    let file = house.dir.path().join("p.db");
+    let run = house.engine.submit(vec![submission(&diamond(), "v1")]).await.unwrap()[0].run.clone();
+    until(async || script.count("a") == 1).await;
+    house.engine.stop().await.unwrap();
+    let record = Sqlite::open(&file).await.unwrap().run(&run).await.unwrap().unwrap();
+    assert_eq!((record.steps[0].state.status(), record.steps[0].lost), (S::Ready, 0));
+    for _ in 0..6 {
+        restart_and_stop(&file, &house, &script).await;
+    }
+    let well = Script::default();
+    let engine = engine(&file, &well, &house.sink, &house.clock, true).await;
+    assert_eq!(engine.finished(&run).await.unwrap().result, Some(RunResult::Passed));
+}
+
+async fn restart_and_stop(file: &Path, house: &House, script: &Script) {
+    let before = script.count("a");
+    let options = patchline_engine::EngineOptions {
+        concurrency: 1,
+        owns_data: true,
+        drain: Duration::ZERO,
+        public_url: None,
+    };
+    let store = Arc::new(Sqlite::open(file).await.unwrap());
+    let steps: Vec<Arc<dyn patchline_engine::Step>> = vec![Arc::new(script.clone())];
+    let engine = patchline_engine::Engine::start(
+        store,
+        steps,
+        Arc::new(house.sink.clone()),
+        Arc::new(house.clock.clone()),
+        options,
+    )
+    .await
+    .unwrap();
+    until(async || script.count("a") > before).await;
+    engine.stop().await.unwrap();
+}
