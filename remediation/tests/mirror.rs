@@ -1,4 +1,5 @@
 //! Against the mirror that this machine's apt uses. Without one these tests skip, and say so; with `CI=true` they fail.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests fail and skip loudly")]
 
 use std::{
     path::{Path, PathBuf},
