@@ -104,7 +104,8 @@ pub(crate) fn group(findings: &[Finding], words: &'static Words) -> Vec<Group> {
             some.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.id.cmp(&b.id)));
             let worst = some.first().map_or(Severity::Unknown, |f| f.severity);
             let (class, word) = severity(worst, words);
-            let mut packages: Vec<&str> = some.iter().flat_map(|f| f.packages.iter().map(String::as_str)).collect();
+            let mut packages: Vec<&str> =
+                some.iter().flat_map(|f| f.packages.iter().map(String::as_str)).collect();
             packages.sort_unstable();
             packages.dedup();
             let group = Group {
@@ -135,7 +136,8 @@ pub(crate) fn bar(findings: &[Finding], words: &'static Words) -> String {
         ids.dedup();
         ids.len()
     };
-    let mut packages: Vec<&str> = findings.iter().flat_map(|f| f.packages.iter().map(String::as_str)).collect();
+    let mut packages: Vec<&str> =
+        findings.iter().flat_map(|f| f.packages.iter().map(String::as_str)).collect();
     packages.sort_unstable();
     packages.dedup();
     let all = distinct(&|_| true);
