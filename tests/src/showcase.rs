@@ -15,9 +15,7 @@ use patchline_registry::{
     model::{OCI_CONFIG, OCI_LAYER_TAR, OCI_MANIFEST},
 };
 use patchline_remediation::{FixPlan, Refusal, Upgrade, fix::Fixes as _};
-use patchline_scanner::{
-    Completeness, Distro, Finding, Inventory, Package, Report, Reports as _, Severity,
-};
+use patchline_scanner::{Completeness, Distro, Finding, Inventory, Package, Report, Reports as _, Severity};
 use patchline_server::ServerContext;
 use patchline_store::Sqlite;
 use serde_json::{Value, json};
@@ -109,8 +107,7 @@ impl Showcase {
 
     /// The newest run over a digest, once there is one.
     pub async fn run_of(&self, digest: &Digest) -> patchline_engine::RunView {
-        let filter =
-            patchline_engine::RunFilter { subject: Some(digest.to_string()), ..Default::default() };
+        let filter = patchline_engine::RunFilter { subject: Some(digest.to_string()), ..Default::default() };
         for _ in 0..200 {
             if let Some(run) = self.engine.runs(&filter).await.unwrap().pop() {
                 return run;
@@ -140,8 +137,7 @@ fn chain() -> Plan {
     let text = |name| Param { name, ty: ParamType::String, required: false, summary: "" };
     let list =
         |name| Param { name, ty: ParamType::List(Box::new(ParamType::String)), required: false, summary: "" };
-    let kind =
-        |name, params| StepKind { name, summary: "", params, outputs: vec!["mendable"], check: None };
+    let kind = |name, params| StepKind { name, summary: "", params, outputs: vec!["mendable"], check: None };
     let catalogue = Catalogue {
         kinds: vec![
             kind("scan", vec![text("scanner"), list("checks")]),
@@ -179,10 +175,14 @@ async fn push(registries: &Registries, repository: &str, tag: &str, layers: &[&s
     let mut described = Vec::new();
     for layer in layers {
         let descriptor = blob(OCI_LAYER_TAR, layer.as_bytes());
-        repository.push_blob(&descriptor, BlobContent::Bytes(layer.as_bytes().to_vec().into())).await.unwrap();
+        repository
+            .push_blob(&descriptor, BlobContent::Bytes(layer.as_bytes().to_vec().into()))
+            .await
+            .unwrap();
         described.push(descriptor);
     }
-    let manifest = json!({"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": config_blob, "layers": described});
+    let manifest =
+        json!({"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": config_blob, "layers": described});
     let manifest = RawManifest::new(OCI_MANIFEST, serde_json::to_vec(&manifest).unwrap());
     repository.push_manifest(tag, &manifest).await.unwrap();
     manifest.digest
@@ -237,9 +237,10 @@ impl Step for Scripted {
                 }
                 Err(StepError::permanent("cancelled", "the run was cancelled"))
             }
-            "scan" if repository == "shop/broken" => {
-                Err(StepError::permanent("layer-unreadable", "layer sha256:5f… cannot be read: truncated after 812 bytes"))
-            }
+            "scan" if repository == "shop/broken" => Err(StepError::permanent(
+                "layer-unreadable",
+                "layer sha256:5f… cannot be read: truncated after 812 bytes",
+            )),
             "scan" => {
                 let report = report(&digest, if fixed { AFTER } else { BEFORE });
                 let inventory = inventory(&digest, fixed);
@@ -247,8 +248,10 @@ impl Step for Scripted {
                 let id = self.store.put_report(&report).await.unwrap();
                 context.news.note("61 packages in 2 layers, dpkg".into()).await;
                 context.news.note(format!("a package calls itself {HOSTILE}")).await;
-                Ok(Outcome::succeeded(json!({"report": id, "total": report.findings.len(), "worst": report.worst(),
-                    "counts": report.counts(), "mendable_count": 7})))
+                Ok(Outcome::succeeded(
+                    json!({"report": id, "total": report.findings.len(), "worst": report.worst(),
+                    "counts": report.counts(), "mendable_count": 7}),
+                ))
             }
             "gate" if !fixed => {
                 let said = "8 findings have severity high or above, 1 is allowed";
@@ -265,7 +268,11 @@ impl Step for Scripted {
                     channel: channel.into(),
                     payload: json!({"text": "gate result"}),
                 });
-                Ok(Outcome::Succeeded { output: json!({"channels": 2}), messages: channels.to_vec(), mends: false })
+                Ok(Outcome::Succeeded {
+                    output: json!({"channels": 2}),
+                    messages: channels.to_vec(),
+                    mends: false,
+                })
             }
             kind => Ok(Outcome::succeeded(json!({"done": kind, "verified": true}))),
         }
@@ -312,20 +319,84 @@ fn manifest_digest(layers: &[&str]) -> Digest {
 }
 
 /// (id, source, binaries, installed, fixed, severity).
-type Row = (&'static str, &'static str, &'static [&'static str], &'static str, Option<&'static str>, Severity);
+type Row =
+    (&'static str, &'static str, &'static [&'static str], &'static str, Option<&'static str>, Severity);
 
 const LEFT: Row = ("CVE-2023-4641", "shadow", &["login", "passwd"], "1:4.13+dfsg1-1", None, Severity::Low);
 const BEFORE: &[Row] = &[
-    ("CVE-2024-5535", "openssl", &["libssl3", "openssl"], "3.0.11-1~deb12u2", Some("3.0.15-1~deb12u1"), Severity::Critical),
-    ("CVE-2024-6119", "openssl", &["libssl3", "openssl"], "3.0.11-1~deb12u2", Some("3.0.14-1~deb12u2"), Severity::High),
-    ("CVE-2025-9230", "openssl", &["libssl3", "openssl"], "3.0.11-1~deb12u2", Some("3.0.17-1~deb12u2"), Severity::High),
-    ("CVE-2024-4741", "openssl", &["libssl3", "openssl"], "3.0.11-1~deb12u2", Some("3.0.14-1~deb12u1"), Severity::Medium),
-    ("CVE-2024-2961", "glibc", &["libc-bin", "libc6"], "2.36-9+deb12u4", Some("2.36-9+deb12u6"), Severity::High),
-    ("CVE-2024-33599", "glibc", &["libc-bin", "libc6"], "2.36-9+deb12u4", Some("2.36-9+deb12u7"), Severity::High),
-    ("CVE-2024-2398", "curl", &["curl", "libcurl4"], "7.88.1-10+deb12u5", Some("7.88.1-10+deb12u6"), Severity::High),
-    ("CVE-2024-7264", "curl", &["curl", "libcurl4"], "7.88.1-10+deb12u5", Some("7.88.1-10+deb12u7"), Severity::Medium),
+    (
+        "CVE-2024-5535",
+        "openssl",
+        &["libssl3", "openssl"],
+        "3.0.11-1~deb12u2",
+        Some("3.0.15-1~deb12u1"),
+        Severity::Critical,
+    ),
+    (
+        "CVE-2024-6119",
+        "openssl",
+        &["libssl3", "openssl"],
+        "3.0.11-1~deb12u2",
+        Some("3.0.14-1~deb12u2"),
+        Severity::High,
+    ),
+    (
+        "CVE-2025-9230",
+        "openssl",
+        &["libssl3", "openssl"],
+        "3.0.11-1~deb12u2",
+        Some("3.0.17-1~deb12u2"),
+        Severity::High,
+    ),
+    (
+        "CVE-2024-4741",
+        "openssl",
+        &["libssl3", "openssl"],
+        "3.0.11-1~deb12u2",
+        Some("3.0.14-1~deb12u1"),
+        Severity::Medium,
+    ),
+    (
+        "CVE-2024-2961",
+        "glibc",
+        &["libc-bin", "libc6"],
+        "2.36-9+deb12u4",
+        Some("2.36-9+deb12u6"),
+        Severity::High,
+    ),
+    (
+        "CVE-2024-33599",
+        "glibc",
+        &["libc-bin", "libc6"],
+        "2.36-9+deb12u4",
+        Some("2.36-9+deb12u7"),
+        Severity::High,
+    ),
+    (
+        "CVE-2024-2398",
+        "curl",
+        &["curl", "libcurl4"],
+        "7.88.1-10+deb12u5",
+        Some("7.88.1-10+deb12u6"),
+        Severity::High,
+    ),
+    (
+        "CVE-2024-7264",
+        "curl",
+        &["curl", "libcurl4"],
+        "7.88.1-10+deb12u5",
+        Some("7.88.1-10+deb12u7"),
+        Severity::Medium,
+    ),
     ("CVE-2023-45853", "zlib", &["zlib1g"], "1:1.2.13.dfsg-1", None, Severity::Negligible),
-    ("UPLOAD-tzdata-2025b", "tzdata", &["tzdata"], "2024a-0+deb12u1", Some("2025b-0+deb12u1"), Severity::Unknown),
+    (
+        "UPLOAD-tzdata-2025b",
+        "tzdata",
+        &["tzdata"],
+        "2024a-0+deb12u1",
+        Some("2025b-0+deb12u1"),
+        Severity::Unknown,
+    ),
     ("CVE-2025-0001", HOSTILE, &[HOSTILE], "1.0", Some("1.1"), Severity::Low),
     LEFT,
 ];
