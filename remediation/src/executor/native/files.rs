@@ -43,6 +43,8 @@ pub(super) fn lay(
         }
         let target = laying.place(entry);
         work.shipped.insert(target.clone());
+        // A folder that is a link in the image (usrmerge) counts under both of its names.
+        work.shipped.insert(tree.through(&entry.path).into_owned());
         match &entry.kind {
             EntryKind::Directory => laying.folder(entry, &target, work),
             EntryKind::Symlink(link) => laying.symlink(entry, &target, link, work),
@@ -294,6 +296,14 @@ pub(super) fn remove(
             }
             if node.entry.kind == Kind::Dir {
                 folders.insert(real);
+                continue;
+            }
+            // A folder of the package that is a link here belongs to the image.
+            let was_folder = node.entry.kind == Kind::Symlink && {
+                let prefix = format!("{path}/");
+                change.installed.files.iter().any(|other| other.starts_with(&prefix))
+            };
+            if was_folder {
                 continue;
             }
             // An old configuration file stays as an obsolete one (dpkg keeps it, too).
