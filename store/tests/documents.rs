@@ -54,6 +54,7 @@ async fn inventories_facts_and_fixes_come_back() {
         packages: Vec::new(),
         database: Some("dpkg".into()),
         layers: Vec::new(),
+        unread: Default::default(),
     };
     store.put_inventory(&inventory).await.unwrap();
     store.put_inventory(&inventory).await.unwrap();
