@@ -52,7 +52,7 @@ async fn every_page_in_a_real_browser() {
         ("run-failed", format!("/runs/{}", failed.id), "layer-unreadable"),
         ("run-live", format!("/runs/{}", running.id), "Cancel run"),
         ("images", "/images".into(), "shop/web:v1_fixed"),
-        ("image", format!("/images/{web}"), "12 findings, 9 packages, 10 mendable"),
+        ("image", format!("/images/{web}"), "12 findings, 11 packages, 10 mendable"),
         ("compare", format!("/images/{web}/compare"), "Packages that went up"),
         ("missing", format!("/images/sha256:{}", "0".repeat(64)), "image-unseen"),
     ];
