@@ -1,11 +1,12 @@
 //! Which advisory sets hold for one image: the loaded ones, and what its security suite itself says.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use patchline_engine::{Context, ErrorClass, StepError};
+use patchline_registry::Digest;
 use patchline_remediation::{Error as RemediationError, Remediator};
 use patchline_scanner::{
-    Inventory,
+    Error as ScannerError, Inventory,
     advisories::{AdvisorySet, apt_security},
 };
 
@@ -38,16 +39,21 @@ impl Sets {
     ) -> Result<Self, StepError> {
         let wanted = match revision {
             Revision::Newest => None,
-            Revision::Of(text) => Some(text.split(',').map(str::to_owned).collect::<Vec<_>>()),
+            Revision::Of(text) => Some(text.to_owned()),
         };
         // Opening reads megabytes: not on a thread that serves others.
-        let loaded = tokio::task::spawn_blocking(move || open(&folder, wanted.as_deref()))
-            .await
-            .map_err(|e| {
-                StepError::permanent("scan-aborted", format!("reading advisories was aborted: {e}"))
-            })?
-            .map_err(failure::scanner)?;
+        let of_report = wanted.clone();
+        let loaded =
+            tokio::task::spawn_blocking(move || open(&folder, of_report.as_deref())).await.map_err(
+                |e| StepError::permanent("scan-aborted", format!("reading advisories was aborted: {e}")),
+            )??;
         let (derived, doubt) = derive(context, remediator, inventory).await?;
+        if let (Some(wanted), None) = (&wanted, &derived)
+            && let Some(state) = names(wanted).find(|name| !is_loaded(name))
+        {
+            let why = doubt.as_deref().unwrap_or("the image has no packages of Debian's any more");
+            return Err(gone(&format!("state {state} of the security suite"), why));
+        }
         Ok(Self { loaded, derived, doubt })
     }
     /// In order.
@@ -56,18 +62,37 @@ impl Sets {
     }
 }
 
-/// One fix uses one revision for plan and proof: the newest only while it is the report's.
-fn open(
-    folder: &std::path::Path,
-    wanted: Option<&[String]>,
-) -> Result<Option<AdvisorySet>, patchline_scanner::Error> {
-    let newest = AdvisorySet::open(folder)?;
-    let Some(wanted) = wanted else { return Ok(newest) };
-    if newest.as_ref().is_none_or(|set| wanted.iter().any(|w| w == set.revision())) {
-        return Ok(newest);
+/// One fix uses one revision for plan and proof: the newest only while it is the report's. A report's revision that
+/// is gone is an error, never silence: a proof by fewer advisories would prove too much.
+fn open(folder: &Path, wanted: Option<&str>) -> Result<Option<AdvisorySet>, StepError> {
+    let newest = || AdvisorySet::open(folder).map_err(failure::scanner);
+    let Some(wanted) = wanted else { return newest() };
+    let Some(revision) = names(wanted).find(|name| is_loaded(name)) else { return Ok(None) };
+    match AdvisorySet::open_revision(folder, revision) {
+        Ok(set) => Ok(Some(set)),
+        Err(ScannerError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+            Err(gone(&format!("revision {revision} of the advisories"), "newer ones have taken its place"))
+        }
+        Err(error) => Err(failure::scanner(error)),
     }
-    // The other names are those of repository states, which lie in no folder.
-    Ok(wanted.iter().find_map(|revision| AdvisorySet::open_revision(folder, revision).ok()))
+}
+
+/// The sets of a report, as `report.advisory_revision` names them.
+fn names(revision: &str) -> impl Iterator<Item = &str> {
+    revision.split(',').filter(|name| *name != "none")
+}
+
+/// Whether a set of the advisory folder is meant, which has its content's digest as its name, and not the state of a
+/// repository.
+fn is_loaded(name: &str) -> bool {
+    name.parse::<Digest>().is_ok()
+}
+
+fn gone(what: &str, why: &str) -> StepError {
+    StepError::permanent(
+        "advisory-revision-gone",
+        format!("the scan used {what}, which cannot be read again ({why}): start the chain again"),
+    )
 }
 
 /// What the security suite itself fixes. A suite that nobody configured, or

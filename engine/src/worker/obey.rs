@@ -48,7 +48,7 @@ impl Batch<'_> {
                 self.record(run, EventKind::Note { step: step.clone(), text: text.clone() }).await?;
             }
             Command::Delivered { run, id, attempts, channel, result, jitter, .. } => {
-                let result = result.as_ref().map(|()| ()).map_err(|e| DeliveryError {
+                let result = result.as_ref().copied().map_err(|e| DeliveryError {
                     code: e.code.clone(),
                     message: e.message.clone(),
                     retry: e.retry,

@@ -199,13 +199,12 @@ impl Batch<'_> {
     ) -> Result<()> {
         self.flush().await?;
         let holders = self.tx.slot(slot).await?;
-        let mut busy = holders.iter().filter(|(_, queued)| !queued).count() as u64;
-        for (run, _) in holders.into_iter().filter(|(_, queued)| *queued) {
+        let (queued, busy): (Vec<_>, Vec<_>) = holders.into_iter().partition(|(_, queued)| *queued);
+        for (busy, (run, _)) in (busy.len() as u64..).zip(queued) {
             let limit = self.load(&run).await?.plan.concurrency.as_ref().map_or(1, |c| c.limit.max(1));
             if busy >= u64::from(limit) {
                 break;
             }
-            busy += 1;
             todo.push_back((run, core::Event::Started { at: self.now }));
         }
         Ok(())

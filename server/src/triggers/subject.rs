@@ -13,6 +13,9 @@ use crate::{Error, Result};
 /// Docker's image configuration, schema 2.
 const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
 
+/// Entries of an index that are asked where they come from.
+const MOST_PLATFORMS: usize = 64;
+
 /// Builds the subject of a run over `reference`: asks the registry for the
 /// manifest, pins its digest, refuses what is no container image, and finds
 /// the unfixed ancestor of an image that we mended.
@@ -78,7 +81,8 @@ pub(crate) fn named(registries: &Registries, reference: &Reference) -> Reference
 }
 
 /// The unfixed ancestor: (tag, digest); the image itself when it was not mended by us. What an
-/// image says of itself counts only where its layers bear it out.
+/// image says of itself counts only where its layers bear it out. The tag is the ancestor's: the
+/// tag of what was pushed is that of the fixed image.
 async fn origin(
     repository: &dyn Repository,
     fixes: &dyn Fixes,
@@ -86,21 +90,31 @@ async fn origin(
     raw: &RawManifest,
     kind: &ManifestKind,
 ) -> Result<(Option<String>, Digest)> {
-    let found = match kind {
-        ManifestKind::Image(_) => {
-            lineage::read(repository, &raw.digest).await?.map(|lineage| (lineage.source_tag, lineage.source))
-        }
-        // An index has no layers that could bear it out: our own record alone counts.
-        ManifestKind::Index(_) => fixes
-            .fix_of(&raw.digest)
-            .await
-            .map_err(|source| Error::Stored { what: "fix", source })?
-            .map(|(origin, _)| (reference.tag.clone(), origin)),
-    };
-    if let Some(found) = found {
-        return Ok(found);
+    if let ManifestKind::Image(_) = kind
+        && let Some(lineage) = lineage::read(repository, &raw.digest).await?
+    {
+        return Ok((lineage.source_tag, lineage.source));
     }
-    Ok((reference.tag.clone(), raw.digest.clone()))
+    // An index has no layers that could bear it out: our own record alone counts.
+    let Some(origin) = recorded(fixes, &raw.digest).await? else {
+        return Ok((reference.tag.clone(), raw.digest.clone()));
+    };
+    if let ManifestKind::Index(index) = kind {
+        for entry in index.manifests.iter().take(MOST_PLATFORMS) {
+            // A platform of which nobody recorded a fix stayed as it was, and knows nothing.
+            if recorded(fixes, &entry.digest).await?.is_some()
+                && let Some(lineage) = lineage::read(repository, &entry.digest).await?
+            {
+                return Ok((lineage.source_tag, origin));
+            }
+        }
+    }
+    Ok((None, origin))
+}
+
+async fn recorded(fixes: &dyn Fixes, digest: &Digest) -> Result<Option<Digest>> {
+    let fix = fixes.fix_of(digest).await.map_err(|source| Error::Stored { what: "fix", source })?;
+    Ok(fix.map(|(origin, _)| origin))
 }
 
 /// Whether this is something with a root file system, and not a signature, an
@@ -136,45 +150,4 @@ pub(crate) fn is_supplement(tag: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn signature_tags_are_told_from_versions() {
-        let hex = "a".repeat(64);
-        for tag in [format!("sha256-{hex}"), format!("sha256-{hex}.sig"), format!("sha256-{hex}.att")] {
-            assert!(is_supplement(&tag), "{tag}");
-        }
-        for tag in ["v1", "sha256-short", "sha256-", "v1.sig", "latest"] {
-            assert!(!is_supplement(tag), "{tag}");
-        }
-    }
-
-    #[test]
-    fn only_what_has_a_root_file_system_is_an_image() {
-        let kind = |value: serde_json::Value, index: bool| {
-            if index {
-                ManifestKind::Index(serde_json::from_value(value).unwrap())
-            } else {
-                ManifestKind::Image(serde_json::from_value(value).unwrap())
-            }
-        };
-        let digest = Digest::of(b"x");
-        let descriptor = |media: &str| json!({"mediaType": media, "digest": digest, "size": 1});
-        let image = |media: &str| json!({"schemaVersion": 2, "config": descriptor(media), "layers": []});
-        assert!(is_image(&kind(image(OCI_CONFIG), false)));
-        assert!(!is_image(&kind(image("application/vnd.cncf.helm.config.v1+json"), false)));
-        let mut referrer = image(OCI_CONFIG);
-        referrer["subject"] = descriptor("application/vnd.oci.image.manifest.v1+json");
-        assert!(!is_image(&kind(referrer, false)));
-        let entry = |os: &str| {
-            let mut entry = descriptor("application/vnd.oci.image.manifest.v1+json");
-            entry["platform"] =
-                json!({"os": os, "architecture": if os == "unknown" { "unknown" } else { "amd64" }});
-            entry
-        };
-        let index = |entries: Vec<serde_json::Value>| json!({"schemaVersion": 2, "manifests": entries});
-        assert!(is_image(&kind(index(vec![entry("linux"), entry("unknown")]), true)));
-        assert!(!is_image(&kind(index(vec![entry("unknown")]), true)));
-    }
-}
+mod tests;
