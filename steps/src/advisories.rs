@@ -132,3 +132,53 @@ pub(crate) fn is_absent(error: &RemediationError) -> bool {
             | RemediationError::Status { status: 404 | 410, .. }
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use patchline_scanner::advisories::update::{Origin, update};
+    use serde_json::json;
+
+    use super::*;
+
+    /// Loads a set of one advisory; its revision.
+    async fn load(folder: &Path, package: &str) -> String {
+        let from = tempfile::tempdir().expect("a folder");
+        let record = json!({"id": "DSA-1-1", "modified": "2025-01-02T00:00:00Z", "upstream": ["CVE-2025-0001"],
+            "affected": [{"package": {"ecosystem": "Debian:12", "name": package},
+                "ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": "2"}]}]}]});
+        std::fs::write(from.path().join("DSA-1-1.json"), record.to_string()).expect("a file");
+        let origin = Origin::Folder(from.path().to_owned());
+        update(folder, &origin, "2026-01-01T00:00:00Z").await.expect("loads");
+        AdvisorySet::open(folder).expect("opens").expect("a set").revision().to_owned()
+    }
+
+    #[tokio::test]
+    async fn a_proof_uses_the_reports_advisories_or_none() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let folder = folder.path();
+        let state = "ab".repeat(32);
+        let revision = |wanted: Option<&str>| {
+            open(folder, wanted).map(|set| set.map(|s| s.revision().to_owned())).map_err(|e| e.code)
+        };
+        let first = load(folder, "a").await;
+        let of_report = format!("{first},{state}");
+        assert_eq!(revision(Some(&of_report)), Ok(Some(first.clone())));
+        let second = load(folder, "b").await;
+        assert_eq!(revision(None), Ok(Some(second)));
+        assert_eq!(revision(Some(&of_report)), Ok(Some(first)), "the report's, while it is there");
+        // A report from the security suite alone: nothing that was loaded meanwhile is its own.
+        assert_eq!(revision(Some(&state)), Ok(None));
+        assert_eq!(revision(Some("none")), Ok(None));
+        for package in ["c", "d", "e", "f", "g"] {
+            load(folder, package).await;
+        }
+        assert_eq!(revision(Some(&of_report)), Err("advisory-revision-gone".to_owned()));
+        std::fs::remove_file(folder.join("current.json")).expect("removed");
+        assert_eq!(revision(None), Ok(None));
+        assert_eq!(
+            revision(Some(&of_report)),
+            Err("advisory-revision-gone".to_owned()),
+            "no folder is no excuse"
+        );
+    }
+}

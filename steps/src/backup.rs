@@ -39,7 +39,17 @@ pub(crate) fn kind() -> StepKind {
                 "how long it is wanted; recorded, nothing expires by itself",
             ),
         ],
-        outputs: vec!["reference", "registry", "repository", "tag", "digest", "verified", "keep", "bytes"],
+        outputs: vec![
+            "reference",
+            "registry",
+            "repository",
+            "tag",
+            "digest",
+            "verified",
+            "keep",
+            "bytes",
+            "summary",
+        ],
         check: Some(check),
     }
 }
@@ -127,6 +137,8 @@ impl Step for Backup {
             "verified": true,
             "keep": params.keep,
             "bytes": copied.bytes,
+            // By digest alone: it can be pulled as it stands, and fits.
+            "summary": place.target(None, &image.digest),
         })))
     }
 }

@@ -33,7 +33,7 @@ pub(crate) fn kind() -> StepKind {
                 "also in runs that a schedule or an advisory started",
             ),
         ],
-        outputs: vec!["mode", "tag", "digest", "deleted"],
+        outputs: vec!["mode", "tag", "digest", "deleted", "summary"],
         check: Some(check),
     }
 }
@@ -125,6 +125,10 @@ impl Step for Delete {
             "tag": image.tag,
             "digest": image.digest,
             "deleted": true,
+            "summary": match (params.mode, &image.tag) {
+                (Mode::Untag, Some(tag)) => format!("tag {tag} removed"),
+                _ => format!("manifest {} removed", image.digest),
+            },
         })))
     }
 }

@@ -37,6 +37,7 @@ async fn a_backup_is_whole_apart_and_made_once() {
     assert!(present(&bench, "vault/shop/web", image.as_str()).await);
     let target = format!("main/vault/shop/web:{tag}@{index}");
     assert_eq!(made["reference"], target);
+    assert_eq!(made["summary"], format!("main/vault/shop/web@{index}"));
     let own = patchline_engine::step::EffectLog::intended(&*bench.memory, "push", &target).await;
     assert!(own.expect("an answer"), "its event starts no chain");
     assert_eq!(backup(&bench, &index, "main/vault/shop/web").await.expect("again"), made);

@@ -45,6 +45,7 @@ pub(crate) fn kind() -> StepKind {
             "distro",
             "packages",
             "platforms",
+            "summary",
         ],
         check: None,
     }
@@ -205,5 +206,6 @@ fn output(reports: &[(ReportLine, Report)]) -> Value {
             d.pretty_name.clone().unwrap_or_else(|| format!("{} {}", d.id, d.version_id.as_deref().unwrap_or("")))
         }),
         "packages": worst.packages,
+        "summary": summary::line(worst),
     })
 }

@@ -31,6 +31,11 @@ pub(crate) fn of_step(step: &StepView) -> Vec<String> {
     {
         reasons.push(cut(message, 1_000));
     }
+    if reasons.is_empty()
+        && let Some(summary) = step.output.get("summary").and_then(Value::as_str)
+    {
+        reasons.push(cut(summary, 1_000));
+    }
     reasons
 }
 

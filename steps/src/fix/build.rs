@@ -182,6 +182,11 @@ impl Product {
             "before": self.before,
             "after": worst.map(summary::counts),
             "report": report,
+            "summary": format!(
+                "{} upgraded, {} refused",
+                summary::counted(plan.upgrades.len(), "package", "packages"),
+                plan.refused.len()
+            ),
         })
     }
     /// A fix that changes nothing ends the cascade: what it could not do is named.
@@ -198,6 +203,7 @@ impl Product {
         };
         json!({
             "reason": "nothing-to-upgrade",
+            "summary": summary::cut(&message, summary::LINE),
             "message": message,
             "upgrades": 0,
             "packages": [],

@@ -55,7 +55,7 @@ pub(crate) fn kind() -> StepKind {
         ],
         outputs: vec![
             "fixed", "tag", "digest", "upgrades", "packages", "refused", "refusals", "plan", "before",
-            "after", "report", "reason", "child",
+            "after", "report", "reason", "child", "kept", "message", "summary",
         ],
         check: Some(check),
     }
@@ -134,9 +134,12 @@ impl Step for Fix {
         let params: Params = read_params::read(&context.with)?;
         let image = Image::of(&context)?;
         if context.round > params.max_rounds {
+            let message =
+                format!("round {} of at most {}: mending has been tried", context.round, params.max_rounds);
             return Ok(Outcome::denied(json!({
                 "reason": "rounds-used-up",
-                "message": format!("round {} of at most {}: mending has been tried", context.round, params.max_rounds),
+                "message": message,
+                "summary": message,
                 "upgrades": 0, "packages": [], "refused": [], "refusals": 0,
             })));
         }

@@ -1,6 +1,6 @@
 //! Whether a rule holds over one platform's findings and facts. Pure.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use patchline_chains::expr;
 use patchline_scanner::{Finding, Package, Report, version::compare_debian};
@@ -9,9 +9,8 @@ use serde_json::{Value, json};
 use super::{
     facts::Facts,
     rule::{PackageRule, Rule},
-    text,
 };
-use crate::severity;
+use crate::{severity, summary};
 
 /// What a rule looks at: the image as it is, or as it would be after every
 /// upgrade that can be made.
@@ -72,7 +71,7 @@ impl Hit {
     /// An image of which not everything could be learnt.
     pub(super) fn undetermined(state: &str, reasons: &[String]) -> Self {
         let mut all = vec![format!("the scan is {state}")];
-        all.extend(reasons.iter().take(5).map(|r| text::cut(r, 300)));
+        all.extend(reasons.iter().take(5).map(|r| summary::cut(r, 300)));
         Self { reasons: all, ..Self::default() }
     }
 }
@@ -111,7 +110,7 @@ pub(super) fn holds(rule: &Rule, view: &View<'_>) -> Option<Hit> {
             Ok(true) => hit.reasons.push(format!("`{when}` holds")),
             Err(error) => {
                 hit.broken = true;
-                hit.reasons.push(text::cut(&error.to_string(), 1000));
+                hit.reasons.push(summary::cut(&error.to_string(), 1000));
             }
         }
     }
@@ -216,11 +215,20 @@ pub(super) struct Denial {
 /// All rules that held, over all platforms.
 #[derive(Debug, Default)]
 pub(super) struct Decision {
+    /// Distinct vulnerabilities that some rule counts, whether it holds or not; none: no rule counts.
+    pub(super) matched: Option<BTreeSet<String>>,
     pub(super) denied: Vec<Denial>,
     pub(super) warned: Vec<Denial>,
 }
 
 impl Decision {
+    /// Remembers what a rule that may deny counts.
+    pub(super) fn count(&mut self, rule: &Rule, view: &View<'_>) {
+        if rule.counts() {
+            let ids = view.findings.iter().filter(|f| matches(rule, f)).map(|f| f.id.clone());
+            self.matched.get_or_insert_default().extend(ids);
+        }
+    }
     pub(super) fn deny(&mut self, platform: Option<&str>, rule: Option<&Rule>, hit: Hit, mendable: bool) {
         self.denied.push(denial(platform, rule, hit, mendable));
     }

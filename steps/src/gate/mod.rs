@@ -10,6 +10,8 @@ mod facts;
 mod rule;
 mod text;
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use patchline_chains::{
     ParamType, StepKind,
@@ -51,6 +53,7 @@ pub(crate) fn kind() -> StepKind {
             "report",
             "verdict",
             "message",
+            "summary",
         ],
         check: Some(check),
     }
@@ -138,7 +141,8 @@ impl Step for Gate {
         for denial in &decision.denied {
             context.news.note(denial.text()).await;
         }
-        let output = output(&decision, &evidence, params.message.as_deref());
+        let rules = deny.iter().filter(|r| r.undetermined.is_none()).count();
+        let output = output(&decision, &evidence, rules, params.message.as_deref());
         Ok(if decision.denied.is_empty() { Outcome::succeeded(output) } else { Outcome::denied(output) })
     }
 }
@@ -166,6 +170,7 @@ fn decide(
         }
     }
     for rule in deny.iter().filter(|r| r.undetermined.is_none()) {
+        decision.count(rule, now);
         if let Some(hit) = evaluate::holds(rule, now) {
             // An expression that fails now is not met by upgrades, whatever it says then.
             let mendable = !hit.broken && evaluate::holds(rule, after).is_none();
@@ -179,7 +184,10 @@ fn decide(
     }
 }
 
-fn output(decision: &Decision, evidence: &[Evidence], message: Option<&str>) -> Value {
+fn output(decision: &Decision, evidence: &[Evidence], rules: usize, message: Option<&str>) -> Value {
+    let denied = !decision.denied.is_empty();
+    let ids = evidence.iter().flat_map(|e| &e.report.findings).map(|f| &f.id);
+    let total = ids.collect::<BTreeSet<_>>().len();
     let worst = evidence.iter().max_by_key(|e| summary::weight(&e.report));
     let verdict = match (decision.denied.is_empty(), decision.warned.is_empty()) {
         (false, _) => "denied",
@@ -190,12 +198,13 @@ fn output(decision: &Decision, evidence: &[Evidence], message: Option<&str>) -> 
         "verdict": verdict,
         "denied_by": decision.denied.iter().take(50).map(|d| d.output()).collect::<Vec<_>>(),
         "warned_by": decision.warned.iter().take(50).map(|d| d.output()).collect::<Vec<_>>(),
-        "mendable": !decision.denied.is_empty() && decision.denied.iter().all(|d| d.mendable),
+        "mendable": denied && decision.denied.iter().all(|d| d.mendable),
         "counts": worst.map(|e| summary::counts(&e.report)),
         "total": worst.map(|e| summary::distinct(&e.report, |_| true)),
         "worst": worst.map(|e| summary::worst(&e.report)),
         "report": worst.map(|e| &e.line.report),
-        "message": message.map(|m| text::cut(m, 1000)),
+        "message": message.filter(|_| denied).map(|m| summary::cut(m, 1000)),
+        "summary": text::line(decision, rules, total),
     })
 }
 

@@ -173,6 +173,6 @@ impl Rule {
         if let Some(when) = &self.when {
             words.push(format!("when {when}"));
         }
-        super::text::cut(&words.join(", "), 500)
+        crate::summary::cut(&words.join(", "), 500)
     }
 }

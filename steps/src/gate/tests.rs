@@ -117,6 +117,50 @@ async fn rules() {
 }
 
 #[tokio::test]
+async fn the_summary_says_why_it_passed_or_which_rules_denied() {
+    let some = || {
+        vec![
+            finding("CVE-1", "high", None, false),
+            finding("CVE-2", "low", None, false),
+            finding("CVE-2", "low", None, true),
+        ]
+    };
+    for (with, findings, summary) in [
+        (json!({}), some(), "no rule denies: there is none"),
+        (json!({"deny": [{"severity": "critical"}]}), some(), "no rule denies: 0 of 2 findings match"),
+        (json!({"deny": [{"severity": "critical"}]}), vec![], "no rule denies: nothing was found"),
+        (
+            json!({"deny": [{"severity": ">= high", "count": 2}, {"ids": ["CVE-9"]}]}),
+            some(),
+            "no rule denies: 1 of 2 findings match, and no rule holds in full",
+        ),
+        (json!({"deny": [{"run_as_root": true}]}), some(), "no rule denies: the one there is does not hold"),
+        (json!({"warn": [{"severity": "low"}]}), some(), "warned: severity low, from 1 on (1)"),
+        (
+            json!({"deny": [{"count": 1}, {"run_as_root": false}, {"severity": "critical"}]}),
+            some(),
+            "denied: from 1 on (2); the image does not run as root",
+        ),
+    ] {
+        let with_message = {
+            let mut with = with.clone();
+            with["message"] = json!("ask us");
+            with
+        };
+        let (denied, output) = judge(with_message, findings, Completeness::Complete, "app").await;
+        assert_eq!(output["summary"], summary, "{with}");
+        assert_eq!(output["message"].is_string(), denied, "a denial's text is for denials: {with}");
+    }
+    let cut = Completeness::Incomplete { reasons: vec!["no mirror".into()] };
+    let (_, output) = judge(json!({}), vec![], cut, "app").await;
+    assert_eq!(output["summary"], "denied: the scan is incomplete");
+    let (_, output) =
+        judge(json!({"deny": [{"ids": vec!["CVE-1"; 30]}]}), some(), Completeness::Complete, "app").await;
+    let line = output["summary"].as_str().expect("a text");
+    assert!(line.ends_with("… (1)") && line.chars().count() <= 90, "{line}");
+}
+
+#[tokio::test]
 async fn a_broken_expression_says_so() {
     let with = json!({"deny": [{"when": "findings.nothing > 1", "message": "hm"}], "message": "ask us"});
     let (denied, output) = judge(with, vec![], Completeness::Complete, "app").await;

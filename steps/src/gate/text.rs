@@ -2,10 +2,58 @@
 
 use serde_json::{Value, json};
 
-use super::evaluate::Denial;
+use super::evaluate::{Decision, Denial};
+use crate::summary::{LINE, counted, cut};
 
 /// Ids that an output names.
 const MOST_IDS: usize = 20;
+/// Rules that the one line names.
+const MOST_RULES: usize = 3;
+
+/// Why the gate decided so, in one line. `rules`: how many there are that may deny; `total`: distinct vulnerabilities.
+pub(super) fn line(decision: &Decision, rules: usize, total: usize) -> String {
+    let said = match (decision.denied.as_slice(), decision.warned.as_slice()) {
+        ([], []) => passed(decision, rules, total),
+        ([], warned) => format!("warned: {}", named(warned)),
+        (denied, _) => format!("denied: {}", named(denied)),
+    };
+    cut(&said, LINE)
+}
+
+fn passed(decision: &Decision, rules: usize, total: usize) -> String {
+    match (decision.matched.as_ref().map(std::collections::BTreeSet::len), rules) {
+        (_, 0) => "no rule denies: there is none".to_owned(),
+        (None, 1) => "no rule denies: the one there is does not hold".to_owned(),
+        (None, _) => format!("no rule denies: none of {rules} holds"),
+        (Some(_), _) if total == 0 => "no rule denies: nothing was found".to_owned(),
+        (Some(0), _) => format!("no rule denies: 0 of {} match", counted(total, "finding", "findings")),
+        (Some(some), _) => {
+            let total = counted(total, "finding", "findings");
+            format!("no rule denies: {some} of {total} match, and no rule holds in full")
+        }
+    }
+}
+
+/// Rules with their counts.
+fn named(held: &[Denial]) -> String {
+    let mut words: Vec<String> = Vec::new();
+    for denial in held {
+        let mut word = cut(&denial.rule, 50);
+        if denial.count.is_some() {
+            word.push_str(&format!(" ({})", denial.hit.ids.len()));
+        } else if let Some(reason) = denial.hit.reasons.first() {
+            word = cut(reason, 60);
+        }
+        // Two platforms that one rule refuses alike are one reason.
+        if !words.contains(&word) {
+            words.push(word);
+        }
+    }
+    let more = words.len().saturating_sub(MOST_RULES);
+    words.truncate(MOST_RULES);
+    let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+    format!("{}{more}", words.join("; "))
+}
 
 impl Denial {
     /// One sentence or two, for people.
@@ -69,14 +117,4 @@ impl Denial {
         }
         output
     }
-}
-
-/// At most so many characters.
-pub(super) fn cut(text: &str, most: usize) -> String {
-    if text.chars().count() <= most {
-        return text.to_owned();
-    }
-    let mut short: String = text.chars().take(most.saturating_sub(1)).collect();
-    short.push('…');
-    short
 }

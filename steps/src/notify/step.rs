@@ -19,7 +19,7 @@ use super::{
 use crate::{
     catalogue::{list, objection, optional, required},
     image::Image,
-    params,
+    params, summary,
 };
 
 /// As chains are checked.
@@ -34,7 +34,7 @@ pub(crate) fn kind() -> StepKind {
             optional("title", ParamType::String, "instead of the template's"),
             optional("text", ParamType::String, "instead of the template's, in Markdown"),
         ],
-        outputs: vec!["messages", "type"],
+        outputs: vec!["messages", "type", "summary"],
         check: Some(check),
     }
 }
@@ -128,8 +128,11 @@ impl Step for Notify {
                 payload: payload.clone(),
             })
             .collect();
+        let names: Vec<&str> = messages.iter().map(|m| m.channel.as_str()).collect();
+        // The outbox delivers, apart from the run: nothing has arrived yet.
+        let summary = summary::cut(&format!("to be sent to {}", names.join(", ")), summary::LINE);
         let ids: Vec<&str> = messages.iter().map(|m| m.id.as_str()).collect();
-        let output = json!({"messages": ids, "type": story.event_type()});
+        let output = json!({"messages": ids, "type": story.event_type(), "summary": summary});
         Ok(Outcome::Succeeded { output, messages, mends: false })
     }
 }

@@ -254,7 +254,10 @@ async fn the_step_writes_one_message_a_channel_with_a_steady_id() {
         ("it", "notify", StepStatus::Leased, json!({})),
     ];
     let with = json!({"channels": ["b", "a", "a"]});
-    let Ok(Outcome::Succeeded { messages, .. }) = run(&all, with.clone()).await else { panic!("messages") };
+    let Ok(Outcome::Succeeded { messages, output, .. }) = run(&all, with.clone()).await else {
+        panic!("messages")
+    };
+    assert_eq!(output["summary"], "to be sent to a, b");
     assert_eq!(messages.iter().map(|m| m.channel.as_str()).collect::<Vec<_>>(), ["a", "b"]);
     assert_ne!(messages[0].id, messages[1].id);
     let Ok(Outcome::Succeeded { messages: again, .. }) = run(&all, with).await else { panic!("messages") };
