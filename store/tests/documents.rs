@@ -1,5 +1,7 @@
 //! What the scanner and remediation keep: facts, inventories, reports, fixes; and what a full disk does.
 
+#![expect(clippy::unwrap_used, reason = "what helps a test may fail it")]
+
 use patchline_registry::{Digest, Platform};
 use patchline_remediation::{FixPlan, fix::Fixes};
 use patchline_scanner::{Completeness, Inventory, LayerFacts, Report, Reports};

@@ -166,7 +166,7 @@ impl Step for Fix {
         let Some(product) = product.changed() else {
             return Ok(Outcome::denied(product.unchanged_output()));
         };
-        let done = push.make(&*repository, &wanted, &product).await?;
+        let done = push.make(&*repository, &wanted, product).await?;
         self.outcome(&params, &context, &image, &place, done)
     }
 }

@@ -94,8 +94,8 @@ impl Story {
             _ => Verdict::Open,
         };
         if counts.is_null() {
-            let scan = of("scan").map(|(name, ..)| evidence::output(context, name)["counts"].clone());
-            counts = scan.last().unwrap_or(Value::Null);
+            let mut scans = of("scan").map(|(name, ..)| evidence::output(context, name)["counts"].clone());
+            counts = scans.next_back().unwrap_or(Value::Null);
         }
         Self {
             verdict,

@@ -32,10 +32,13 @@ fn noon() -> Timestamp {
     "2026-03-01T12:00:00Z".parse().expect("a time")
 }
 
+/// A request's headers and body.
+type Seen = (HeaderMap, Vec<u8>);
+
 #[derive(Clone)]
 struct Receiver {
     answer: (StatusCode, Value),
-    seen: Arc<Mutex<Vec<(HeaderMap, Vec<u8>)>>>,
+    seen: Arc<Mutex<Vec<Seen>>>,
     calls: Arc<AtomicUsize>,
 }
 

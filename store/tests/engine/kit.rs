@@ -62,11 +62,14 @@ pub(crate) fn error(class: ErrorClass, code: &str) -> StepError {
     StepError { class, code: code.into(), message: format!("{code} happened") }
 }
 
+/// How a delivery fails: whether it may be tried again, and after how long.
+pub(crate) type Refusal = (bool, Option<Duration>);
+
 /// Keeps what was delivered; fails by script.
 #[derive(Clone, Default)]
 pub(crate) struct Sink {
     pub(crate) got: Arc<Mutex<Vec<Message>>>,
-    pub(crate) refuse: Arc<Mutex<Vec<(bool, Option<Duration>)>>>,
+    pub(crate) refuse: Arc<Mutex<Vec<Refusal>>>,
 }
 
 #[async_trait]

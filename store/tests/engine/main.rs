@@ -1,5 +1,7 @@
 //! The engine over SQLite, whole: runs, retries, children, concurrency, leases, crashes.
 
+#![expect(clippy::unwrap_used, reason = "what helps a test may fail it")]
+
 mod basics;
 mod cascade;
 mod concurrency;
