@@ -36,6 +36,9 @@ pub enum Error {
     /// A submission that names no plan, or a run whose plan is gone.
     #[error("there is no plan {0}")]
     NoSuchPlan(String),
+    /// A parameter that the chain does not take so.
+    #[error("the run cannot be started with these parameters")]
+    Params(#[from] patchline_chains::plan::params::Error),
     /// A concurrency key that cannot be rendered.
     #[error("the concurrency key of chain {chain} cannot be rendered")]
     Key {
@@ -63,6 +66,7 @@ impl Error {
             Self::Illegal { .. } => "illegal-transition",
             Self::Conflict(_) => "store-conflict",
             Self::NoSuchPlan(_) => "plan-not-found",
+            Self::Params(error) => error.code(),
             Self::Key { .. } => "concurrency-key-failed",
             Self::Runtime(_) => "workers-failed",
             Self::Stopping => "engine-stopping",

@@ -13,7 +13,9 @@ pub mod worker;
 pub use clock::Clock;
 pub use error::{Error, Result};
 pub use outbox::{Deliver, Delivery, DeliveryError, DeliveryState, Message};
-pub use run::{Event, EventKind, Problem, RunFilter, RunId, RunResult, RunStatus, RunView, StepStatus, StepView};
+pub use run::{
+    Event, EventKind, Problem, RunFilter, RunId, RunResult, RunStatus, RunView, StepStatus, StepView,
+};
 pub use step::{Context, ErrorClass, Outcome, Step, StepError};
 pub use store::Store;
 pub use submit::{Parent, Subject, Submission, Submitted, Trigger, TriggerKind};

@@ -86,7 +86,11 @@ pub struct StepError {
 
 impl StepError {
     /// From any error: its `Display` and that of all its sources.
-    pub fn new(class: ErrorClass, code: impl Into<String>, error: &(dyn std::error::Error + 'static)) -> Self {
+    pub fn new(
+        class: ErrorClass,
+        code: impl Into<String>,
+        error: &(dyn std::error::Error + 'static),
+    ) -> Self {
         let mut message = error.to_string();
         let mut source = error.source();
         while let Some(cause) = source {

@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use patchline_chains::Plan;
 
 use crate::{
-    Delivery, DeliveryState, Event, Message, Result, RunFilter, RunId, RunResult, RunStatus, RunView, StepView,
-    Submission,
+    Delivery, DeliveryState, Event, Message, Result, RunFilter, RunId, RunResult, RunStatus, RunView,
+    StepView, Submission,
     core::{Facts, Phase, RunState, StepRun, recovery::Lease},
 };
 
@@ -44,19 +44,32 @@ pub trait Transaction: Send {
     /// The run's own row: phase, last sequence number, end.
     async fn save_run(&mut self, record: &RunRecord) -> Result<()>;
     /// One step, if it still has the status and fence of `before`; else false, and nothing is written.
-    async fn save_step(&mut self, run: &RunId, step: usize, before: &StepRun, after: &StepRun) -> Result<bool>;
+    async fn save_step(
+        &mut self,
+        run: &RunId,
+        step: usize,
+        before: &StepRun,
+        after: &StepRun,
+    ) -> Result<bool>;
     /// Adds to the history.
     async fn append(&mut self, events: &[Event]) -> Result<()>;
 
     /// The run that a delivery started.
     async fn delivery(&mut self, source: &str, event_id: &str, chain: &str) -> Result<Option<RunId>>;
     /// Remembers a delivery.
-    async fn put_delivery(&mut self, source: &str, event_id: &str, chain: &str, run: &RunId, at: Timestamp)
-    -> Result<()>;
+    async fn put_delivery(
+        &mut self,
+        source: &str,
+        event_id: &str,
+        chain: &str,
+        run: &RunId,
+        at: Timestamp,
+    ) -> Result<()>;
     /// Runs of a chain over a subject, newest first, at most 16, and how they ended.
     async fn runs_over(&mut self, chain: &str, identity: &str) -> Result<Vec<(RunId, Option<RunResult>)>>;
     /// The one run of a chain over a subject within a cascade.
-    async fn run_in_cascade(&mut self, chain: &str, identity: &str, cascade: &RunId) -> Result<Option<RunId>>;
+    async fn run_in_cascade(&mut self, chain: &str, identity: &str, cascade: &RunId)
+    -> Result<Option<RunId>>;
     /// Who holds (false) or waits for (true) a concurrency slot, oldest first.
     async fn slot(&mut self, slot: &str) -> Result<Vec<(RunId, bool)>>;
 
@@ -74,7 +87,12 @@ pub trait Transaction: Send {
     /// Messages for the outbox; an id that is there already is left alone.
     async fn enqueue(&mut self, run: &RunId, step: &str, messages: &[Message], at: Timestamp) -> Result<()>;
     /// Due messages, held back from others until `until`.
-    async fn take_messages(&mut self, now: Timestamp, until: Timestamp, limit: usize) -> Result<Vec<Outgoing>>;
+    async fn take_messages(
+        &mut self,
+        now: Timestamp,
+        until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Outgoing>>;
     /// What became of a message; `due`: when to try again.
     async fn settle_message(
         &mut self,

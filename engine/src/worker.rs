@@ -146,7 +146,9 @@ impl Engine {
             let wait = async {
                 loop {
                     match events.recv().await {
-                        Ok(Event { run: of, kind: EventKind::RunFinished { .. }, .. }) if of == *run => return true,
+                        Ok(Event { run: of, kind: EventKind::RunFinished { .. }, .. }) if of == *run => {
+                            return true;
+                        }
                         Err(broadcast::error::RecvError::Closed) => return false,
                         Ok(_) => {}
                         Err(broadcast::error::RecvError::Lagged(_)) => return true,

@@ -1,4 +1,5 @@
 //! Against the mirror that this machine's apt uses. Without one these tests skip, and say so; with `CI=true` they fail.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests fail and skip loudly")]
 
 use std::{
     path::{Path, PathBuf},
@@ -132,4 +133,33 @@ async fn a_bootstrapped_image_is_honest_and_the_same_every_time() {
     assert!(
         !inside(&root, "cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>&1 || true").contains("http")
     );
+}
+
+#[tokio::test]
+async fn uploads_that_an_image_lacks_come_with_their_changelog() {
+    let cache = tempfile::tempdir().unwrap();
+    let Some(apt) = apt("uploads_that_an_image_lacks", cache.path().to_owned()).await else { return };
+    let packages = [["libssl3", "3.0.1-1"], ["openssl", "3.0.1-1"], ["hostname", "99"]].map(|[name, version]| {
+        serde_json::json!({
+            "name": name, "version": version, "architecture": "amd64", "source": "openssl",
+            "source_version": version, "held": false, "layer": null, "purl": format!("pkg:deb/debian/{name}@{version}"),
+        })
+    });
+    let inventory = serde_json::json!({
+        "image": format!("sha256:{}", "0".repeat(64)),
+        "platform": { "architecture": "amd64", "os": "linux" },
+        "distro": { "id": "debian", "version_id": "12", "codename": "bookworm", "pretty_name": null },
+        "packages": packages,
+        "database": "dpkg",
+        "layers": [],
+    });
+    let inventory: patchline_scanner::Inventory = serde_json::from_value(inventory).unwrap();
+    let (uploads, revision) =
+        patchline_scanner::advisories::apt_security::SecurityUploads::uploads(&apt, &inventory)
+            .await
+            .unwrap();
+    assert_eq!(revision, apt.suite("bookworm-security", "amd64").await.unwrap().release);
+    assert_eq!(uploads.iter().map(|upload| upload.source.as_str()).collect::<Vec<_>>(), ["openssl"]);
+    assert!(uploads[0].changelog.starts_with(&format!("openssl ({})", uploads[0].version)));
+    assert!(uploads[0].changelog.contains("CVE-"));
 }

@@ -164,7 +164,9 @@ impl Error {
             Self::InvalidDigest(_) => Some("write sha256: and 64 lower-case hexadecimal digits".to_owned()),
             Self::OutOfScope { .. } => Some("widen the chain's scope, or choose another chain".to_owned()),
             Self::NoSuchImage(_) => Some("push it, or start a chain over it".to_owned()),
-            Self::ForeignHost(_) => Some("use a loopback address, or configure the public address".to_owned()),
+            Self::ForeignHost(_) => {
+                Some("use a loopback address, or configure the public address".to_owned())
+            }
             Self::HookDisabled => Some("configure a shared secret for it".to_owned()),
             Self::Unauthorized => Some("send the configured secret as `Authorization: Bearer …`".to_owned()),
             Self::Engine(patchline_engine::Error::Stopping) => Some("try again in a moment".to_owned()),

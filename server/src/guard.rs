@@ -33,8 +33,10 @@ fn check(method: &Method, uri: &Uri, headers: &HeaderMap, public: Option<&Url>) 
         return Ok(());
     }
     if let Some(origin) = headers.get(header::ORIGIN) {
-        let origin = origin.to_str().ok().and_then(|text| Url::parse(text).ok()).ok_or(Error::ForeignOrigin)?;
-        let same_host = matches!(origin.scheme(), "http" | "https") && authority(&origin).eq_ignore_ascii_case(&host);
+        let origin =
+            origin.to_str().ok().and_then(|text| Url::parse(text).ok()).ok_or(Error::ForeignOrigin)?;
+        let same_host =
+            matches!(origin.scheme(), "http" | "https") && authority(&origin).eq_ignore_ascii_case(&host);
         let ours = public.is_some_and(|url| url.origin() == origin.origin());
         if !(same_host || ours) {
             return Err(Error::ForeignOrigin);
@@ -106,7 +108,9 @@ mod tests {
         for host in ["127.0.0.1:8080", "localhost", "LOCALHOST:80", "[::1]:9", "127.3.2.1"] {
             assert_eq!(ask(Method::GET, &[("host", host)], None), Ok(()), "{host}");
         }
-        for host in ["evil.example", "10.0.0.1:8080", "localhost.evil.example", "evil@localhost", "localhost/x", ""] {
+        for host in
+            ["evil.example", "10.0.0.1:8080", "localhost.evil.example", "evil@localhost", "localhost/x", ""]
+        {
             assert_eq!(ask(Method::GET, &[("host", host)], None), Err("host-not-allowed"), "{host}");
         }
         let public = Some("https://patch.example");
@@ -121,9 +125,16 @@ mod tests {
         assert_eq!(ask(Method::POST, &[host], None), Ok(()));
         assert_eq!(ask(Method::POST, &[host, ("origin", "http://127.0.0.1:8080")], None), Ok(()));
         for origin in ["https://evil.example", "http://127.0.0.1:8081", "null", "http://localhost:8080"] {
-            assert_eq!(ask(Method::POST, &[host, ("origin", origin)], None), Err("origin-not-allowed"), "{origin}");
+            assert_eq!(
+                ask(Method::POST, &[host, ("origin", origin)], None),
+                Err("origin-not-allowed"),
+                "{origin}"
+            );
         }
-        assert_eq!(ask(Method::POST, &[host, ("sec-fetch-site", "cross-site")], None), Err("origin-not-allowed"));
+        assert_eq!(
+            ask(Method::POST, &[host, ("sec-fetch-site", "cross-site")], None),
+            Err("origin-not-allowed")
+        );
         assert_eq!(ask(Method::POST, &[host, ("sec-fetch-site", "same-origin")], None), Ok(()));
     }
 }

@@ -61,3 +61,6 @@ pub fn all(world: &World) -> Vec<Arc<dyn Step>> {
         Arc::new(notify::step::Notify::new(world.channels.clone())),
     ]
 }
+
+#[cfg(test)]
+mod delete_tests;

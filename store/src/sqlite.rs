@@ -14,6 +14,8 @@ mod reports;
 mod runs;
 mod steps;
 mod store;
+#[cfg(test)]
+mod tests;
 mod transaction;
 
 use std::{path::Path, time::Duration};

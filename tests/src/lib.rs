@@ -7,3 +7,5 @@ pub mod chroot;
 pub mod image;
 pub mod machine;
 pub mod server;
+pub mod showcase;
+pub mod webdriver;

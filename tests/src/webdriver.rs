@@ -12,6 +12,8 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 
+use crate::machine::{find, skip};
+
 /// One browser window with a profile of its own; gone when dropped.
 pub struct Browser {
     driver: Child,
@@ -23,11 +25,8 @@ pub struct Browser {
 impl Browser {
     /// Starts chromedriver and a headless Chromium. None, after saying so, where this machine has none.
     pub async fn start() -> Option<Self> {
-        let driver = ["chromedriver", "chromium-driver"].iter().find(|name| found(name));
-        let chromium = ["chromium", "chromium-browser", "google-chrome"].iter().find(|name| found(name));
-        let (Some(driver), Some(chromium)) = (driver, chromium) else {
-            assert!(std::env::var_os("CI").is_none(), "chromium and its driver are not installed");
-            eprintln!("SKIPPED: chromium and chromedriver are not installed");
+        let (Some(driver), Some(chromium)) = (find("chromedriver"), find("chromium")) else {
+            skip("no chromium with its driver on this machine");
             return None;
         };
         // A port that was free a moment ago: chromedriver takes none of our choosing but by number.
@@ -46,7 +45,7 @@ impl Browser {
         let client = reqwest::Client::builder().timeout(Duration::from_secs(60)).no_proxy().build().unwrap();
         let wanted = json!({"capabilities": {"alwaysMatch": {
             "browserName": "chrome",
-            "goog:chromeOptions": {"binary": which(chromium), "args": [
+            "goog:chromeOptions": {"binary": chromium, "args": [
                 "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-dev-shm-usage",
                 "--disable-background-networking", "--disable-component-update", "--disable-sync",
                 "--hide-scrollbars", "--lang=en-US",
@@ -136,14 +135,4 @@ impl Drop for Browser {
         let _ = self.driver.kill();
         let _ = self.driver.wait();
     }
-}
-
-fn which(name: &str) -> String {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file());
-    found.map(|file| file.display().to_string()).unwrap_or_default()
-}
-
-fn found(name: &str) -> bool {
-    !which(name).is_empty()
 }

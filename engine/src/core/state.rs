@@ -171,11 +171,8 @@ pub struct RunState {
 impl RunState {
     /// A queued run of `plan`, all of its steps blocked.
     pub fn new(plan: &Plan, facts: Arc<Facts>) -> Self {
-        let steps = plan
-            .steps
-            .iter()
-            .map(|s| StepRun::new(StepState::Blocked { pending: s.needs.len() }))
-            .collect();
+        let steps =
+            plan.steps.iter().map(|s| StepRun::new(StepState::Blocked { pending: s.needs.len() })).collect();
         Self { facts, phase: Phase::Queued, steps }
     }
     /// As it is shown.
@@ -184,7 +181,8 @@ impl RunState {
             Phase::Queued => RunStatus::Queued,
             Phase::Finished { .. } => RunStatus::Finished,
             Phase::Active | Phase::Cancelling => {
-                let busy = |s: &StepRun| matches!(s.state, StepState::Ready { .. } | StepState::Leased { .. });
+                let busy =
+                    |s: &StepRun| matches!(s.state, StepState::Ready { .. } | StepState::Leased { .. });
                 if self.steps.iter().any(busy) { RunStatus::Running } else { RunStatus::Waiting }
             }
         }

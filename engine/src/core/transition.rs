@@ -318,9 +318,13 @@ fn too_large(output: &Value, messages: &[Message]) -> Option<Failure> {
     };
     let size = output.to_string().len();
     if size > OUTPUT_LIMIT {
-        return permanent("output-too-large", format!("its output has {size} bytes, more than {OUTPUT_LIMIT}"));
+        return permanent(
+            "output-too-large",
+            format!("its output has {size} bytes, more than {OUTPUT_LIMIT}"),
+        );
     }
-    if messages.len() > MESSAGES_LIMIT || messages.iter().any(|m| m.payload.to_string().len() > OUTPUT_LIMIT) {
+    if messages.len() > MESSAGES_LIMIT || messages.iter().any(|m| m.payload.to_string().len() > OUTPUT_LIMIT)
+    {
         return permanent(
             "messages-too-large",
             format!("it wrote more than {MESSAGES_LIMIT} messages, or one of more than {OUTPUT_LIMIT} bytes"),

@@ -117,7 +117,10 @@ impl<'a> Batch<'a> {
                     step: loaded.plan.steps[step].name.clone(),
                     status: now.state.status(),
                     attempt: now.attempt,
-                    problem: now.problem.clone().filter(|_| !matches!(now.state, core::StepState::Succeeded { .. })),
+                    problem: now
+                        .problem
+                        .clone()
+                        .filter(|_| !matches!(now.state, core::StepState::Succeeded { .. })),
                 };
                 self.record(run, kind).await?;
             }

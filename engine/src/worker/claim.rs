@@ -42,7 +42,11 @@ impl Batch<'_> {
         let planned = &loaded.plan.steps[step];
         let fence = loaded.state.steps[step].fence;
         let names = core::names::names(&loaded.plan, &loaded.state);
-        let unfit = |code: &str, message: String| Failure { class: ErrorClass::Permanent, code: code.into(), message };
+        let unfit = |code: &str, message: String| Failure {
+            class: ErrorClass::Permanent,
+            code: code.into(),
+            message,
+        };
         let fit = match (kinds.get(planned.uses.as_str()), expr::render(&planned.with, &names)) {
             (None, _) => {
                 Err(unfit("step-kind-unknown", format!("this process has no step kind `{}`", planned.uses)))

@@ -24,7 +24,15 @@ pub(super) enum Command {
     /// A line of a step's log.
     Note { run: RunId, step: String, text: String, reply: Reply<()> },
     /// A message was sent, or not.
-    Delivered { run: RunId, id: String, attempts: u32, channel: String, result: Result<(), DeliveryError>, jitter: f64, reply: Reply<()> },
+    Delivered {
+        run: RunId,
+        id: String,
+        attempts: u32,
+        channel: String,
+        result: Result<(), DeliveryError>,
+        jitter: f64,
+        reply: Reply<()>,
+    },
     /// Claims nothing any more.
     StopClaiming { reply: Reply<()> },
     /// Ends.

@@ -9,7 +9,11 @@ use std::{
 
 use apalis_core::{
     backend::{Backend, BackendConfig, finalize::Ephemeral},
-    task::{Task, builder::TaskBuilder, task_id::{RandomId, TaskId}},
+    task::{
+        Task,
+        builder::TaskBuilder,
+        task_id::{RandomId, TaskId},
+    },
     worker::context::WorkerContext,
 };
 use futures::task::AtomicWaker;

@@ -95,7 +95,10 @@ impl Held {
     }
     /// Stops what may act no more: its lease ends before `limit`.
     pub(super) fn stop_before(&self, limit: Timestamp) {
-        lock(&self.leases).values().filter(|e| e.lease.until <= limit).for_each(|e| e.stop.fire(Reason::Lost));
+        lock(&self.leases)
+            .values()
+            .filter(|e| e.lease.until <= limit)
+            .for_each(|e| e.stop.fire(Reason::Lost));
     }
     /// Waits until none is held.
     pub(super) async fn empty(&self) {

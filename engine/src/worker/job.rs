@@ -80,7 +80,8 @@ impl Job {
             cancelled: stop.token.clone(),
             news: Arc::new(news),
         };
-        let guard = Guard { lease: Some(claim.lease.clone()), stop: stop.clone(), writer: shared.writer.clone() };
+        let guard =
+            Guard { lease: Some(claim.lease.clone()), stop: stop.clone(), writer: shared.writer.clone() };
         Self {
             lease: claim.lease,
             kind: claim.kind,

@@ -16,7 +16,8 @@ impl Batch<'_> {
         let at = self.now;
         match command {
             Command::Submit { submissions, .. } => {
-                let checked = submissions.iter().map(|s| self.check(s.clone())).collect::<Result<Vec<_>>>()?;
+                let checked =
+                    submissions.iter().map(|s| self.check(s.clone())).collect::<Result<Vec<_>>>()?;
                 let mut submitted = Vec::with_capacity(checked.len());
                 for one in checked {
                     submitted.push(self.submit(one).await?);
@@ -64,7 +65,12 @@ impl Batch<'_> {
     }
 
     /// The completion: fenced, with all that follows from it.
-    async fn complete(&mut self, lease: &Lease, result: &Result<Outcome, StepError>, jitter: f64) -> Result<()> {
+    async fn complete(
+        &mut self,
+        lease: &Lease,
+        result: &Result<Outcome, StepError>,
+        jitter: f64,
+    ) -> Result<()> {
         let (run, step, fence, at) = (&lease.run, lease.step, lease.fence, self.now);
         let event = match self.ended(run, result).await? {
             Ok(ended) => core::Event::Completed { step, fence, ended, at },
@@ -88,7 +94,10 @@ impl Batch<'_> {
                 None => Err(Failure {
                     class: ErrorClass::Permanent,
                     code: "child-is-ancestor".into(),
-                    message: format!("it would wait for its own run: {} is what the run is about", subject.identity),
+                    message: format!(
+                        "it would wait for its own run: {} is what the run is about",
+                        subject.identity
+                    ),
                 }),
             },
             Err(error) => Err(Failure { class: error.class, code: error.code, message: error.message }),

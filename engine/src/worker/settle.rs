@@ -100,8 +100,10 @@ where
                 return Ok(());
             }
             let jitter = rand::random();
-            let told =
-                shared.writer.ask(|reply| Command::Complete { lease: lease.clone(), result, jitter, reply }).await;
+            let told = shared
+                .writer
+                .ask(|reply| Command::Complete { lease: lease.clone(), result, jitter, reply })
+                .await;
             match told {
                 // The writer is gone; the next process finds the lease.
                 Err(Error::Stopping) => {}
@@ -125,7 +127,11 @@ async fn told(stop: &StopSign) {
 }
 
 fn stopped() -> StepError {
-    StepError { class: ErrorClass::Permanent, code: "step-stopped".into(), message: "it was told to stop".into() }
+    StepError {
+        class: ErrorClass::Permanent,
+        code: "step-stopped".into(),
+        message: "it was told to stop".into(),
+    }
 }
 
 fn shortened(mut text: String) -> String {

@@ -26,6 +26,9 @@ impl Batch<'_> {
         if let Some(step) = plan.steps.iter().find(|s| !self.shared.kinds.contains_key(s.uses.as_str())) {
             return Err(Error::NoSuchKind(step.uses.clone()));
         }
+        if let Value::Object(given) = &submission.params {
+            plan.start_params(given)?;
+        }
         // The id is not known yet, and a key of concurrency cannot depend on it.
         slot(&plan, &RunId(String::new()), &submission)?;
         Ok(Checked { hash: plan.hash(), plan, submission })

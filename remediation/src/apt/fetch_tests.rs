@@ -7,10 +7,12 @@ use tokio::io::AsyncReadExt;
 
 use super::*;
 
-type Answers = Arc<Mutex<HashMap<String, Vec<(u16, Vec<u8>)>>>>;
+/// Status and body, in turn.
+type Turns = Vec<(u16, Vec<u8>)>;
+type Answers = Arc<Mutex<HashMap<String, Turns>>>;
 
 /// A loopback server: each path's answers in turn, the last one again and again.
-async fn serve(answers: Vec<(&str, Vec<(u16, Vec<u8>)>)>) -> (Url, Arc<Mutex<Vec<String>>>) {
+async fn serve(answers: Vec<(&str, Turns)>) -> (Url, Arc<Mutex<Vec<String>>>) {
     let answers: Answers =
         Arc::new(Mutex::new(answers.into_iter().map(|(path, all)| (path.to_owned(), all)).collect()));
     let seen = Arc::new(Mutex::new(Vec::new()));

@@ -45,7 +45,8 @@ pub(super) async fn stream(
     let (sender, receiver) = mpsc::channel(64);
     let pump = Pump { engine: app.engine.clone(), run, last: after, sender };
     tokio::spawn(pump.run(Arc::new(history), live));
-    let stream = Sse::new(ReceiverStream::new(receiver)).keep_alive(sse::KeepAlive::new().interval(KEEP_ALIVE));
+    let stream =
+        Sse::new(ReceiverStream::new(receiver)).keep_alive(sse::KeepAlive::new().interval(KEEP_ALIVE));
     Ok(([("x-accel-buffering", "no")], stream).into_response())
 }
 

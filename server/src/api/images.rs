@@ -72,7 +72,8 @@ pub(super) async fn show(State(app): State<App>, Path(text): Path<String>) -> Re
             })
         })
         .collect();
-    let newest = runs.first().map(|r| json!({"run": r.id, "chain": r.chain, "status": r.status, "result": r.result}));
+    let newest =
+        runs.first().map(|r| json!({"run": r.id, "chain": r.chain, "status": r.status, "result": r.result}));
     Ok(Json(json!({"digest": digest, "image": name, "newest": newest, "platforms": parts})))
 }
 
@@ -94,7 +95,8 @@ pub(super) async fn findings(State(app): State<App>, Path(text): Path<String>) -
 pub(super) async fn fix(State(app): State<App>, Path(text): Path<String>) -> Result<impl IntoResponse> {
     let digest = digest(&text)?;
     let lineage = evidence::lineage(&app, &digest).await?;
-    let fixes: Vec<_> = lineage.fixes.iter().map(|(fixed, plan)| json!({"fixed": fixed, "plan": plan})).collect();
+    let fixes: Vec<_> =
+        lineage.fixes.iter().map(|(fixed, plan)| json!({"fixed": fixed, "plan": plan})).collect();
     let made_by = lineage.made_by.map(|(origin, plan)| json!({"origin": origin, "plan": plan}));
     Ok(Json(json!({"digest": digest, "made_by": made_by, "fixes": fixes})))
 }

@@ -41,7 +41,10 @@ pub(super) async fn list(
     let state = match word {
         None => None,
         Some(word) => Some(StateFilter::parse(&word).ok_or_else(|| {
-            Error::InvalidQuery(format!("`{}` is no state of a run", word.chars().take(50).collect::<String>()))
+            Error::InvalidQuery(format!(
+                "`{}` is no state of a run",
+                word.chars().take(50).collect::<String>()
+            ))
         })?),
     };
     let query = RunQuery {
@@ -89,8 +92,10 @@ pub(super) async fn start(
     State(app): State<App>,
     body: Result<Json<Start>, JsonRejection>,
 ) -> Result<impl IntoResponse> {
-    let Json(body) = body
-        .map_err(|rejection| Error::InvalidBody { status: rejection.status(), reason: rejection.body_text() })?;
+    let Json(body) = body.map_err(|rejection| Error::InvalidBody {
+        status: rejection.status(),
+        reason: rejection.body_text(),
+    })?;
     let submitted = start::start(&app, "api", &body.chain, &body.image, body.params).await?;
     let status = if submitted.new { StatusCode::CREATED } else { StatusCode::OK };
     let location = format!("/api/v1/runs/{}", submitted.run);

@@ -69,8 +69,12 @@ async fn consider(
         // A child of an index, or a blob of a client that tags later: the tag's own event comes.
         return Ok(Considered::Drop(format!("{registry}/{}", event.repository), "untagged"));
     };
-    let mut reference =
-        Reference { registry: registry.to_owned(), repository: event.repository, tag: Some(tag), digest: None };
+    let mut reference = Reference {
+        registry: registry.to_owned(),
+        repository: event.repository,
+        tag: Some(tag),
+        digest: None,
+    };
     let name = reference.to_string();
     let tag = reference.tag.as_deref().unwrap_or_default();
     if subject::is_supplement(tag) {
@@ -120,5 +124,9 @@ async fn consider(
 
 /// The chains that a push of this tag starts.
 pub(crate) fn handlers(chains: &[Arc<Plan>], registry: &str, repository: &str, tag: &str) -> Vec<Arc<Plan>> {
-    chains.iter().filter(|plan| plan.on_push && plan.matches(registry, repository, Some(tag))).cloned().collect()
+    chains
+        .iter()
+        .filter(|plan| plan.on_push && plan.matches(registry, repository, Some(tag)))
+        .cloned()
+        .collect()
 }

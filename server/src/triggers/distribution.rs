@@ -24,9 +24,10 @@ pub(super) async fn receive(State(app): State<App>, mut request: Request) -> Res
         return Err(Error::Unauthorized);
     }
     DefaultBodyLimit::max(LONGEST_BODY).apply(&mut request);
-    let body = Bytes::from_request(request, &app)
-        .await
-        .map_err(|rejection| Error::InvalidBody { status: rejection.status(), reason: rejection.body_text() })?;
+    let body = Bytes::from_request(request, &app).await.map_err(|rejection| Error::InvalidBody {
+        status: rejection.status(),
+        reason: rejection.body_text(),
+    })?;
     let events = events::decode_distribution(&body)
         .map_err(|error| Error::InvalidBody { status: StatusCode::BAD_REQUEST, reason: error.to_string() })?;
     let admitted = admit(&app, "distribution", registry, events).await?;

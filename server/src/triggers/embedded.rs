@@ -27,7 +27,11 @@ pub async fn follow_pushes(context: ServerContext, mut events: mpsc::Receiver<Pu
             }
             Err(Error::Engine(patchline_engine::Error::Stopping)) => return,
             Err(error) => {
-                tracing::error!(error.code = error.code(), image.reference = image, "a push started nothing: {error}");
+                tracing::error!(
+                    error.code = error.code(),
+                    image.reference = image,
+                    "a push started nothing: {error}"
+                );
             }
         }
     }

@@ -3,8 +3,7 @@
 use patchline_chains::Plan;
 use patchline_engine::Subject;
 use patchline_registry::{
-    Digest, Location, ManifestKind, RawManifest, Reference, Registries, Repository,
-    model::OCI_CONFIG,
+    Digest, Location, ManifestKind, RawManifest, Reference, Registries, Repository, model::OCI_CONFIG,
 };
 use patchline_remediation::{fix::Fixes, lineage};
 use serde_json::json;
@@ -117,7 +116,10 @@ pub(crate) fn is_image(kind: &ManifestKind) -> bool {
             index.subject.is_none()
                 && index.manifests.iter().any(|entry| {
                     entry.artifact_type.is_none()
-                        && entry.platform.as_ref().is_none_or(|p| p.os != "unknown" && p.architecture != "unknown")
+                        && entry
+                            .platform
+                            .as_ref()
+                            .is_none_or(|p| p.os != "unknown" && p.architecture != "unknown")
                 })
         }
     }
@@ -167,7 +169,8 @@ mod tests {
         assert!(!is_image(&kind(referrer, false)));
         let entry = |os: &str| {
             let mut entry = descriptor("application/vnd.oci.image.manifest.v1+json");
-            entry["platform"] = json!({"os": os, "architecture": if os == "unknown" { "unknown" } else { "amd64" }});
+            entry["platform"] =
+                json!({"os": os, "architecture": if os == "unknown" { "unknown" } else { "amd64" }});
             entry
         };
         let index = |entries: Vec<serde_json::Value>| json!({"schemaVersion": 2, "manifests": entries});

@@ -14,7 +14,8 @@ use patchline_scanner::{Finding, Severity};
 use super::{
     Visit,
     format::{self, ShortDigest},
-    image, state::Badge,
+    image,
+    state::Badge,
     weigh::{Line, Scale},
 };
 use crate::{

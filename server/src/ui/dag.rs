@@ -105,7 +105,8 @@ fn place(rows: &mut [Vec<usize>], spots: &mut [Spot], gap: f64) {
     }
     for round in 0..12 {
         let forward = round % 2 == 0;
-        let order: Vec<usize> = if forward { (0..rows.len()).collect() } else { (0..rows.len()).rev().collect() };
+        let order: Vec<usize> =
+            if forward { (0..rows.len()).collect() } else { (0..rows.len()).rev().collect() };
         for layer in order {
             for &spot in &rows[layer] {
                 let near = if forward { &spots[spot].before } else { &spots[spot].after };
@@ -212,7 +213,9 @@ mod tests {
     fn overlap(dag: &Dag) -> bool {
         let (w, h) = (dag.node_width, dag.node_height);
         dag.nodes.iter().enumerate().any(|(i, a)| {
-            dag.nodes[i + 1..].iter().any(|b| a.0 < b.0 + w && b.0 < a.0 + w && a.1 < b.1 + h && b.1 < a.1 + h)
+            dag.nodes[i + 1..]
+                .iter()
+                .any(|b| a.0 < b.0 + w && b.0 < a.0 + w && a.1 < b.1 + h && b.1 < a.1 + h)
         })
     }
 

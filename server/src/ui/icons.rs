@@ -37,8 +37,10 @@ pub(crate) const DASHED: &str =
     icon!("dashed", r#"<circle cx="8" cy="8" r="6" class="line" stroke-dasharray="2.6 2.1"/>"#);
 pub(crate) const RING: &str = icon!("ring", r#"<circle cx="8" cy="8" r="6" class="line"/>"#);
 pub(crate) const DOT: &str = icon!("dot", r#"<circle cx="8" cy="8" r="2.5" fill="currentColor"/>"#);
-pub(crate) const CROSS: &str =
-    icon!("cross", r#"<circle cx="8" cy="8" r="6" class="line"/><path d="M5.7 5.7l4.6 4.6M10.3 5.7l-4.6 4.6" class="line"/>"#);
+pub(crate) const CROSS: &str = icon!(
+    "cross",
+    r#"<circle cx="8" cy="8" r="6" class="line"/><path d="M5.7 5.7l4.6 4.6M10.3 5.7l-4.6 4.6" class="line"/>"#
+);
 pub(crate) const QUESTION: &str = icon!(
     "question",
     r#"<circle cx="8" cy="8" r="6" class="line"/><path d="M6.2 6.3a1.8 1.8 0 1 1 2.5 1.8c-.5.3-.7.5-.7 1.1M8 11.3v.3" class="line"/>"#
@@ -52,5 +54,7 @@ pub(crate) const COPY: &str = icon!(
     "copy",
     r#"<path d="M5.5 5.5h8v8h-8z" class="line"/><path d="M10.5 5.2V2.5h-8v8h2.7" class="line"/>"#
 );
-pub(crate) const THEME: &str =
-    icon!("theme", r#"<circle cx="8" cy="8" r="6" class="line"/><path d="M8 2a6 6 0 0 1 0 12z" fill="currentColor"/>"#);
+pub(crate) const THEME: &str = icon!(
+    "theme",
+    r#"<circle cx="8" cy="8" r="6" class="line"/><path d="M8 2a6 6 0 0 1 0 12z" fill="currentColor"/>"#
+);

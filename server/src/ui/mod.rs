@@ -60,7 +60,10 @@ pub(crate) struct Visit {
 impl Visit {
     /// A query parameter; empty ones count as not given.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        self.query.iter().find(|(key, value)| key == name && !value.is_empty()).map(|(_, value)| value.as_str())
+        self.query
+            .iter()
+            .find(|(key, value)| key == name && !value.is_empty())
+            .map(|(_, value)| value.as_str())
     }
     /// This address with one parameter set, or taken away.
     pub(crate) fn with(&self, name: &str, value: Option<&str>) -> String {

@@ -5,11 +5,7 @@ use axum::{extract::State, response::Response};
 use jiff::{SignedDuration, Timestamp};
 use patchline_engine::{RunResult, RunStatus, RunView};
 
-use super::{
-    Visit, encode, format,
-    state::Badge,
-    table::RunRow,
-};
+use super::{Visit, encode, format, state::Badge, table::RunRow};
 use crate::{
     App, Result,
     i18n::Words,

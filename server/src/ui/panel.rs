@@ -84,10 +84,8 @@ fn fields(value: &Value) -> Vec<(String, String)> {
         Value::String(text) => cut(text, 4_000),
         Value::Null => "–".to_owned(),
         Value::Array(some) if some.iter().all(|one| !one.is_array() && !one.is_object()) => {
-            let words: Vec<String> = some
-                .iter()
-                .map(|one| one.as_str().map_or_else(|| one.to_string(), str::to_owned))
-                .collect();
+            let words: Vec<String> =
+                some.iter().map(|one| one.as_str().map_or_else(|| one.to_string(), str::to_owned)).collect();
             cut(&words.join(", "), 4_000)
         }
         other => cut(&serde_json::to_string_pretty(other).unwrap_or_default(), 8_000),
@@ -109,7 +107,9 @@ fn line(event: &Event, name: &str) -> Option<LogLine> {
             let status = serde_json::to_value(status).ok();
             let status = status.as_ref().and_then(Value::as_str).unwrap_or_default().to_owned();
             let text = match problem {
-                Some(problem) => format!("{status} #{attempt}: {} ({})", cut(&problem.message, 2_000), problem.code),
+                Some(problem) => {
+                    format!("{status} #{attempt}: {} ({})", cut(&problem.message, 2_000), problem.code)
+                }
                 None if *attempt > 1 => format!("{status} #{attempt}"),
                 None => status,
             };

@@ -7,9 +7,7 @@ use axum::{
 };
 use jiff::Timestamp;
 use patchline_chains::Plan;
-use patchline_engine::{
-    DeliveryState, Event, RunId, RunStatus, RunView, StepStatus, StepView,
-};
+use patchline_engine::{DeliveryState, Event, RunId, RunStatus, RunView, StepStatus, StepView};
 
 use super::{
     Visit,
@@ -154,7 +152,9 @@ fn choose<'r>(run: &'r RunView, asked: Option<&str>) -> Option<&'r StepView> {
 fn deliveries(run: &RunView, now: Timestamp, words: &'static Words) -> Vec<DeliveryRow> {
     let reason = |state: &DeliveryState| match state {
         DeliveryState::Delivered => String::new(),
-        DeliveryState::Failed { problem } => format!("{} ({})", format::cut(&problem.message, 500), problem.code),
+        DeliveryState::Failed { problem } => {
+            format!("{} ({})", format::cut(&problem.message, 500), problem.code)
+        }
         DeliveryState::Pending { attempts, problem } => match problem {
             Some(problem) => format!(
                 "{} ({}), {}",

@@ -1,9 +1,7 @@
 //! States as an icon, a word and a colour class: colour is never the only signal.
 
 use askama::{Template, filters::HtmlSafe};
-use patchline_engine::{
-    DeliveryState, RunResult, RunStatus, RunView, StepStatus, StepView, TriggerKind,
-};
+use patchline_engine::{DeliveryState, RunResult, RunStatus, RunView, StepStatus, StepView, TriggerKind};
 use patchline_scanner::Severity;
 
 use super::icons;

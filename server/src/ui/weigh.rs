@@ -37,14 +37,15 @@ impl Scale {
             *worst = (*worst).max(finding.severity);
         }
         let total = by_id.len();
-        let mut from = 0;
+        let mut before = 0;
         let mut counts = Vec::new();
         for level in SCALE {
             let count = by_id.values().filter(|s| **s == level).count();
             let (class, word) = severity(level, words);
-            let width = if total == 0 { 0 } else { count * 1_000 / total };
-            counts.push(Count { class, word, count, from, width });
-            from += width;
+            // Ends are rounded, not widths: the last piece ends where the bar does.
+            let (from, to) = (before * 1_000 / total.max(1), (before + count) * 1_000 / total.max(1));
+            counts.push(Count { class, word, count, from, width: to - from });
+            before += count;
         }
         Self { counts, total, label: words.findings_word }
     }
@@ -104,7 +105,8 @@ pub(crate) fn group(findings: &[Finding], words: &'static Words) -> Vec<Group> {
             some.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.id.cmp(&b.id)));
             let worst = some.first().map_or(Severity::Unknown, |f| f.severity);
             let (class, word) = severity(worst, words);
-            let mut packages: Vec<&str> = some.iter().flat_map(|f| f.packages.iter().map(String::as_str)).collect();
+            let mut packages: Vec<&str> =
+                some.iter().flat_map(|f| f.packages.iter().map(String::as_str)).collect();
             packages.sort_unstable();
             packages.dedup();
             let group = Group {
@@ -135,7 +137,8 @@ pub(crate) fn bar(findings: &[Finding], words: &'static Words) -> String {
         ids.dedup();
         ids.len()
     };
-    let mut packages: Vec<&str> = findings.iter().flat_map(|f| f.packages.iter().map(String::as_str)).collect();
+    let mut packages: Vec<&str> =
+        findings.iter().flat_map(|f| f.packages.iter().map(String::as_str)).collect();
     packages.sort_unstable();
     packages.dedup();
     let all = distinct(&|_| true);

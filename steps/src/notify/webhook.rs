@@ -155,7 +155,7 @@ mod tests {
     #[test]
     fn a_large_message_is_cut_and_stays_an_event() {
         let payload = json!({"type": "dev.patchline.gate.denied", "title": "t", "source": "urn:x", "subject": "s",
-            "text_markdown": "ü\u{1}".repeat(30_000), "facts": [], "data": {"ids": ["x"; 5000]}});
+            "text_markdown": "ü\u{1}".repeat(30_000), "facts": [], "data": {"ids": vec!["x"; 5000]}});
         let message = Message { id: "msg_1".into(), channel: "c".into(), payload };
         let bytes = body(&message);
         assert!(bytes.len() <= MOST_BODY);

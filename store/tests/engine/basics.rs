@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use patchline_engine::{
-    ErrorClass, EventKind, Outcome, RunResult, RunStatus, StepStatus as S, TriggerKind,
-};
+use patchline_engine::{ErrorClass, EventKind, Outcome, RunResult, RunStatus, StepStatus as S, TriggerKind};
 use serde_json::json;
 
 use crate::kit::*;
@@ -30,11 +28,17 @@ async fn a_diamond_runs_in_order_and_its_history_tells_it() {
 async fn transient_failures_are_tried_again_and_permanent_ones_are_not() {
     let script = Script::default()
         .on("flaky", |c| async move {
-            if c.attempt < 3 { Err(error(ErrorClass::Transient, "net-down")) } else { Ok(Outcome::succeeded(json!({}))) }
+            if c.attempt < 3 {
+                Err(error(ErrorClass::Transient, "net-down"))
+            } else {
+                Ok(Outcome::succeeded(json!({})))
+            }
         })
         .on("broken", |_| async { Err(error(ErrorClass::Permanent, "no-such-image")) });
     let house = House::new(&script).await;
-    let view = house.run(&plan("r", vec![step("flaky", &[]), step("broken", &[]), step("after", &["broken"])])).await;
+    let view = house
+        .run(&plan("r", vec![step("flaky", &[]), step("broken", &[]), step("after", &["broken"])]))
+        .await;
     assert_eq!(statuses(&view), [("flaky", S::Succeeded), ("broken", S::Failed), ("after", S::Skipped)]);
     assert_eq!(view.result, Some(RunResult::Failed));
     assert_eq!((view.steps[0].attempt, script.count("flaky"), script.count("broken")), (3, 3, 1));
@@ -101,8 +105,10 @@ async fn a_panic_and_a_time_out_fail_their_step_alone() {
     let mut hangs = step("hangs", &[]);
     hangs.timeout = Duration::from_millis(50);
     hangs.retry.attempts = 2;
-    let view = house.run(&plan("p", vec![step("panics", &[]), hangs, step("large", &[]), step("well", &[])])).await;
-    let codes: Vec<_> = view.steps.iter().filter_map(|s| s.problem.as_ref().map(|p| p.code.as_str())).collect();
+    let view =
+        house.run(&plan("p", vec![step("panics", &[]), hangs, step("large", &[]), step("well", &[])])).await;
+    let codes: Vec<_> =
+        view.steps.iter().filter_map(|s| s.problem.as_ref().map(|p| p.code.as_str())).collect();
     assert_eq!(codes, ["step-panicked", "step-timeout", "output-too-large"]);
     assert_eq!(view.steps[0].problem.as_ref().unwrap().class, "permanent");
     assert_eq!((view.steps[3].status, script.count("hangs"), script.count("panics")), (S::Succeeded, 2, 1));
@@ -124,7 +130,10 @@ async fn cancelling_tells_what_runs_and_ends_what_waits() {
     assert_eq!(view.result, Some(RunResult::Cancelled));
     assert!(view.steps.iter().all(|s| s.status == S::Cancelled));
     house.engine.cancel(&run).await.unwrap();
-    assert_eq!(house.engine.cancel(&patchline_engine::RunId("no".into())).await.unwrap_err().code(), "run-not-found");
+    assert_eq!(
+        house.engine.cancel(&patchline_engine::RunId("no".into())).await.unwrap_err().code(),
+        "run-not-found"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -151,8 +160,12 @@ async fn deliveries_and_pushes_count_once() {
     // One that is wrong spoils the whole submission.
     let mut wrong = plan.clone();
     wrong.steps[3].uses = "unheard-of".into();
-    let refused = house.engine.submit(vec![submission(&plan, "v9"), submission(&wrong, "v9")]).await.unwrap_err();
+    let refused =
+        house.engine.submit(vec![submission(&plan, "v9"), submission(&wrong, "v9")]).await.unwrap_err();
     assert_eq!(refused.code(), "step-kind-unknown");
+    let mut unknown = submission(&plan, "v9");
+    unknown.params = json!({"nobody_declared": 1});
+    assert!(matches!(house.engine.submit(vec![unknown]).await, Err(patchline_engine::Error::Params(_))));
     let filter = patchline_engine::RunFilter { subject: Some(":v9@".into()), ..Default::default() };
     assert!(house.engine.runs(&filter).await.unwrap().is_empty());
 }

@@ -11,14 +11,15 @@ use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use patchline_chains::{Plan, PlanStep, Retry, Scope};
 use patchline_engine::{
-    Clock, Context, Deliver, DeliveryError, Engine, EngineOptions, ErrorClass, Message, Outcome, RunView, Step,
-    StepError, StepStatus, Subject, Submission, Trigger, TriggerKind, clock::SystemClock,
+    Clock, Context, Deliver, DeliveryError, Engine, EngineOptions, ErrorClass, Message, Outcome, RunView,
+    Step, StepError, StepStatus, Subject, Submission, Trigger, TriggerKind, clock::SystemClock,
 };
 use patchline_store::Sqlite;
 use serde_json::{Value, json};
 
 /// What a step does, by its name.
-pub(crate) type Act = Arc<dyn Fn(Context) -> futures::future::BoxFuture<'static, Result<Outcome, StepError>> + Send + Sync>;
+pub(crate) type Act =
+    Arc<dyn Fn(Context) -> futures::future::BoxFuture<'static, Result<Outcome, StepError>> + Send + Sync>;
 
 /// One step kind, `do`, that acts by script; what has no script succeeds.
 #[derive(Clone, Default)]
@@ -107,7 +108,11 @@ pub(crate) fn step(name: &str, needs: &[&str]) -> PlanStep {
         when: None,
         with: json!({}),
         timeout: Duration::from_secs(30),
-        retry: Retry { attempts: 3, backoff: Duration::from_millis(20), max_backoff: Duration::from_millis(50) },
+        retry: Retry {
+            attempts: 3,
+            backoff: Duration::from_millis(20),
+            max_backoff: Duration::from_millis(50),
+        },
         continue_on_failure: false,
     }
 }
@@ -122,6 +127,7 @@ pub(crate) fn plan(chain: &str, steps: Vec<PlanStep>) -> Plan {
         on_advisories: None,
         on_schedule: None,
         params: json!({"level": "high"}),
+        parameters: Default::default(),
         concurrency: None,
         steps,
     }
@@ -149,7 +155,13 @@ pub(crate) fn submission(plan: &Plan, tag: &str) -> Submission {
 }
 
 /// An engine over `file`.
-pub(crate) async fn engine(file: &Path, script: &Script, sink: &Sink, clock: &Ahead, owns_data: bool) -> Engine {
+pub(crate) async fn engine(
+    file: &Path,
+    script: &Script,
+    sink: &Sink,
+    clock: &Ahead,
+    owns_data: bool,
+) -> Engine {
     let store = Sqlite::open(file).await.unwrap();
     let options = EngineOptions {
         concurrency: 4,
@@ -158,7 +170,9 @@ pub(crate) async fn engine(file: &Path, script: &Script, sink: &Sink, clock: &Ah
         public_url: Some("http://127.0.0.1:1/".into()),
     };
     let steps: Vec<Arc<dyn Step>> = vec![Arc::new(script.clone())];
-    Engine::start(Arc::new(store), steps, Arc::new(sink.clone()), Arc::new(clock.clone()), options).await.unwrap()
+    Engine::start(Arc::new(store), steps, Arc::new(sink.clone()), Arc::new(clock.clone()), options)
+        .await
+        .unwrap()
 }
 
 /// A folder with an engine in it.
@@ -184,7 +198,10 @@ impl House {
         self.finished(&submitted[0].run).await
     }
     pub(crate) async fn finished(&self, run: &patchline_engine::RunId) -> RunView {
-        tokio::time::timeout(Duration::from_secs(30), self.engine.finished(run)).await.expect("the run ends").unwrap()
+        tokio::time::timeout(Duration::from_secs(30), self.engine.finished(run))
+            .await
+            .expect("the run ends")
+            .unwrap()
     }
 }
 

@@ -14,8 +14,12 @@ async fn an_expired_lease_is_taken_over_and_the_stale_end_is_discarded() {
     // Deaf to its stop sign for a moment: its end comes after the lease was lost.
     let script = Script::default().on("a", |c| async move {
         if c.effects.log.of_step(&c.run, &c.step).await.unwrap().is_empty() {
-            let intent =
-                patchline_engine::step::Intent { kind: "push".into(), target: "t".into(), detail: json!({}), done: false };
+            let intent = patchline_engine::step::Intent {
+                kind: "push".into(),
+                target: "t".into(),
+                detail: json!({}),
+                done: false,
+            };
             c.effects.log.intend(&c.run, &c.step, &intent).await.unwrap();
             c.cancelled.cancelled().await;
             tokio::time::sleep(Duration::from_millis(1300)).await;

@@ -15,7 +15,11 @@ fn telling() -> Script {
             channel: channel.into(),
             payload: json!({"run": c.run}),
         };
-        Ok(Outcome::Succeeded { output: json!({}), messages: vec![message("ops"), message("ci")], mends: false })
+        Ok(Outcome::Succeeded {
+            output: json!({}),
+            messages: vec![message("ops"), message("ci")],
+            mends: false,
+        })
     })
 }
 
@@ -27,7 +31,10 @@ async fn messages_are_tried_again_until_they_are_taken() {
     let view = house.run(&plan("t", vec![step("tell", &[])])).await;
     let deliveries = async || house.engine.run(&view.id).await.unwrap().deliveries;
     until(async || house.sink.got.lock().unwrap().len() == 2).await;
-    until(async || deliveries().await.iter().all(|d| matches!(d.state, DeliveryState::Pending { attempts: 1, .. }))).await;
+    until(async || {
+        deliveries().await.iter().all(|d| matches!(d.state, DeliveryState::Pending { attempts: 1, .. }))
+    })
+    .await;
     house.clock.skip(SignedDuration::from_secs(6));
     until(async || deliveries().await.iter().any(|d| d.state == DeliveryState::Delivered)).await;
     assert!(deliveries().await.iter().any(|d| matches!(d.state, DeliveryState::Pending { attempts: 1, .. })));
@@ -47,7 +54,9 @@ async fn a_refusal_is_final_and_is_shown() {
     until(async || {
         let deliveries = house.engine.run(&view.id).await.unwrap().deliveries;
         deliveries.len() == 2
-            && deliveries.iter().all(|d| matches!(&d.state, DeliveryState::Failed { problem } if problem.code == "sink-full"))
+            && deliveries
+                .iter()
+                .all(|d| matches!(&d.state, DeliveryState::Failed { problem } if problem.code == "sink-full"))
     })
     .await;
     assert_eq!(house.sink.got.lock().unwrap().len(), 2);

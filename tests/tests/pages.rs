@@ -1,0 +1,125 @@
+//! Each page in a real Chromium: light and dark, a desk and a telephone, with a screenshot kept of each.
+
+use std::{path::PathBuf, time::Duration};
+
+use patchline_engine::{RunId, RunResult, RunView};
+use patchline_tests::{showcase::Showcase, webdriver::Browser};
+use serde_json::json;
+
+/// Where the screenshots are kept: `target/screenshots`.
+fn screenshots() -> PathBuf {
+    let mut folder = std::env::current_exe().unwrap();
+    folder.pop();
+    while folder.file_name().is_some_and(|name| name == "deps" || name == "debug" || name == "release") {
+        folder.pop();
+    }
+    folder.join("screenshots")
+}
+
+async fn finished(showcase: &Showcase, run: &RunId) -> RunView {
+    tokio::time::timeout(Duration::from_secs(60), showcase.engine.finished(run)).await.unwrap().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_page_in_a_real_browser() {
+    let Some(browser) = Browser::start().await else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let showcase = Showcase::start(folder.path()).await;
+    let url = showcase.url.clone();
+
+    // Empty first: each page says what to do.
+    browser.viewport(1280, 800).await;
+    for (path, said) in [("/", "No run yet"), ("/runs", "No run yet"), ("/images", "No image yet")] {
+        browser.goto(&format!("{url}{path}")).await;
+        assert!(browser.text().await.contains(said), "{path}: {}", browser.text().await);
+    }
+    browser.screenshot(&screenshots().join("empty.png")).await;
+
+    let web = showcase.push("shop/web", "v1").await;
+    let broken = showcase.push("shop/broken", "v2").await;
+    let mended = finished(&showcase, &showcase.run_of(&web).await.id).await;
+    assert_eq!(mended.result, Some(RunResult::Remediated), "{mended:?}");
+    let failed = finished(&showcase, &showcase.run_of(&broken).await.id).await;
+    assert_eq!(failed.result, Some(RunResult::Failed));
+    let slow = showcase.push("shop/slow", "v3").await;
+    let running = showcase.run_of(&slow).await;
+
+    let pages = [
+        ("overview", "/".to_owned(), "shop/slow:v3"),
+        ("runs", "/runs".into(), "Mended"),
+        ("run", format!("/runs/{}", mended.id), "dingtalk-310000"),
+        ("run-gate", format!("/runs/{}?step=gate", mended.id), "8 findings have severity high"),
+        ("run-failed", format!("/runs/{}", failed.id), "layer-unreadable"),
+        ("run-live", format!("/runs/{}", running.id), "Cancel run"),
+        ("images", "/images".into(), "shop/web:v1_fixed"),
+        ("image", format!("/images/{web}"), "12 findings, 11 packages, 10 mendable"),
+        ("compare", format!("/images/{web}/compare"), "Packages that went up"),
+        ("missing", format!("/images/sha256:{}", "0".repeat(64)), "image-unseen"),
+    ];
+    for scheme in ["light", "dark"] {
+        browser.prefer(scheme).await;
+        for (width, height) in [(1280, 800), (360, 740)] {
+            browser.viewport(width, height).await;
+            for (name, path, said) in &pages {
+                browser.goto(&format!("{url}{path}")).await;
+                let text = browser.text().await;
+                assert!(text.contains(said), "{name} says no `{said}`: {text}");
+                let file = screenshots().join(format!("{name}-{scheme}-{width}.png"));
+                browser.screenshot(&file).await;
+                let overflow =
+                    browser.script("return document.documentElement.scrollWidth - innerWidth").await;
+                assert!(overflow.as_i64().unwrap() <= 0, "{name} at {width} px is {overflow} px too wide");
+                assert_eq!(
+                    browser.script("return window.hit ?? null").await,
+                    json!(null),
+                    "{name} ran a stranger's script"
+                );
+                let elsewhere = "return performance.getEntriesByType('resource').map(e => e.name).filter(n => !n.startsWith(location.origin))";
+                assert_eq!(browser.script(elsewhere).await, json!([]), "{name} asks another host");
+                let dark =
+                    browser.script("return getComputedStyle(document.documentElement).colorScheme").await;
+                assert_eq!(dark, json!(scheme), "{name}");
+            }
+        }
+    }
+
+    // Gold is the mended edge, and it is there.
+    browser.viewport(1280, 800).await;
+    browser.goto(&format!("{url}/images/{web}/compare")).await;
+    let seam = "return getComputedStyle(document.querySelector('.pair'), '::before').backgroundColor";
+    assert_eq!(browser.script(seam).await, json!("rgb(224, 175, 58)"));
+
+    // The switch wins over the system, and is kept.
+    browser.script("document.getElementById('theme').click()").await;
+    browser.goto(&format!("{url}/runs")).await;
+    assert_eq!(browser.script("return document.documentElement.dataset.theme").await, json!("light"));
+
+    // Keys: `/` searches, an arrow moves.
+    let press = |key: &str| {
+        format!(
+            "(document.activeElement ?? document.body).dispatchEvent(new KeyboardEvent('keydown', {{key: '{key}', bubbles: true, cancelable: true}}))"
+        )
+    };
+    browser.script(&press("/")).await;
+    assert_eq!(browser.script("return document.activeElement.name").await, json!("q"));
+    browser.script(&press("ArrowDown")).await;
+    assert_eq!(browser.script("return document.activeElement.tagName").await, json!("TR"));
+
+    // Chinese, by the address, then by the cookie.
+    browser.goto(&format!("{url}/runs?lang=zh")).await;
+    assert!(browser.text().await.contains("已修复"));
+    browser.goto(&format!("{url}/")).await;
+    assert!(browser.text().await.contains("当前被拦截"), "{}", browser.text().await);
+    browser.screenshot(&screenshots().join("overview-zh.png")).await;
+    browser.goto(&format!("{url}/?lang=en")).await;
+
+    // A run on the page changes while one looks, without a reload.
+    browser.goto(&format!("{url}/runs/{}", running.id)).await;
+    browser.script("window.stays = 1; document.querySelector('[data-post$=\"/cancel\"]').click()").await;
+    browser.wait_for("return document.querySelector('.verdict').innerText.includes('Cancelled')").await;
+    browser
+        .wait_for("return document.querySelector('.graph-right .node').classList.contains('state-cancelled')")
+        .await;
+    assert_eq!(browser.script("return window.stays").await, json!(1));
+    browser.quit().await;
+}
