@@ -150,7 +150,7 @@ pub fn mmdebstrap(mirror: &str) -> PathBuf {
     // Suites run side by side: one makes it, the others wait.
     lock.lock().unwrap();
     if !path.is_file() {
-        let aside = folder.join("bookworm.tar.new");
+        let aside = folder.join("bookworm.new.tar");
         run(Command::new("mmdebstrap")
             .args(["--quiet", "--variant=minbase", "--components=main", "--mode=root"])
             .arg("--include=openssl,curl,nginx-light,python3,ca-certificates")
