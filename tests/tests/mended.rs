@@ -63,7 +63,7 @@ fn refused(server: &Server, run: &Value) -> Vec<String> {
     let fix = step(run, "fix");
     let digest = fix["output"]["digest"].as_str().unwrap();
     let told = server.get(&format!("/api/v1/images/{digest}/fix"));
-    told["plan"]["refused"].as_array().unwrap().iter().map(|r| r["package"].as_str().unwrap().to_owned()).collect()
+    told["made_by"]["plan"]["refused"].as_array().unwrap().iter().map(|r| r["package"].as_str().unwrap().to_owned()).collect()
 }
 
 fn step<'a>(run: &'a Value, name: &str) -> &'a Value {
