@@ -63,20 +63,20 @@ impl Place {
     }
 }
 
-/// `[host[:port]/]a/b`: no tag, no digest, no empty component, no dot-dot.
+/// `[host[:port]/]a/b`: no tag, no digest, no component that is empty, or begins or ends with a mark.
 fn is_repository_path(text: &str) -> bool {
     let mut components = text.split('/');
     let Some(first) = components.next() else { return false };
     let rest: Vec<_> = components.collect();
     let plain = |c: &str| {
-        !c.is_empty()
-            && c != "."
-            && c != ".."
+        c.starts_with(|c: char| c.is_ascii_alphanumeric())
+            && c.ends_with(|c: char| c.is_ascii_alphanumeric())
             && c.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(c))
     };
     let host = |c: &str| {
         let (name, port) = c.split_once(':').unwrap_or((c, "1"));
-        !name.is_empty()
+        name.starts_with(|c: char| c.is_ascii_alphanumeric())
+            && !name.contains("..")
             && name.chars().all(|c| c.is_ascii_alphanumeric() || ".-".contains(c))
             && !port.is_empty()
             && port.chars().all(|c| c.is_ascii_digit())
@@ -95,7 +95,22 @@ mod tests {
         for good in ["vault", "vault/shop/web", "registry.example:5000/shop/web", "localhost/x", "Main/x"] {
             assert!(is_repository_path(good), "{good}");
         }
-        for bad in ["", "/x", "x/", "x//y", "x:v1", "x/y:v1", "x@sha256:1", "../x", "x/..", "x y", "h:/x"] {
+        for bad in [
+            "",
+            "/x",
+            "x/",
+            "x//y",
+            "x:v1",
+            "x/y:v1",
+            "x@sha256:1",
+            "../x",
+            "x/..",
+            "x y",
+            "h:/x",
+            "./x",
+            "-h/x",
+            "a..b:1/x",
+        ] {
             assert!(!is_repository_path(bad), "{bad}");
         }
     }

@@ -21,7 +21,7 @@ mod transaction;
 use std::{path::Path, time::Duration};
 
 use sqlx::{
-    SqlitePool,
+    Connection, SqlitePool,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
@@ -54,6 +54,9 @@ impl Sqlite {
                 .acquire_timeout(Duration::from_secs(30))
                 .idle_timeout(None)
                 .max_lifetime(None)
+                // SQLite itself ends a transaction when the disk is full. The driver's own `ROLLBACK` then
+                // fails, and it would take every later transaction for a nested one: such a connection goes.
+                .before_acquire(|connection, _| Box::pin(async { Ok(!connection.is_in_transaction()) }))
         };
         let opened = |source| Error::Open { path: path(), source };
         let writer = pool(1).connect_with(options.clone()).await.map_err(opened)?;

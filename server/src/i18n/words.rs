@@ -118,6 +118,7 @@ words! {
     deliveries: "Notifications", "通知";
     no_deliveries: "This run has written no notification.", "此运行没有发出通知。";
     channel: "Channel", "渠道";
+    last_change: "Last change", "最近变化";
     step: "Step", "步骤";
     reason: "Reason", "原因";
     attempts: "{} tries", "已尝试 {} 次";
@@ -132,6 +133,7 @@ words! {
     result: "Result", "结果";
     last_run: "Last run", "最近运行";
     findings: "Findings", "漏洞";
+    severity: "Severity", "严重程度";
     packages: "Packages", "软件包";
     package: "Package", "软件包";
     installed: "Installed", "当前版本";
@@ -148,7 +150,10 @@ words! {
     incomplete: "The scan is not complete", "扫描不完整";
     known_exploited: "known to be exploited", "已被利用";
     history: "Runs of this image", "此镜像的运行";
+    comma: ", ", "，";
+    bar_finding: "{} finding", "{} 个漏洞";
     bar_findings: "{} findings", "{} 个漏洞";
+    bar_package: "{} package", "{} 个软件包";
     bar_packages: "{} packages", "{} 个软件包";
     bar_mendable: "{} mendable", "{} 个可修复";
     bar_all_mendable: "mendable", "均可修复";
@@ -173,6 +178,7 @@ words! {
     no_compare: "There is no fixed image of this one", "此镜像没有修复镜像";
     no_compare_do: "When a chain mends it, both stand here side by side.", "交付链修复之后，两者会在此并列显示。";
     no_upgrades: "No package went up.", "没有软件包升级。";
+    finding_word: "finding", "个漏洞";
     findings_word: "findings", "个漏洞";
 
     // Failures

@@ -47,7 +47,8 @@ impl Scale {
             counts.push(Count { class, word, count, from, width: to - from });
             before += count;
         }
-        Self { counts, total, label: words.findings_word }
+        let label = if total == 1 { words.finding_word } else { words.findings_word };
+        Self { counts, total, label }
     }
 }
 
@@ -148,8 +149,13 @@ pub(crate) fn bar(findings: &[Finding], words: &'static Words) -> String {
         _ if mendable == 0 => words.bar_none_mendable.to_owned(),
         _ => fill(words.bar_mendable, mendable),
     };
-    let comma = if std::ptr::eq(words, &crate::i18n::ZH) { "，" } else { ", " };
-    [fill(words.bar_findings, all), fill(words.bar_packages, packages.len()), last].join(comma)
+    let some = |one, many, count| fill(if count == 1 { one } else { many }, count);
+    [
+        some(words.bar_finding, words.bar_findings, all),
+        some(words.bar_package, words.bar_packages, packages.len()),
+        last,
+    ]
+    .join(words.comma)
 }
 
 #[cfg(test)]
@@ -186,7 +192,7 @@ pub(super) mod tests {
         assert_eq!(bar(&some, &EN), "2 findings, 4 packages, mendable");
         assert_eq!(bar(&some[..1], &ZH), "1 个漏洞，2 个软件包，均可修复");
         let none = [finding("CVE-1", "tar", Severity::Unknown, None)];
-        assert_eq!(bar(&none, &EN), "1 findings, 2 packages, no fix can be had yet");
+        assert_eq!(bar(&none, &EN), "1 finding, 2 packages, no fix can be had yet");
     }
 
     #[test]
@@ -211,7 +217,8 @@ pub(super) mod tests {
             finding("CVE-2", "b", Severity::Unknown, None),
         ];
         let scale = Scale::of(&some, &EN);
-        assert_eq!(scale.total, 2);
+        assert_eq!((scale.total, scale.label), (2, "findings"));
+        assert_eq!(Scale::of(&some[..2], &EN).label, "finding");
         let counts: Vec<_> = scale.counts.iter().map(|c| (c.class, c.count)).collect();
         assert_eq!(
             counts,

@@ -12,10 +12,14 @@ use serde_json::{Value, json};
 
 use super::Sqlite;
 
-/// No page more than there is; or as many as one likes.
+/// No page more than there is; or as many as one likes: for the connection that there is, and for those to come.
 async fn full(store: &Sqlite, is: bool) {
+    let pages = if is { "1" } else { "1000000" };
+    let options = store.writer.connect_options().as_ref().clone().pragma("max_page_count", pages);
+    store.writer.set_connect_options(options);
+    let mut connection = store.writer.acquire().await.unwrap();
     let limit = if is { "PRAGMA max_page_count = 1" } else { "PRAGMA max_page_count = 1000000" };
-    sqlx::query(limit).execute(&store.writer).await.unwrap();
+    sqlx::query(limit).execute(&mut *connection).await.unwrap();
 }
 
 struct Fills(Sqlite);
