@@ -114,7 +114,8 @@ impl SecretRef {
                 Failure::usage("secret-missing", format!("the environment variable {name} is not set"))
             }),
             Self::File(path) => {
-                let text = std::fs::read_to_string(path).map_err(io(format!("read the secret in {}", path.display())))?;
+                let text = std::fs::read_to_string(path)
+                    .map_err(io(format!("read the secret in {}", path.display())))?;
                 Ok(Secret::new(text.trim_end_matches(['\n', '\r'])))
             }
         }
@@ -126,7 +127,10 @@ impl Config {
     pub(crate) fn load(given: Option<&Path>) -> Result<Self> {
         let found = match given {
             Some(path) => Some(path.to_owned()),
-            None => ["patchline.yaml", "/etc/patchline/patchline.yaml"].iter().map(PathBuf::from).find(|p| p.is_file()),
+            None => ["patchline.yaml", "/etc/patchline/patchline.yaml"]
+                .iter()
+                .map(PathBuf::from)
+                .find(|p| p.is_file()),
         };
         let Some(path) = found else { return Ok(Self::default()) };
         let text = std::fs::read_to_string(&path).map_err(io(format!("read {}", path.display())))?;

@@ -22,7 +22,8 @@ impl Data {
         }
         let home = std::env::var_os("HOME").map(PathBuf::from);
         // Only root can write to /var/lib; asking for its owner needs no unsafe call.
-        let root = std::fs::metadata("/proc/self").is_ok_and(|m| std::os::unix::fs::MetadataExt::uid(&m) == 0);
+        let root =
+            std::fs::metadata("/proc/self").is_ok_and(|m| std::os::unix::fs::MetadataExt::uid(&m) == 0);
         match (root, std::env::var_os("XDG_DATA_HOME"), home) {
             (true, _, _) => PathBuf::from("/var/lib/patchline"),
             (false, Some(xdg), _) => PathBuf::from(xdg).join("patchline"),
@@ -48,8 +49,11 @@ impl Data {
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                return Err(Failure::says("data-in-use", format!("another patchline owns {}", data.root.display()))
-                    .hint("stop it, or name another folder with --data"));
+                return Err(Failure::says(
+                    "data-in-use",
+                    format!("another patchline owns {}", data.root.display()),
+                )
+                .hint("stop it, or name another folder with --data"));
             }
             Err(TryLockError::Error(error)) => return Err(io(format!("lock {}", path.display()))(error)),
         }

@@ -30,36 +30,48 @@ pub(crate) struct Image {
     pub(crate) manifest: Digest,
 }
 
-/// Parses a location; Docker Hub's short names are not guessed.
-pub(crate) fn location(text: &str) -> Result<Location> {
-    Location::from_str(text).map_err(|error| {
+/// Parses a location. A name without a host that is no configured registry is Docker Hub's, as people type it;
+/// chains never guess that.
+pub(crate) fn location(registries: &Registries, text: &str) -> Result<Location> {
+    let expanded = expand(text, |name| registries.is_configured(name));
+    Location::from_str(&expanded).map_err(|error| {
         let mut failure = Failure::new(error.code(), &error);
         failure.exit = crate::exit::USAGE;
         failure.hint("write host/repository:tag, a configured registry's name/repository:tag, or oci:DIR:tag")
     })
 }
 
-/// What a location's manifest request names: digest, tag, or the layout's only image.
-pub(crate) async fn target(location: &Location, repository: &dyn Repository) -> Result<(String, Option<String>)> {
+/// `nginx` is `library/nginx` on Docker Hub.
+fn expand(text: &str, configured: impl Fn(&str) -> bool) -> String {
+    const HUB: &str = "registry-1.docker.io";
+    if text.starts_with("oci:") {
+        return text.to_owned();
+    }
+    match text.split_once('/') {
+        None => format!("{HUB}/library/{text}"),
+        Some(("docker.io", rest)) if rest.contains('/') => format!("{HUB}/{rest}"),
+        Some(("docker.io", rest)) => format!("{HUB}/library/{rest}"),
+        Some((first, _)) if first.contains(['.', ':']) || first == "localhost" || configured(first) => {
+            text.to_owned()
+        }
+        Some(_) => format!("{HUB}/{text}"),
+    }
+}
+
+/// The tag that a location names.
+pub(crate) fn tag(location: &Location) -> Option<String> {
     match location {
-        Location::Registry(reference) => Ok((reference.target(), reference.tag.clone())),
-        Location::Layout { tag: Some(tag), .. } => Ok((tag.clone(), Some(tag.clone()))),
-        Location::Layout { dir, tag: None } => match repository.tags().await?.as_slice() {
-            [only] => Ok((only.clone(), Some(only.clone()))),
-            tags => Err(Failure::usage(
-                "tag-needed",
-                format!("{} holds {} images: name one as oci:DIR:tag", dir.display(), tags.len()),
-            )),
-        },
+        Location::Registry(reference) => reference.tag.clone(),
+        Location::Layout { tag, .. } => tag.clone(),
     }
 }
 
 /// Opens an image and picks one platform of an index: the given one, else this machine's.
 pub(crate) async fn open(registries: &Registries, text: &str, platform: Option<&str>) -> Result<Image> {
-    let location = location(text)?;
+    let location = location(registries, text)?;
     let repository = registries.open(&location)?;
-    let (reference, tag) = target(&location, repository.as_ref()).await?;
-    let manifest = repository.manifest(&reference).await?;
+    let tag = tag(&location);
+    let manifest = repository.manifest(&location.target()).await?;
     let manifest = match manifest.decode()? {
         ManifestKind::Image(_) => manifest.digest,
         ManifestKind::Index(index) => {
@@ -133,11 +145,7 @@ pub(crate) fn registries(config: &Config) -> Result<Registries> {
 
 /// The tag of a target; an image is never pushed without one.
 pub(crate) fn tag_of(location: &Location) -> Result<String> {
-    let tag = match location {
-        Location::Registry(reference) => reference.tag.clone(),
-        Location::Layout { tag, .. } => tag.clone(),
-    };
-    tag.ok_or_else(|| Failure::usage("tag-needed", "the target needs a tag"))
+    tag(location).ok_or_else(|| Failure::usage("tag-needed", "the target needs a tag"))
 }
 
 /// Opens a target; a layout directory is made when it is not there.
@@ -145,5 +153,23 @@ pub(crate) fn open_or_create(registries: &Registries, location: &Location) -> Re
     match location {
         Location::Layout { dir, .. } => Ok(patchline_registry::layout::open(dir, true)?),
         Location::Registry(_) => Ok(registries.open(location)?),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::expand;
+
+    #[test]
+    fn short_names_are_docker_hubs_and_nothing_else_is() {
+        let expand = |text| expand(text, |name| name == "main");
+        assert_eq!(expand("nginx:1.25"), "registry-1.docker.io/library/nginx:1.25");
+        assert_eq!(expand("grafana/grafana"), "registry-1.docker.io/grafana/grafana");
+        assert_eq!(expand("docker.io/nginx"), "registry-1.docker.io/library/nginx");
+        for as_is in
+            ["oci:dir:v1", "main/shop/web:v1", "localhost/web", "127.0.0.1:5000/web", "registry.example/web"]
+        {
+            assert_eq!(expand(as_is), as_is);
+        }
     }
 }

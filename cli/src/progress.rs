@@ -34,7 +34,11 @@ impl Bars {
             bar.enable_steady_tick(std::time::Duration::from_millis(120));
             bar
         });
-        let style = if total > 0 { "{spinner} {msg:<36} {bar:28} {percent:>3} %  {elapsed}" } else { "{spinner} {msg:<36} {elapsed}" };
+        let style = if total > 0 {
+            "{spinner} {msg:<36} {bar:28} {percent:>3} %  {elapsed}"
+        } else {
+            "{spinner} {msg:<36} {elapsed}"
+        };
         // Both templates are constants and parse.
         if let Ok(style) = ProgressStyle::with_template(style) {
             bar.set_style(style);

@@ -40,10 +40,13 @@ impl Table {
             })
             .collect();
         while widths.iter().sum::<usize>() + 2 * columns.saturating_sub(1) > WIDTH {
-            let Some(widest) = (0..columns).max_by_key(|&i| widths[i]).filter(|&i| widths[i] > 8) else { break };
+            let Some(widest) = (0..columns).max_by_key(|&i| widths[i]).filter(|&i| widths[i] > 8) else {
+                break;
+            };
             widths[widest] -= 1;
         }
-        let mut lines = vec![crate::terminal::paint(&self.line(&self.head, &widths), crate::terminal::Colour::Quiet)];
+        let mut lines =
+            vec![crate::terminal::paint(&self.line(&self.head, &widths), crate::terminal::Colour::Quiet)];
         lines.extend(self.rows.iter().map(|row| self.line(row, &widths)));
         lines.join("\n")
     }
@@ -74,8 +77,14 @@ fn width(text: &str) -> usize {
 
 fn char_width(c: char) -> usize {
     match u32::from(c) {
-        0x1100..=0x115f | 0x2e80..=0xa4cf | 0xac00..=0xd7a3 | 0xf900..=0xfaff | 0xfe30..=0xfe6f
-        | 0xff00..=0xff60 | 0xffe0..=0xffe6 | 0x20000..=0x3fffd => 2,
+        0x1100..=0x115f
+        | 0x2e80..=0xa4cf
+        | 0xac00..=0xd7a3
+        | 0xf900..=0xfaff
+        | 0xfe30..=0xfe6f
+        | 0xff00..=0xff60
+        | 0xffe0..=0xffe6
+        | 0x20000..=0x3fffd => 2,
         _ => 1,
     }
 }

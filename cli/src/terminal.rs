@@ -31,7 +31,6 @@ pub(crate) fn paint(text: &str, colour: Colour) -> String {
         Colour::Quiet => "2",
         Colour::Good => "32",
         Colour::Gold => "38;5;178",
-        Colour::Strong => "1",
     };
     format!("\x1b[{code}m{text}\x1b[0m")
 }
@@ -53,6 +52,4 @@ pub(crate) enum Colour {
     Good,
     /// Mended, and nothing else.
     Gold,
-    /// Headings.
-    Strong,
 }

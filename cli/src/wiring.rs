@@ -44,8 +44,6 @@ pub(crate) struct Start {
 pub(crate) struct Running {
     /// Runs.
     pub(crate) engine: Engine,
-    /// What the server was given.
-    pub(crate) context: ServerContext,
     /// Registries by name, the embedded one among them.
     pub(crate) registries: Registries,
     /// Verified repositories.
@@ -82,12 +80,15 @@ pub(crate) async fn start(config: &Config, data: &Data, start: Start) -> Result<
     let registry = images.local_addr().map_err(io("read the address of the registry"))?;
 
     let mut by_name = config.registries()?;
-    by_name.insert(EMBEDDED.to_owned(), RegistryConfig {
-        host: registry.to_string(),
-        plain_http: true,
-        credentials: None,
-        token_hosts: Vec::new(),
-    });
+    by_name.insert(
+        EMBEDDED.to_owned(),
+        RegistryConfig {
+            host: registry.to_string(),
+            plain_http: true,
+            credentials: None,
+            token_hosts: Vec::new(),
+        },
+    );
     let registries = Registries::new(by_name)?;
 
     let store = Arc::new(Sqlite::open(&data.database()).await?);
@@ -146,7 +147,7 @@ pub(crate) async fn start(config: &Config, data: &Data, start: Start) -> Result<
     // A tag that was pushed right before a crash has no run yet: the registry is asked, not the event.
     patchline_server::catch_up(context.clone(), embedded.all_tags()?).await?;
 
-    Ok(Running { engine, context, registries, apt, store, address, registry, stop, tasks })
+    Ok(Running { engine, registries, apt, store, address, registry, stop, tasks })
 }
 
 impl Running {

@@ -1,6 +1,8 @@
 //! The whole act on real images: made by mmdebstrap from the main suite alone, fixed from the security suite,
 //! unpacked again, and asked in a chroot. Needs root, mmdebstrap and a mirror; else it skips, loudly.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test: it may fail, and says what it saw")]
+
 mod support;
 
 use std::{collections::BTreeSet, path::Path};

@@ -11,7 +11,8 @@ pub fn sh(root: &Path, line: &str) -> Output {
     let null = root.join("dev/null");
     if !null.exists() {
         fs::create_dir_all(root.join("dev")).unwrap();
-        let status = Command::new("mknod").args(["-m", "666"]).arg(&null).args(["c", "1", "3"]).status().unwrap();
+        let status =
+            Command::new("mknod").args(["-m", "666"]).arg(&null).args(["c", "1", "3"]).status().unwrap();
         assert!(status.success());
     }
     Command::new("chroot")
@@ -37,7 +38,11 @@ pub fn ok(root: &Path, line: &str) -> String {
 pub fn silent(root: &Path, line: &str) {
     let output = sh(root, line);
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success() && out.is_empty() && err.is_empty(), "`{line}` {}\n{out}\n{err}", output.status);
+    assert!(
+        output.status.success() && out.is_empty() && err.is_empty(),
+        "`{line}` {}\n{out}\n{err}",
+        output.status
+    );
 }
 
 /// What a mended Debian image must be able to do.
@@ -59,5 +64,8 @@ pub fn upgradable(root: &Path, main: &str, security: &str) -> Vec<String> {
     fs::copy("/etc/resolv.conf", root.join("etc/resolv.conf")).unwrap();
     ok(root, "apt-get -qq -o APT::Sandbox::User=root update");
     let plan = ok(root, "apt-get -s dist-upgrade");
-    plan.lines().filter_map(|l| l.strip_prefix("Inst ")).map(|l| l.split(' ').next().unwrap().to_owned()).collect()
+    plan.lines()
+        .filter_map(|l| l.strip_prefix("Inst "))
+        .map(|l| l.split(' ').next().unwrap().to_owned())
+        .collect()
 }

@@ -62,7 +62,8 @@ impl Layout {
             "rootfs": {"type": "layers", "diff_ids": diff_ids},
             "history": diff_ids.iter().map(|_| json!({"created_by": "test"})).collect::<Vec<_>>(),
         });
-        let config = self.add("application/vnd.oci.image.config.v1+json", &serde_json::to_vec(&config).unwrap());
+        let config =
+            self.add("application/vnd.oci.image.config.v1+json", &serde_json::to_vec(&config).unwrap());
         let manifest = json!({
             "schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
             "config": config, "layers": layers,
@@ -89,7 +90,12 @@ impl Layout {
     /// Digests of the layers, lowest first.
     pub fn layers(&self) -> Vec<String> {
         let manifest = self.manifest();
-        manifest["layers"].as_array().unwrap().iter().map(|l| l["digest"].as_str().unwrap().to_owned()).collect()
+        manifest["layers"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|l| l["digest"].as_str().unwrap().to_owned())
+            .collect()
     }
     /// Unpacks every layer into a folder as a container runtime would, whiteouts applied. Needs root.
     pub fn unpack(&self, to: &Path) {
@@ -99,7 +105,9 @@ impl Layout {
             let names = run(Command::new("tar").arg("-tf").arg(&blob));
             for name in String::from_utf8_lossy(&names.stdout).lines() {
                 let path = Path::new(name);
-                let Some(hidden) = path.file_name().and_then(|n| n.to_str()).and_then(|n| n.strip_prefix(".wh.")) else {
+                let Some(hidden) =
+                    path.file_name().and_then(|n| n.to_str()).and_then(|n| n.strip_prefix(".wh."))
+                else {
                     continue;
                 };
                 let parent = to.join(path.parent().unwrap());
@@ -112,7 +120,13 @@ impl Layout {
                 }
             }
             run(Command::new("tar")
-                .args(["--numeric-owner", "--same-owner", "--keep-directory-symlink", "--exclude=.wh.*", "-xpf"])
+                .args([
+                    "--numeric-owner",
+                    "--same-owner",
+                    "--keep-directory-symlink",
+                    "--exclude=.wh.*",
+                    "-xpf",
+                ])
                 .arg(&blob)
                 .arg("-C")
                 .arg(to));
@@ -134,7 +148,11 @@ pub fn tar(entries: &[(&str, Option<&[u8]>, u32)]) -> Vec<u8> {
         header.set_uid(0);
         header.set_gid(0);
         header.set_mtime(1_700_000_000);
-        header.set_entry_type(if content.is_some() { tar::EntryType::Regular } else { tar::EntryType::Directory });
+        header.set_entry_type(if content.is_some() {
+            tar::EntryType::Regular
+        } else {
+            tar::EntryType::Directory
+        });
         let content = content.unwrap_or_default();
         header.set_size(content.len() as u64);
         builder.append_data(&mut header, path, content).unwrap();

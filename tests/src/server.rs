@@ -133,8 +133,10 @@ impl Server {
         for _ in 0..steps {
             last = self.first_rounds();
             if last.len() >= count && last.iter().all(|r| r["status"] == "finished") {
-                let whole: Vec<Value> =
-                    last.iter().map(|r| self.get(&format!("/api/v1/runs/{}", r["id"].as_str().unwrap()))).collect();
+                let whole: Vec<Value> = last
+                    .iter()
+                    .map(|r| self.get(&format!("/api/v1/runs/{}", r["id"].as_str().unwrap())))
+                    .collect();
                 let settled = |run: &Value| {
                     run["deliveries"].as_array().unwrap().iter().all(|d| d["state"] != "pending")
                 };

@@ -33,7 +33,9 @@ fn a_chain_with_errors_shows_all_of_them_and_starts_nothing() {
     )
     .unwrap();
     let path = chain.to_str().unwrap();
-    for arguments in [&["chain", "validate", path][..], &["serve", "--chain", path, "--listen", "127.0.0.1:0"]] {
+    for arguments in
+        [&["chain", "validate", path][..], &["serve", "--chain", path, "--listen", "127.0.0.1:0"]]
+    {
         let data = folder.path().join("data");
         let output = patchline(&data, arguments);
         let said = said(&output);
@@ -49,7 +51,11 @@ fn a_chain_with_errors_shows_all_of_them_and_starts_nothing() {
 #[test]
 fn an_image_that_does_not_exist_and_a_registry_that_does_not_answer() {
     let folder = tempfile::tempdir().unwrap();
-    let server = Server::start(&Options::new(folder.path(), "version: 1\nchain: x\nsteps: {scan: {uses: scan}}\n", ""));
+    let server = Server::start(&Options::new(
+        folder.path(),
+        "version: 1\nchain: x\nsteps: {scan: {uses: scan}}\n",
+        "",
+    ));
     let image = format!("{}/no/such:v1", server.registry);
     let output = patchline(folder.path(), &["scan", "--offline", &image]);
     assert_eq!(output.status.code(), Some(1));
@@ -63,10 +69,8 @@ fn an_image_that_does_not_exist_and_a_registry_that_does_not_answer() {
 fn debian(folder: &Path, status: &[u8]) -> Layout {
     let layout = Layout::create(folder);
     let release: &[u8] = b"ID=debian\nVERSION_ID=\"12\"\nVERSION_CODENAME=bookworm\n";
-    let tar = image::tar(&[
-        ("etc/os-release", Some(release), 0o644),
-        ("var/lib/dpkg/status", Some(status), 0o644),
-    ]);
+    let tar =
+        image::tar(&[("etc/os-release", Some(release), 0o644), ("var/lib/dpkg/status", Some(status), 0o644)]);
     layout.image("v1", &[tar]);
     layout
 }
@@ -93,7 +97,10 @@ fn a_blob_whose_digest_is_wrong_a_truncated_layer_and_a_broken_database() {
     let output = scan(folder.path(), &layout);
     assert_eq!(output.status.code(), Some(1));
     let said_wrong = said(&output);
-    assert!(said_wrong.contains("error[digest-mismatch]") || said_wrong.contains("error[layer-unreadable]"), "{said_wrong}");
+    assert!(
+        said_wrong.contains("error[digest-mismatch]") || said_wrong.contains("error[layer-unreadable]"),
+        "{said_wrong}"
+    );
 
     let layout = debian(&folder.path().join("short"), good);
     let blob = layout.dir.join("blobs/sha256").join(&layout.layers()[0][7..]);
@@ -102,7 +109,10 @@ fn a_blob_whose_digest_is_wrong_a_truncated_layer_and_a_broken_database() {
     let output = scan(folder.path(), &layout);
     assert_eq!(output.status.code(), Some(1));
     let said_short = said(&output);
-    assert!(said_short.contains("error[size-mismatch]") || said_short.contains("error[layer-unreadable]"), "{said_short}");
+    assert!(
+        said_short.contains("error[size-mismatch]") || said_short.contains("error[layer-unreadable]"),
+        "{said_short}"
+    );
 
     let layout = debian(&folder.path().join("broken"), b"Package: a\nthis is no field\n");
     let output = scan(folder.path(), &layout);
@@ -120,13 +130,17 @@ fn a_run_over_a_broken_image_fails_with_the_reason_and_pushes_nothing() {
     let server = Server::start(&Options::new(folder.path(), chain, ""));
     let layout = debian(&folder.path().join("broken"), b"Package: a\nthis is no field\n");
     let target = format!("{}/shop/web:v1", server.registry);
-    let output = patchline(folder.path(), &["image", "copy", &format!("oci:{}:v1", layout.dir.display()), &target]);
+    let output =
+        patchline(folder.path(), &["image", "copy", &format!("oci:{}:v1", layout.dir.display()), &target]);
     assert!(output.status.success(), "{}", said(&output));
     let runs = server.finished(1, Duration::from_secs(60));
     assert_eq!(runs[0]["result"], "failed");
     let scan = runs[0]["steps"].as_array().unwrap().iter().find(|s| s["name"] == "scan").unwrap();
     assert_eq!(scan["problem"]["code"], "package-database-unreadable", "{scan:#}");
-    let output = patchline(folder.path(), &["image", "list", "--output", "json", &format!("{}/shop/web", server.registry)]);
+    let output = patchline(
+        folder.path(),
+        &["image", "list", "--output", "json", &format!("{}/shop/web", server.registry)],
+    );
     let tags: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(tags.len(), 1, "nothing else was pushed: {tags:?}");
 }
@@ -138,7 +152,11 @@ fn a_tag_is_removed_only_with_the_digest_that_it_has() {
     let image = format!("oci:{}:v1", layout.dir.display());
     let output = patchline(folder.path(), &["image", "delete", &image]);
     assert_eq!(output.status.code(), Some(2));
-    assert!(said(&output).contains("error[digest-needed]") && said(&output).contains("sha256:"), "{}", said(&output));
+    assert!(
+        said(&output).contains("error[digest-needed]") && said(&output).contains("sha256:"),
+        "{}",
+        said(&output)
+    );
     let other = format!("sha256:{}", "0".repeat(64));
     let output = patchline(folder.path(), &["image", "delete", &image, "--expect", &other]);
     assert_eq!(output.status.code(), Some(1));
@@ -155,7 +173,8 @@ fn mirror_of(bytes: &'static [u8]) -> String {
             let mut stream = stream.unwrap();
             let mut asked = [0; 4096];
             let _ = stream.read(&mut asked);
-            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", bytes.len());
+            let head =
+                format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", bytes.len());
             let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(bytes));
         }
     });
@@ -175,11 +194,16 @@ fn a_repository_whose_signature_fails_mends_nothing() {
         b"-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\nSuite: stable-security\nCodename: bookworm-security\n\
           -----BEGIN PGP SIGNATURE-----\n\niQFFBAABCAAvFiEEAAAA\n=AAAA\n-----END PGP SIGNATURE-----\n",
     );
-    let output =
-        patchline(&folder.path().join("data"), &["fix", &image, "--mirror", &mirror, "--security-mirror", &mirror]);
+    let output = patchline(
+        &folder.path().join("data"),
+        &["fix", &image, "--mirror", &mirror, "--security-mirror", &mirror],
+    );
     assert_eq!(output.status.code(), Some(1));
     assert!(said(&output).contains("error[repository-untrusted]"), "{}", said(&output));
-    let output = patchline(&folder.path().join("data"), &["image", "list", "--output", "json", &image[..image.len() - 3]]);
+    let output = patchline(
+        &folder.path().join("data"),
+        &["image", "list", "--output", "json", &image[..image.len() - 3]],
+    );
     let tags: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(tags.len(), 1, "no fixed tag: {tags:?}");
 }
@@ -190,7 +214,10 @@ struct Tmpfs(std::path::PathBuf);
 impl Tmpfs {
     fn mount(folder: &Path, size: &str) -> Option<Self> {
         fs::create_dir_all(folder).unwrap();
-        let done = Command::new("mount").args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"]).arg(folder).status();
+        let done = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"])
+            .arg(folder)
+            .status();
         if done.is_ok_and(|s| s.success()) {
             return Some(Self(folder.to_owned()));
         }

@@ -79,7 +79,10 @@ fn outdated() -> Option<String> {
     lock.lock().unwrap();
     let layout = folder.join("small");
     let image = format!("oci:{}:v1", layout.display());
-    let listed = Command::new(machine::patchline()).args(["image", "list"]).arg(format!("oci:{}", layout.display())).output();
+    let listed = Command::new(machine::patchline())
+        .args(["image", "list"])
+        .arg(format!("oci:{}", layout.display()))
+        .output();
     if !listed.is_ok_and(|o| machine::text(&o).contains("v1")) {
         machine::run(
             Command::new(machine::patchline())
@@ -126,7 +129,14 @@ impl<'a> Case<'a> {
         assert_eq!(runs[0]["result"], "remediated", "{:#}", runs[0]);
         let listed = machine::run(
             Command::new(machine::patchline())
-                .args(["image", "list", &format!("{}/shop/web", server.registry), "--output", "json", "--data"])
+                .args([
+                    "image",
+                    "list",
+                    &format!("{}/shop/web", server.registry),
+                    "--output",
+                    "json",
+                    "--data",
+                ])
                 .arg(self.folder.join("copy-data")),
         );
         let tags: Vec<Value> = serde_json::from_slice(&listed.stdout).unwrap();
@@ -149,7 +159,10 @@ impl<'a> Case<'a> {
         assert!(!sent.is_empty());
         for id in &sent {
             let times = arrived.get(id).copied().unwrap_or(0);
-            assert!((1..=1 + kills).contains(&times), "message {id} arrived {times} times with {kills} kills");
+            assert!(
+                (1..=1 + kills).contains(&times),
+                "message {id} arrived {times} times with {kills} kills"
+            );
         }
         assert_eq!(arrived.len(), sent.len(), "no message under another id");
     }
@@ -162,9 +175,9 @@ fn ten_runs_with_one_kill_each_end_as_if_nothing_had_happened() {
     let folder = tempfile::tempdir().unwrap();
     let case = Case::new(folder.path());
     let server = Server::start(&case.options);
+    case.push(&server, &image, "v1");
     #[expect(clippy::disallowed_methods, reason = "a real duration, to spread real kills over")]
     let start = std::time::Instant::now();
-    case.push(&server, &image, "v1");
     case.judge(&server, "v1", 0);
     let whole = start.elapsed();
     drop(server);

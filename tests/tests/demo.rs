@@ -36,7 +36,13 @@ fn the_demo_mends_a_real_outdated_image() {
 fn without_a_mirror_it_says_so_with_the_remedy() {
     let output = Command::new(machine::patchline())
         // A port of loopback where nobody listens.
-        .args(["demo", "--mirror", "http://127.0.0.1:9/debian", "--security-mirror", "http://127.0.0.1:9/debian-security"])
+        .args([
+            "demo",
+            "--mirror",
+            "http://127.0.0.1:9/debian",
+            "--security-mirror",
+            "http://127.0.0.1:9/debian-security",
+        ])
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(1));

@@ -13,7 +13,8 @@ fn every_code_is_documented_and_every_documented_code_exists() {
         .map(str::to_owned)
         .collect();
     let mut shown = BTreeSet::new();
-    for room in ["chains", "engine", "store", "registry", "scanner", "remediation", "steps", "server", "cli"] {
+    for room in ["chains", "engine", "store", "registry", "scanner", "remediation", "steps", "server", "cli"]
+    {
         for file in sources(&root.join(room).join("src")) {
             codes(&fs::read_to_string(&file).unwrap(), &mut shown);
         }
@@ -37,10 +38,14 @@ fn codes(text: &str, found: &mut BTreeSet<String>) {
         kebab.then(|| word.to_owned())
     };
     let text = text.split("#[cfg(test)]").next().unwrap();
-    for marker in ["=> \"", "says(\"", "usage(\"", "Failure::new(\"", "permanent(\"", "code: \"", "Problem::new(\""] {
+    for marker in
+        ["=> \"", "says(\"", "usage(\"", "Failure::new(\"", "permanent(\"", "code: \"", "Problem::new(\""]
+    {
         for (at, _) in text.match_indices(marker) {
             let line_start = text[..at].rfind('\n').map_or(0, |i| i + 1);
-            let in_code = marker != "=> \"" || text[line_start..at].contains("Self::") || text[line_start..at].contains("Error::");
+            let in_code = marker != "=> \""
+                || text[line_start..at].contains("Self::")
+                || text[line_start..at].contains("Error::");
             if in_code {
                 found.extend(code(&text[at + marker.len()..]));
             }

@@ -54,7 +54,13 @@ fn outdated(folder: &Path) -> Option<((String, String), Layout)> {
 
 fn skopeo(from: &str, to: &str) {
     machine::run(Command::new("skopeo").args([
-        "copy", "--quiet", "--insecure-policy", "--src-tls-verify=false", "--dest-tls-verify=false", from, to,
+        "copy",
+        "--quiet",
+        "--insecure-policy",
+        "--src-tls-verify=false",
+        "--dest-tls-verify=false",
+        from,
+        to,
     ]));
 }
 
@@ -63,7 +69,12 @@ fn refused(server: &Server, run: &Value) -> Vec<String> {
     let fix = step(run, "fix");
     let digest = fix["output"]["digest"].as_str().unwrap();
     let told = server.get(&format!("/api/v1/images/{digest}/fix"));
-    told["plan"]["refused"].as_array().unwrap().iter().map(|r| r["package"].as_str().unwrap().to_owned()).collect()
+    told["made_by"]["plan"]["refused"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|r| r["package"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 fn step<'a>(run: &'a Value, name: &str) -> &'a Value {
@@ -140,9 +151,10 @@ impl DockerRegistry {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
+        let started = Self { child, address };
         for _ in 0..100 {
-            if std::net::TcpStream::connect(&address).is_ok() {
-                return Self { child, address };
+            if std::net::TcpStream::connect(&started.address).is_ok() {
+                return started;
             }
             std::thread::sleep(Duration::from_millis(100));
         }

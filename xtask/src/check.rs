@@ -41,7 +41,8 @@ fn read() -> Result<Policy, String> {
             .and_then(toml::Value::as_array)
             .ok_or_else(|| format!("deny.toml: no list {section}.{key}"))
     };
-    let words = |values: &Vec<toml::Value>| values.iter().filter_map(|v| v.as_str().map(str::to_owned)).collect();
+    let words =
+        |values: &Vec<toml::Value>| values.iter().filter_map(|v| v.as_str().map(str::to_owned)).collect();
     let names = |values: &Vec<toml::Value>| {
         values.iter().filter_map(|v| v.get("name").and_then(|n| n.as_str()).map(str::to_owned)).collect()
     };

@@ -2,7 +2,7 @@
 
 /// One suite that cannot run on cargo alone.
 pub(crate) struct Suite {
-    /// The name that `PATCHLINE_WITHOUT` leaves it out by.
+    /// For people.
     pub(crate) name: &'static str,
     /// (program, Debian package that brings it).
     pub(crate) needs: &'static [(&'static str, &'static str)],

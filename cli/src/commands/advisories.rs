@@ -67,7 +67,9 @@ fn print(status: &[SourceStatus], output: Output) -> Result<()> {
         table.row([source.source.clone(), source.advisories.to_string(), newest, source.loaded.clone()]);
     }
     if table.is_empty() {
-        terminal::err("no advisories are loaded: load some with `patchline advisories update --from DIR|URL`");
+        terminal::err(
+            "no advisories are loaded: load some with `patchline advisories update --from DIR|URL`",
+        );
     } else {
         terminal::out(&table.render());
     }

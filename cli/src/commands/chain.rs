@@ -35,7 +35,7 @@ pub(crate) enum Chain {
         format: Format,
     },
     /// Run a chain over one image in this process, and wait for its end
-    Run(super::chain_run::ChainRun),
+    Run(Box<super::chain_run::ChainRun>),
 }
 
 /// How to draw.
@@ -61,7 +61,12 @@ impl Chain {
                     super::json(&plans)?;
                 } else {
                     for plan in &plans {
-                        terminal::out(&format!("{}: fine, {} steps, {}", plan.chain, plan.steps.len(), plan.hash()));
+                        terminal::out(&format!(
+                            "{}: fine, {} steps, {}",
+                            plan.chain,
+                            plan.steps.len(),
+                            plan.hash()
+                        ));
                     }
                 }
                 Ok(Exit::Ok)
@@ -155,4 +160,3 @@ fn read(path: &Path) -> Result<(String, Vec<u8>)> {
     };
     Ok((name, bytes))
 }
-

@@ -34,10 +34,12 @@ impl ChainRun {
     pub(crate) async fn run(self, global: &Global, config: &Config, data: PathBuf) -> Result<Exit> {
         let chains = super::chain::load(std::slice::from_ref(&self.file))?;
         let [plan] = chains.as_slice() else {
-            return Err(Failure::usage("one-chain-needed", format!("{} holds {} chains", self.file.display(), chains.len())));
+            return Err(Failure::usage(
+                "one-chain-needed",
+                format!("{} holds {} chains", self.file.display(), chains.len()),
+            ));
         };
         let params = params(&self.params)?;
-        let location = images::location(&self.image)?;
         let data = Data::owned(data)?;
         let start = wiring::Start {
             listen: ([127, 0, 0, 1], 0).into(),
@@ -48,11 +50,14 @@ impl ChainRun {
             allow_expired: self.mirrors.allow_expired(),
         };
         let running = wiring::start(config, &data, start).await?;
-        let reference = match location {
+        let reference = match images::location(&running.registries, &self.image)? {
             patchline_registry::Location::Registry(reference) => reference,
             patchline_registry::Location::Layout { .. } => {
-                return Err(Failure::usage("registry-image-needed", "a chain runs over an image in a registry")
-                    .hint("push it first: patchline image copy oci:DIR:tag host/repository:tag"));
+                return Err(Failure::usage(
+                    "registry-image-needed",
+                    "a chain runs over an image in a registry",
+                )
+                .hint("push it first: patchline image copy oci:DIR:tag host/repository:tag"));
             }
         };
         let subject = subject::resolve(&running.registries, running.store.as_ref(), &reference).await?;
@@ -64,7 +69,8 @@ impl ChainRun {
             parent: None,
         };
         let submitted = running.engine.submit(vec![submission]).await?;
-        let run = &submitted.first().ok_or_else(|| Failure::says("not-started", "the run was not started"))?.run;
+        let run =
+            &submitted.first().ok_or_else(|| Failure::says("not-started", "the run was not started"))?.run;
         let view = super::runs::follow(&running.engine, run).await?;
         match global.output {
             Output::Json => super::json(&view)?,

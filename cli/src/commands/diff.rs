@@ -89,7 +89,11 @@ fn or_none(version: &str) -> String {
 
 fn compare(before: &Scanned, after: &Scanned) -> Changes {
     let versions = |s: &Scanned| -> BTreeMap<String, String> {
-        s.inventory.packages.iter().map(|p| (format!("{}:{}", p.name, p.architecture), p.version.clone())).collect()
+        s.inventory
+            .packages
+            .iter()
+            .map(|p| (format!("{}:{}", p.name, p.architecture), p.version.clone()))
+            .collect()
     };
     let ids = |s: &Scanned| -> BTreeSet<String> {
         s.report.findings.iter().map(|f| format!("{} ({})", f.id, f.source)).collect()

@@ -35,7 +35,7 @@ pub(crate) enum Image {
         #[arg(long, value_delimiter = ',', default_value = super::demo::PACKAGES)]
         include: Vec<String>,
         #[command(flatten)]
-        mirrors: super::MirrorFlags,
+        mirrors: Box<super::MirrorFlags>,
     },
     /// Copy an image, blobs first, the tag last
     Copy {
@@ -69,7 +69,7 @@ impl Image {
         match self {
             Self::Bootstrap { target, suite, architecture, include, mirrors } => {
                 let data = Data::shared(Data::path(global.data.as_deref()))?;
-                let location = images::location(&target)?;
+                let location = images::location(&registries, &target)?;
                 let tag = images::tag_of(&location)?;
                 let apt = mirrors.apt(&config, &data)?;
                 let repository = images::open_or_create(&registries, &location)?;
@@ -91,14 +91,15 @@ impl Image {
                 }
             }
             Self::Copy { source, target, referrers } => {
-                let (from, to) = (images::location(&source)?, images::location(&target)?);
+                let (from, to) =
+                    (images::location(&registries, &source)?, images::location(&registries, &target)?);
                 let tag = images::tag_of(&to)?;
                 let from_repository = registries.open(&from)?;
-                let (reference, _) = images::target(&from, from_repository.as_ref()).await?;
                 let to_repository = images::open_or_create(&registries, &to)?;
                 let options = CopyOptions { referrers };
                 let done =
-                    copy(from_repository.as_ref(), &reference, to_repository.as_ref(), &tag, &options).await?;
+                    copy(from_repository.as_ref(), &from.target(), to_repository.as_ref(), &tag, &options)
+                        .await?;
                 terminal::err(&format!(
                     "{} uploaded, {} mounted, {} there already, {:.1} MB",
                     done.uploaded,
@@ -110,7 +111,7 @@ impl Image {
             }
             Self::Delete { image, expect } => delete(&registries, &image, expect.as_deref()).await?,
             Self::List { repository } => {
-                let location = images::location(&repository)?;
+                let location = images::location(&registries, &repository)?;
                 let opened = registries.open(&location)?;
                 let mut table = Table::new(&["tag", "digest"]);
                 let mut rows = Vec::new();
@@ -131,8 +132,12 @@ impl Image {
 }
 
 /// No manifest is deleted by tag: a delete names a digest, an untag compares the digest first.
-async fn delete(registries: &patchline_registry::Registries, image: &str, expect: Option<&str>) -> Result<()> {
-    let location = images::location(image)?;
+async fn delete(
+    registries: &patchline_registry::Registries,
+    image: &str,
+    expect: Option<&str>,
+) -> Result<()> {
+    let location = images::location(registries, image)?;
     let repository = registries.open(&location)?;
     if let patchline_registry::Location::Registry(reference) = &location
         && let Some(digest) = &reference.digest
@@ -150,8 +155,11 @@ async fn delete(registries: &patchline_registry::Registries, image: &str, expect
                 Some(digest) => format!("it points at {digest} now: say --expect {digest}"),
                 None => "there is no such tag".to_owned(),
             };
-            return Err(Failure::usage("digest-needed", "a tag is removed only together with the digest that it has")
-                .hint(hint));
+            return Err(Failure::usage(
+                "digest-needed",
+                "a tag is removed only together with the digest that it has",
+            )
+            .hint(hint));
         }
     };
     repository.untag(&tag, &expected).await?;

@@ -1,7 +1,9 @@
 //! `patchline runs list|show|watch`: a running server's runs, over its API.
 
 use clap::Subcommand;
-use patchline_engine::{DeliveryState, Engine, Event, EventKind, RunId, RunResult, RunStatus, RunView, StepStatus};
+use patchline_engine::{
+    DeliveryState, Engine, Event, EventKind, RunId, RunResult, RunStatus, RunView, StepStatus,
+};
 use url::Url;
 
 use crate::{
@@ -69,7 +71,8 @@ impl Runs {
                 Ok(Exit::Ok)
             }
             Self::Show { run, server } => {
-                let view: RunView = Api::new(global, &server)?.get(&format!("api/v1/runs/{run}"), &[]).await?;
+                let view: RunView =
+                    Api::new(global, &server)?.get(&format!("api/v1/runs/{run}"), &[]).await?;
                 match global.output {
                     Output::Json => super::json(&view)?,
                     Output::Table => terminal::out(&render(&view)),
@@ -153,7 +156,9 @@ impl Api {
     async fn watch(&self, run: &str) -> Result<()> {
         let mut answer = self.request(&format!("api/v1/runs/{run}/events"), &[]).await?;
         let mut text = String::new();
-        while let Some(bytes) = answer.chunk().await.map_err(|e| Failure::new("server-answer", &e.without_url()))? {
+        while let Some(bytes) =
+            answer.chunk().await.map_err(|e| Failure::new("server-answer", &e.without_url()))?
+        {
             text.push_str(&String::from_utf8_lossy(&bytes));
             while let Some(end) = text.find('\n') {
                 let line: String = text.drain(..=end).collect();
@@ -225,14 +230,21 @@ pub(crate) fn render(run: &RunView) -> String {
         Some(RunResult::Denied | RunResult::Failed) => Colour::High,
         _ => Colour::Quiet,
     };
-    let mut text = format!("{}  {}  {}\n", paint(&state(run), colour), image(run), paint(&run.id.0, Colour::Quiet));
+    let mut text =
+        format!("{}  {}  {}\n", paint(&state(run), colour), image(run), paint(&run.id.0, Colour::Quiet));
     let mut table = Table::new(&["step", "kind", "state", ">took", "why"]);
     for step in &run.steps {
         let took = match (step.started_at, step.finished_at) {
             (Some(start), Some(end)) => seconds(start, end),
             _ => String::new(),
         };
-        table.row([step.name.clone(), step.uses.clone(), status_word(step.status).to_owned(), took, why(step)]);
+        table.row([
+            step.name.clone(),
+            step.uses.clone(),
+            status_word(step.status).to_owned(),
+            took,
+            why(step),
+        ]);
     }
     text.push_str(&table.render());
     if !run.deliveries.is_empty() {
@@ -261,8 +273,8 @@ fn why(step: &patchline_engine::StepView) -> String {
     if let Some(problem) = &step.problem {
         return format!("{} [{}]", problem.message, problem.code);
     }
-    let says = |key: &str| step.output.get(key).and_then(|v| v.as_str()).map(str::to_owned);
-    says("summary").or_else(|| says("message")).unwrap_or_default()
+    let text = step.output.get("summary").and_then(|v| v.as_str());
+    text.unwrap_or_default().to_owned()
 }
 
 /// The image as people name it.

@@ -7,7 +7,7 @@ use crate::{
     config::Config,
     data::Data,
     exit::Exit,
-    failure::{Failure, Result},
+    failure::Result,
     images,
     table::Table,
     terminal::{self, Colour, paint},
@@ -57,7 +57,8 @@ fn severity(text: &str) -> Result<Severity, String> {
 
 /// Verdict first, then the table, then what to do.
 fn print(name: &str, report: &Report) {
-    let system = report.distro.as_ref().and_then(|d| d.pretty_name.clone()).unwrap_or_else(|| "unknown system".into());
+    let system =
+        report.distro.as_ref().and_then(|d| d.pretty_name.clone()).unwrap_or_else(|| "unknown system".into());
     terminal::out(&format!("{name}  {}", paint(report.image.short(), Colour::Quiet)));
     terminal::out(&format!("{system}, {} packages, {}", report.packages, summary(report)));
     match &report.completeness {
@@ -129,4 +130,3 @@ pub(crate) fn colour(severity: Severity) -> Colour {
 pub(crate) fn mendable(finding: &Finding) -> bool {
     finding.mendable == Some(true)
 }
-

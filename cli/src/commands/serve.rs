@@ -36,7 +36,8 @@ impl Serve {
             terminal::err("warning: no chain is loaded, so a push starts nothing: name one with --chain");
         }
         let listen = address(self.listen, config.listen.as_deref(), "127.0.0.1:7800")?;
-        let registry_listen = address(self.registry_listen, config.registry_listen.as_deref(), "127.0.0.1:7850")?;
+        let registry_listen =
+            address(self.registry_listen, config.registry_listen.as_deref(), "127.0.0.1:7850")?;
         let data = Data::owned(Data::path(global.data.as_deref()))?;
         let start = wiring::Start {
             listen,
@@ -66,7 +67,8 @@ fn address(flag: Option<SocketAddr>, configured: Option<&str>, default: &str) ->
         Some(address) => Ok(address),
         None => {
             let text = configured.unwrap_or(default);
-            text.parse().map_err(|_| Failure::usage("invalid-address", format!("`{text}` is no address with a port")))
+            text.parse()
+                .map_err(|_| Failure::usage("invalid-address", format!("`{text}` is no address with a port")))
         }
     }
 }

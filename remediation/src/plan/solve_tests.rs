@@ -10,7 +10,9 @@ fn database(status: &str) -> Database {
     let mut header = tar::Header::new_gnu();
     header.set_size(status.len() as u64);
     header.set_mode(0o644);
-    (header.set_uid(0), header.set_gid(0), header.set_mtime(0));
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_mtime(0);
     builder.append_data(&mut header, "var/lib/dpkg/status", status.as_bytes()).unwrap();
     let bytes = builder.into_inner().unwrap();
     let mut tree = Tree::default();

@@ -210,7 +210,9 @@ fn files_tar(files: &[(&'static str, u32, Option<String>)]) -> Vec<u8> {
     for (path, mode, content) in files {
         let mut header = tar::Header::new_gnu();
         header.set_mode(*mode);
-        (header.set_uid(0), header.set_gid(0), header.set_mtime(1));
+        header.set_uid(0);
+        header.set_gid(0);
+        header.set_mtime(1);
         let bytes = content.clone().unwrap_or_default();
         header.set_size(bytes.len() as u64);
         let path = match content {

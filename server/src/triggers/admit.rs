@@ -1,11 +1,11 @@
 //! From push events to runs: each is a hint, the registry is asked, what needs no run is dropped with its reason.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use futures::{StreamExt, TryStreamExt, stream};
 use patchline_chains::Plan;
 use patchline_engine::{Submission, Submitted, Trigger, TriggerKind};
-use patchline_registry::{Location, Reference, events::PushEvent};
+use patchline_registry::{Descriptor, Digest, Location, Reference, Repository, events::PushEvent};
 use serde_json::Value;
 
 use super::subject;
@@ -85,7 +85,7 @@ async fn consider(
         return Ok(Considered::Drop(name, "no-chain"));
     }
     let repository = context.registries.open(&Location::Registry(reference.clone()))?;
-    let Some(descriptor) = repository.resolve(tag).await? else {
+    let Some(descriptor) = settled(&*repository, tag, event.digest.as_ref()).await? else {
         return Ok(Considered::Drop(name, "gone"));
     };
     let target = subject::identity(registry, &reference.repository, Some(tag), &descriptor.digest);
@@ -120,6 +120,29 @@ async fn consider(
         parent: None,
     };
     Ok(Considered::Start(chains.into_iter().map(start).collect()))
+}
+
+/// How long a tag may take to point where its event says, in milliseconds between looks. Distribution tells of a
+/// manifest a few milliseconds before it writes the tag, and waits 5 s or so for our answer.
+const LOOKS: [u64; 6] = [50, 100, 200, 400, 600, 800];
+
+/// Where the tag points, once it points where the event says. When it does not come to that (a later push has
+/// moved it, the event lies) the registry is right.
+async fn settled(
+    repository: &dyn Repository,
+    tag: &str,
+    said: Option<&Digest>,
+) -> Result<Option<Descriptor>> {
+    let mut found = repository.resolve(tag).await?;
+    for pause in LOOKS {
+        let there = found.as_ref().is_some_and(|d| said.is_none_or(|said| d.digest == *said));
+        if there {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(pause)).await;
+        found = repository.resolve(tag).await?;
+    }
+    Ok(found)
 }
 
 /// The chains that a push of this tag starts.

@@ -6,7 +6,7 @@ mod sink;
 use std::{sync::Arc, time::Duration};
 
 use patchline_chains::{Source, compile};
-use patchline_engine::{RunFilter, RunId, RunResult, RunView};
+use patchline_engine::{Clock as _, RunFilter, RunId, RunResult, RunView, clock::SystemClock};
 use patchline_registry::{CopyOptions, Location, Reference, copy};
 use patchline_remediation::{
     apt::Mirrors,
@@ -16,6 +16,7 @@ use patchline_scanner::Reports as _;
 
 use crate::{
     Global,
+    commands::runs,
     config::Config,
     data::Data,
     exit::Exit,
@@ -75,10 +76,10 @@ impl Demo {
         };
         self.push(&running, &image, &bars).await?;
         let run = first_run(&running).await?;
-        let view = show::follow(&running, &run, &bars).await?;
+        show::follow(&running, &run, &bars).await?;
         bars.clear();
-        let verdict = show::summary(&running, &view).await?;
-        sink.settle(&running.engine, &view).await?;
+        let view = sink.settle(&running.engine, &run).await?;
+        let verdict = show::summary(&running, &sink, &view).await?;
         show::notifications(&sink);
         terminal::out(&format!("\npage  {}/runs/{run}", running.url()));
         if self.keep {
@@ -120,11 +121,12 @@ impl Demo {
         let tag = image.tag.as_deref().unwrap_or("1.0");
         match &self.image {
             Some(own) => {
-                let location = images::location(own)?;
+                let location = images::location(&running.registries, own)?;
                 let source = running.registries.open(&location)?;
-                let (reference, _) = images::target(&location, source.as_ref()).await?;
                 bars.set("copy", &format!("copying {own}"), 0, 0);
-                let done = copy(source.as_ref(), &reference, target.as_ref(), tag, &CopyOptions::default()).await?;
+                let done =
+                    copy(source.as_ref(), &location.target(), target.as_ref(), tag, &CopyOptions::default())
+                        .await?;
                 bars.end("copy", &format!("copied {own}, {:.1} MB", done.bytes as f64 / 1e6));
             }
             None => {
@@ -133,13 +135,15 @@ impl Demo {
                     architecture: debian_architecture()?,
                     packages: PACKAGES.split(',').map(str::to_owned).collect(),
                 };
+                let start = SystemClock.now();
                 let made = bootstrap(&running.apt, &options, target.as_ref(), tag, &bars.progress()).await?;
                 bars.clear();
                 bars.say(&format!(
-                    "assembled demo/web:{tag} from {} alone: {} packages, {:.1} MB",
+                    "assembled demo/web:{tag} from {} alone: {} packages, {:.1} MB in {}",
                     self.suite,
                     made.packages,
-                    made.bytes as f64 / 1e6
+                    made.bytes as f64 / 1e6,
+                    runs::seconds(start, SystemClock.now())
                 ));
             }
         }
@@ -175,9 +179,10 @@ pub(super) fn verdict(view: &RunView, mendable_left: usize) -> Result<Exit> {
         // Nothing dangerous was in it, or what was has been mended and passed.
         Some(RunResult::Passed) => Ok(Exit::Ok),
         Some(RunResult::Remediated) if mendable_left == 0 => Ok(Exit::Ok),
-        Some(RunResult::Remediated) => {
-            Err(Failure::says("mendable-left", format!("{mendable_left} mendable findings are left in the fixed image")))
-        }
+        Some(RunResult::Remediated) => Err(Failure::says(
+            "mendable-left",
+            format!("{mendable_left} mendable findings are left in the fixed image"),
+        )),
         other => {
             let failed = view.steps.iter().find_map(|s| s.problem.as_ref().map(|p| (s, p)));
             Err(match failed {
@@ -186,7 +191,10 @@ pub(super) fn verdict(view: &RunView, mendable_left: usize) -> Result<Exit> {
                 }
                 None => Failure::says(
                     "not-remediated",
-                    format!("the run ended {}", other.map_or("without a result".into(), |r| format!("{r:?}").to_lowercase())),
+                    format!(
+                        "the run ended {}",
+                        other.map_or("without a result".into(), |r| format!("{r:?}").to_lowercase())
+                    ),
                 ),
             })
         }
@@ -194,7 +202,10 @@ pub(super) fn verdict(view: &RunView, mendable_left: usize) -> Result<Exit> {
 }
 
 /// The newest report of an image by its digest's text.
-pub(super) async fn report_of(running: &wiring::Running, digest: &str) -> Result<Option<patchline_scanner::Report>> {
+pub(super) async fn report_of(
+    running: &wiring::Running,
+    digest: &str,
+) -> Result<Option<patchline_scanner::Report>> {
     let Ok(digest) = digest.parse() else { return Ok(None) };
     let found = running.store.latest_report(&digest).await;
     let found = found.map_err(|error| Failure::new("store-failed", error.as_ref()))?;

@@ -56,7 +56,7 @@ fn painted(status: StepStatus) -> String {
 }
 
 /// Prints verdict, risk side by side, upgrades and times; gives the demo's own verdict.
-pub(super) async fn summary(running: &Running, view: &RunView) -> Result<Result<Exit>> {
+pub(super) async fn summary(running: &Running, sink: &Sink, view: &RunView) -> Result<Result<Exit>> {
     terminal::out(&format!("\n{}\n", runs::render(view)));
     let original = view.submission.subject.context["digest"].as_str().unwrap_or_default().to_owned();
     let fixed = view
@@ -73,7 +73,8 @@ pub(super) async fn summary(running: &Running, view: &RunView) -> Result<Result<
         risk(before, after.as_ref());
     }
     if let Some(digest) = fixed.as_deref().and_then(|d| d.parse().ok()) {
-        let found = running.store.fix_of(&digest).await.map_err(|e| Failure::new("store-failed", e.as_ref()))?;
+        let found =
+            running.store.fix_of(&digest).await.map_err(|e| Failure::new("store-failed", e.as_ref()))?;
         if let Some((_, plan)) = found {
             terminal::out(&format!(
                 "\n{}",
@@ -81,14 +82,20 @@ pub(super) async fn summary(running: &Running, view: &RunView) -> Result<Result<
             ));
             terminal::out(&fix::upgrades(&plan));
             for refused in &plan.refused {
-                terminal::out(&format!("refused: {} {}: {} [{}]", refused.package, refused.from, refused.reason, refused.code));
+                terminal::out(&format!(
+                    "refused: {} {}: {} [{}]",
+                    refused.package, refused.from, refused.reason, refused.code
+                ));
             }
         }
     }
     for step in &view.steps {
         if let Some(child) = &step.child {
-            let child = running.engine.run(child).await?;
-            terminal::out(&format!("\nthe fixed image went through the chain again:\n{}", runs::render(&child)));
+            let child = sink.settle(&running.engine, child).await?;
+            terminal::out(&format!(
+                "\nthe fixed image went through the chain again:\n{}",
+                runs::render(&child)
+            ));
         }
     }
     let left = after.as_ref().map_or(0, |r| r.findings.iter().filter(|f| scan::mendable(f)).count());
@@ -101,11 +108,17 @@ fn risk(before: &Report, after: Option<&Report>) {
     let counts = before.counts();
     let fixed = after.map(Report::counts);
     for (severity, count) in counts.iter().rev() {
-        let left = fixed.as_ref().map_or_else(|| "-".to_owned(), |f| f.get(severity).copied().unwrap_or(0).to_string());
+        let left = fixed
+            .as_ref()
+            .map_or_else(|| "-".to_owned(), |f| f.get(severity).copied().unwrap_or(0).to_string());
         table.row([scan::word(*severity).to_owned(), count.to_string(), left]);
     }
     let mendable = |r: &Report| r.findings.iter().filter(|f| scan::mendable(f)).count().to_string();
-    table.row(["in all".to_owned(), before.findings.len().to_string(), after.map_or("-".into(), |r| r.findings.len().to_string())]);
+    table.row([
+        "in all".to_owned(),
+        before.findings.len().to_string(),
+        after.map_or("-".into(), |r| r.findings.len().to_string()),
+    ]);
     table.row(["mendable".to_owned(), mendable(before), after.map_or("-".into(), mendable)]);
     terminal::out(&table.render());
 }

@@ -17,7 +17,7 @@ use axum::{
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use patchline_engine::{DeliveryState, Engine, RunView};
+use patchline_engine::{DeliveryState, Engine, RunId, RunView};
 use patchline_registry::remote::Secret;
 use patchline_steps::notify::ChannelConfig;
 use serde_json::{Value, json};
@@ -95,15 +95,16 @@ impl Sink {
         ])
     }
     /// Waits until every notification of a run is delivered or given up.
-    pub(super) async fn settle(&self, engine: &Engine, run: &RunView) -> Result<()> {
+    pub(super) async fn settle(&self, engine: &Engine, run: &RunId) -> Result<RunView> {
         for _ in 0..100 {
-            let view = engine.run(&run.id).await?;
+            let view = engine.run(run).await?;
             if view.deliveries.iter().all(|d| !matches!(d.state, DeliveryState::Pending { .. })) {
-                return Ok(());
+                return Ok(view);
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        Ok(())
+        // Given up waiting, not given up sending: the table shows what is still on its way.
+        Ok(engine.run(run).await?)
     }
     /// Everything so far, in order.
     pub(super) fn received(&self) -> Vec<Received> {
@@ -112,7 +113,11 @@ impl Sink {
 }
 
 /// Standard Webhooks: the signed content is `id.timestamp.body`.
-async fn webhook(State(shared): State<Shared>, headers: HeaderMap, body: Bytes) -> (axum::http::StatusCode, &'static str) {
+async fn webhook(
+    State(shared): State<Shared>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> (axum::http::StatusCode, &'static str) {
     let header = |name: &str| headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
     let mut signed = format!("{}.{}.", header("webhook-id"), header("webhook-timestamp")).into_bytes();
     signed.extend_from_slice(&body);
@@ -138,7 +143,8 @@ async fn dingtalk(
     let secret = format!("SEC{}", STANDARD.encode(shared.key));
     let asked = |name: &str| query.get(name).cloned().unwrap_or_default();
     let signed = format!("{}\n{secret}", asked("timestamp"));
-    let right = STANDARD.decode(asked("sign")).is_ok_and(|s| verify(secret.as_bytes(), signed.as_bytes(), &s));
+    let right =
+        STANDARD.decode(asked("sign")).is_ok_and(|s| verify(secret.as_bytes(), signed.as_bytes(), &s));
     if !right {
         return axum::Json(json!({"errcode": 310000, "errmsg": "sign not match"}));
     }

@@ -13,7 +13,10 @@ fn tar(files: Files<'_>) -> Vec<u8> {
     for (path, mode, content) in files {
         let mut header = tar::Header::new_gnu();
         header.set_mode(*mode);
-        (header.set_uid(0), header.set_gid(0), header.set_mtime(7), header.set_size(0));
+        header.set_uid(0);
+        header.set_gid(0);
+        header.set_mtime(7);
+        header.set_size(0);
         match content {
             None => {
                 header.set_entry_type(tar::EntryType::Directory);
