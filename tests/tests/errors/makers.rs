@@ -163,6 +163,7 @@ impl Found {
     }
 }
 
+/// Texts, but none that looks like a code.
 fn foreign(value: &[Placed]) -> bool {
     let mut texts =
         value.iter().filter_map(|(t, _)| if let Token::Text(text) = t { Some(text) } else { None });
@@ -238,7 +239,7 @@ fn owners(tokens: &[Placed]) -> Vec<Option<String>> {
 fn makers(file: usize, tokens: &[Placed]) -> Vec<Maker> {
     let owners = owners(tokens);
     let mut found = Vec::new();
-    for i in 0..tokens.len() {
+    for (i, owner) in owners.iter().enumerate() {
         let Some(name) = word(tokens, i + 1) else { continue };
         let (parameters, closure) = match word(tokens, i) {
             Some("fn") => {
@@ -267,7 +268,7 @@ fn makers(file: usize, tokens: &[Placed]) -> Vec<Maker> {
             let is_text = parameter.len() == 1
                 || parameter.iter().any(|(t, _)| matches!(t, Token::Word(w) if w == "str" || w == "String"));
             if word(parameter, 0) == Some("code") && is_text {
-                let owner = if closure { None } else { owners[i].clone() };
+                let owner = if closure { None } else { owner.clone() };
                 found.push(Maker {
                     owner,
                     name: name.to_owned(),
