@@ -113,17 +113,19 @@ pub(crate) async fn decide(
 
 /// What may not go up whatever is wanted.
 fn holds(ground: &Ground) -> BTreeMap<Key, Blocked> {
+    let because = |code, reason| Blocked { code, reason, to: None };
     let mut blocked = BTreeMap::new();
     for (key, package) in &ground.database.packages {
         let why = if package.is_held() {
-            Some(("held", "dpkg's selection is `hold`".to_owned()))
+            Some(because("held", "dpkg's selection is `hold`".to_owned()))
         } else if !package.is_whole() {
-            Some(("conflict", format!("dpkg says `{}` of it", package.status)))
+            Some(because("conflict", format!("dpkg says `{}` of it", package.status)))
         } else {
-            pinned(&ground.tree, &package.record.name, &package.record.source).map(|why| ("held", why))
+            let pin = pinned(&ground.tree, &package.record.name, &package.record.source);
+            pin.map(|why| because("held", why))
         };
-        if let Some((code, reason)) = why {
-            blocked.insert(key.clone(), Blocked { code, reason, to: None });
+        if let Some(why) = why {
+            blocked.insert(key.clone(), why);
         }
     }
     blocked
