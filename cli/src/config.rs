@@ -97,13 +97,55 @@ pub(crate) struct DistributionEntry {
 }
 
 /// A secret never stands in a file of ours: it is named.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone)]
 pub(crate) enum SecretRef {
     /// An environment variable.
     Env(String),
     /// A file; its last line end is cut.
     File(PathBuf),
+}
+
+impl<'de> Deserialize<'de> for SecretRef {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(SecretVisitor)
+    }
+}
+
+/// Whoever writes the secret itself is told how it is named, without hearing it back.
+struct SecretVisitor;
+
+impl<'de> serde::de::Visitor<'de> for SecretVisitor {
+    type Value = SecretRef;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a secret by its name: {env: NAME} or {file: PATH}")
+    }
+    fn visit_str<E: serde::de::Error>(self, _: &str) -> Result<SecretRef, E> {
+        Err(E::custom("a secret does not stand here: name it as {env: NAME} or {file: PATH}"))
+    }
+    fn visit_bool<E: serde::de::Error>(self, _: bool) -> Result<SecretRef, E> {
+        self.visit_str("")
+    }
+    fn visit_i64<E: serde::de::Error>(self, _: i64) -> Result<SecretRef, E> {
+        self.visit_str("")
+    }
+    fn visit_u64<E: serde::de::Error>(self, _: u64) -> Result<SecretRef, E> {
+        self.visit_str("")
+    }
+    fn visit_f64<E: serde::de::Error>(self, _: f64) -> Result<SecretRef, E> {
+        self.visit_str("")
+    }
+    fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<SecretRef, A::Error> {
+        use serde::de::Error as _;
+        let wrong = || A::Error::custom("a secret is named as {env: NAME} or {file: PATH}");
+        let key: String = map.next_key()?.ok_or_else(wrong)?;
+        let named = match key.as_str() {
+            "env" => SecretRef::Env(map.next_value()?),
+            "file" => SecretRef::File(map.next_value()?),
+            _ => return Err(wrong()),
+        };
+        if map.next_key::<String>()?.is_some() { Err(wrong()) } else { Ok(named) }
+    }
 }
 
 impl SecretRef {
@@ -134,7 +176,9 @@ impl Config {
         };
         let Some(path) = found else { return Ok(Self::default()) };
         let text = std::fs::read_to_string(&path).map_err(io(format!("read {}", path.display())))?;
-        serde_saphyr::from_str(&text).map_err(|error| {
+        // No snippet: the lines around a mistake may hold a secret that somebody wrote out.
+        let options = serde_saphyr::options! { with_snippet: false, strict_booleans: true };
+        serde_saphyr::from_str_with_options(&text, options).map_err(|error| {
             Failure::usage("config-invalid", format!("{}: {error}", path.display()))
                 .hint("the keys of patchline.yaml stand in docs/configuration.md")
         })
@@ -183,5 +227,44 @@ impl ChannelEntry {
             ChannelType::Webhook => ChannelConfig::Webhook { url, secret, allow_private },
             ChannelType::Dingtalk => ChannelConfig::DingTalk { url, secret, allow_private },
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(text: &str) -> Result<Config> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("patchline.yaml");
+        std::fs::write(&path, text).unwrap();
+        Config::load(Some(&path))
+    }
+
+    #[test]
+    fn secrets_are_named_and_the_example_of_the_documentation_loads() {
+        let text = include_str!("../../docs/configuration.md");
+        let (_, rest) = text.split_once("```yaml\n").unwrap();
+        let (example, _) = rest.split_once("```").unwrap();
+        let config = load(example).unwrap();
+        assert_eq!(config.channels.len(), 2);
+        assert!(
+            matches!(&config.channels["ops-dingtalk"].secret, Some(SecretRef::Env(name)) if name == "DINGTALK_SECRET")
+        );
+    }
+
+    #[test]
+    fn a_secret_that_stands_in_the_file_is_refused_and_never_shown() {
+        for text in [
+            "channels:\n  a: {type: webhook, url: https://hooks.example/x?token=hunter2}\n",
+            "registries:\n  main: {host: registry.example, username: a, password: hunter2}\n",
+            "registries:\n  main: {host: registry.example, username: a, password: {plain: hunter2}}\n",
+            "channels:\n  a: {type: webhook, url: hunter2, sceret: hunter2}\n",
+        ] {
+            let failure = load(text).unwrap_err();
+            let said = format!("{failure:?}");
+            assert!(!said.contains("hunter2"), "{said}");
+            assert!(said.contains("config-invalid") && said.contains("line"), "{said}");
+        }
     }
 }

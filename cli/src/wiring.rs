@@ -36,6 +36,8 @@ pub(crate) struct Start {
     pub(crate) channels: BTreeMap<String, patchline_steps::notify::ChannelConfig>,
     /// Mirrors that win over the configured ones.
     pub(crate) mirrors: Mirrors,
+    /// Keyrings instead of the configured ones, or the machine's.
+    pub(crate) keyrings: Vec<PathBuf>,
     /// Accept suites whose `Valid-Until` has passed.
     pub(crate) allow_expired: bool,
 }
@@ -59,11 +61,15 @@ pub(crate) struct Running {
 }
 
 /// Opens the repositories of a configuration, without a server.
-pub(crate) fn apt(config: &Config, data: &Data, mirrors: Mirrors, allow_expired: bool) -> Result<Apt> {
-    let keyrings = match config.keyrings.as_slice() {
-        [] => Vec::new(),
-        given => given.to_vec(),
-    };
+pub(crate) fn apt(
+    config: &Config,
+    data: &Data,
+    mirrors: Mirrors,
+    keyrings: Vec<PathBuf>,
+    allow_expired: bool,
+) -> Result<Apt> {
+    // None given, none configured: the apt client takes the machine's own.
+    let keyrings = if keyrings.is_empty() { config.keyrings.clone() } else { keyrings };
     Ok(Apt::new(AptConfig {
         mirrors: mirrors.or(config.mirrors()).or(Mirrors::from_machine()),
         cache: data.apt_cache(),
@@ -92,7 +98,7 @@ pub(crate) async fn start(config: &Config, data: &Data, start: Start) -> Result<
     let registries = Registries::new(by_name)?;
 
     let store = Arc::new(Sqlite::open(&data.database()).await?);
-    let apt = apt(config, data, start.mirrors, start.allow_expired)?;
+    let apt = apt(config, data, start.mirrors, start.keyrings, start.allow_expired)?;
     let scratch = empty(data.scratch())?;
     let mut channels = config.channels()?;
     channels.extend(start.channels);

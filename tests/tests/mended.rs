@@ -112,8 +112,34 @@ fn a_push_by_skopeo_into_the_embedded_registry_ends_remediated() {
     let runs = server.finished(1, Duration::from_secs(300));
     assert_eq!(runs[0]["result"], "remediated", "{:#}", runs[0]);
     assert_eq!(runs.len(), 1, "backup and fixed tag start nothing of their own");
-    let refused = refused(&server, &runs[0]);
-    judge(folder.path(), &server.registry, &original, &refused, &mirrors);
+    let named = refused(&server, &runs[0]);
+    judge(folder.path(), &server.registry, &original, &named, &mirrors);
+
+    // Equal fixes are equal bytes, by the chain or by hand; and neither the original nor the fixed image changes by it.
+    let by_chain = step(&runs[0], "fix")["output"]["digest"].as_str().unwrap().to_owned();
+    let image = format!("{}/shop/web:v1", server.registry);
+    let by_hand = fix(folder.path(), &[&image]);
+    assert!(by_hand.status.success(), "{}", String::from_utf8_lossy(&by_hand.stderr));
+    let told: Value = serde_json::from_slice(&by_hand.stdout).unwrap();
+    assert!(told["fixed"].as_str().unwrap().ends_with(&by_chain), "{} against {by_chain}", told["fixed"]);
+    let again = fix(folder.path(), &[&format!("{image}_fixed")]);
+    assert!(again.status.success(), "{}", String::from_utf8_lossy(&again.stderr));
+    let told: Value = serde_json::from_slice(&again.stdout).unwrap();
+    assert!(told["fixed"].is_null(), "a fixed image has nothing left to fix: {told:#}");
+
+    // The original's own tag is never taken.
+    let over = fix(folder.path(), &[&image, "--tag", "v1"]);
+    assert_eq!(over.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&over.stderr).contains("error[fixed-tag-taken]"));
+}
+
+fn fix(folder: &Path, arguments: &[&str]) -> std::process::Output {
+    Command::new(machine::patchline())
+        .args(["fix", "--output", "json", "--data"])
+        .arg(folder.join("by-hand"))
+        .args(arguments)
+        .output()
+        .unwrap()
 }
 
 struct DockerRegistry {

@@ -47,6 +47,7 @@ impl ChainRun {
             chains: Vec::new(),
             channels: Default::default(),
             mirrors: self.mirrors.mirrors(),
+            keyrings: self.mirrors.keyrings(),
             allow_expired: self.mirrors.allow_expired(),
         };
         let running = wiring::start(config, &data, start).await?;

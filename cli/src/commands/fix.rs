@@ -1,6 +1,9 @@
 //! `patchline fix REF`: mend one image without a chain.
 
-use patchline_remediation::{FixPlan, FixRequest, Fixed, Remediator, Selection, UpgradePolicy};
+use patchline_registry::{ManifestKind, Repository};
+use patchline_remediation::{
+    FixPlan, FixRequest, Fixed, FixedImage, Remediator, Selection, UpgradePolicy, lineage,
+};
 use patchline_scanner::{NoFacts, advisories::AdvisorySet};
 use std::sync::Arc;
 
@@ -84,6 +87,7 @@ impl Fix {
                             .hint("name the fixed image's tag with --tag"));
                     }
                 };
+                free(image.repository.as_ref(), &tag, &fixed).await?;
                 remediator.push(image.repository.as_ref(), &fixed, Some(&tag)).await?;
                 bars.clear();
                 let reference = format!("{}:{tag}@{}", image.repository.name(), fixed.manifest.digest);
@@ -94,6 +98,23 @@ impl Fix {
             }
         }
     }
+}
+
+/// A tag is taken over only from the same fix, or from an earlier one of the same original: never from the original
+/// itself, nor from an image that somebody else pushed.
+async fn free(repository: &dyn Repository, tag: &str, fixed: &FixedImage) -> Result<()> {
+    let Some(present) = repository.resolve(tag).await? else { return Ok(()) };
+    if present.digest == fixed.manifest.digest {
+        return Ok(());
+    }
+    let index =
+        matches!(repository.manifest(present.digest.as_str()).await?.decode()?, ManifestKind::Index(_));
+    let lineage = if index { None } else { lineage::read(repository, &present.digest).await? };
+    if lineage.is_some_and(|l| l.source == fixed.origin) {
+        return Ok(());
+    }
+    Err(Failure::says("fixed-tag-taken", format!("the tag {tag} holds another image, {}", present.digest))
+        .hint("name another tag with --tag; nothing was pushed"))
 }
 
 fn show(output: Output, plan: &FixPlan, fixed: Option<&str>) -> Result<Exit> {

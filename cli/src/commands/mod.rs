@@ -28,6 +28,9 @@ pub(crate) struct MirrorFlags {
     /// Base address of a mirror of Debian's security archive
     #[arg(long, value_name = "URL")]
     security_mirror: Option<url::Url>,
+    /// A keyring file that the suites' signatures are checked with, instead of this machine's Debian keyrings
+    #[arg(long = "keyring", value_name = "FILE")]
+    keyrings: Vec<std::path::PathBuf>,
     /// Accept a suite whose Valid-Until has passed
     #[arg(long)]
     allow_expired: bool,
@@ -41,6 +44,10 @@ impl MirrorFlags {
             debian_security: self.security_mirror.clone(),
         }
     }
+    /// The keyrings that were given.
+    pub(crate) fn keyrings(&self) -> Vec<std::path::PathBuf> {
+        self.keyrings.clone()
+    }
     /// Whether expired suites are taken.
     pub(crate) fn allow_expired(&self) -> bool {
         self.allow_expired
@@ -51,6 +58,6 @@ impl MirrorFlags {
         config: &crate::config::Config,
         data: &crate::data::Data,
     ) -> crate::failure::Result<patchline_remediation::apt::Apt> {
-        crate::wiring::apt(config, data, self.mirrors(), self.allow_expired)
+        crate::wiring::apt(config, data, self.mirrors(), self.keyrings(), self.allow_expired)
     }
 }

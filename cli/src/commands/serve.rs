@@ -45,6 +45,7 @@ impl Serve {
             chains,
             channels: Default::default(),
             mirrors: self.mirrors.mirrors(),
+            keyrings: self.mirrors.keyrings(),
             allow_expired: self.mirrors.allow_expired(),
         };
         let running = wiring::start(&config, &data, start).await?;

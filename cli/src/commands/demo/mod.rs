@@ -110,6 +110,7 @@ impl Demo {
             chains: compiled.plans.into_iter().map(Arc::new).collect(),
             channels: sink.channels(),
             mirrors,
+            keyrings: self.mirrors.keyrings(),
             allow_expired: self.mirrors.allow_expired(),
         };
         wiring::start(config, data, start).await
