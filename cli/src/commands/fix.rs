@@ -133,7 +133,7 @@ fn show(output: Output, plan: &FixPlan, fixed: Option<&str>) -> Result<Exit> {
         let mut table = Table::new(&["package", "installed", "wanted", "why"]);
         for r in &plan.refused {
             let to = r.to.clone().unwrap_or_default();
-            table.row([r.package.clone(), r.from.clone(), to, format!("{} [{}]", r.reason, r.code)]);
+            table.row([r.package.clone(), r.from.clone(), to, format!("{}: {}", r.code, r.reason)]);
         }
         terminal::out(&table.render());
     }

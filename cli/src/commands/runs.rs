@@ -199,7 +199,7 @@ fn tell(event: &Event) {
             if matches!(status, StepStatus::Blocked | StepStatus::Ready) {
                 return;
             }
-            let why = problem.as_ref().map(|p| format!(": {} [{}]", p.message, p.code)).unwrap_or_default();
+            let why = problem.as_ref().map(|p| format!(": {}: {}", p.code, p.message)).unwrap_or_default();
             terminal::err(&format!("{at}  {step:<12} {}{why}", status_word(*status)));
         }
         EventKind::Note { step, text } => terminal::err(&format!("{at}  {step:<12} {text}")),
@@ -255,10 +255,10 @@ pub(crate) fn render(run: &RunView) -> String {
                 DeliveryState::Pending { attempts: 0, .. } => ("on its way".to_owned(), String::new()),
                 DeliveryState::Pending { attempts, problem } => (
                     format!("tried {attempts} times"),
-                    problem.as_ref().map(|p| format!("{} [{}]", p.message, p.code)).unwrap_or_default(),
+                    problem.as_ref().map(|p| format!("{}: {}", p.code, p.message)).unwrap_or_default(),
                 ),
                 DeliveryState::Failed { problem } => {
-                    ("failed".to_owned(), format!("{} [{}]", problem.message, problem.code))
+                    ("failed".to_owned(), format!("{}: {}", problem.code, problem.message))
                 }
             };
             table.row([delivery.message.channel.clone(), state, why]);
@@ -271,7 +271,7 @@ pub(crate) fn render(run: &RunView) -> String {
 
 fn why(step: &patchline_engine::StepView) -> String {
     if let Some(problem) = &step.problem {
-        return format!("{} [{}]", problem.message, problem.code);
+        return format!("{}: {}", problem.code, problem.message);
     }
     let text = step.output.get("summary").and_then(|v| v.as_str());
     text.unwrap_or_default().to_owned()
