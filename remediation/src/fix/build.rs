@@ -49,7 +49,9 @@ impl Remediator {
         let mut report = request.report.clone();
         let mut floors = BTreeMap::new();
         let mut refix = false;
-        if let Some(lineage) = lineage::believed(request.repository, &image).await? {
+        if let Some(lineage) =
+            lineage::believed(request.repository, &image, request.recorded.as_ref()).await?
+        {
             let fixed = Ground::read(self, request.repository, &image, &request.progress)
                 .await?
                 .ok_or_else(no_database)?;
