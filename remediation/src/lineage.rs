@@ -33,12 +33,21 @@ pub struct Lineage {
 /// Reads a manifest's lineage; none: it is an original, or its layers do not bear out what it says.
 ///
 /// Believed only when its diff_ids are its source's and exactly the recorded patch layer on top. The source is
-/// asked while it is there; when it is gone, the digest of its diff_ids that the manifest recorded stands in.
-pub async fn read(repository: &dyn Repository, manifest: &Digest) -> Result<Option<Lineage>> {
-    believed(repository, &open(repository, manifest.as_str()).await?).await
+/// asked while it is there; when it is gone, anybody could have written all of this: then our own record of the
+/// fix, `recorded` as the original of this manifest, must say the same.
+pub async fn read(
+    repository: &dyn Repository,
+    manifest: &Digest,
+    recorded: Option<&Digest>,
+) -> Result<Option<Lineage>> {
+    believed(repository, &open(repository, manifest.as_str()).await?, recorded).await
 }
 
-pub(crate) async fn believed(repository: &dyn Repository, image: &Image) -> Result<Option<Lineage>> {
+pub(crate) async fn believed(
+    repository: &dyn Repository,
+    image: &Image,
+    recorded: Option<&Digest>,
+) -> Result<Option<Lineage>> {
     let Some((lineage, patch_diff_id, lower)) = claimed(image) else { return Ok(None) };
     let Some((top, below)) = image.diff_ids.split_last() else { return Ok(None) };
     let last = image.manifest.layers.last().map(|layer| &layer.digest);
@@ -62,6 +71,8 @@ pub(crate) async fn believed(repository: &dyn Repository, image: &Image) -> Resu
         if source.diff_ids != below {
             return Ok(None);
         }
+    } else if recorded != Some(&lineage.source) {
+        return Ok(None);
     }
     Ok(Some(lineage))
 }

@@ -62,17 +62,21 @@ async fn a_fixed_image_knows_its_original_and_gives_it_back() {
     assert_eq!(fixed.config.get("x-vendor"), origin.config.get("x-vendor"), "what we do not know stays");
     assert_eq!(fixed.config.pointer("/history/1/created"), origin.config.get("created"));
     assert_eq!(fixed.manifest.annotations["org.opencontainers.image.base.name"], "b");
-    let said = read(&*repository, &fixed.raw.digest).await.unwrap().unwrap();
+    let said = read(&*repository, &fixed.raw.digest, None).await.unwrap().unwrap();
     assert_eq!(
         (said.source, said.upgrades, said.source_tag.as_deref()),
         (origin.raw.digest.clone(), 3, Some("1"))
     );
-    assert_eq!(read(&*repository, &origin.raw.digest).await.unwrap(), None);
+    assert_eq!(read(&*repository, &origin.raw.digest, None).await.unwrap(), None);
     let back = strip(&fixed).unwrap();
     assert_eq!(back.manifest.digest, origin.raw.digest, "byte for byte");
-    // The original gone: the image's own lower layers stand for it.
-    repository.delete_manifest(&origin.raw.digest).await.unwrap();
-    assert!(read(&*repository, &fixed.raw.digest).await.unwrap().is_some());
+    // The original gone: the image's own lower layers stand for it, when our own record says that it was there.
+    let source = origin.raw.digest;
+    repository.delete_manifest(&source).await.unwrap();
+    let digest = &fixed.raw.digest;
+    assert!(read(&*repository, digest, Some(&source)).await.unwrap().is_some());
+    assert_eq!(read(&*repository, digest, None).await.unwrap(), None);
+    assert_eq!(read(&*repository, digest, Some(&Digest::of(b"another"))).await.unwrap(), None);
 }
 
 #[tokio::test]
@@ -93,7 +97,7 @@ async fn a_lineage_that_the_layers_do_not_bear_out_is_not_believed() {
         manifest["annotations"][format!("{PREFIX}{key}")] = lie.clone();
         let raw = RawManifest::new(model::OCI_MANIFEST, serde_json::to_vec(&manifest).unwrap());
         repository.push_manifest(raw.digest.as_str(), &raw).await.unwrap();
-        assert_eq!(read(&*repository, &raw.digest).await.unwrap(), None, "{key}");
+        assert_eq!(read(&*repository, &raw.digest, None).await.unwrap(), None, "{key}");
     }
 }
 

@@ -86,6 +86,23 @@ pub(crate) fn findings(plan: &FixPlan, inventory: &Inventory, report: &Report) -
     Ok(())
 }
 
+/// What the present fixed image does not have, and its successor would: the repositories, or what may be
+/// upgraded, are no longer what they were when it was made.
+pub(crate) fn returning(present: &Report, successor: &Report) -> Vec<Refusal> {
+    let known: BTreeSet<(&str, &str)> =
+        present.findings.iter().map(|f| (f.source.as_str(), f.id.as_str())).collect();
+    let new = successor.findings.iter().filter(|f| !known.contains(&(f.source.as_str(), f.id.as_str())));
+    new.map(|finding| Refusal {
+        package: finding.packages.first().unwrap_or(&finding.source).clone(),
+        from: finding.installed.clone(),
+        to: None,
+        code: "finding-returns".to_owned(),
+        reason: format!("{} is not in the present fixed image, and would be in its successor", finding.id),
+        leaves: vec![finding.id.clone()],
+    })
+    .collect()
+}
+
 /// Copies as what the plan could not mend.
 pub(crate) fn refusals(plan: &FixPlan, copies: Vec<Copy>) -> Vec<Refusal> {
     copies
@@ -102,4 +119,49 @@ pub(crate) fn refusals(plan: &FixPlan, copies: Vec<Copy>) -> Vec<Refusal> {
             })
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use patchline_scanner::{Completeness, Finding, Severity};
+
+    use super::*;
+
+    fn report(findings: &[(&str, &str)]) -> Report {
+        let finding = |(source, id): &(&str, &str)| Finding {
+            id: (*id).into(),
+            aliases: Vec::new(),
+            packages: vec![format!("lib{source}")],
+            source: (*source).into(),
+            installed: "1".into(),
+            fixed: Some("2".into()),
+            severity: Severity::High,
+            severity_source: "none".into(),
+            mendable: None,
+            known_exploited: false,
+            epss: None,
+            layer: None,
+            summary: None,
+            because: String::new(),
+        };
+        Report {
+            version: 1,
+            image: patchline_registry::Digest::of(b""),
+            distro: None,
+            packages: 1,
+            advisory_revision: String::new(),
+            completeness: Completeness::Complete,
+            findings: findings.iter().map(finding).collect(),
+        }
+    }
+
+    #[test]
+    fn a_successor_with_findings_of_its_own_is_named() {
+        let present = report(&[("abc", "CVE-1"), ("xyz", "CVE-2")]);
+        assert_eq!(returning(&present, &report(&[("xyz", "CVE-2")])), []);
+        let back = returning(&present, &report(&[("abc", "CVE-1"), ("abc", "CVE-2")]));
+        assert_eq!(back.len(), 1);
+        assert_eq!((back[0].package.as_str(), back[0].code.as_str()), ("libabc", "finding-returns"));
+        assert_eq!(back[0].leaves, ["CVE-2"]);
+    }
 }

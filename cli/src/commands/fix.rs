@@ -56,6 +56,8 @@ impl Fix {
         let bars = Bars::new();
         let sets: Vec<&AdvisorySet> = scanned.advisories.iter().collect();
         let request = FixRequest {
+            // No record of fixes is kept here: what an image says of an original that is gone is not believed.
+            recorded: None,
             repository: image.repository.as_ref(),
             manifest: image.manifest.clone(),
             tag: image.tag.clone(),

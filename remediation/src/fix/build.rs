@@ -28,6 +28,8 @@ pub(super) struct Prepared {
     rebuilt: Option<Documents>,
     origin_digest: Digest,
     tag: Option<String>,
+    /// The image that was asked about is itself a fixed one.
+    refix: bool,
     ground: Arc<Ground>,
     suites: Suites,
     report: Report,
@@ -46,11 +48,15 @@ impl Remediator {
         let (mut origin_digest, mut tag) = (image.raw.digest.clone(), request.tag.clone());
         let mut report = request.report.clone();
         let mut floors = BTreeMap::new();
-        if let Some(lineage) = lineage::believed(request.repository, &image).await? {
+        let mut refix = false;
+        if let Some(lineage) =
+            lineage::believed(request.repository, &image, request.recorded.as_ref()).await?
+        {
             let fixed = Ground::read(self, request.repository, &image, &request.progress)
                 .await?
                 .ok_or_else(no_database)?;
             floors = versions(&fixed);
+            refix = true;
             origin_digest = lineage.source.clone();
             tag = lineage.source_tag.or(tag);
             if request.repository.resolve(lineage.source.as_str()).await?.is_some() {
@@ -100,7 +106,7 @@ impl Remediator {
             progress: &request.progress,
         };
         let decided = decide(self, &mut suites, &question).await?;
-        Ok(Prepared { origin, rebuilt, origin_digest, tag, ground, suites, report, want, decided })
+        Ok(Prepared { origin, rebuilt, origin_digest, tag, refix, ground, suites, report, want, decided })
     }
 }
 
@@ -200,6 +206,15 @@ pub(super) async fn build(remediator: &Remediator, request: &FixRequest<'_>) -> 
     let inventory = patchline_scanner::inventory(&overlay, &documents.manifest.digest, facts).await?;
     let report = patchline_scanner::report(&inventory, request.advisories);
     proof::findings(&plan, &inventory, &report)?;
+    if prepared.refix {
+        let returning = proof::returning(request.report, &report);
+        if !returning.is_empty() {
+            // What stands is better than what would be made: nothing goes up.
+            plan.upgrades.clear();
+            plan.refused.extend(returning);
+            return Ok(Fixed::Unchanged(plan));
+        }
+    }
     plan.refused.extend(proof::refusals(&plan, copies));
     (request.progress)("prove", 1, 1);
     Ok(Fixed::Image(Box::new(FixedImage {

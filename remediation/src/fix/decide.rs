@@ -133,7 +133,7 @@ fn holds(ground: &Ground) -> BTreeMap<Key, Blocked> {
 
 /// A program or library that somebody put in the package's place would go on running unfixed.
 fn shadow_blocks(shadows: &BTreeMap<String, Shadow>, record: &PackageRecord) -> Option<Blocked> {
-    let (path, _) = shadows.iter().find(|(_, shadow)| **shadow == Shadow::Changed { elf: true })?;
+    let (path, _) = shadows.iter().find(|(_, shadow)| **shadow == Shadow::Changed { program: true })?;
     Some(Blocked {
         code: "shadowed",
         reason: format!("/{path} is not the package's any more, and would stay unfixed"),

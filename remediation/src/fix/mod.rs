@@ -44,6 +44,9 @@ pub struct FixRequest<'a> {
     pub manifest: Digest,
     /// The tag it was seen under, for lineage.
     pub tag: Option<String>,
+    /// The original that our own record of fixes names for this manifest; none: nobody keeps such a record, or
+    /// it has none of it.
+    pub recorded: Option<Digest>,
     /// The report that denied it.
     pub report: &'a Report,
     /// What the report was made from: the proof's re-scan uses the same.

@@ -49,9 +49,7 @@ pub(super) fn check(case: &Case<'_>, name: &str, script: &[u8]) -> Result<(), St
             continue;
         }
         let acts = |why: &str| Err(format!("{name}, line {}: {} ({why})", number + 1, shown(line)));
-        if let Some((verb, limit)) = version_limit(line)
-            && acts_from(verb, case.from, &limit)
-        {
+        if version_limits(line).iter().any(|(verb, limit)| acts_from(verb, case.from, limit)) {
             return acts("it acts when coming from the installed version");
         }
         for (word, files) in DATA_DRIVEN {
@@ -65,35 +63,57 @@ pub(super) fn check(case: &Case<'_>, name: &str, script: &[u8]) -> Result<(), St
     Ok(())
 }
 
-/// `--compare-versions "$2" lt 1.0` and the last version of a `dpkg-maintscript-helper`: the comparison, and with what.
-fn version_limit(line: &str) -> Option<(&str, String)> {
-    let unquoted = |word: &str| word.replace('\\', "").trim_matches(['"', '\'', ';', ')']).to_owned();
-    if let Some((_, rest)) = line.split_once("--compare-versions") {
-        let mut words = rest.split_whitespace().skip_while(|word| *word == "--");
-        let left = words.next()?;
-        let verb = words.next()?;
-        let right = words.next()?;
-        // Anything that is not "the version we come from" is not about the installed package.
-        if !matches!(
-            left.trim_matches('"'),
-            "$2" | "${2}" | "$preversion" | "$oldver" | "$old_version" | "$oldversion"
-        ) {
-            return None;
-        }
-        return Some((verb, unquoted(right)));
+/// What counts as acting, for it cannot be judged.
+const UNKNOWN: &str = "?";
+
+/// Every `--compare-versions "$2" lt 1.0` and the last version of every `dpkg-maintscript-helper` of a line:
+/// the comparison, and with what.
+fn version_limits(line: &str) -> Vec<(&str, String)> {
+    let compared = line.split("--compare-versions").skip(1).filter_map(compared);
+    let helped = line.split("dpkg-maintscript-helper ").skip(1).filter_map(helped);
+    compared.chain(helped).collect()
+}
+
+fn unquoted(word: &str) -> String {
+    word.replace('\\', "").trim_matches(['"', '\'', ';', ')']).to_owned()
+}
+
+/// What follows `--compare-versions`; none: it compares two literals.
+fn compared(rest: &str) -> Option<(&str, String)> {
+    let mut words = rest.split_whitespace().skip_while(|word| *word == "--");
+    let (Some(left), Some(verb), Some(right)) = (words.next(), words.next(), words.next()) else {
+        return Some((UNKNOWN, String::new()));
+    };
+    let from_old = matches!(
+        left.trim_matches('"'),
+        "$2" | "${2}" | "${2:-}" | "$preversion" | "$oldver" | "$old_version" | "$oldversion"
+    );
+    let literal = |word: &str| !word.contains(['$', '`']);
+    match from_old {
+        true => Some((verb, unquoted(right))),
+        false if literal(left) && literal(right) => None,
+        // It may well be the version that we come from, under a name of its own.
+        false => Some((UNKNOWN, unquoted(right))),
     }
-    let (_, rest) = line.split_once("dpkg-maintscript-helper ")?;
+}
+
+/// What follows `dpkg-maintscript-helper`; none: it asks what the helper can.
+fn helped(rest: &str) -> Option<(&str, String)> {
     let words: Vec<&str> = rest.split_whitespace().take_while(|word| *word != "--").collect();
+    if words.first() == Some(&"supports") {
+        return None;
+    }
     // The last version follows one path for rm_conffile, two for the rest (deb: dpkg-maintscript-helper(1)).
     let at = if words.first() == Some(&"rm_conffile") { 2 } else { 3 };
-    let last = words.get(at)?;
-    Some(("le-nl", unquoted(last)))
+    // Without one it acts on every upgrade.
+    let last = words.get(at).map(|last| unquoted(last)).filter(|last| !last.is_empty());
+    Some(last.map_or((UNKNOWN, String::new()), |last| ("le-nl", last)))
 }
 
 fn acts_from(verb: &str, from: &str, limit: &str) -> bool {
     use std::cmp::Ordering::{Equal, Greater, Less};
     // A limit that is a variable cannot be judged: it counts as acting.
-    if limit.contains('$') {
+    if limit.contains(['$', '`']) {
         return true;
     }
     let order = compare_debian(from, limit);
@@ -115,8 +135,10 @@ pub(super) fn section_is_noop(case: &Case<'_>, tool: &str, line: &str) -> bool {
         // ldconfig's trigger; the maintainer's helper with a version long past.
         "dh_makeshlibs" => true,
         "dh_installdeb" => {
+            let limits = version_limits(line);
             line.starts_with("dpkg-maintscript-helper ")
-                && version_limit(line).is_some_and(|(verb, limit)| !acts_from(verb, case.from, &limit))
+                && !limits.is_empty()
+                && limits.iter().all(|(verb, limit)| !acts_from(verb, case.from, limit))
         }
         // No service runs in an image: without systemd these only touch its state files.
         "dh_installsystemd"

@@ -45,7 +45,8 @@ pub struct Refusal {
     pub from: String,
     /// What it would have become.
     pub to: Option<String>,
-    /// Kebab-case: `script-needs-sandbox`, `held`, `new-dependency`, `conflict`, `not-in-repository`, `shadowed`, `unfixed-copy`.
+    /// Kebab-case: `script-needs-sandbox`, `held`, `new-dependency`, `conflict`, `not-in-repository`, `shadowed`, `unfixed-copy`,
+    /// `finding-returns`.
     pub code: String,
     /// For people.
     pub reason: String,

@@ -52,7 +52,9 @@ pub fn judge(case: &Case<'_>) -> Result<String, String> {
                 guards::check(case, name, new)?;
                 reasons.insert("byte-identical scripts".to_owned());
             }
-            (Some(old), Some(new)) if normal(old, case.from) == normal(new, case.to) => {
+            (Some(old), Some(new))
+                if normal(old, case.from).is_some_and(|old| Some(old) == normal(new, case.to)) =>
+            {
                 guards::check(case, name, new)?;
                 reasons.insert("scripts that differ in version numbers alone".to_owned());
             }
@@ -226,6 +228,18 @@ mod tests {
         assert!(judged("abc", &[], &[("preinst", "#!/usr/bin/perl\nunlink;\n")]).is_err());
         assert!(judged("abc", &[], &[("triggers", "activate-noawait update-initramfs\n")]).is_err());
         assert!(judged("abc", &[], &[("triggers", "interest-noawait /usr/share/x\n")]).is_err());
+        let new = BTreeMap::from([("preinst".to_owned(), b"\xff\xfe".to_vec())]);
+        let case = Case {
+            package: "abc",
+            from: "1.0-1",
+            to: "1.0-2",
+            old: BTreeMap::from([("preinst", b"\xff\xfd".as_slice())]),
+            new: &new,
+            changed: &|_| false,
+            has_command: &|_| false,
+            systemd: false,
+        };
+        assert!(judge(&case).is_err(), "two texts that nobody can read are not one");
     }
 
     #[test]
@@ -236,6 +250,18 @@ mod tests {
         assert!(same("#!/bin/sh\n[ -x /usr/sbin/update-initramfs ] && update-initramfs -u\n").is_ok());
         assert!(same("#!/bin/sh\nif dpkg --compare-versions \"$2\" lt 2.0; then migrate; fi\n").is_err());
         assert!(same("#!/bin/sh\nif dpkg --compare-versions \"$2\" lt 0.9; then migrate; fi\n").is_ok());
+        for acts in [
+            "dpkg --compare-versions \"$2\" lt 0.9 || dpkg --compare-versions \"$2\" lt 2.0 && migrate",
+            "dpkg --compare-versions \"$installed\" gt 0.9 && migrate",
+            "dpkg --compare-versions 2.0 gt \"$2\" && migrate",
+            "dpkg --compare-versions \"$2\" \\",
+            "dpkg-maintscript-helper rm_conffile /etc/x -- \"$@\"",
+            "dpkg-maintscript-helper rm_conffile /a 0.1 -- \"$@\"; dpkg-maintscript-helper rm_conffile /b 2 -- \"$@\"",
+        ] {
+            assert!(same(&format!("#!/bin/sh\n{acts}\n")).is_err(), "{acts}");
+        }
+        assert!(same("#!/bin/sh\ndpkg --compare-versions 5.0 gt 3.2 && x\n").is_ok());
+        assert!(same("#!/bin/sh\nif dpkg-maintscript-helper supports rm_conffile; then :; fi\n").is_ok());
         assert!(same("#!/bin/sh\ndpkg-maintscript-helper rm_conffile /etc/x 1.0-1\\~ -- \"$@\"\n").is_ok());
         assert!(same("#!/bin/sh\ndpkg-maintscript-helper rm_conffile /etc/x 1.0-2\\~ -- \"$@\"\n").is_err());
     }

@@ -14,14 +14,18 @@ use crate::{
 pub enum Shadow {
     /// Its content is another, or it is no longer a file.
     Changed {
-        /// It is a program or a library now.
-        elf: bool,
+        /// It is a program or a library, as it was shipped or as it stands now.
+        program: bool,
     },
     /// It is gone.
     Removed,
     /// Its mode or owner is another; its content is what was shipped.
     Remoded,
 }
+
+/// Where code lies, whatever it is written in.
+const PROGRAMS: &[&str] =
+    &["usr/bin/", "usr/sbin/", "usr/lib/", "usr/libexec/", "usr/games/", "bin/", "sbin/", "lib/"];
 
 /// Shadowed files of one package by real path. Configuration files are not looked at: they have rules of their own.
 pub fn shadowed(tree: &Tree, package: &Installed, filters: &Filters) -> BTreeMap<String, Shadow> {
@@ -52,17 +56,22 @@ fn shadow(tree: &Tree, package: &Installed, path: &str, real: &str) -> Option<Sh
     };
     let before = brought(node, package.layer);
     let entry = &node.entry;
+    // A wrapper in the program's place has the program somewhere else.
+    let program = entry.elf
+        || before.is_some_and(|old| old.elf)
+        || (shipped.is_some() || before.is_some_and(|old| old.kind == Kind::File))
+            && PROGRAMS.iter().any(|folder| real.starts_with(folder));
     match (shipped, entry.kind) {
         (_, Kind::Dir) if shipped.is_none() => None,
         (Some(md5), Kind::File) if entry.hashes.is_some_and(|h| hex::encode(h.md5) == *md5) => {
             before.filter(|old| !same_owner(old, entry)).map(|_| Shadow::Remoded)
         }
-        (Some(_), _) => Some(Shadow::Changed { elf: entry.elf }),
+        (Some(_), _) => Some(Shadow::Changed { program }),
         (None, _) => {
             let old = before?;
             let same = old.kind == entry.kind && old.link == entry.link && old.hashes == entry.hashes;
             if !same {
-                Some(Shadow::Changed { elf: entry.elf })
+                Some(Shadow::Changed { program })
             } else {
                 (entry.kind == Kind::File && !same_owner(old, entry)).then_some(Shadow::Remoded)
             }

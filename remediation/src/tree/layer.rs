@@ -1,6 +1,11 @@
 //! One layer read as a stream: what stands at each path, with hashes, and the small files that plans are made from.
 
-use std::{collections::BTreeMap, io::Read};
+use std::{
+    cell::Cell,
+    collections::BTreeMap,
+    io::{Error as IoError, Read},
+    rc::Rc,
+};
 
 use md5::{Digest as _, Md5};
 use patchline_registry::Digest;
@@ -14,8 +19,12 @@ const MAX_UNPACKED: u64 = 64 << 30;
 const MAX_PATH: usize = 4096;
 const MAX_CAPTURED: usize = 16 << 20;
 const MAX_CAPTURED_ALL: usize = 384 << 20;
+/// Names, links and extended attributes of one entry as the tar reader holds them.
+const MAX_HEADERS: u64 = 16 << 20;
+/// The same of all entries together.
+const MAX_NAMES: usize = 512 << 20;
 /// The version of what [`LayerTree::encode`] writes: facts of another version are read anew.
-pub const ANALYSER: &str = "remediation-tree-1";
+pub const ANALYSER: &str = "remediation-tree-2";
 
 /// What stands at a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -189,29 +198,96 @@ fn normalise(path: &[u8]) -> Option<String> {
     Some(parts.join("/"))
 }
 
+/// The plain archive with two ends that are errors: of all of it, and of what may lie between two entries,
+/// which the tar reader keeps in memory.
+struct Limited<R> {
+    inner: R,
+    all: u64,
+    headers: Rc<Cell<u64>>,
+}
+
+impl<R: Read> Read for Limited<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        if self.all == 0 {
+            return Err(IoError::other("it unpacks to more than is read of a layer"));
+        }
+        if self.headers.get() == 0 {
+            return Err(IoError::other("its headers are too large"));
+        }
+        let most = self.all.min(self.headers.get()).min(buffer.len() as u64);
+        let count = self.inner.read(&mut buffer[..most as usize])?;
+        self.all -= count as u64;
+        if self.headers.get() != u64::MAX {
+            self.headers.set(self.headers.get() - count as u64);
+        }
+        Ok(count)
+    }
+}
+
+/// What a layer's tree takes of memory.
+#[derive(Default)]
+struct Spent {
+    captured: usize,
+    names: usize,
+}
+
+impl Spent {
+    fn capture(&mut self, bytes: usize) -> std::io::Result<()> {
+        self.captured = self.captured.saturating_add(bytes);
+        if self.captured > MAX_CAPTURED_ALL {
+            return Err(IoError::other("its package database is too large"));
+        }
+        Ok(())
+    }
+    fn name(&mut self, path: &str, entry: &Entry) -> std::io::Result<()> {
+        let xattrs: usize = entry.xattrs.iter().map(|(name, value)| name.len() + value.len()).sum();
+        let bytes = path.len() + entry.link.as_deref().map_or(0, str::len) + xattrs;
+        self.names = self.names.saturating_add(bytes);
+        if self.names > MAX_NAMES {
+            return Err(IoError::other("its names and attributes are too large together"));
+        }
+        Ok(())
+    }
+}
+
 impl LayerTree {
     /// Reads a whole layer; `blob` names it in errors. Reads to the end, so that the stream's own check of
     /// size and digest takes place.
     pub fn read(blob: &Digest, raw: impl Read) -> Result<Self> {
+        Self::read_within(blob, raw, MAX_UNPACKED)
+    }
+
+    fn read_within(blob: &Digest, raw: impl Read, unpacked: u64) -> Result<Self> {
         let broken = |reason: String| -> Error {
             patchline_scanner::Error::Layer { layer: blob.clone(), reason }.into()
         };
-        let io = |e: std::io::Error| broken(e.to_string());
+        let io = |e: IoError| broken(e.to_string());
         let mut raw = std::io::BufReader::with_capacity(256 << 10, raw);
         let mut tree = Self::default();
         {
-            let plain = decoder(&mut raw).map_err(io)?.take(MAX_UNPACKED);
-            let mut archive = tar::Archive::new(plain);
-            let mut captured = 0;
+            let headers = Rc::new(Cell::new(u64::MAX));
+            let inner = decoder(&mut raw).map_err(io)?;
+            let mut archive = tar::Archive::new(Limited { inner, all: unpacked, headers: headers.clone() });
+            let mut entries = archive.entries().map_err(io)?;
+            let mut spent = Spent::default();
             let mut buffer = vec![0; 128 << 10];
-            for (count, entry) in archive.entries().map_err(io)?.enumerate() {
+            let (mut count, mut skipped) = (0, 0);
+            loop {
+                headers.set(MAX_HEADERS.saturating_add(skipped));
+                let next = entries.next();
+                headers.set(u64::MAX);
+                let Some(entry) = next else { break };
                 let mut entry = entry.map_err(io)?;
-                if count >= MAX_ENTRIES {
+                count += 1;
+                if count > MAX_ENTRIES {
                     return Err(broken(format!("it has more than {MAX_ENTRIES} entries")));
                 }
                 let path =
                     normalise(&entry.path_bytes()).ok_or_else(|| broken("a path leaves its root".into()))?;
-                tree.add(path, &mut entry, &mut buffer, &mut captured).map_err(io)?;
+                skipped = tree.add(path, &mut entry, &mut buffer, &mut spent).map_err(io)?;
+                if skipped == 0 {
+                    std::io::copy(&mut entry, &mut std::io::sink()).map_err(io)?;
+                }
             }
             std::io::copy(&mut archive.into_inner(), &mut std::io::sink()).map_err(io)?;
         }
@@ -219,33 +295,45 @@ impl LayerTree {
         Ok(tree)
     }
 
+    /// Gives how many bytes of it the tar reader shall skip by itself, for they must not be read through.
     fn add<R: Read>(
         &mut self,
-        path: String,
+        mut path: String,
         entry: &mut tar::Entry<'_, R>,
         buffer: &mut [u8],
-        captured: &mut usize,
-    ) -> std::io::Result<()> {
-        let (parent, name) = path.rsplit_once('/').unwrap_or(("", &path));
-        if name == ".wh..wh..opq" {
-            self.opaque.push(parent.into());
-            return Ok(());
-        }
-        if let Some(name) = name.strip_prefix(".wh.") {
-            let removed = if parent.is_empty() { name.to_owned() } else { format!("{parent}/{name}") };
-            self.removed.push(removed.into());
-            return Ok(());
-        }
+        spent: &mut Spent,
+    ) -> std::io::Result<u64> {
+        // Read through, a sparse file's holes would become real zeros, terabytes where it pleases them.
+        let skip =
+            if entry.header().entry_type().is_gnu_sparse() { entry.header().entry_size()?.max(1) } else { 0 };
+        let mut sparse = skip > 0;
         let mut xattrs = Vec::new();
         if let Some(extensions) = entry.pax_extensions()? {
             for extension in extensions {
                 let extension = extension?;
+                if extension.key_bytes().starts_with(b"GNU.sparse.") {
+                    sparse = true;
+                    if extension.key_bytes() == b"GNU.sparse.name" {
+                        path = normalise(extension.value_bytes())
+                            .ok_or_else(|| IoError::other("a path leaves its root"))?;
+                    }
+                }
                 if let Some(name) = extension.key().ok().and_then(|key| key.strip_prefix("SCHILY.xattr.")) {
                     xattrs.push((name.to_owned(), extension.value_bytes().to_vec()));
                 }
             }
         }
         xattrs.sort();
+        let (parent, name) = path.rsplit_once('/').unwrap_or(("", &path));
+        if name == ".wh..wh..opq" {
+            self.opaque.push(parent.into());
+            return Ok(skip);
+        }
+        if let Some(name) = name.strip_prefix(".wh.") {
+            let removed = if parent.is_empty() { name.to_owned() } else { format!("{parent}/{name}") };
+            self.removed.push(removed.into());
+            return Ok(skip);
+        }
         let link = |entry: &tar::Entry<'_, R>| -> Option<String> {
             entry.link_name_bytes().map(|b| String::from_utf8_lossy(&b).into_owned())
         };
@@ -254,7 +342,7 @@ impl LayerTree {
             tar::EntryType::Symlink => (Kind::Symlink, link(entry)),
             tar::EntryType::Link => (Kind::File, link(entry).and_then(|l| normalise(l.as_bytes()))),
             tar::EntryType::Char | tar::EntryType::Block | tar::EntryType::Fifo => (Kind::Special, None),
-            tar::EntryType::XGlobalHeader => return Ok(()),
+            tar::EntryType::XGlobalHeader => return Ok(skip),
             _ => (Kind::File, None),
         };
         let header = entry.header();
@@ -271,17 +359,29 @@ impl LayerTree {
             xattrs,
         };
         if path.is_empty() {
-            return Ok(());
+            return Ok(skip);
         }
-        if kind == Kind::File && made.link.is_some() {
-            if let Some(first) = made.link.as_deref().and_then(|link| self.entries.get(link)) {
+        if made.kind != Kind::File || sparse {
+            self.contents.remove(path.as_str());
+        } else if let Some(first) = made.link.as_deref() {
+            let content = self.contents.get(first).filter(|_| is_captured(&path)).cloned();
+            if let Some(first) = self.entries.get(first) {
                 made = Entry { link: made.link, ..first.clone() };
             }
-            if let Some(content) = made.link.as_deref().and_then(|link| self.contents.get(link)).cloned() {
-                self.contents.insert(path.as_str().into(), content);
+            match content {
+                Some(content) => {
+                    spent.capture(content.len())?;
+                    self.contents.insert(path.as_str().into(), content);
+                }
+                None => {
+                    self.contents.remove(path.as_str());
+                }
             }
-        } else if kind == Kind::File {
-            let keep = is_captured(&path) && made.size as usize <= MAX_CAPTURED;
+        } else {
+            let keep = is_captured(&path) && made.size <= MAX_CAPTURED as u64;
+            if keep {
+                spent.capture(made.size as usize)?;
+            }
             let mut content = Vec::new();
             let mut hasher = Hasher::new();
             let mut first = true;
@@ -301,18 +401,12 @@ impl LayerTree {
             }
             made.hashes = Some(hasher.finish());
             if keep {
-                *captured += content.len();
-                if *captured > MAX_CAPTURED_ALL {
-                    return Err(std::io::Error::other("its package database is too large"));
-                }
                 self.contents.insert(path.as_str().into(), content);
             }
         }
-        if made.kind != Kind::File {
-            self.contents.remove(path.as_str());
-        }
+        spent.name(&path, &made)?;
         self.entries.insert(path.into(), made);
-        Ok(())
+        Ok(skip)
     }
 
     /// For the store of layer facts.
@@ -345,3 +439,7 @@ impl LayerTree {
         Some(Self { entries, removed, opaque, contents })
     }
 }
+
+#[cfg(test)]
+#[path = "layer_tests.rs"]
+mod tests;

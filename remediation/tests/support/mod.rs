@@ -31,6 +31,8 @@ pub(crate) enum Layer {
 
 /// One test's place.
 pub(crate) struct Bench {
+    /// What a store of fixes would name as the original.
+    pub(crate) recorded: Option<Digest>,
     pub(crate) scratch: tempfile::TempDir,
     pub(crate) repository: Arc<dyn Repository>,
     pub(crate) remediator: Remediator,
@@ -80,6 +82,7 @@ impl Bench {
         let repository = layout::open(&scratch.path().join("layout"), true).unwrap();
         let facts: Arc<dyn LayerFacts> = Arc::new(NoFacts);
         Some(Self {
+            recorded: None,
             scratch,
             repository,
             remediator: Remediator::new(apt, facts),
@@ -188,6 +191,7 @@ impl Bench {
         let request = FixRequest {
             repository: &*self.repository,
             manifest: image.clone(),
+            recorded: self.recorded.clone(),
             tag: tag.map(str::to_owned),
             report: &scan.report,
             advisories: &[&scan.advisories],

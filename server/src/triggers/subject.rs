@@ -90,20 +90,21 @@ async fn origin(
     raw: &RawManifest,
     kind: &ManifestKind,
 ) -> Result<(Option<String>, Digest)> {
+    let ours = recorded(fixes, &raw.digest).await?;
     if let ManifestKind::Image(_) = kind
-        && let Some(lineage) = lineage::read(repository, &raw.digest).await?
+        && let Some(lineage) = lineage::read(repository, &raw.digest, ours.as_ref()).await?
     {
         return Ok((lineage.source_tag, lineage.source));
     }
     // An index has no layers that could bear it out: our own record alone counts.
-    let Some(origin) = recorded(fixes, &raw.digest).await? else {
+    let Some(origin) = ours else {
         return Ok((reference.tag.clone(), raw.digest.clone()));
     };
     if let ManifestKind::Index(index) = kind {
         for entry in index.manifests.iter().take(MOST_PLATFORMS) {
             // A platform of which nobody recorded a fix stayed as it was, and knows nothing.
-            if recorded(fixes, &entry.digest).await?.is_some()
-                && let Some(lineage) = lineage::read(repository, &entry.digest).await?
+            if let Some(ours) = recorded(fixes, &entry.digest).await?
+                && let Some(lineage) = lineage::read(repository, &entry.digest, Some(&ours)).await?
             {
                 return Ok((lineage.source_tag, origin));
             }

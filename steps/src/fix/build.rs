@@ -99,7 +99,9 @@ impl Job<'_> {
             let made = tokio::fs::create_dir(&scratch).await;
             made.map_err(|e| failure::io("the folder for work cannot be made", &e))?;
             let sets = self.sets(&remediator, found).await?;
+            let fix = self.world.fixes.fix_of(&platform.digest).await.map_err(failure::store)?;
             let request = FixRequest {
+                recorded: fix.map(|(origin, _)| origin),
                 repository: self.repository,
                 manifest: platform.digest.clone(),
                 tag: self.image.origin_tag().map(str::to_owned),

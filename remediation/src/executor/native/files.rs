@@ -174,7 +174,15 @@ impl Laying<'_> {
         work: &mut Work,
     ) {
         let node = self.tree.get(target);
-        if self.filters.excludes(&entry.path) || self.is_kept(target, node, work) {
+        if self.filters.excludes(&entry.path) {
+            return;
+        }
+        if self.is_kept(target, node, work) {
+            // What was shipped may have been moved elsewhere, not away.
+            let old = self.change.installed.md5sums.get(&entry.path);
+            if let Some(old) = old.filter(|old| **old != hex::encode(hashes.md5)) {
+                work.displaced.insert(old.clone(), (self.change.record.name.clone(), target.to_owned()));
+            }
             return;
         }
         if node.is_some_and(|node| node.entry.kind == Kind::Dir) {
@@ -275,6 +283,19 @@ impl Laying<'_> {
             laid.xattrs.clone_from(&old.xattrs);
         }
         laid
+    }
+}
+
+/// Finds where shipped content that is no longer in its place lies now.
+pub(super) fn displaced(tree: &Tree, work: &mut Work) {
+    if work.displaced.is_empty() {
+        return;
+    }
+    for (_, node) in tree.under("").filter(|(_, node)| node.entry.kind == Kind::File) {
+        let Some(hashes) = node.entry.hashes else { continue };
+        if let Some(of) = work.displaced.get(&hex::encode(hashes.md5)) {
+            work.replaced.insert(hashes.sha256, of.clone());
+        }
     }
 }
 

@@ -89,6 +89,8 @@ pub(in crate::executor) struct Work {
     pub(in crate::executor) whiteouts: BTreeSet<String>,
     expected: BTreeMap<String, [u8; 32]>,
     replaced: BTreeMap<[u8; 32], (String, String)>,
+    /// MD5 of what was shipped where something else stands now, or nothing: (package, path).
+    displaced: BTreeMap<String, (String, String)>,
     pub(in crate::executor) kept: BTreeSet<String>,
     blocked: Vec<(Key, Blocked)>,
     /// Real paths of everything that an upgraded package ships.
@@ -135,6 +137,7 @@ pub fn build(
     }
     owned.extend(work.shipped.iter().cloned());
     files::remove(tree, filters, changes, &owned, &mut work);
+    files::displaced(tree, &mut work);
     database::lay(tree, database, changes, &shipped, &mut work);
     let newest = shipped.iter().map(|s| s.newest).max().unwrap_or(0);
     crate::executor::authorities::lay(tree, changes, newest, &mut spool, &mut work)?;

@@ -219,7 +219,26 @@ fn what_a_later_layer_did_stays() {
     }
     let elf = image(&[("usr/bin/tiny", 0o755, Some("\x7fELF mine"))]);
     let shadows = shadowed(&elf.0, elf.1.named("tiny").unwrap(), &Filters::default());
-    assert_eq!(shadows["usr/bin/tiny"], Shadow::Changed { elf: true });
+    assert_eq!(shadows["usr/bin/tiny"], Shadow::Changed { program: true });
+}
+
+#[test]
+fn a_program_behind_a_wrapper_is_refused_and_its_copy_named() {
+    let wrapped =
+        image(&[("usr/bin/tiny.real", 0o755, Some("bin1")), ("usr/bin/tiny", 0o755, Some("#!/bin/sh\n"))]);
+    let shadows = shadowed(&wrapped.0, wrapped.1.named("tiny").unwrap(), &Filters::default());
+    assert_eq!(shadows["usr/bin/tiny"], Shadow::Changed { program: true });
+    let page = image(&[("usr/share/tiny/page", 0o644, Some("ours"))]);
+    let shadows = shadowed(&page.0, page.1.named("tiny").unwrap(), &Filters::default());
+    assert_eq!(shadows["usr/share/tiny/page"], Shadow::Changed { program: false });
+    // Moved away, and nothing in its place: it stays removed, and where it lies now is known.
+    let (tree, database) =
+        image(&[("usr/bin/tiny.real", 0o755, Some("bin1")), ("usr/bin/.wh.tiny", 0o644, Some(""))]);
+    let folder = tempfile::tempdir().unwrap();
+    let (built, layer) = built(go_up(&tree, &database, folder.path(), NEW));
+    assert!(!layer.entries.contains_key("usr/bin/tiny"));
+    let of = &built.replaced[&Hasher::of(b"bin1").sha256];
+    assert_eq!(of, &("tiny".to_owned(), "usr/bin/tiny".to_owned()));
 }
 
 #[test]
