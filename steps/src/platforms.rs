@@ -56,15 +56,21 @@ pub(crate) async fn pinned(repository: &dyn Repository, image: &Image) -> Result
 fn in_scope(index: &Index, scope: &[String]) -> Vec<PlatformImage> {
     let mut images: Vec<PlatformImage> = Vec::new();
     for entry in &index.manifests {
-        let attestation = entry.annotations.contains_key(ATTESTS)
-            || entry.platform.as_ref().is_some_and(|p| p.os == "unknown" && p.architecture == "unknown");
+        let attestation = entry.platform.as_ref().is_some_and(|p| is_unknown(&p.os, &p.architecture));
         let label = entry.platform.as_ref().map(label);
-        let wanted = scope.is_empty() || label.as_ref().is_some_and(|l| scope.iter().any(|s| covers(s, l)));
+        // What does not say its platform may be run on any: it is looked at.
+        let wanted = scope.is_empty() || label.as_ref().is_none_or(|l| scope.iter().any(|s| covers(s, l)));
         if !attestation && wanted && !images.iter().any(|i| i.digest == entry.digest) {
             images.push(PlatformImage { digest: entry.digest.clone(), platform: label });
         }
     }
     images
+}
+
+/// Whether an entry's platform is the one that BuildKit gives to attestations: no client ever runs it. What an
+/// entry's annotations say is the pusher's word, and hides nothing.
+pub(crate) fn is_unknown(os: &str, architecture: &str) -> bool {
+    os == "unknown" && architecture == "unknown"
 }
 
 fn label(platform: &Platform) -> String {
@@ -113,5 +119,21 @@ mod tests {
         assert_eq!(labels(&["linux/arm"]), ["linux/arm/v7"]);
         assert_eq!(labels(&["linux/arm64"]), Vec::<String>::new());
         assert_eq!(labels(&["linux/amd64"]), ["linux/amd64"]);
+    }
+
+    #[test]
+    fn an_annotation_or_a_missing_platform_hides_nothing() {
+        let index: Index = serde_json::from_value(json!({"schemaVersion": 2, "manifests": [
+            {"mediaType": patchline_registry::model::OCI_MANIFEST, "size": 1, "digest": Digest::of(&[1]),
+                "platform": {"os": "linux", "architecture": "amd64"},
+                "annotations": {ATTESTS: Digest::of(&[9]),
+                    "vnd.docker.reference.type": "attestation-manifest"}},
+            {"mediaType": patchline_registry::model::OCI_MANIFEST, "size": 1, "digest": Digest::of(&[2])},
+        ]}))
+        .expect("an index");
+        for scope in [vec![], vec!["linux/amd64".to_owned()]] {
+            let digests: Vec<Digest> = in_scope(&index, &scope).into_iter().map(|i| i.digest).collect();
+            assert_eq!(digests, [Digest::of(&[1]), Digest::of(&[2])], "{scope:?}");
+        }
     }
 }

@@ -134,7 +134,7 @@ pub(crate) fn is_image(kind: &ManifestKind) -> bool {
                         && entry
                             .platform
                             .as_ref()
-                            .is_none_or(|p| p.os != "unknown" && p.architecture != "unknown")
+                            .is_none_or(|p| p.os != "unknown" || p.architecture != "unknown")
                 })
         }
     }

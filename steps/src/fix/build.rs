@@ -2,7 +2,10 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use patchline_engine::{Context, StepError};
@@ -18,7 +21,7 @@ use crate::{
     evidence::Evidence,
     failure,
     image::Image,
-    platforms::{ATTESTS, Pinned},
+    platforms::{ATTESTS, Pinned, is_unknown},
     summary,
 };
 
@@ -31,18 +34,16 @@ pub(super) struct Scratch {
 }
 
 impl Scratch {
-    /// An empty folder, the same for every attempt: what a crash left is removed.
-    pub(super) async fn make(root: &Path, key: &str) -> Result<Self, StepError> {
-        let name = format!("fix-{}", &hex::encode(Sha256::digest(key.as_bytes()))[..32]);
-        let dir = root.join(name);
-        match tokio::fs::remove_dir_all(&dir).await {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                return Err(failure::io("the folder for work cannot be emptied", &e));
-            }
-            _ => {}
-        }
-        let made = tokio::fs::create_dir_all(&dir).await;
-        made.map_err(|e| failure::io("the folder for work cannot be made", &e))?;
+    /// An empty folder that no other attempt has: a build that was given up may still write into its own.
+    pub(super) async fn make(root: &Path, key: &str, attempt: u32) -> Result<Self, StepError> {
+        static MADE: AtomicU64 = AtomicU64::new(0);
+        let key = hex::encode(Sha256::digest(key.as_bytes()));
+        // The root is emptied at the start, so that the number need only be new in this process.
+        let n = MADE.fetch_add(1, Ordering::Relaxed);
+        let dir = root.join(format!("fix-{}-{attempt}-{n}", &key[..32]));
+        let failed = |e| failure::io("the folder for work cannot be made", &e);
+        tokio::fs::create_dir_all(root).await.map_err(failed)?;
+        tokio::fs::create_dir(&dir).await.map_err(failed)?;
         Ok(Self { dir })
     }
     pub(super) fn path(&self) -> &Path {
@@ -252,7 +253,11 @@ fn replace_children(
     let mut index: Value = serde_json::from_slice(&raw.bytes).map_err(unreadable)?;
     let is = |value: &Value, digest: &Digest| value.as_str() == Some(digest.as_str());
     if let Some(entries) = index.get_mut("manifests").and_then(Value::as_array_mut) {
-        entries.retain(|e| !children.iter().any(|(old, _)| is(&e["annotations"][ATTESTS], old)));
+        let attests = |e: &Value, old| {
+            let word = |name: &str| e["platform"][name].as_str().unwrap_or_default().to_owned();
+            is_unknown(&word("os"), &word("architecture")) && is(&e["annotations"][ATTESTS], old)
+        };
+        entries.retain(|e| !children.iter().any(|(old, _)| attests(e, old)));
         for entry in entries {
             if let Some((_, new)) = children.iter().find(|(old, _)| is(&entry["digest"], old)) {
                 entry["digest"] = json!(new.digest);
@@ -314,16 +319,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_scratch_folder_starts_empty_and_goes() {
+    async fn each_attempt_has_a_folder_of_its_own_that_goes() {
         let root = tempfile::tempdir().expect("a folder");
-        let first = Scratch::make(root.path(), "run/fix").await.expect("made");
+        let root = root.path().join("scratch");
+        let first = Scratch::make(&root, "run/fix", 1).await.expect("made");
+        let second = Scratch::make(&root, "run/fix", 1).await.expect("made");
         std::fs::write(first.path().join("left"), "x").expect("written");
-        let dir = first.path().to_owned();
-        std::mem::forget(first);
-        let second = Scratch::make(root.path(), "run/fix").await.expect("made");
-        assert_eq!(second.path(), dir);
-        assert_eq!(std::fs::read_dir(&dir).expect("there").count(), 0);
+        assert_eq!(std::fs::read_dir(second.path()).expect("there").count(), 0);
+        drop(first);
+        assert!(second.path().exists());
         drop(second);
-        assert!(!dir.exists());
+        assert_eq!(std::fs::read_dir(&root).expect("there").count(), 0);
     }
 }

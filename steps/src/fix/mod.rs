@@ -153,7 +153,8 @@ impl Step for Fix {
         push.may_take(&*repository, &wanted, None).await?;
         let evidence = evidence::load(&self.world, &context).await?;
         let pinned = platforms::pinned(&*repository, &image).await?;
-        let scratch = build::Scratch::make(&self.world.scratch, &context.idempotency_key).await?;
+        let (key, attempt) = (&context.idempotency_key, context.attempt);
+        let scratch = build::Scratch::make(&self.world.scratch, key, attempt).await?;
         let job = build::Job {
             world: &self.world,
             context: &context,
