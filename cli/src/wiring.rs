@@ -146,7 +146,9 @@ pub(crate) async fn start(config: &Config, data: &Data, start: Start) -> Result<
     let tasks = TaskTracker::new();
     let (events, pushes) = mpsc::channel::<PushEvent>(1024);
     let embedded = Embedded::open(&data.registry(), events)?;
-    serve(&tasks, &stop, images, embedded.router());
+    // A page of another site that finds the registry under some name reads and writes nothing in it.
+    let guarded = patchline_server::guard_local(embedded.router(), context.public_url.as_deref());
+    serve(&tasks, &stop, images, guarded);
     serve(&tasks, &stop, pages, patchline_server::router(context.clone()));
     let follower = patchline_server::follow_pushes(context.clone(), pushes);
     tasks.spawn(stop.clone().run_until_cancelled_owned(follower));

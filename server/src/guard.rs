@@ -1,6 +1,9 @@
 //! Who may ask: DNS rebinding and other sites' pages are kept out, and browsers are told what a page may do.
 
+use std::sync::Arc;
+
 use axum::{
+    Router,
     extract::{Request, State},
     http::{HeaderMap, HeaderValue, Method, Uri, header},
     middleware::Next,
@@ -17,6 +20,21 @@ pub(crate) async fn people(State(app): State<App>, request: Request, next: Next)
         Ok(()) => next.run(request).await,
         Err(error) => error.into_response(),
     }
+}
+
+/// Around a router that stands beside ours on this machine, such as the embedded registry's: another site's
+/// page neither reads nor writes it, under whatever name it finds it.
+pub fn guard_local(router: Router, public_url: Option<&str>) -> Router {
+    let public = public_url.and_then(|text| Url::parse(text).ok()).map(Arc::new);
+    router.layer(axum::middleware::from_fn(move |request: Request, next: Next| {
+        let public = public.clone();
+        async move {
+            match check(request.method(), request.uri(), request.headers(), public.as_deref()) {
+                Ok(()) => next.run(request).await,
+                Err(error) => error.into_response(),
+            }
+        }
+    }))
 }
 
 fn check(method: &Method, uri: &Uri, headers: &HeaderMap, public: Option<&Url>) -> Result<(), Error> {
@@ -136,5 +154,28 @@ mod tests {
             Err("origin-not-allowed")
         );
         assert_eq!(ask(Method::POST, &[host, ("sec-fetch-site", "same-origin")], None), Ok(()));
+    }
+
+    #[tokio::test]
+    async fn a_router_beside_ours_is_kept_from_other_sites_too() {
+        use tower::ServiceExt as _;
+        let ask = async |method: &str, pairs: &[(&str, &str)]| {
+            let router = Router::new().fallback(|| async { "an image" });
+            let mut request = axum::http::Request::builder().method(method).uri("/v2/shop/web/manifests/v1");
+            for (name, value) in pairs {
+                request = request.header(*name, *value);
+            }
+            let request = request.body(axum::body::Body::empty()).unwrap();
+            guard_local(router, None).oneshot(request).await.unwrap().status().as_u16()
+        };
+        for host in ["127.0.0.1:7801", "localhost:7801"] {
+            for method in ["GET", "HEAD", "PUT", "PATCH", "POST", "DELETE"] {
+                assert_eq!(ask(method, &[("host", host)]).await, 200, "{method} {host}");
+            }
+        }
+        assert_eq!(ask("GET", &[("host", "rebound.example:7801")]).await, 421);
+        let ours = ("host", "127.0.0.1:7801");
+        assert_eq!(ask("PUT", &[ours, ("origin", "https://evil.example")]).await, 403);
+        assert_eq!(ask("POST", &[ours, ("sec-fetch-site", "cross-site")]).await, 403);
     }
 }

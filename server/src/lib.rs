@@ -20,6 +20,7 @@ pub mod triggers;
 mod ui;
 
 pub use error::{Error, Result};
+pub use guard::guard_local;
 pub use triggers::embedded::{catch_up, follow_pushes};
 
 /// What the server needs of the world, handed in by the cli's wiring.

@@ -111,7 +111,7 @@ async fn free(repository: &dyn Repository, tag: &str, fixed: &FixedImage) -> Res
     }
     let index =
         matches!(repository.manifest(present.digest.as_str()).await?.decode()?, ManifestKind::Index(_));
-    let lineage = if index { None } else { lineage::read(repository, &present.digest).await? };
+    let lineage = if index { None } else { lineage::read(repository, &present.digest, None).await? };
     if lineage.is_some_and(|l| l.source == fixed.origin) {
         return Ok(());
     }
