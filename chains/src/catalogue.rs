@@ -1,37 +1,49 @@
-//! What `chains` knows of step kinds: only what is handed in, nothing by name.
+//! What `chains` knows of step kinds: only what a catalogue tells, nothing by name.
 
 use serde_json::Value;
 
-use crate::Diagnostic;
+use crate::types::Field;
 
-/// The step kinds that a chain may use.
-#[derive(Debug, Clone, Default)]
-pub struct Catalogue {
-    /// By name, in the order to show them.
-    pub kinds: Vec<StepKind>,
-}
+/// The step kinds that a chain may use, listed by the room that runs them.
+pub trait Catalogue: Send + Sync {
+    /// In the order to show them.
+    fn kinds(&self) -> &[&'static dyn StepKind];
 
-impl Catalogue {
     /// A kind by its name.
-    pub fn kind(&self, name: &str) -> Option<&StepKind> {
-        self.kinds.iter().find(|k| k.name == name)
+    fn kind(&self, name: &str) -> Option<&'static dyn StepKind> {
+        self.kinds().iter().copied().find(|k| k.name() == name)
     }
 }
 
-/// One step kind, contributed by the room that runs it.
-#[derive(Debug, Clone)]
-pub struct StepKind {
+/// One step kind, as chains are checked and explained. What it does when it runs is the engine's `Step`.
+pub trait StepKind: Send + Sync {
     /// `scan`
-    pub name: &'static str,
+    fn name(&self) -> &'static str;
+
     /// One line for people.
-    pub summary: &'static str,
-    /// What may stand under `with`.
-    pub params: Vec<Param>,
-    /// What `steps.<name>.output` holds, for checking `when`; names only.
-    pub outputs: Vec<&'static str>,
-    /// Checks that types alone cannot say, over this step's `with` (templates
-    /// not yet rendered), e.g. "a delete needs a backup before it".
-    pub check: Option<fn(&StepInPlan<'_>) -> Vec<Objection>>,
+    fn summary(&self) -> &'static str;
+
+    /// What may stand under `with`: held against the chain, written into the JSON Schema and the reference.
+    fn params(&self) -> Vec<Param>;
+
+    /// What `steps.<name>.output` holds, with types: held against `when` and templates.
+    fn outputs(&self) -> Vec<Field>;
+
+    /// Whether it can end as denied.
+    fn denies(&self) -> bool {
+        false
+    }
+
+    /// Checks that types alone cannot say, over this step's `with` (templates not yet rendered),
+    /// e.g. "a delete needs a backup before it".
+    fn check(&self, _step: &StepInPlan<'_>) -> Vec<Objection> {
+        Vec::new()
+    }
+
+    /// What it would change in the outside world, for a dry run.
+    fn effects(&self, _step: &Rehearsed<'_>) -> Vec<Effect> {
+        Vec::new()
+    }
 }
 
 /// One parameter under `with`.
@@ -45,25 +57,62 @@ pub struct Param {
     pub required: bool,
     /// One line for people.
     pub summary: &'static str,
+    /// What holds when it is left out, as YAML; none: nothing.
+    pub default: Option<&'static str>,
+    /// A value as YAML, for the reference.
+    pub example: Option<&'static str>,
 }
 
-/// Types of parameters. Where a string is expected, a template may stand.
+impl Param {
+    /// One that may be left out.
+    pub const fn optional(name: &'static str, ty: ParamType, summary: &'static str) -> Param {
+        Param { name, ty, required: false, summary, default: None, example: None }
+    }
+
+    /// One that must stand.
+    pub const fn required(name: &'static str, ty: ParamType, summary: &'static str) -> Param {
+        Param { name, ty, required: true, summary, default: None, example: None }
+    }
+
+    /// With what holds when it is left out.
+    #[must_use]
+    pub fn default(mut self, yaml: &'static str) -> Param {
+        self.default = Some(yaml);
+        self
+    }
+
+    /// With a value to show.
+    #[must_use]
+    pub fn example(mut self, yaml: &'static str) -> Param {
+        self.example = Some(yaml);
+        self
+    }
+}
+
+/// Types of parameters. Where text is expected, a template may stand.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ParamType {
     /// Any text.
     String,
     /// `true` or `false` alone.
     Bool,
-    /// A whole number at least 0.
-    Integer,
+    /// A whole number within bounds, both included.
+    Integer {
+        /// The least.
+        least: i64,
+        /// The most.
+        most: i64,
+    },
     /// `15m`, `30d`.
     Duration,
     /// `low`, `>= high`: a severity, with an optional comparison.
     SeverityRule,
     /// One of these words.
     Enum(&'static [&'static str]),
-    /// A CEL expression over the gate's names (`findings`, `image`, …), boolean.
-    Expression,
+    /// A glob: `netcat*`, `main/base/**`.
+    Glob,
+    /// A CEL expression that gives true or false, over a chain's names and these.
+    Expression(Vec<Field>),
     /// A list of one type.
     List(Box<ParamType>),
     /// A map with known keys.
@@ -72,12 +121,22 @@ pub enum ParamType {
     MapOf(Box<ParamType>),
 }
 
+impl ParamType {
+    /// A whole number of at least 0.
+    pub const COUNT: ParamType = ParamType::Integer { least: 0, most: i64::MAX };
+
+    /// A list of one type.
+    pub fn list(of: ParamType) -> ParamType {
+        ParamType::List(Box::new(of))
+    }
+}
+
 /// What a step's own check may look at.
 #[derive(Debug)]
 pub struct StepInPlan<'a> {
     /// The step's name.
     pub name: &'a str,
-    /// Its `with`, defaults filled in, templates unrendered.
+    /// Its `with`, templates unrendered.
     pub with: &'a Value,
     /// (name, kind, with) of every step that surely stands before it.
     pub before: Vec<(&'a str, &'a str, &'a Value)>,
@@ -96,5 +155,22 @@ pub struct Objection {
     pub hint: Option<String>,
 }
 
-/// Kept so that a catalogue's author sees what its objections become.
-pub type Reported = Diagnostic;
+/// A step of a dry run.
+#[derive(Debug)]
+pub struct Rehearsed<'a> {
+    /// The step's name.
+    pub name: &'a str,
+    /// Its `with`, rendered as far as the values are known before a run; what is not, as `‹steps.fix.output.tag›`.
+    pub with: &'a Value,
+    /// `image` as expressions see it.
+    pub image: &'a Value,
+}
+
+/// A change to the outside world that a step would make.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Effect {
+    /// `push`, `untag`, `delete`, `send`, `call`: the verb of the intent that the step records.
+    pub verb: &'static str,
+    /// What it is done to, without any secret.
+    pub target: String,
+}

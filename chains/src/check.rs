@@ -14,9 +14,11 @@ mod when;
 mod with;
 
 use std::ops::Range;
+use std::rc::Rc;
 
-use crate::catalogue::Catalogue;
+use crate::catalogue::{Catalogue, Param, StepKind};
 use crate::diagnostics::{Diagnostic, Sink, Span, shown};
+use crate::types::Field;
 use crate::yaml::Node;
 
 pub(crate) use chain::compile_document;
@@ -25,12 +27,30 @@ pub(crate) use chain::compile_document;
 pub(crate) struct Ctx<'c> {
     /// The source, for places inside a value.
     pub(crate) text: &'c str,
-    /// The step kinds.
-    pub(crate) catalogue: &'c Catalogue,
+    /// The step kinds, each asked once.
+    kinds: Vec<Rc<Known>>,
     /// Where complaints go.
     pub(crate) sink: Sink,
     /// Bytes of expressions parsed so far: parsing is the slowest thing here.
     pub(crate) parsed: usize,
+}
+
+/// A step kind and what it says of itself.
+pub(crate) struct Known {
+    pub(crate) kind: &'static dyn StepKind,
+    pub(crate) params: Vec<Param>,
+    pub(crate) outputs: Vec<Field>,
+}
+
+impl<'c> Ctx<'c> {
+    /// Over `text`, with what the catalogue lists.
+    pub(crate) fn new(text: &'c str, catalogue: &dyn Catalogue) -> Ctx<'c> {
+        let known = |kind: &&'static dyn StepKind| {
+            Rc::new(Known { kind: *kind, params: kind.params(), outputs: kind.outputs() })
+        };
+        let kinds = catalogue.kinds().iter().map(known).collect();
+        Ctx { text, kinds, sink: Sink::default(), parsed: 0 }
+    }
 }
 
 impl Ctx<'_> {

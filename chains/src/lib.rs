@@ -12,13 +12,15 @@ pub mod limits;
 pub mod plan;
 pub mod severity;
 mod suggest;
+pub mod types;
 pub mod yaml;
 
 use std::collections::HashMap;
 
-pub use catalogue::{Catalogue, Param, ParamType, StepKind};
+pub use catalogue::{Catalogue, Effect, Param, ParamType, StepKind};
 pub use diagnostics::{Diagnostic, Severity, Span};
 pub use plan::{ConcurrencyRule, Plan, PlanStep, Retry, Scope, ShortForm, WhenBusy, should_run};
+pub use types::{Field, ValueType};
 
 /// A chain file's text and the name to show for it.
 #[derive(Debug, Clone, Copy)]
@@ -47,10 +49,10 @@ impl Compiled {
 }
 
 /// Compiles every document of a file. Pure; never panics.
-pub fn compile(source: Source<'_>, catalogue: &Catalogue) -> Compiled {
+pub fn compile(source: Source<'_>, catalogue: &dyn Catalogue) -> Compiled {
     // Spans are only ever compared with text that the reader accepted.
     let text = std::str::from_utf8(source.bytes).unwrap_or_default();
-    let mut ctx = check::Ctx { text, catalogue, sink: diagnostics::Sink::default(), parsed: 0 };
+    let mut ctx = check::Ctx::new(text, catalogue);
     let documents = yaml::read_into(source.bytes, &mut ctx.sink);
     if documents.is_empty() && ctx.sink.errors() == 0 {
         let nothing = Diagnostic::error("empty", Span::START, "no chain stands in this file");

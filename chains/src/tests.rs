@@ -1,6 +1,6 @@
 //! What a person who writes chains sees: plans of good files, located complaints about bad ones.
 
-mod catalogue;
+pub(crate) mod catalogue;
 mod codes;
 mod complaints;
 mod hostile;

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use patchline_chains::{
-    ParamType, StepKind,
+    Field, Param, ParamType, StepKind, ValueType,
     catalogue::{Objection, StepInPlan},
 };
 use patchline_engine::{Context, Outcome, Step, StepError, step::Intent};
@@ -23,11 +23,19 @@ use crate::{
 const MOST_MANIFESTS: usize = 1000;
 
 /// As chains are checked.
-pub(crate) fn kind() -> StepKind {
-    StepKind {
-        name: "backup",
-        summary: "copies the whole image with its referrers to another repository, and verifies the copy",
-        params: vec![
+pub(crate) struct Kind;
+
+impl StepKind for Kind {
+    fn name(&self) -> &'static str {
+        "backup"
+    }
+
+    fn summary(&self) -> &'static str {
+        "copies the whole image with its referrers to another repository, and verifies the copy"
+    }
+
+    fn params(&self) -> Vec<Param> {
+        vec![
             required(
                 "to",
                 ParamType::String,
@@ -38,19 +46,25 @@ pub(crate) fn kind() -> StepKind {
                 ParamType::Duration,
                 "how long it is wanted; recorded, nothing expires by itself",
             ),
-        ],
-        outputs: vec![
-            "reference",
-            "registry",
-            "repository",
-            "tag",
-            "digest",
-            "verified",
-            "keep",
-            "bytes",
-            "summary",
-        ],
-        check: Some(check),
+        ]
+    }
+
+    fn outputs(&self) -> Vec<Field> {
+        vec![
+            Field::new("reference", ValueType::Text, "where the copy is, by tag"),
+            Field::new("registry", ValueType::Text, "of the copy"),
+            Field::new("repository", ValueType::Text, "of the copy"),
+            Field::new("tag", ValueType::Text, "of the copy"),
+            Field::new("digest", ValueType::Text, "of the image and its copy"),
+            Field::new("verified", ValueType::Bool, "the copy was read back"),
+            Field::new("keep", ValueType::Text, "as the chain says"),
+            Field::new("bytes", ValueType::Integer, "copied"),
+            Field::new("summary", ValueType::Text, "the copy, by digest"),
+        ]
+    }
+
+    fn check(&self, step: &StepInPlan<'_>) -> Vec<Objection> {
+        check(step)
     }
 }
 

@@ -1,32 +1,33 @@
 //! The list of step kinds, as chains are checked against it.
 
-use patchline_chains::{Catalogue, Param, ParamType, catalogue::Objection};
+use patchline_chains::{Catalogue, Param, ParamType, StepKind, catalogue::Objection};
 
 use crate::{backup, delete, fix, gate, notify, scan};
 
 /// `scan`, `gate`, `backup`, `delete`, `fix`, `notify`. A kind stands here
 /// once it runs, and lists only the parameters that it obeys.
-pub fn catalogue() -> Catalogue {
-    Catalogue {
-        kinds: vec![
-            scan::kind(),
-            gate::kind(),
-            backup::kind(),
-            delete::kind(),
-            fix::kind(),
-            notify::step::kind(),
-        ],
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Kinds;
+
+impl Catalogue for Kinds {
+    fn kinds(&self) -> &[&'static dyn StepKind] {
+        &[&scan::Kind, &gate::Kind, &backup::Kind, &delete::Kind, &fix::Kind, &notify::step::Kind]
     }
+}
+
+/// The step kinds that run.
+pub fn catalogue() -> Kinds {
+    Kinds
 }
 
 /// A parameter that may be left out.
 pub(crate) fn optional(name: &'static str, ty: ParamType, summary: &'static str) -> Param {
-    Param { name, ty, required: false, summary }
+    Param::optional(name, ty, summary)
 }
 
 /// A parameter that must stand.
 pub(crate) fn required(name: &'static str, ty: ParamType, summary: &'static str) -> Param {
-    Param { name, ty, required: true, summary }
+    Param::required(name, ty, summary)
 }
 
 /// A list of one type.
@@ -58,20 +59,19 @@ mod tests {
 
     fn codes(kind: &str, with: &Value, before: Vec<(&str, &str, &Value)>) -> Vec<&'static str> {
         let catalogue = catalogue();
-        let kind = catalogue.kinds.iter().find(|k| k.name == kind).expect("a kind of ours");
-        let step = StepInPlan { name: "it", with, before };
-        kind.check.map(|check| check(&step).into_iter().map(|o| o.code).collect()).unwrap_or_default()
+        let kind = catalogue.kind(kind).expect("a kind of ours");
+        kind.check(&StepInPlan { name: "it", with, before }).into_iter().map(|o| o.code).collect()
     }
 
     #[test]
     fn every_kind_that_runs_is_listed_once() {
-        let names: Vec<_> = catalogue().kinds.iter().map(|k| k.name).collect();
+        let names: Vec<_> = catalogue().kinds().iter().map(|k| k.name()).collect();
         assert_eq!(names, ["scan", "gate", "backup", "delete", "fix", "notify"]);
-        for kind in catalogue().kinds {
-            let mut names: Vec<_> = kind.params.iter().map(|p| p.name).collect();
+        for kind in catalogue().kinds() {
+            let mut names: Vec<_> = kind.params().iter().map(|p| p.name).collect();
             names.sort_unstable();
             names.dedup();
-            assert_eq!(names.len(), kind.params.len(), "{}", kind.name);
+            assert_eq!(names.len(), kind.params().len(), "{}", kind.name());
         }
     }
 

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _, future::BoxFuture, stream};
 use patchline_chains::{
-    ParamType, StepKind,
+    Field, Param, ParamType, StepKind, ValueType,
     catalogue::{Objection, StepInPlan},
 };
 use patchline_engine::{Context, Outcome, Step, StepError, StepStatus, step::Intent};
@@ -20,11 +20,19 @@ use crate::{
 };
 
 /// As chains are checked.
-pub(crate) fn kind() -> StepKind {
-    StepKind {
-        name: "delete",
-        summary: "takes the image's tag, or its manifest, out of the registry",
-        params: vec![
+pub(crate) struct Kind;
+
+impl StepKind for Kind {
+    fn name(&self) -> &'static str {
+        "delete"
+    }
+
+    fn summary(&self) -> &'static str {
+        "takes the image's tag, or its manifest, out of the registry"
+    }
+
+    fn params(&self) -> Vec<Param> {
+        vec![
             optional("mode", ParamType::Enum(&["untag", "manifest"]), "what is taken; the tag alone"),
             optional("irreversible", ParamType::Bool, "without a backup"),
             optional(
@@ -32,9 +40,21 @@ pub(crate) fn kind() -> StepKind {
                 ParamType::Bool,
                 "also in runs that a schedule or an advisory started",
             ),
-        ],
-        outputs: vec!["mode", "tag", "digest", "deleted", "summary"],
-        check: Some(check),
+        ]
+    }
+
+    fn outputs(&self) -> Vec<Field> {
+        vec![
+            Field::new("mode", ValueType::Text, "`untag` or `manifest`"),
+            Field::new("tag", ValueType::Text, "that went"),
+            Field::new("digest", ValueType::Text, "of the image"),
+            Field::new("deleted", ValueType::Bool, "it is gone"),
+            Field::new("summary", ValueType::Text, "one line for people"),
+        ]
+    }
+
+    fn check(&self, step: &StepInPlan<'_>) -> Vec<Objection> {
+        check(step)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use patchline_chains::{ParamType, StepKind};
+use patchline_chains::{Field, Param, ParamType, StepKind, ValueType};
 use patchline_engine::{Context, Outcome, Step, StepError};
 use patchline_registry::Repository;
 use patchline_scanner::{Completeness, Inventory, Report};
@@ -23,31 +23,45 @@ use crate::{
 };
 
 /// As chains are checked.
-pub(crate) fn kind() -> StepKind {
-    StepKind {
-        name: "scan",
-        summary: "reads the packages of the image and matches them against the advisories",
-        params: vec![
+pub(crate) struct Kind;
+
+impl StepKind for Kind {
+    fn name(&self) -> &'static str {
+        "scan"
+    }
+
+    fn summary(&self) -> &'static str {
+        "reads the packages of the image and matches them against the advisories"
+    }
+
+    fn params(&self) -> Vec<Param> {
+        vec![
             optional("scanner", ParamType::Enum(&["builtin"]), "which scanner"),
             optional("checks", list(ParamType::Enum(&["os"])), "what is looked at; all when left out"),
-        ],
-        outputs: vec![
-            "report",
-            "reports",
-            "total",
-            "counts",
-            "worst",
-            "fixable",
-            "mendable_count",
-            "completeness",
-            "reasons",
-            "advisory_revision",
-            "distro",
-            "packages",
-            "platforms",
-            "summary",
-        ],
-        check: None,
+        ]
+    }
+
+    fn outputs(&self) -> Vec<Field> {
+        vec![
+            Field::new("report", ValueType::Text, "id of the heaviest report"),
+            Field::new("reports", ValueType::list(ValueType::Any), "a line for each platform"),
+            Field::new("total", ValueType::Integer, "distinct vulnerabilities"),
+            Field::new(
+                "counts",
+                ValueType::map_of(ValueType::Integer),
+                "distinct vulnerabilities by severity",
+            ),
+            Field::new("worst", ValueType::Text, "the heaviest severity"),
+            Field::new("fixable", ValueType::Integer, "of them: with a fixed version"),
+            Field::new("mendable_count", ValueType::Integer, "of them: that an upgrade removes"),
+            Field::new("completeness", ValueType::Text, "`complete`, or what was not"),
+            Field::new("reasons", ValueType::list(ValueType::Text), "why it is not complete"),
+            Field::new("advisory_revision", ValueType::Any, "which advisories were asked"),
+            Field::new("distro", ValueType::Text, "as os-release names it"),
+            Field::new("packages", ValueType::Integer, "installed packages"),
+            Field::new("platforms", ValueType::list(ValueType::Text), "that were scanned"),
+            Field::new("summary", ValueType::Text, "one line for people"),
+        ]
     }
 }
 

@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use patchline_chains::{Catalogue, Param, ParamType, Plan, Source, StepKind};
+use patchline_chains::{Plan, Source};
 use patchline_engine::{
     Context, Deliver, DeliveryError, Engine, EngineOptions, Message, Outcome, Step, StepError, Subject,
     clock::SystemClock,
@@ -33,7 +33,7 @@ on: {push: {}}
 params: {block_at: {type: string, default: high}}
 steps:
   scan: {uses: scan, with: {scanner: builtin, checks: [os]}}
-  gate: {uses: gate, needs: [scan], with: {deny: 'severity >= {{params.block_at}}'}}
+  gate: {uses: gate, needs: [scan], with: {deny: [{severity: '>= {{params.block_at}}'}]}}
   backup: {uses: backup, needs: [gate], when: steps.gate.denied, with: {to: 'vault/{{image.repository}}'}}
   fix: {uses: fix, needs: [gate], when: steps.gate.denied, with: {tag: '{{image.origin.tag}}_fixed'}}
   delete: {uses: delete, needs: [backup, fix], when: steps.backup.succeeded && steps.fix.succeeded}
@@ -134,20 +134,7 @@ fn serve(listener: TcpListener, router: axum::Router) -> JoinHandle<()> {
 }
 
 fn chain() -> Plan {
-    let text = |name| Param { name, ty: ParamType::String, required: false, summary: "" };
-    let list =
-        |name| Param { name, ty: ParamType::List(Box::new(ParamType::String)), required: false, summary: "" };
-    let kind = |name, params| StepKind { name, summary: "", params, outputs: vec!["mendable"], check: None };
-    let catalogue = Catalogue {
-        kinds: vec![
-            kind("scan", vec![text("scanner"), list("checks")]),
-            kind("gate", vec![text("deny")]),
-            kind("backup", vec![text("to")]),
-            kind("fix", vec![text("tag")]),
-            kind("delete", vec![]),
-            kind("notify", vec![list("channels")]),
-        ],
-    };
+    let catalogue = patchline_steps::catalogue();
     let mut compiled =
         patchline_chains::compile(Source { name: "showcase.yaml", bytes: CHAIN.as_bytes() }, &catalogue);
     assert!(compiled.is_ok(), "{:?}", compiled.diagnostics);

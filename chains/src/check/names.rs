@@ -141,7 +141,7 @@ fn step_problem(name: &Name, span: Span, view: &View<'_>) -> Option<Diagnostic> 
             near => error.did_you_mean(near),
         });
     }
-    let outputs = &view.drafts[found].kind.as_ref()?.outputs;
+    let outputs: Vec<&str> = view.drafts[found].kind.as_ref()?.outputs.iter().map(|o| o.name).collect();
     let output = name.path.get(3).filter(|_| field == "output")?;
     if outputs.contains(&output.as_str()) {
         return None;

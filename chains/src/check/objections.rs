@@ -14,12 +14,12 @@ impl Ctx<'_> {
             return;
         }
         for (index, draft) in drafts.iter().enumerate() {
-            let Some(check) = draft.kind.as_ref().and_then(|kind| kind.check) else { continue };
+            let Some(known) = &draft.kind else { continue };
             let earlier =
                 dag.order.iter().filter(|i| dag.stands_before(**i, index)).map(|i| &drafts[*i].step);
             let before = earlier.map(|s| (s.name.as_str(), s.uses.as_str(), &s.with)).collect();
             let step = StepInPlan { name: &draft.step.name, with: &draft.step.with, before };
-            for objection in check(&step) {
+            for objection in known.kind.check(&step) {
                 let span = match draft.with {
                     Some(with) if !objection.path.is_empty() => descend(with, &objection.path).0,
                     _ => draft.span,

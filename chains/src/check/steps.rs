@@ -1,11 +1,11 @@
 //! `steps:` each by itself.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::Ctx;
-use crate::catalogue::StepKind;
+use super::{Ctx, Known};
 use crate::diagnostics::{Diagnostic, Span, shown};
 use crate::plan::{PlanStep, Retry};
 use crate::suggest::nearest;
@@ -18,7 +18,7 @@ pub(super) struct Draft<'n> {
     pub(super) step: PlanStep,
     pub(super) span: Span,
     /// Its kind, where the catalogue has it.
-    pub(super) kind: Option<StepKind>,
+    pub(super) kind: Option<Rc<Known>>,
     /// Names under `needs`, with their places.
     pub(super) needs: Vec<(&'n str, Span)>,
     pub(super) when: Option<&'n Node>,
@@ -147,17 +147,17 @@ impl Ctx<'_> {
     }
 
     fn kinds_hint(&self) -> String {
-        let names: Vec<&str> = self.catalogue.kinds.iter().map(|k| k.name).collect();
+        let names: Vec<&str> = self.kinds.iter().map(|k| k.kind.name()).collect();
         format!("one of: {}", names.join(", "))
     }
 
-    fn kind(&mut self, name: &str, span: Span) -> Option<StepKind> {
-        if let Some(kind) = self.catalogue.kind(name) {
-            return Some(kind.clone());
+    fn kind(&mut self, name: &str, span: Span) -> Option<Rc<Known>> {
+        if let Some(known) = self.kinds.iter().find(|k| k.kind.name() == name) {
+            return Some(Rc::clone(known));
         }
         let error =
             Diagnostic::error("unknown-step-kind", span, format!("unknown step kind `{}`", shown(name)));
-        let near = nearest(name, self.catalogue.kinds.iter().map(|k| k.name));
+        let near = nearest(name, self.kinds.iter().map(|k| k.kind.name()));
         let hint = self.kinds_hint();
         self.push(if near.is_some() { error.did_you_mean(near) } else { error.hint(hint) });
         None

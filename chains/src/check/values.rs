@@ -39,9 +39,7 @@ impl Ctx<'_> {
             match glob::check(pattern) {
                 Ok(()) => kept.push(pattern.to_owned()),
                 Err(reason) => {
-                    let message = format!("bad glob `{}`: {reason}", shown(pattern));
-                    let hint = "`*` stands for letters but `/`, `**` for all, `?`, `[a-z]`, `{a,b}`; `!` in front excludes";
-                    self.push(Diagnostic::error("bad-glob", item.span, message).hint(hint));
+                    self.push(bad_glob(item.span, pattern, &reason));
                 }
             }
         }
@@ -65,6 +63,12 @@ impl Ctx<'_> {
 pub(super) fn bad_duration(span: Span, text: &str) -> Diagnostic {
     let reason = duration::parse(text).err().map_or_else(String::new, |e| e.to_string());
     Diagnostic::error("bad-duration", span, format!("`{}` is {reason}", shown(text))).hint(duration::HINT)
+}
+
+pub(super) fn bad_glob(span: Span, pattern: &str, reason: &str) -> Diagnostic {
+    let message = format!("bad glob `{}`: {reason}", shown(pattern));
+    let hint = "`*` stands for letters but `/`, `**` for all, `?`, `[a-z]`, `{a,b}`; `!` in front excludes";
+    Diagnostic::error("bad-glob", span, message).hint(hint)
 }
 
 /// A text that is no severity rule, or no severity.

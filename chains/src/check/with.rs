@@ -4,7 +4,7 @@ use super::Ctx;
 use super::fields::bad_word;
 use super::names::View;
 use super::steps::Draft;
-use super::values::{bad_duration, bad_severity};
+use super::values::{bad_duration, bad_glob, bad_severity};
 use crate::catalogue::{Param, ParamType};
 use crate::diagnostics::{Diagnostic, Span, shown};
 use crate::expr::template;
@@ -15,7 +15,7 @@ impl Ctx<'_> {
     pub(super) fn with(&mut self, draft: &Draft<'_>, view: &View<'_>) {
         // What an unknown kind takes is unknown.
         let Some(kind) = &draft.kind else { return };
-        let owner = format!("a `{}` step", kind.name);
+        let owner = format!("a `{}` step", kind.kind.name());
         match draft.with {
             Some(node) => self.known_map(node, &owner, &kind.params, view),
             None => self.required(draft.span, &owner, &kind.params, &[]),
@@ -49,7 +49,10 @@ impl Ctx<'_> {
                 }
             }
             ParamType::Bool => drop(self.boolean(node)),
-            ParamType::Integer => drop(self.integer(node, 0, i64::MAX)),
+            ParamType::Integer { least, most } => drop(self.integer(node, *least, *most)),
+            ParamType::Glob => self.grammar(node, "a glob, such as `shop/**`", view, |span, text| {
+                crate::glob::check(text).err().map(|reason| bad_glob(span, text, &reason))
+            }),
             ParamType::Duration => self.grammar(node, "a duration, such as `15m`", view, |span, text| {
                 duration::parse(text).err().map(|_| bad_duration(span, text))
             }),
@@ -61,7 +64,7 @@ impl Ctx<'_> {
             ParamType::Enum(words) => self.grammar(node, "text", view, |span, text| {
                 (!words.contains(&text)).then(|| bad_word(span, text, words))
             }),
-            ParamType::Expression => {
+            ParamType::Expression(_) => {
                 if let Some(text) = self.text(node) {
                     self.foreign_expression(node, text);
                 }

@@ -1,11 +1,10 @@
 use super::{ascii, dot, mermaid, svg};
-use crate::{Catalogue, Plan, Source, StepKind, compile};
+use crate::tests::catalogue::small;
+use crate::{Plan, Source, compile};
 
 fn plan() -> Plan {
-    let kind = |name| StepKind { name, summary: "", params: Vec::new(), outputs: Vec::new(), check: None };
-    let catalogue = Catalogue { kinds: ["scan", "gate", "notify"].map(kind).to_vec() };
     let text = "version: 1\nchain: web\nsteps:\n  scan: {uses: scan}\n  second: {uses: scan}\n  gate: {uses: gate, needs: [scan, second]}\n  tell: {uses: notify, needs: [gate], when: 'steps.gate.outcome <  \"x\"'}\n";
-    let mut found = compile(Source { name: "c", bytes: text.as_bytes() }, &catalogue);
+    let mut found = compile(Source { name: "c", bytes: text.as_bytes() }, &small());
     assert_eq!(found.diagnostics, []);
     found.plans.remove(0)
 }

@@ -11,7 +11,7 @@ mod tag;
 
 use async_trait::async_trait;
 use patchline_chains::{
-    ParamType, StepKind,
+    Field, Param, ParamType, StepKind, ValueType,
     catalogue::{Objection, StepInPlan},
 };
 use patchline_engine::{Context, Outcome, Step, StepError};
@@ -31,33 +31,61 @@ use crate::{
 };
 
 /// As chains are checked.
-pub(crate) fn kind() -> StepKind {
-    let mirrors = ParamType::Map(vec![
-        optional("debian", ParamType::String, "base of the main archive"),
-        optional("debian-security", ParamType::String, "base of the security archive"),
-    ]);
-    let select = ParamType::Map(vec![
-        optional("severity", ParamType::SeverityRule, "from this severity up"),
-        optional("fixable", ParamType::Bool, "only `true` can be mended, and is meant anyway"),
-        optional("ids", list(ParamType::String), "these vulnerabilities alone"),
-    ]);
-    StepKind {
-        name: "fix",
-        summary: "upgrades what carries the findings in one new layer and pushes it under another tag",
-        params: vec![
+pub(crate) struct Kind;
+
+impl StepKind for Kind {
+    fn name(&self) -> &'static str {
+        "fix"
+    }
+
+    fn summary(&self) -> &'static str {
+        "upgrades what carries the findings in one new layer and pushes it under another tag"
+    }
+
+    fn params(&self) -> Vec<Param> {
+        let mirrors = ParamType::Map(vec![
+            optional("debian", ParamType::String, "base of the main archive"),
+            optional("debian-security", ParamType::String, "base of the security archive"),
+        ]);
+        let select = ParamType::Map(vec![
+            optional("severity", ParamType::SeverityRule, "from this severity up"),
+            optional("fixable", ParamType::Bool, "only `true` can be mended, and is meant anyway"),
+            optional("ids", list(ParamType::String), "these vulnerabilities alone"),
+        ]);
+        vec![
             optional("tag", ParamType::String, "of the fixed image; `{{image.origin.tag}}_fixed`"),
             optional("select", select, "which findings; all"),
             optional("policy", ParamType::Enum(&["minimal", "latest"]), "lowest fixing version, or newest"),
             optional("executor", ParamType::Enum(&["auto", "native"]), "who lays the new files"),
             optional("mirrors", mirrors, "package repositories to take from first"),
-            optional("max_rounds", ParamType::Integer, "fixes within one cascade; 2"),
+            optional("max_rounds", ParamType::COUNT, "fixes within one cascade; 2"),
             optional("reenter", ParamType::Bool, "send the fixed image through the chain and wait; true"),
-        ],
-        outputs: vec![
-            "fixed", "tag", "digest", "upgrades", "packages", "refused", "refusals", "plan", "before",
-            "after", "report", "reason", "child", "kept", "message", "summary",
-        ],
-        check: Some(check),
+        ]
+    }
+
+    fn outputs(&self) -> Vec<Field> {
+        vec![
+            Field::new("fixed", ValueType::Text, "the fixed image"),
+            Field::new("tag", ValueType::Text, "of the fixed image"),
+            Field::new("digest", ValueType::Text, "of the fixed image"),
+            Field::new("upgrades", ValueType::Integer, "packages that went up"),
+            Field::new("packages", ValueType::list(ValueType::Any), "from, to and source of each"),
+            Field::new("refused", ValueType::list(ValueType::Any), "what was not upgraded, and why"),
+            Field::new("refusals", ValueType::Integer, "how many were not upgraded"),
+            Field::new("plan", ValueType::Text, "id of the plan"),
+            Field::new("before", ValueType::Any, "counts of the source"),
+            Field::new("after", ValueType::Any, "counts of the fixed image"),
+            Field::new("report", ValueType::Text, "id of the report that proves it"),
+            Field::new("reason", ValueType::Text, "why nothing was fixed"),
+            Field::new("child", ValueType::Any, "run and result of the fixed image"),
+            Field::new("kept", ValueType::list(ValueType::Text), "platforms that needed nothing"),
+            Field::new("message", ValueType::Text, "why nothing was fixed, for people"),
+            Field::new("summary", ValueType::Text, "one line for people"),
+        ]
+    }
+
+    fn check(&self, step: &StepInPlan<'_>) -> Vec<Objection> {
+        check(step)
     }
 }
 

@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 use patchline_chains::{
-    ParamType, StepKind,
+    Field, Param, ParamType, StepKind, ValueType,
     catalogue::{Objection, StepInPlan},
 };
 use patchline_engine::{Context, Outcome, Step, StepError};
@@ -34,28 +34,50 @@ use crate::{
 };
 
 /// As chains are checked.
-pub(crate) fn kind() -> StepKind {
-    StepKind {
-        name: "gate",
-        summary: "denies the image by rules over what the scan found",
-        params: vec![
+pub(crate) struct Kind;
+
+impl StepKind for Kind {
+    fn name(&self) -> &'static str {
+        "gate"
+    }
+
+    fn summary(&self) -> &'static str {
+        "denies the image by rules over what the scan found"
+    }
+
+    fn params(&self) -> Vec<Param> {
+        vec![
             optional("deny", list(rule::param()), "rules that refuse the image"),
             optional("warn", list(rule::param()), "rules that only tell"),
             optional("message", ParamType::String, "whom to ask; shown with every denial"),
-        ],
-        outputs: vec![
-            "denied_by",
-            "warned_by",
-            "mendable",
-            "counts",
-            "total",
-            "worst",
-            "report",
-            "verdict",
-            "message",
-            "summary",
-        ],
-        check: Some(check),
+        ]
+    }
+
+    fn outputs(&self) -> Vec<Field> {
+        vec![
+            Field::new("denied_by", ValueType::list(ValueType::Any), "the rules that refused"),
+            Field::new("warned_by", ValueType::list(ValueType::Any), "the rules that told"),
+            Field::new("mendable", ValueType::Bool, "every rule that denied can be met by upgrades"),
+            Field::new(
+                "counts",
+                ValueType::map_of(ValueType::Integer),
+                "distinct vulnerabilities by severity",
+            ),
+            Field::new("total", ValueType::Integer, "distinct vulnerabilities"),
+            Field::new("worst", ValueType::Text, "the heaviest severity"),
+            Field::new("report", ValueType::Text, "id of the heaviest report"),
+            Field::new("verdict", ValueType::Text, "`passed`, `warned` or `denied`"),
+            Field::new("message", ValueType::Text, "whom to ask"),
+            Field::new("summary", ValueType::Text, "one line for people"),
+        ]
+    }
+
+    fn denies(&self) -> bool {
+        true
+    }
+
+    fn check(&self, step: &StepInPlan<'_>) -> Vec<Objection> {
+        check(step)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
-use patchline_chains::ParamType;
+use patchline_chains::{Field, ParamType, ValueType};
 use patchline_engine::StepError;
 use serde::Deserialize;
 
@@ -16,7 +16,7 @@ use crate::{
 pub(super) fn param() -> ParamType {
     ParamType::Map(vec![
         optional("severity", ParamType::SeverityRule, "`critical`, `>= high`; `unknown` only by name"),
-        optional("count", ParamType::Integer, "how many distinct vulnerabilities make the rule hold; 1"),
+        optional("count", ParamType::COUNT, "how many distinct vulnerabilities make the rule hold; 1"),
         optional("fixable", ParamType::Bool, "an advisory names a fixed version"),
         optional("known_exploited", ParamType::Bool, "in CISA's list"),
         optional("ids", list(ParamType::String), "these vulnerabilities alone, by id or alias"),
@@ -28,7 +28,7 @@ pub(super) fn param() -> ParamType {
         optional(
             "packages",
             ParamType::Map(vec![
-                optional("forbidden", list(ParamType::String), "names or globs that must not be installed"),
+                optional("forbidden", list(ParamType::Glob), "names or globs that must not be installed"),
                 optional(
                     "minimum",
                     ParamType::MapOf(Box::new(ParamType::String)),
@@ -39,9 +39,33 @@ pub(super) fn param() -> ParamType {
             "which packages",
         ),
         optional("run_as_root", ParamType::Bool, "the image's user is root"),
-        optional("when", ParamType::Expression, "over findings, image, params, trigger, steps"),
+        optional(
+            "when",
+            ParamType::Expression(vec![findings()]),
+            "over findings, image, params, trigger, steps",
+        ),
         optional("message", ParamType::String, "shown when the rule holds"),
     ])
+}
+
+/// What an expression of a rule sees beside a chain's names.
+fn findings() -> Field {
+    use ValueType::{Bool, Number, Text};
+    let finding = ValueType::Map(vec![
+        Field::new("id", Text, "`CVE-…`, or the advisory's own"),
+        Field::new("aliases", ValueType::list(Text), "its other names"),
+        Field::new("severity", Text, "`low` to `critical`, or `unknown`"),
+        Field::new("fixable", Bool, "an advisory names a fixed version"),
+        Field::new("mendable", Bool, "an upgrade removes it"),
+        Field::new("package", Text, "the first package that carries it"),
+        Field::new("packages", ValueType::list(Text), "all of them"),
+        Field::new("source", Text, "their source package"),
+        Field::new("installed", Text, "its version"),
+        Field::new("fixed", Text, "the fixed version; empty: none"),
+        Field::new("known_exploited", Bool, "in CISA's list"),
+        Field::new("epss", Number, "how likely it is exploited, 0 to 1; 0 where nobody has said"),
+    ]);
+    Field::new("findings", ValueType::list(finding), "what the scan found, on one platform")
 }
 
 /// What an image gets of which not everything could be learnt.

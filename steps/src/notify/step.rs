@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use patchline_chains::{
-    ParamType, StepKind,
+    Field, Param, ParamType, StepKind, ValueType,
     catalogue::{Objection, StepInPlan},
 };
 use patchline_engine::{Context, Message, Outcome, Step, StepError};
@@ -23,19 +23,37 @@ use crate::{
 };
 
 /// As chains are checked.
-pub(crate) fn kind() -> StepKind {
-    StepKind {
-        name: "notify",
-        summary: "tells channels what became of the image",
-        params: vec![
+pub(crate) struct Kind;
+
+impl StepKind for Kind {
+    fn name(&self) -> &'static str {
+        "notify"
+    }
+
+    fn summary(&self) -> &'static str {
+        "tells channels what became of the image"
+    }
+
+    fn params(&self) -> Vec<Param> {
+        vec![
             required("channels", list(ParamType::String), "channels of the configuration"),
             optional("template", ParamType::Enum(&["gate-result"]), "what is told; gate-result"),
             optional("language", ParamType::Enum(&["en", "zh"]), "of the template; en"),
             optional("title", ParamType::String, "instead of the template's"),
             optional("text", ParamType::String, "instead of the template's, in Markdown"),
-        ],
-        outputs: vec!["messages", "type", "summary"],
-        check: Some(check),
+        ]
+    }
+
+    fn outputs(&self) -> Vec<Field> {
+        vec![
+            Field::new("messages", ValueType::list(ValueType::Text), "ids"),
+            Field::new("type", ValueType::Text, "of the event"),
+            Field::new("summary", ValueType::Text, "one line for people"),
+        ]
+    }
+
+    fn check(&self, step: &StepInPlan<'_>) -> Vec<Objection> {
+        check(step)
     }
 }
 
