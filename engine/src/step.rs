@@ -46,6 +46,13 @@ pub enum Outcome {
         /// Whether a good end undoes the denials before it.
         mends: bool,
     },
+    /// Waits for a person, durably: approved → succeeded; rejected, or nobody in time → denied.
+    Approval {
+        /// How long from now.
+        expires: Duration,
+        /// This step's output; `{approved, by?, reason, at}` is added with the decision.
+        output: Value,
+    },
 }
 
 impl Outcome {

@@ -106,6 +106,19 @@ impl Engine {
         self.shared.writer.ask(|reply| Command::Cancel { run: run.clone(), reply }).await
     }
 
+    /// What a person says of a step that waits for one. The first decision stands.
+    pub async fn decide(
+        &self,
+        run: &RunId,
+        step: &str,
+        approved: bool,
+        by: &str,
+        reason: &str,
+    ) -> Result<()> {
+        let (run, step, by, reason) = (run.clone(), step.to_owned(), by.to_owned(), reason.to_owned());
+        self.shared.writer.ask(|reply| Command::Decide { run, step, approved, by, reason, reply }).await
+    }
+
     /// One run, whole.
     pub async fn run(&self, run: &RunId) -> Result<RunView> {
         let record = self.shared.store.run(run).await?.ok_or_else(|| Error::NoSuchRun(run.0.clone()))?;

@@ -2,9 +2,10 @@
 
 use patchline_chains::{Catalogue, Param, ParamType, StepKind, catalogue::Objection};
 
-use crate::{backup, delete, fix, gate, notify, replicate, scan, trigger};
+use crate::{approve, backup, delete, fix, gate, notify, replicate, scan, trigger};
 
-/// `scan`, `gate`, `backup`, `delete`, `fix`, `notify`, `replicate`, `trigger`. A kind stands here
+/// `scan`, `gate`, `backup`, `delete`, `fix`, `notify`, `replicate`, `approve`,
+/// `trigger`. A kind stands here
 /// once it runs, and lists only the parameters that it obeys.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Kinds;
@@ -19,6 +20,7 @@ impl Catalogue for Kinds {
             &fix::Kind,
             &notify::step::Kind,
             &replicate::Kind,
+            &approve::Kind,
             &trigger::Kind,
         ]
     }
@@ -75,7 +77,10 @@ mod tests {
     #[test]
     fn every_kind_that_runs_is_listed_once() {
         let names: Vec<_> = catalogue().kinds().iter().map(|k| k.name()).collect();
-        assert_eq!(names, ["scan", "gate", "backup", "delete", "fix", "notify", "replicate", "trigger"]);
+        assert_eq!(
+            names,
+            ["scan", "gate", "backup", "delete", "fix", "notify", "replicate", "approve", "trigger"]
+        );
         for kind in catalogue().kinds() {
             let mut names: Vec<_> = kind.params().iter().map(|p| p.name).collect();
             names.sort_unstable();

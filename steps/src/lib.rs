@@ -6,6 +6,7 @@ pub mod notify;
 pub mod trigger;
 
 mod advisories;
+mod approve;
 mod backup;
 mod copied;
 mod delete;
@@ -65,6 +66,7 @@ pub fn all(world: &World) -> Vec<Arc<dyn Step>> {
         Arc::new(delete::Delete::new(world.clone())),
         Arc::new(fix::Fix::new(world.clone())),
         Arc::new(replicate::Replicate::new(world.clone())),
+        Arc::new(approve::Approve),
         Arc::new(trigger::Trigger::new(world.targets.clone())),
         Arc::new(notify::step::Notify::new(world.channels.clone())),
     ]

@@ -194,7 +194,9 @@ mod tests {
     #[tokio::test]
     async fn hosts() {
         let check = async |url: &str, allow| {
-            checked_addresses(&Url::parse(url).expect(url), allow).await.map_err(|e| patchline_engine::DeliveryError::from(e).code)
+            checked_addresses(&Url::parse(url).expect(url), allow)
+                .await
+                .map_err(|e| patchline_engine::DeliveryError::from(e).code)
         };
         let refused = Err("channel-address-refused".to_owned());
         for url in [
