@@ -169,12 +169,12 @@ fn a_when_that_does_not_parse_points_into_it() {
             "  scan: {uses: scan}\n  gate:\n    uses: gate\n    needs: [scan]\n    when: steps.scan.denied && )\n"
         )),
         "\
-error[bad-expression]: this expression does not parse: mismatched input ')'
+error[bad-expression]: this expression does not parse: expected an expression, found `)`
  --> c.yaml:8:32
   |
 8 |     when: steps.scan.denied && )
   |                                ^
-  = help: CEL: `&&`, `||`, `!`, `==`, text in quotes
+  = help: no bracket is open here: remove it
 "
     );
 }
