@@ -1,6 +1,6 @@
 //! The list of step kinds, as chains are checked against it.
 
-use patchline_chains::{Catalogue, Param, ParamType, StepKind, catalogue::Objection};
+use patchline_chains::{Catalogue, Param, ParamType, StepKind, catalogue::Objection, explain::Explanation};
 
 use crate::{backup, delete, fix, gate, notify, scan};
 
@@ -12,6 +12,10 @@ pub struct Kinds;
 impl Catalogue for Kinds {
     fn kinds(&self) -> &[&'static dyn StepKind] {
         &[&scan::Kind, &gate::Kind, &backup::Kind, &delete::Kind, &fix::Kind, &notify::step::Kind]
+    }
+
+    fn explanations(&self) -> &[Explanation] {
+        crate::explain::ALL
     }
 }
 

@@ -7,6 +7,7 @@ mod advisories;
 mod backup;
 mod delete;
 mod evidence;
+mod explain;
 mod failure;
 mod fix;
 mod gate;
