@@ -183,4 +183,6 @@ pub trait EffectLog: Send + Sync {
     async fn of_step(&self, run: &RunId, step: &str) -> crate::Result<Vec<Intent>>;
     /// Whether any run ever intended this (kind, target): events of our own pushes are dropped by it.
     async fn intended(&self, kind: &str, target: &str) -> crate::Result<bool>;
+    /// What all runs intended of this (kind, target), at most 100: a copy's intents tell which chains it comes from.
+    async fn of_target(&self, kind: &str, target: &str) -> crate::Result<Vec<Intent>>;
 }

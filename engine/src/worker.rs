@@ -30,7 +30,7 @@ use self::{
 };
 use crate::{
     Clock, Deliver, Error, Event, EventKind, Result, RunFilter, RunId, RunStatus, RunView, Step, Store,
-    Submission, Submitted,
+    Submission, Submitted, step::Intent,
 };
 
 /// How to run.
@@ -94,6 +94,11 @@ impl Engine {
     /// Whether (kind, target) is one of our own effects.
     pub async fn is_own_effect(&self, kind: &str, target: &str) -> Result<bool> {
         self.shared.store.intended(kind, target).await
+    }
+
+    /// What runs intended of (kind, target).
+    pub async fn effects_on(&self, kind: &str, target: &str) -> Result<Vec<Intent>> {
+        self.shared.store.of_target(kind, target).await
     }
 
     /// Stops a run: what is ready is cancelled, what runs is told.
