@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use patchline_chains::{
     Field, Param, ParamType, StepKind, ValueType,
-    catalogue::{Objection, StepInPlan},
+    catalogue::{Effect, Objection, Rehearsed, StepInPlan},
 };
 use patchline_engine::{Context, Outcome, Step, StepError, step::Intent};
 use patchline_registry::{CopyOptions, Digest, Registries, copy};
@@ -62,6 +62,12 @@ impl StepKind for Kind {
 
     fn check(&self, step: &StepInPlan<'_>) -> Vec<Objection> {
         check(step)
+    }
+
+    fn effects(&self, step: &Rehearsed<'_>) -> Vec<Effect> {
+        let to = step.with.get("to").and_then(|to| to.as_str()).unwrap_or_default();
+        let Some(image) = Image::rehearsed(step.image) else { return Vec::new() };
+        vec![Effect { verb: "push", target: format!("{}:{}", to.trim(), tag_of(&image.digest)) }]
     }
 }
 

@@ -1,6 +1,6 @@
 //! The list of step kinds, as chains are checked against it.
 
-use patchline_chains::{Catalogue, Param, ParamType, StepKind, catalogue::Objection};
+use patchline_chains::{Catalogue, Param, ParamType, StepKind, catalogue::Objection, explain::Explanation};
 
 use crate::{approve, backup, delete, fix, gate, notify, replicate, scan, trigger};
 
@@ -23,6 +23,10 @@ impl Catalogue for Kinds {
             &approve::Kind,
             &trigger::Kind,
         ]
+    }
+
+    fn explanations(&self) -> &[Explanation] {
+        crate::explain::ALL
     }
 }
 

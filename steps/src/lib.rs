@@ -11,6 +11,7 @@ mod backup;
 mod copied;
 mod delete;
 mod evidence;
+mod explain;
 mod failure;
 mod fix;
 mod gate;

@@ -110,7 +110,7 @@ impl Runs {
                     Output::Json => super::json(&view)?,
                     Output::Table => terminal::out(&render(&view)),
                 }
-                super::chain_run::finish(view.result)
+                super::chain::run::finish(view.result)
             }
         }
     }
