@@ -112,6 +112,8 @@ pub(crate) async fn start(config: &Config, data: &Data, start: Start) -> Result<
         advisories: data.advisories(),
         scratch,
         channels: channels.clone(),
+        exceptions: Arc::new(config.exceptions()),
+        clock: Arc::new(SystemClock),
     };
     let engine = Engine::start(
         store.clone(),

@@ -7,7 +7,7 @@ use std::{
 
 use async_trait::async_trait;
 use patchline_engine::{
-    Context, RunId, StepStatus, Subject,
+    Clock, Context, RunId, StepStatus, Subject,
     step::{EffectLog, Effects, Intent, News},
 };
 use patchline_registry::{
@@ -97,6 +97,15 @@ impl EffectLog for Memory {
     }
 }
 
+/// Always the same moment.
+struct Fixed;
+
+impl Clock for Fixed {
+    fn now(&self) -> jiff::Timestamp {
+        "2026-06-10T00:00:00Z".parse().expect("a moment")
+    }
+}
+
 struct Quiet;
 
 #[async_trait]
@@ -141,6 +150,8 @@ impl Bench {
             advisories: dir.path().join("advisories"),
             scratch: dir.path().join("scratch"),
             channels: Arc::new(Channels::default()),
+            exceptions: Arc::default(),
+            clock: Arc::new(Fixed),
         };
         Self { world, memory, _dir: dir }
     }
@@ -168,6 +179,37 @@ impl Bench {
         let raw = RawManifest::new(OCI_MANIFEST, manifest.to_string());
         repository.push_manifest(tag, &raw).await.expect("a manifest");
         raw.digest
+    }
+    /// Pushes an image of these layers (compressed, unpacked) with annotations; the digests of both sides.
+    pub(crate) async fn push_layers(
+        &self,
+        (repository, tag): (&str, &str),
+        layers: &[(&str, &str)],
+        annotations: Value,
+    ) -> (Digest, Vec<(Digest, Digest)>) {
+        let repository = self.repository(repository);
+        let blob = async |media: &str, bytes: &[u8]| {
+            let descriptor: Descriptor = serde_json::from_value(
+                json!({"mediaType": media, "digest": Digest::of(bytes), "size": bytes.len()}),
+            )
+            .expect("a descriptor");
+            let content = BlobContent::Bytes(bytes.to_vec().into());
+            repository.push_blob(&descriptor, content).await.expect("a blob");
+            descriptor
+        };
+        let mut pushed = Vec::new();
+        for (packed, _) in layers {
+            pushed.push(blob(OCI_LAYER_GZIP, packed.as_bytes()).await);
+        }
+        let diff_ids: Vec<Digest> = layers.iter().map(|(_, plain)| Digest::of(plain.as_bytes())).collect();
+        let config = json!({"os": "linux", "architecture": "amd64", "rootfs": {"type": "layers", "diff_ids": diff_ids}});
+        let config = blob(OCI_CONFIG, config.to_string().as_bytes()).await;
+        let both = pushed.iter().map(|l| l.digest.clone()).zip(diff_ids).collect();
+        let manifest = json!({"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": config, "layers": pushed,
+            "annotations": annotations});
+        let raw = RawManifest::new(OCI_MANIFEST, manifest.to_string());
+        repository.push_manifest(tag, &raw).await.expect("a manifest");
+        (raw.digest, both)
     }
     /// Pushes an index over one image that is there.
     pub(crate) async fn push_index(&self, repository: &str, tag: &str, child: &Digest) -> Digest {
