@@ -114,6 +114,7 @@ pub(crate) async fn start(config: &Config, data: &Data, start: Start) -> Result<
         channels: channels.clone(),
         exceptions: Arc::new(config.exceptions()),
         clock: Arc::new(SystemClock),
+        targets: Arc::new(config.targets()?),
     };
     let engine = Engine::start(
         store.clone(),

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _, future::BoxFuture, stream};
 use patchline_chains::{
     Field, Param, ParamType, StepKind, ValueType,
-    catalogue::{Objection, StepInPlan},
+    catalogue::{Effect, Objection, Rehearsed, StepInPlan},
 };
 use patchline_engine::{Context, Outcome, Step, StepError, StepStatus, step::Intent};
 use patchline_registry::{Descriptor, Digest, Error as RegistryError, ManifestKind, Repository};
@@ -55,6 +55,18 @@ impl StepKind for Kind {
 
     fn check(&self, step: &StepInPlan<'_>) -> Vec<Objection> {
         check(step)
+    }
+
+    fn effects(&self, step: &Rehearsed<'_>) -> Vec<Effect> {
+        let Some(image) = Image::rehearsed(step.image) else { return Vec::new() };
+        let manifest = step.with.get("mode").and_then(Value::as_str) == Some("manifest");
+        let (verb, tag) = match (manifest, image.tag.as_deref()) {
+            (true, _) => ("delete", None),
+            (false, Some(tag)) => ("untag", Some(tag)),
+            // It would fail: there is no tag to remove.
+            (false, None) => return Vec::new(),
+        };
+        vec![Effect { verb, target: image.named(tag) }]
     }
 }
 

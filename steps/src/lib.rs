@@ -2,12 +2,17 @@
 
 pub mod catalogue;
 pub mod exceptions;
+pub mod fits;
 pub mod notify;
+pub mod trigger;
 
 mod advisories;
+mod approve;
 mod backup;
+mod copied;
 mod delete;
 mod evidence;
+mod explain;
 mod failure;
 mod fix;
 mod gate;
@@ -15,6 +20,7 @@ mod image;
 mod params;
 mod place;
 mod platforms;
+mod replicate;
 mod scan;
 mod severity;
 mod summary;
@@ -53,6 +59,8 @@ pub struct World {
     pub exceptions: Arc<exceptions::Exceptions>,
     /// What the time is.
     pub clock: Arc<dyn Clock>,
+    /// Targets by name.
+    pub targets: Arc<trigger::Targets>,
 }
 
 /// Every step kind, ready to run.
@@ -63,6 +71,9 @@ pub fn all(world: &World) -> Vec<Arc<dyn Step>> {
         Arc::new(backup::Backup::new(world.clone())),
         Arc::new(delete::Delete::new(world.clone())),
         Arc::new(fix::Fix::new(world.clone())),
+        Arc::new(replicate::Replicate::new(world.clone())),
+        Arc::new(approve::Approve),
+        Arc::new(trigger::Trigger::new(world.targets.clone())),
         Arc::new(notify::step::Notify::new(world.channels.clone())),
     ]
 }
