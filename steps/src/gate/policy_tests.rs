@@ -54,7 +54,7 @@ async fn judge_on(
     Ok(match Gate::new(world).run(context).await? {
         Outcome::Denied { output, .. } => (true, output),
         Outcome::Succeeded { output, .. } => (false, output),
-        Outcome::Child { .. } => panic!("a gate has no child"),
+        other => panic!("a gate has no such outcome: {other:?}"),
     })
 }
 
