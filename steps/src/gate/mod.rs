@@ -234,7 +234,7 @@ fn output(
         (true, false) => "warned",
         (true, true) => "passed",
     };
-    json!({
+    summary::present(json!({
         "verdict": verdict,
         "denied_by": decision.denied.iter().take(50).map(|d| d.output()).collect::<Vec<_>>(),
         "warned_by": decision.warned.iter().take(50).map(|d| d.output()).collect::<Vec<_>>(),
@@ -248,7 +248,7 @@ fn output(
         "unknown_licenses": decision.unknown_licenses,
         "message": message.filter(|_| denied).map(|m| summary::cut(m, 1000)),
         "summary": text::line(decision, rules, total, excepted.count()),
-    })
+    }))
 }
 
 #[cfg(test)]
