@@ -15,11 +15,16 @@ impl Ctx<'_> {
         }
         for (index, draft) in drafts.iter().enumerate() {
             let Some(known) = &draft.kind else { continue };
+            let unclear = unclear(index, drafts, dag);
             let earlier =
                 dag.order.iter().filter(|i| dag.stands_before(**i, index)).map(|i| &drafts[*i].step);
             let before = earlier.map(|s| (s.name.as_str(), s.uses.as_str(), &s.with)).collect();
             let step = StepInPlan { name: &draft.step.name, with: &draft.step.with, before };
             for objection in known.kind.check(&step) {
+                // What stands before it is not known: an objection to that would be told of one mistake twice.
+                if unclear && objection.path.is_empty() {
+                    continue;
+                }
                 let span = match draft.with {
                     Some(with) if !objection.path.is_empty() => descend(with, &objection.path).0,
                     _ => draft.span,
@@ -35,4 +40,12 @@ impl Ctx<'_> {
             }
         }
     }
+}
+
+/// Whether a mistake told elsewhere leaves open what stands before a step: a key or need of it, or of a step before it,
+/// is misspelt, or such a step's kind.
+fn unclear(step: usize, drafts: &[Draft<'_>], dag: &Dag) -> bool {
+    let garbled = |i: usize| drafts[i].garbled || dag.needs[i].len() < drafts[i].needs.len();
+    garbled(step)
+        || dag.order.iter().any(|i| dag.stands_before(*i, step) && (garbled(*i) || drafts[*i].kind.is_none()))
 }
