@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::explain::Explanation;
 use crate::types::Field;
 
 /// The step kinds that a chain may use, listed by the room that runs them.
@@ -12,6 +13,11 @@ pub trait Catalogue: Send + Sync {
     /// A kind by its name.
     fn kind(&self, name: &str) -> Option<&'static dyn StepKind> {
         self.kinds().iter().copied().find(|k| k.name() == name)
+    }
+
+    /// What the codes mean that these kinds object with: see [`crate::explain::explain`].
+    fn explanations(&self) -> &[Explanation] {
+        &[]
     }
 }
 
@@ -28,6 +34,11 @@ pub trait StepKind: Send + Sync {
 
     /// What `steps.<name>.output` holds, with types: held against `when` and templates.
     fn outputs(&self) -> Vec<Field>;
+
+    /// The JSON Schema (draft 2020-12) of its `with`, complete in itself: by default what [`StepKind::params`] says.
+    fn schema(&self) -> Value {
+        crate::schema::with(&self.params())
+    }
 
     /// Whether it can end as denied.
     fn denies(&self) -> bool {

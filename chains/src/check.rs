@@ -3,9 +3,10 @@
 mod chain;
 mod dag;
 mod fields;
-mod names;
+pub(crate) mod names;
 mod objections;
-mod params;
+pub(crate) mod params;
+pub(crate) mod platforms;
 mod scope;
 mod steps;
 mod triggers;
@@ -73,6 +74,8 @@ impl Ctx<'_> {
             diagnostic = diagnostic.hint(format!("put it in quotes: \"{}\"", shown(written)));
         } else if expected == "a list" && scalar {
             diagnostic = diagnostic.hint(format!("put it in brackets: [{}]", shown(written)));
+        } else if expected == "a whole number" && scalar {
+            diagnostic = diagnostic.hint(decimal(written));
         } else if expected.starts_with("a duration") {
             diagnostic = diagnostic.hint(crate::duration::HINT);
         } else if expected == "true or false" {
@@ -101,5 +104,31 @@ impl Ctx<'_> {
             },
             _ => whole,
         }
+    }
+}
+
+/// How a text that looks like a whole number is written as one; empty where it does not.
+fn decimal(written: &str) -> String {
+    let digits = written.trim_matches(['"', '\'']);
+    let whole = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let based = [("0o", 8), ("0x", 16), ("0b", 2)]
+        .into_iter()
+        .find_map(|(prefix, base)| i64::from_str_radix(digits.strip_prefix(prefix)?, base).ok());
+    if let Some(value) = based {
+        return format!("write it in decimal: {value}");
+    }
+    let plain = digits.replace('_', "");
+    if !whole(&plain) || plain.len() > 18 {
+        return String::new();
+    }
+    let short = plain.trim_start_matches('0');
+    if short.len() < plain.len() && !short.is_empty() {
+        format!("write it without the leading zero: {short} (octal is not read)")
+    } else if plain.len() < digits.len() {
+        format!("write it without underscores: {plain}")
+    } else if digits.len() < written.len() {
+        format!("remove the quotes: {plain}")
+    } else {
+        String::new()
     }
 }

@@ -1,63 +1,156 @@
 //! Cron expressions of five fields, checked; firing them belongs to the engine.
+//!
+//! As in cron(8): where both days are restricted, either is enough.
 
-const FIELDS: [(&str, u32, u32, &[&str]); 5] = [
-    ("minute", 0, 59, &[]),
-    ("hour", 0, 23, &[]),
-    ("day of the month", 1, 31, &[]),
-    ("month", 1, 12, &["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]),
-    ("day of the week", 0, 7, &["sun", "mon", "tue", "wed", "thu", "fri", "sat"]),
-];
+use std::ops::Range;
 
-/// Checks minute, hour, day, month and weekday: `*`, numbers, names, ranges, steps and lists of them.
-pub(crate) fn check(text: &str) -> Result<(), String> {
-    let fields: Vec<&str> = text.split_ascii_whitespace().collect();
-    if fields.len() != FIELDS.len() {
-        return Err(format!("has {} fields, not 5", fields.len()));
-    }
-    for (field, (name, low, high, words)) in fields.iter().zip(FIELDS) {
-        if !field.split(',').all(|item| item_fits(item, low, high, words)) {
-            return Err(format!(
-                "has `{}` as its {name}, which is not within {low} to {high}",
-                crate::diagnostics::shown(field)
-            ));
-        }
-    }
-    Ok(())
+/// A field: its name, its bounds, the words that stand for its lowest values.
+pub(crate) struct Part {
+    name: &'static str,
+    low: u32,
+    high: u32,
+    pub(crate) words: &'static [&'static str],
 }
 
-fn item_fits(item: &str, low: u32, high: u32, words: &[&str]) -> bool {
-    let (range, step) = match item.split_once('/') {
-        Some((range, step)) => (range, Some(step)),
-        None => (item, None),
-    };
-    if step.is_some_and(|s| !number(s).is_some_and(|n| (1..=high).contains(&n))) {
-        return false;
+const MONTHS: [&str; 12] =
+    ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
+const DAYS: [&str; 7] = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
+
+pub(crate) const PARTS: [Part; 5] = [
+    Part { name: "minute", low: 0, high: 59, words: &[] },
+    Part { name: "hour", low: 0, high: 23, words: &[] },
+    Part { name: "day of the month", low: 1, high: 31, words: &[] },
+    Part { name: "month", low: 1, high: 12, words: &MONTHS },
+    Part { name: "day of the week", low: 0, high: 7, words: &DAYS },
+];
+
+const SHORT: [(&str, &str); 6] = [
+    ("@hourly", "0 * * * *"),
+    ("@daily", "0 0 * * *"),
+    ("@midnight", "0 0 * * *"),
+    ("@weekly", "0 0 * * 0"),
+    ("@monthly", "0 0 1 * *"),
+    ("@yearly", "0 0 1 1 *"),
+];
+
+const HINT: &str = "minute, hour, day of the month, month, day of the week: `0 3 * * 1-5`";
+
+/// What is wrong, and where (bytes).
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Fault {
+    pub(crate) message: String,
+    pub(crate) place: Range<usize>,
+    pub(crate) hint: String,
+}
+
+/// Checks minute, hour, day, month and weekday: `*`, numbers, names, ranges, steps and lists of them. Gives the same
+/// with single spaces and in lower case.
+pub(crate) fn parse(text: &str) -> Result<String, Fault> {
+    let fields: Vec<(usize, &str)> = text
+        .split_ascii_whitespace()
+        .map(|field| (field.as_ptr() as usize - text.as_ptr() as usize, field))
+        .collect();
+    if fields.len() != PARTS.len() {
+        return Err(wrong_count(text, &fields));
     }
-    if range == "*" {
-        return true;
+    let mut sets = [0_u64; 5];
+    for (set, ((at, field), part)) in sets.iter_mut().zip(fields.iter().zip(&PARTS)) {
+        let mut start = *at;
+        for item in field.split(',') {
+            *set |= part.item(item).map_err(|(message, hint)| Fault {
+                message,
+                place: start..start + item.len(),
+                hint,
+            })?;
+            start += item.len() + 1;
+        }
     }
-    let value = |text: &str| {
-        let named =
-            words.iter().position(|w| w.eq_ignore_ascii_case(text)).and_then(|i| u32::try_from(i).ok());
-        named.map(|i| i + low).or_else(|| number(text)).filter(|n| (low..=high).contains(n))
+    let [_, _, days, months, _] = sets;
+    let any_weekday = fields[4].1.starts_with('*');
+    if any_weekday && (1..=12).filter(|m| months >> m & 1 == 1).all(|m| days.trailing_zeros() > length(m)) {
+        let (from, to) = (fields[2].0, fields[3].0 + fields[3].1.len());
+        return Err(Fault {
+            message: format!("it never fires: no such month has a day {}", days.trailing_zeros()),
+            place: from..to,
+            hint: "February has 29 days at most; April, June, September and November have 30".to_owned(),
+        });
+    }
+    let parts: Vec<&str> = fields.iter().map(|(_, field)| *field).collect();
+    Ok(parts.join(" ").to_ascii_lowercase())
+}
+
+fn wrong_count(text: &str, fields: &[(usize, &str)]) -> Fault {
+    let hint = match fields {
+        [(_, word)] if word.starts_with('@') => {
+            let same = SHORT.iter().find(|(short, _)| short.eq_ignore_ascii_case(word));
+            same.map_or_else(|| HINT.to_owned(), |(_, five)| format!("write it out: `{five}`"))
+        }
+        [_, rest @ ..] if rest.len() == 5 => format!("there are no seconds; {HINT}"),
+        _ => HINT.to_owned(),
     };
-    match range.split_once('-') {
-        Some((from, to)) => matches!((value(from), value(to)), (Some(f), Some(t)) if f <= t),
-        None => value(range).is_some(),
+    let fields = fields.len();
+    let count = if fields == 1 { "1 field".to_owned() } else { format!("{fields} fields") };
+    Fault { message: format!("it has {count}, not 5"), place: 0..text.len(), hint }
+}
+
+impl Part {
+    /// The values that one item of a list means, as bits; what is wrong with it, and what to do.
+    fn item(&self, item: &str) -> Result<u64, (String, String)> {
+        let shown = crate::diagnostics::shown(item);
+        let (range, step) = match item.split_once('/') {
+            Some((range, step)) => (range, Some(step)),
+            None => (item, None),
+        };
+        let every = match step {
+            None => 1,
+            Some(step) => number(step).filter(|n| (1..=self.high).contains(n)).ok_or_else(|| {
+                let message = format!("`{shown}` has no step within 1 to {}", self.high);
+                (message, "a step says every how many: `*/15`".to_owned())
+            })?,
+        };
+        let (from, to) = match range.split_once('-') {
+            _ if range == "*" => (self.low, self.high),
+            Some((from, to)) => (self.value(from)?, self.value(to)?),
+            None if step.is_some() => {
+                let message = format!("`{shown}` has a step without a range");
+                return Err((message, format!("write where it ends: `{range}-{}/{every}`", self.high)));
+            }
+            None => (self.value(range)?, self.value(range)?),
+        };
+        if from > to {
+            let message = format!("`{shown}` ends before it begins");
+            return Err((message, "split it in two, with a comma between".to_owned()));
+        }
+        Ok((from..=to).step_by(every as usize).fold(0, |set, n| set | 1 << n))
+    }
+
+    fn value(&self, text: &str) -> Result<u32, (String, String)> {
+        let named = self.words.iter().position(|w| w.eq_ignore_ascii_case(text));
+        let value = named.and_then(|i| u32::try_from(i).ok()).map(|i| i + self.low).or_else(|| number(text));
+        value.filter(|n| (self.low..=self.high).contains(n)).ok_or_else(|| {
+            let shown = crate::diagnostics::shown(text);
+            let words = match self.words {
+                [] => String::new(),
+                words => format!(", or {} to {}", words[0], words[words.len() - 1]),
+            };
+            let message =
+                format!("`{shown}` is no {}, which is {} to {}{words}", self.name, self.low, self.high);
+            (message, HINT.to_owned())
+        })
+    }
+}
+
+/// Days of a month in the longest year.
+fn length(month: u32) -> u32 {
+    match month {
+        2 => 29,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
     }
 }
 
 fn number(text: &str) -> Option<u32> {
     text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok()).flatten()
-}
-
-/// Whether a text looks like a zone of the tz database: `UTC`, `Asia/Shanghai`. Whether it exists is known where it runs.
-pub(crate) fn zone_like(text: &str) -> bool {
-    let part = |p: &str| {
-        p.starts_with(|c: char| c.is_ascii_alphabetic())
-            && p.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'+'))
-    };
-    text.len() <= 64 && text.split('/').all(part)
 }
 
 #[cfg(test)]
@@ -66,30 +159,40 @@ mod tests {
 
     #[test]
     fn five_fields_within_their_bounds() {
-        for good in ["0 3 * * *", "*/15 0-6,22 1 jan-mar MON-FRI", "59 23 31 12 7", "0 0 1-15/2 * *"] {
-            assert_eq!(check(good), Ok(()), "{good}");
-        }
-        for bad in [
-            "",
-            "0 3 * *",
-            "60 3 * * *",
-            "0 3 0 * *",
-            "0 3 * 13 *",
-            "0 3 * * 8",
-            "a * * * *",
-            "5-1 * * * *",
-            "*/0 * * * *",
-            "1,, * * * *",
-            "99999999999 * * * *",
+        for good in [
+            "0 3 * * *",
+            "*/15 0-6,22 1 jan-mar mon-fri",
+            "59 23 31 12 7",
+            "0 0 1-15/2 * *",
+            "0 0 29 2 *",
+            "0 0 31 1,2 *",
+            "0 0 31 2 fri",
         ] {
-            assert!(check(bad).is_err(), "{bad}");
+            assert_eq!(parse(good).as_deref(), Ok(good));
         }
-        assert!(
-            zone_like("Asia/Shanghai")
-                && zone_like("UTC")
-                && !zone_like("")
-                && !zone_like("Asia/")
-                && !zone_like("../etc")
-        );
+        assert_eq!(parse(" 0\t3 *  * MON ").as_deref(), Ok("0 3 * * mon"));
+        for (bad, place, message) in [
+            ("", 0..0, "it has 0 fields, not 5"),
+            ("0 3 * *", 0..7, "it has 4 fields, not 5"),
+            ("@daily", 0..6, "it has 1 field, not 5"),
+            ("60 3 * * *", 0..2, "`60` is no minute, which is 0 to 59"),
+            ("0 3 0 * *", 4..5, "`0` is no day of the month, which is 1 to 31"),
+            ("0 3 * 1,13 *", 8..10, "`13` is no month, which is 1 to 12, or jan to dec"),
+            ("0 3 * * 8", 8..9, "`8` is no day of the week, which is 0 to 7, or sun to sat"),
+            ("a * * * *", 0..1, "`a` is no minute, which is 0 to 59"),
+            ("50-10 * * * *", 0..5, "`50-10` ends before it begins"),
+            ("*/0 * * * *", 0..3, "`*/0` has no step within 1 to 59"),
+            ("5/15 * * * *", 0..4, "`5/15` has a step without a range"),
+            ("1,, * * * *", 2..2, "`` is no minute, which is 0 to 59"),
+            ("99999999999 * * * *", 0..11, "`99999999999` is no minute, which is 0 to 59"),
+            ("0 0 31 2 *", 4..8, "it never fires: no such month has a day 31"),
+            ("0 0 31 2-6/2 */2", 4..12, "it never fires: no such month has a day 31"),
+            ("0 0 30,31 feb *", 4..13, "it never fires: no such month has a day 30"),
+        ] {
+            let fault = parse(bad).expect_err(bad);
+            assert_eq!((fault.message.as_str(), fault.place), (message, place), "{bad}");
+        }
+        assert_eq!(parse("@Daily").expect_err("short").hint, "write it out: `0 0 * * *`");
+        assert_eq!(parse("5/15 * * * *").expect_err("no range").hint, "write where it ends: `5-59/15`");
     }
 }

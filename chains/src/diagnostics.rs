@@ -5,7 +5,7 @@ mod render;
 use crate::limits::MAX_DIAGNOSTICS;
 
 /// Every code that this crate gives, sorted; step kinds bring more with their objections.
-pub const CODES: [&str; 46] = [
+pub const CODES: [&str; 47] = [
     "alias-bomb",
     "alias-cycle",
     "bad-cron",
@@ -30,6 +30,7 @@ pub const CODES: [&str; 46] = [
     "merge-key",
     "missing-key",
     "no-steps",
+    "no-value",
     "not-boolean",
     "not-utf8",
     "out-of-range",
@@ -112,14 +113,16 @@ pub struct Diagnostic {
 impl Diagnostic {
     /// An error at `span`.
     pub fn error(code: &'static str, span: Span, message: impl Into<String>) -> Diagnostic {
-        Diagnostic {
-            severity: Severity::Error,
-            code,
-            message: message.into(),
-            span,
-            related: Vec::new(),
-            hint: None,
-        }
+        Diagnostic::new(Severity::Error, code, span, message)
+    }
+
+    /// A warning at `span`.
+    pub fn warning(code: &'static str, span: Span, message: impl Into<String>) -> Diagnostic {
+        Diagnostic::new(Severity::Warning, code, span, message)
+    }
+
+    fn new(severity: Severity, code: &'static str, span: Span, message: impl Into<String>) -> Diagnostic {
+        Diagnostic { severity, code, message: message.into(), span, related: Vec::new(), hint: None }
     }
 
     /// With what would make it right; nothing where that is empty.

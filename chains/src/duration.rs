@@ -56,9 +56,51 @@ pub fn parse(text: &str) -> Result<Duration, Error> {
     if smaller_than == u64::MAX { Err(Error::Malformed) } else { Ok(total) }
 }
 
+/// The text that [`parse`] reads as this duration, in days and smaller; what is below a millisecond is left out.
+pub fn text(duration: Duration) -> String {
+    let mut rest = duration.as_millis();
+    let mut text = String::new();
+    for (unit, millis) in [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)] {
+        if rest >= millis {
+            text.push_str(&format!("{}{unit}", rest / millis));
+            rest %= millis;
+        }
+    }
+    if text.is_empty() { "0s".to_owned() } else { text }
+}
+
+/// Durations of a plan that stand there as text.
+pub(crate) mod as_text {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serializer, de::Error as _};
+
+    pub(crate) fn serialize<S: Serializer>(value: &Option<Duration>, out: S) -> Result<S::Ok, S::Error> {
+        match value {
+            Some(duration) => out.serialize_str(&super::text(*duration)),
+            None => out.serialize_none(),
+        }
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Duration>, D::Error> {
+        let text: Option<String> = Option::deserialize(input)?;
+        text.map(|t| super::parse(&t).map_err(D::Error::custom)).transpose()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn text_is_read_as_what_it_was_made_of() {
+        for (text, same) in [("90d", "90d"), ("1w", "7d"), ("90s", "1m30s"), ("0s", "0s"), ("1h1ms", "1h1ms")]
+        {
+            let duration = parse(text).unwrap();
+            assert_eq!(super::text(duration), same);
+            assert_eq!(parse(same), Ok(duration));
+        }
+    }
 
     #[test]
     fn units_and_their_order() {

@@ -7,20 +7,25 @@ pub mod diagnostics;
 pub mod draw;
 pub mod dry_run;
 pub mod duration;
+pub mod explain;
 pub mod expr;
 pub mod glob;
 pub mod limits;
 pub mod plan;
+pub mod schema;
 pub mod severity;
 mod suggest;
 pub mod types;
 pub mod yaml;
+mod zones;
 
 use std::collections::HashMap;
 
 pub use catalogue::{Catalogue, Effect, Param, ParamType, StepKind};
 pub use diagnostics::{Diagnostic, Severity, Span};
-pub use plan::{ConcurrencyRule, Plan, PlanStep, Retry, Scope, ShortForm, WhenBusy, should_run};
+pub use plan::{
+    ConcurrencyRule, ImageWindow, Plan, PlanStep, Retry, Schedule, Scope, ShortForm, WhenBusy, should_run,
+};
 pub use types::{Field, ValueType};
 
 /// A chain file's text and the name to show for it.

@@ -2,6 +2,8 @@
 
 mod canonical;
 pub mod params;
+mod schedule;
+mod stored;
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -12,11 +14,15 @@ use serde_json::Value;
 
 use crate::glob;
 
+pub use schedule::{ImageWindow, Schedule};
+pub use stored::Error;
+
 /// A compiled chain, version 1 of the canonical form. Steps stand in an order
 /// in which every step comes after its needs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
-    /// Of this form; 1.
+    /// Of this form; 1, or reading it is an error.
+    #[serde(deserialize_with = "stored::version")]
     pub version: u32,
     /// The chain's name.
     pub chain: String,
@@ -28,8 +34,8 @@ pub struct Plan {
     pub on_push: bool,
     /// Whether new advisories start it, from which severity on.
     pub on_advisories: Option<String>,
-    /// `on.schedule` as written and checked; fired by a later version.
-    pub on_schedule: Option<Value>,
+    /// When it starts by itself; fired by a later version.
+    pub on_schedule: Option<Schedule>,
     /// Defaults of the parameters.
     pub params: Value,
     /// What the parameters take: see [`Plan::start_params`].

@@ -28,6 +28,15 @@ impl Guesses {
 /// The candidate closest to `name`, if one is close enough to be what was meant:
 /// a third of the letters wrong at most, letter case aside; else one that begins with it.
 pub(crate) fn nearest<'c>(name: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
+    nearest_within(name, candidates, usize::MAX)
+}
+
+/// The same, with `most` letters wrong: for long lists, where a third of the letters leads astray.
+pub(crate) fn nearest_within<'c>(
+    name: &str,
+    candidates: impl IntoIterator<Item = &'c str>,
+    most: usize,
+) -> Option<&'c str> {
     let name: Vec<char> = name.chars().take(65).flat_map(char::to_lowercase).collect();
     if name.is_empty() || name.len() > 64 {
         return None;
@@ -39,7 +48,7 @@ pub(crate) fn nearest<'c>(name: &str, candidates: impl IntoIterator<Item = &'c s
         if begun.is_none() && name.len() > 1 && letters.starts_with(&name) {
             begun = Some(candidate);
         }
-        let allowed = (name.len().max(letters.len()) / 3).max(1);
+        let allowed = (name.len().max(letters.len()) / 3).max(1).min(most);
         if letters.len().abs_diff(name.len()) > allowed {
             continue;
         }

@@ -4,7 +4,10 @@ pub(crate) mod catalogue;
 mod codes;
 mod complaints;
 mod hostile;
+mod lookalikes;
 mod plans;
+mod triggers;
+mod writing;
 
 use crate::{Compiled, Source, compile};
 

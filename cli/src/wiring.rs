@@ -112,6 +112,7 @@ pub(crate) async fn start(config: &Config, data: &Data, start: Start) -> Result<
         advisories: data.advisories(),
         scratch,
         channels: channels.clone(),
+        targets: Arc::new(config.targets()?),
     };
     let engine = Engine::start(
         store.clone(),

@@ -1,12 +1,17 @@
 //! The step kinds and notification channels.
 
 pub mod catalogue;
+pub mod fits;
 pub mod notify;
+pub mod trigger;
 
 mod advisories;
+mod approve;
 mod backup;
+mod copied;
 mod delete;
 mod evidence;
+mod explain;
 mod failure;
 mod fix;
 mod gate;
@@ -14,6 +19,7 @@ mod image;
 mod params;
 mod place;
 mod platforms;
+mod replicate;
 mod scan;
 mod severity;
 mod summary;
@@ -48,6 +54,8 @@ pub struct World {
     pub scratch: PathBuf,
     /// Channels by name.
     pub channels: Arc<notify::Channels>,
+    /// Targets by name.
+    pub targets: Arc<trigger::Targets>,
 }
 
 /// Every step kind, ready to run.
@@ -58,6 +66,9 @@ pub fn all(world: &World) -> Vec<Arc<dyn Step>> {
         Arc::new(backup::Backup::new(world.clone())),
         Arc::new(delete::Delete::new(world.clone())),
         Arc::new(fix::Fix::new(world.clone())),
+        Arc::new(replicate::Replicate::new(world.clone())),
+        Arc::new(approve::Approve),
+        Arc::new(trigger::Trigger::new(world.targets.clone())),
         Arc::new(notify::step::Notify::new(world.channels.clone())),
     ]
 }

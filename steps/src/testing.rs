@@ -35,6 +35,13 @@ pub(crate) struct Memory {
     intents: Mutex<Vec<Intent>>,
 }
 
+impl Memory {
+    /// All intents, as they are kept.
+    pub(crate) fn all(&self) -> Vec<Intent> {
+        self.intents.lock().expect("lock").clone()
+    }
+}
+
 #[async_trait]
 impl Reports for Memory {
     async fn put_inventory(&self, inventory: &Inventory) -> Result<(), BoxError> {
@@ -95,6 +102,10 @@ impl EffectLog for Memory {
     async fn intended(&self, kind: &str, target: &str) -> patchline_engine::Result<bool> {
         Ok(self.intents.lock().expect("lock").iter().any(|i| i.kind == kind && i.target == target))
     }
+    async fn of_target(&self, kind: &str, target: &str) -> patchline_engine::Result<Vec<Intent>> {
+        let intents = self.intents.lock().expect("lock");
+        Ok(intents.iter().filter(|i| i.kind == kind && i.target == target).cloned().collect())
+    }
 }
 
 struct Quiet;
@@ -141,6 +152,7 @@ impl Bench {
             advisories: dir.path().join("advisories"),
             scratch: dir.path().join("scratch"),
             channels: Arc::new(Channels::default()),
+            targets: Arc::default(),
         };
         Self { world, memory, _dir: dir }
     }
@@ -151,23 +163,24 @@ impl Bench {
     }
     /// Pushes a small image; equal content is an equal digest.
     pub(crate) async fn push(&self, repository: &str, tag: &str, content: &str) -> Digest {
-        let repository = self.repository(repository);
-        let blob = async |media: &str, bytes: Vec<u8>| {
-            let descriptor: Descriptor = serde_json::from_value(
-                json!({"mediaType": media, "digest": Digest::of(&bytes), "size": bytes.len()}),
-            )
-            .expect("a descriptor");
-            repository.push_blob(&descriptor, BlobContent::Bytes(bytes.into())).await.expect("a blob");
-            descriptor
-        };
         let config = json!({"os": "linux", "architecture": "amd64", "config": {"User": content}});
-        let config = blob(OCI_CONFIG, config.to_string().into_bytes()).await;
-        let layer = blob(OCI_LAYER_GZIP, content.as_bytes().to_vec()).await;
+        let config = self.blob(repository, OCI_CONFIG, config.to_string().into_bytes()).await;
+        let layer = self.blob(repository, OCI_LAYER_GZIP, content.as_bytes().to_vec()).await;
         let manifest =
             json!({"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": config, "layers": [layer]});
         let raw = RawManifest::new(OCI_MANIFEST, manifest.to_string());
-        repository.push_manifest(tag, &raw).await.expect("a manifest");
+        self.repository(repository).push_manifest(tag, &raw).await.expect("a manifest");
         raw.digest
+    }
+    /// Pushes a blob.
+    pub(crate) async fn blob(&self, repository: &str, media: &str, bytes: Vec<u8>) -> Descriptor {
+        let descriptor: Descriptor = serde_json::from_value(
+            json!({"mediaType": media, "digest": Digest::of(&bytes), "size": bytes.len()}),
+        )
+        .expect("a descriptor");
+        let repository = self.repository(repository);
+        repository.push_blob(&descriptor, BlobContent::Bytes(bytes.into())).await.expect("a blob");
+        descriptor
     }
     /// Pushes an index over one image that is there.
     pub(crate) async fn push_index(&self, repository: &str, tag: &str, child: &Digest) -> Digest {

@@ -4,6 +4,7 @@
 //! skipped loudly, and under `CI=true` it fails instead.
 
 pub mod chroot;
+pub mod fits;
 pub mod image;
 pub mod machine;
 pub mod server;

@@ -439,6 +439,7 @@ fn inventory(image: &Digest, fixed: bool) -> Inventory {
         held: false,
         layer: None,
         purl: format!("pkg:deb/debian/package-{number:02}@1.0-1?arch=amd64&distro=debian-12"),
+        licenses: Vec::new(),
     };
     Inventory {
         image: image.clone(),

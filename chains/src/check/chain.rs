@@ -12,10 +12,8 @@ use super::steps::Draft;
 use crate::diagnostics::{Diagnostic, Span};
 use crate::limits::MAX_STEPS;
 use crate::plan::{ConcurrencyRule, Plan, PlanStep, Scope, WhenBusy};
+use crate::schema::keys::{CHAIN, CONCURRENCY};
 use crate::yaml::{Content, Document, Node};
-
-const KEYS: [&str; 9] =
-    ["version", "chain", "description", "scope", "on", "params", "concurrency", "defaults", "steps"];
 
 /// The plan of a document, unless something is wrong with it.
 pub(crate) fn compile_document(ctx: &mut Ctx<'_>, document: &Document) -> Option<(Plan, Span)> {
@@ -26,7 +24,7 @@ pub(crate) fn compile_document(ctx: &mut Ctx<'_>, document: &Document) -> Option
 
 impl Ctx<'_> {
     fn chain(&mut self, root: &Node) -> Option<(Plan, Span)> {
-        let fields = self.fields(root, "a chain", &KEYS)?;
+        let fields = self.fields(root, "a chain", &CHAIN)?;
         let top = root.get("chain").map_or(root.span, |n| n.span);
         let mut plan = Plan {
             version: 1,
@@ -118,7 +116,7 @@ impl Ctx<'_> {
         drafts: &[Draft<'_>],
         dag: &Dag,
     ) -> Option<ConcurrencyRule> {
-        let fields = self.fields(node, "`concurrency`", &["key", "limit", "when_busy"])?;
+        let fields = self.fields(node, "`concurrency`", &CONCURRENCY)?;
         let limit = fields.get("limit").map_or(Some(1), |n| self.integer(n, 1, 10_000));
         let busy = fields
             .get("when_busy")

@@ -2,6 +2,7 @@
 
 use super::Ctx;
 use crate::diagnostics::{Diagnostic, Span, shown};
+use crate::schema::keys::Key;
 use crate::suggest::nearest;
 use crate::yaml::{Content, Entry, Node};
 
@@ -24,11 +25,22 @@ impl<'n> Fields<'n> {
 
 impl Ctx<'_> {
     /// The map's fields; complains about keys that are not `known`. `owner` is for people: "a chain".
-    pub(super) fn fields<'n>(&mut self, node: &'n Node, owner: &str, known: &[&str]) -> Option<Fields<'n>> {
+    pub(super) fn fields<'n>(&mut self, node: &'n Node, owner: &str, known: &[Key]) -> Option<Fields<'n>> {
         let entries = self.entries(node)?;
         for entry in entries {
-            if !known.contains(&entry.key.as_str()) {
-                self.unknown_key(entry, owner, known);
+            match known.iter().find(|key| key.name == entry.key) {
+                None => {
+                    let names: Vec<&str> = known.iter().map(|key| key.name).collect();
+                    self.unknown_key(entry, owner, &names);
+                }
+                // Somebody may have commented out what stood there, and believe that nothing is chosen now.
+                Some(key) if !key.required && entry.value.content == Content::Null => {
+                    let message =
+                        format!("`{}` has no value, which means the same as leaving it out", key.name);
+                    let warning = Diagnostic::warning("no-value", entry.key_span, message);
+                    self.push(warning.hint("remove the key, or give it a value"));
+                }
+                Some(_) => {}
             }
         }
         Some(Fields { entries })

@@ -11,9 +11,9 @@ use crate::suggest::nearest;
 use crate::yaml::Node;
 
 /// What a chain's expressions and templates may look at.
-const ROOTS: [&str; 5] = ["image", "run", "params", "trigger", "steps"];
+pub(crate) const ROOTS: [&str; 5] = ["image", "run", "params", "trigger", "steps"];
 /// What is known of a step.
-const STEP_FIELDS: [&str; 6] = ["succeeded", "denied", "failed", "skipped", "outcome", "output"];
+pub(crate) const STEP_FIELDS: [&str; 6] = ["succeeded", "denied", "failed", "skipped", "outcome", "output"];
 
 /// From where a name is looked at.
 pub(super) struct View<'v> {

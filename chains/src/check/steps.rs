@@ -8,10 +8,9 @@ use serde_json::{Map, Value};
 use super::{Ctx, Known};
 use crate::diagnostics::{Diagnostic, Span, shown};
 use crate::plan::{PlanStep, Retry};
+use crate::schema::keys::{DEFAULTS, RETRY, STEP};
 use crate::suggest::nearest;
 use crate::yaml::{Content, Entry, Node};
-
-const KEYS: [&str; 8] = ["uses", "needs", "when", "with", "timeout", "retry", "continue_on_failure", "name"];
 
 /// A step as read, before it is held against the others.
 pub(super) struct Draft<'n> {
@@ -43,7 +42,7 @@ impl Default for Defaults {
 impl Ctx<'_> {
     pub(super) fn defaults(&mut self, node: &Node) -> Defaults {
         let mut defaults = Defaults::default();
-        let Some(fields) = self.fields(node, "`defaults`", &["timeout", "retry"]) else { return defaults };
+        let Some(fields) = self.fields(node, "`defaults`", &DEFAULTS) else { return defaults };
         if let Some(timeout) = fields.get("timeout").and_then(|n| self.timeout(n)) {
             defaults.timeout = timeout;
         }
@@ -100,7 +99,7 @@ impl Ctx<'_> {
             );
             return draft;
         }
-        let Some(fields) = self.fields(&entry.value, "a step", &KEYS) else { return draft };
+        let Some(fields) = self.fields(&entry.value, "a step", &STEP) else { return draft };
         match fields.get("uses") {
             None => self.missing(
                 entry.key_span,
@@ -178,7 +177,7 @@ impl Ctx<'_> {
     /// `retry:`; what it leaves out is as in `base`.
     fn retry(&mut self, node: &Node, base: &Retry) -> Retry {
         let mut retry = base.clone();
-        let Some(fields) = self.fields(node, "`retry`", &["attempts", "backoff", "max_backoff"]) else {
+        let Some(fields) = self.fields(node, "`retry`", &RETRY) else {
             return retry;
         };
         let attempts = fields.get("attempts").and_then(|n| self.integer(n, 1, 100));

@@ -1,27 +1,30 @@
 //! `on:` what starts a chain.
 
 use super::Ctx;
-use crate::cron;
 use crate::diagnostics::{Diagnostic, shown};
-use crate::plan::Plan;
-use crate::yaml::{Entry, Node};
+use crate::plan::{ImageWindow, Plan, Schedule};
+use crate::schema::keys::{ADVISORIES, IMAGES, ON, SCHEDULE};
+use crate::yaml::{Content, Entry, Node};
+use crate::{cron, zones};
 
-const KEYS: [&str; 3] = ["push", "schedule", "advisories"];
 const LATER: [&str; 2] = ["import", "pull"];
 
 impl Ctx<'_> {
     pub(super) fn triggers(&mut self, node: &Node, plan: &mut Plan) {
         let Some(entries) = self.entries(node) else { return };
+        let known: Vec<&str> = ON.iter().map(|key| key.name).collect();
         for entry in entries {
             match entry.key.as_str() {
-                "push" => plan.on_push = self.settings(entry, "`push`", &[]),
-                "schedule" => {
-                    self.schedule(entry);
-                    plan.on_schedule = Some(entry.value.to_value());
+                "push" => {
+                    plan.on_push = true;
+                    if entry.value.content != Content::Null {
+                        self.fields(&entry.value, "`push`", &[]);
+                    }
                 }
+                "schedule" => plan.on_schedule = self.schedule(entry),
                 "advisories" => {
-                    let fields = (entry.value.content != crate::yaml::Content::Null)
-                        .then(|| self.fields(&entry.value, "`advisories`", &["severity"]))
+                    let fields = (entry.value.content != Content::Null)
+                        .then(|| self.fields(&entry.value, "`advisories`", &ADVISORIES))
                         .flatten();
                     let level = fields.and_then(|f| f.get("severity")).and_then(|n| self.level(n));
                     // None given: any that has a severity.
@@ -31,51 +34,62 @@ impl Ctx<'_> {
                     let message = format!("this version does not start chains on `{key}`");
                     self.push(
                         Diagnostic::error("unsupported-trigger", entry.key_span, message)
-                            .hint(format!("use one of: {}", KEYS.join(", "))),
+                            .hint(format!("use one of: {}", known.join(", "))),
                     );
                 }
-                _ => self.unknown_key(entry, "`on`", &KEYS),
+                _ => self.unknown_key(entry, "`on`", &known),
             }
         }
     }
 
-    /// A trigger with a map of settings, or none at all. Gives true: it is there.
-    fn settings(&mut self, entry: &Entry, owner: &str, known: &[&str]) -> bool {
-        if entry.value.content != crate::yaml::Content::Null {
-            self.fields(&entry.value, owner, known);
-        }
-        true
+    fn schedule(&mut self, entry: &Entry) -> Option<Schedule> {
+        let fields = self.fields(&entry.value, "`schedule`", &SCHEDULE)?;
+        let cron = match fields.get("cron") {
+            None => {
+                self.missing(entry.key_span, "cron", "the schedule", "such as `cron: \"0 3 * * *\"`");
+                None
+            }
+            Some(node) => self.cron(node),
+        };
+        let zone = fields.get("timezone").map_or(Some("UTC"), |n| self.zone(n));
+        let images = fields.get("images").map(|n| self.window(n)).unwrap_or_default();
+        Some(Schedule { cron: cron?, timezone: zone?.to_owned(), images })
     }
 
-    fn schedule(&mut self, entry: &Entry) {
-        let Some(fields) = self.fields(&entry.value, "`schedule`", &["cron", "timezone", "images"]) else {
-            return;
-        };
-        match fields.get("cron") {
-            None => self.missing(entry.key_span, "cron", "the schedule", "such as `cron: \"0 3 * * *\"`"),
-            Some(node) => {
-                if let Some(Err(reason)) = self.text(node).map(cron::check) {
-                    let message = format!("bad cron expression: it {reason}");
-                    let hint = "minute, hour, day of the month, month, day of the week: \"0 3 * * 1-5\"";
-                    self.push(Diagnostic::error("bad-cron", node.span, message).hint(hint));
-                }
+    fn cron(&mut self, node: &Node) -> Option<String> {
+        match cron::parse(self.text(node)?) {
+            Ok(cron) => Some(cron),
+            Err(fault) => {
+                let span = self.inside(node, fault.place);
+                let message = format!("bad cron expression: {}", fault.message);
+                self.push(Diagnostic::error("bad-cron", span, message).hint(fault.hint));
+                None
             }
         }
-        if let Some(node) = fields.get("timezone")
-            && let Some(zone) = self.text(node).filter(|z| !cron::zone_like(z))
-        {
-            let error =
-                Diagnostic::error("bad-timezone", node.span, format!("`{}` is no time zone", shown(zone)));
-            self.push(error.hint("such as `UTC` or `Asia/Shanghai`"));
+    }
+
+    fn zone<'n>(&mut self, node: &'n Node) -> Option<&'n str> {
+        let zone = self.text(node)?;
+        if zones::known(zone) {
+            return Some(zone);
         }
-        let keys = ["pushed_within", "pulled_within", "running", "latest"];
-        let Some(images) = fields.get("images").and_then(|n| self.fields(n, "`images`", &keys)) else {
-            return;
-        };
-        for key in ["pushed_within", "pulled_within"] {
-            images.get(key).and_then(|n| self.duration(n));
+        let message = format!("`{}` is no time zone", shown(zone));
+        let error = Diagnostic::error("bad-timezone", node.span, message);
+        self.push(match zones::nearest(zone) {
+            None => error.hint("a name of the tz database, such as `UTC` or `Asia/Shanghai`"),
+            near => error.did_you_mean(near),
+        });
+        None
+    }
+
+    fn window(&mut self, node: &Node) -> ImageWindow {
+        let Some(fields) = self.fields(node, "`images`", &IMAGES) else { return ImageWindow::default() };
+        let latest = fields.get("latest").and_then(|n| self.integer(n, 1, 100_000));
+        ImageWindow {
+            pushed_within: fields.get("pushed_within").and_then(|n| self.duration(n)),
+            pulled_within: fields.get("pulled_within").and_then(|n| self.duration(n)),
+            running: fields.get("running").and_then(|n| self.boolean(n)).unwrap_or(false),
+            latest: latest.and_then(|n| u32::try_from(n).ok()),
         }
-        images.get("running").and_then(|n| self.boolean(n));
-        images.get("latest").and_then(|n| self.integer(n, 1, 100_000));
     }
 }

@@ -7,8 +7,9 @@ use super::dag::Dag;
 use super::names::View;
 use super::steps::Draft;
 use crate::diagnostics::{Diagnostic, shown};
-use crate::expr::cel::{self, Parsed};
+use crate::expr::cel;
 use crate::expr::names::{Mentions, constant, mentions, not_boolean};
+use crate::expr::parse::{self, Parsed};
 use crate::limits::MAX_EXPRESSIONS;
 use crate::plan::ShortForm;
 use crate::suggest::nearest;
@@ -81,19 +82,17 @@ impl Ctx<'_> {
             self.push(Diagnostic::error("too-large", node.span, message).hint("split the chain"));
             return None;
         }
-        let parsed = match cel::parse(text) {
+        let parsed = match parse::parse(text) {
             Ok(parsed) => parsed,
             Err(fault) => {
                 let span = self.inside(node, fault.place);
                 let message = format!("this expression does not parse: {}", fault.message);
-                self.push(
-                    Diagnostic::error("bad-expression", span, message)
-                        .hint("CEL: `&&`, `||`, `!`, `==`, text in quotes"),
-                );
+                let hint = fault.hint.unwrap_or_default();
+                self.push(Diagnostic::error("bad-expression", span, message).hint(hint));
                 return None;
             }
         };
-        let found = mentions(text, &parsed.tree, &parsed.places);
+        let found = mentions(text, &parsed);
         for (name, place) in &found.functions {
             let span = self.inside(node, place.clone());
             let known =

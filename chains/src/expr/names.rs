@@ -3,9 +3,10 @@
 use std::ops::Range;
 
 use cel::IdedExpr;
-use cel::common::ast::{Expr, LiteralValue, SourceInfo, operators};
+use cel::common::ast::{Expr, LiteralValue, operators};
 
 use super::cel::{FUNCTIONS, children};
+use super::parse::Parsed;
 
 /// `steps.gate.output` as written somewhere.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,15 +28,15 @@ pub(crate) struct Mentions {
 }
 
 /// Collects the free names and unknown functions of an expression; names that `exists` and its kin bind are not free.
-pub(crate) fn mentions(source: &str, tree: &IdedExpr, places: &SourceInfo) -> Mentions {
-    let mut walk = Walk { source, places, bound: Vec::new(), found: Mentions::default() };
-    walk.node(tree);
+pub(crate) fn mentions(source: &str, parsed: &Parsed) -> Mentions {
+    let mut walk = Walk { source, places: parsed, bound: Vec::new(), found: Mentions::default() };
+    walk.node(&parsed.tree);
     walk.found
 }
 
 struct Walk<'s> {
     source: &'s str,
-    places: &'s SourceInfo,
+    places: &'s Parsed,
     bound: Vec<String>,
     found: Mentions,
 }
@@ -45,7 +46,7 @@ impl Walk<'_> {
         if let Some((root, mut path, computed)) = chain(node) {
             path.reverse();
             if !self.bound.contains(&path[0]) && !path[0].starts_with('@') {
-                let place = self.place(root, &path);
+                let place = self.place(self.places.place(root).whole.start, &path);
                 self.found.names.push(Name { path, computed, place });
             }
             self.indices(node);
@@ -66,7 +67,7 @@ impl Walk<'_> {
             Expr::Call(call) => {
                 let name = call.func_name.as_str();
                 if name.starts_with(|c: char| c.is_ascii_alphabetic()) && !FUNCTIONS.contains(&name) {
-                    let place = self.find(name, node.id);
+                    let place = self.places.place(node).head;
                     self.found.functions.push((name.to_owned(), place));
                 }
                 children(node).into_iter().for_each(|child| self.node(child));
@@ -87,36 +88,23 @@ impl Walk<'_> {
         }
     }
 
-    fn place(&self, root: u64, path: &[String]) -> Range<usize> {
-        let at = self.start(root);
+    fn place(&self, at: usize, path: &[String]) -> Range<usize> {
         let rest = &self.source[at..];
         let dotted = path.join(".");
         let length = if rest.starts_with(&dotted) { dotted.len() } else { path[0].len().min(rest.len()) };
         at..at + length
     }
-
-    fn find(&self, word: &str, id: u64) -> Range<usize> {
-        let at = self.start(id);
-        let found = self.source[at..].find(word).map(|i| at + i).or_else(|| self.source.find(word));
-        found.map_or(0..self.source.len(), |i| i..i + word.len())
-    }
-
-    /// The parser counts characters.
-    fn start(&self, id: u64) -> usize {
-        let characters = self.places.offset_for(id).map_or(0, |(start, _)| start as usize);
-        self.source.char_indices().nth(characters).map_or(self.source.len(), |(i, _)| i)
-    }
 }
 
 /// The path of a chain of selections on an identifier, from its end to its root, the identifier's id, and whether a
 /// part of the chain is computed (the path then ends before it).
-fn chain(node: &IdedExpr) -> Option<(u64, Vec<String>, bool)> {
+fn chain(node: &IdedExpr) -> Option<(&IdedExpr, Vec<String>, bool)> {
     let (mut node, mut path, mut computed) = (node, Vec::new(), false);
     loop {
         match &node.expr {
             Expr::Ident(name) => {
                 path.push(name.clone());
-                return Some((node.id, path, computed));
+                return Some((node, path, computed));
             }
             Expr::Select(select) => {
                 path.push(select.field.clone());

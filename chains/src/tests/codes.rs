@@ -12,7 +12,7 @@ fn used(folder: &Path, found: &mut BTreeSet<String>) {
         } else if path.extension().is_some_and(|e| e == "rs") {
             let text = std::fs::read_to_string(&path).unwrap();
             let text = text.split("#[cfg(test)]").next().unwrap();
-            for call in ["Diagnostic::error(", "fatal("] {
+            for call in ["Diagnostic::error(", "Diagnostic::warning(", "fatal("] {
                 let codes = text.split(call).skip(1).filter_map(|rest| rest.trim_start().strip_prefix('"'));
                 found.extend(codes.filter_map(|rest| rest.split_once('"')).map(|(code, _)| code.to_owned()));
             }

@@ -64,7 +64,7 @@ fn the_chain_of_the_design_compiles() {
     assert_eq!(plan.chain, "web-release");
     assert!(plan.on_push);
     assert_eq!(plan.on_advisories.as_deref(), Some("high"));
-    assert_eq!(plan.on_schedule.as_ref().unwrap()["images"]["latest"], 5);
+    assert_eq!(plan.on_schedule.as_ref().unwrap().images.latest, Some(5));
     assert_eq!(plan.params, serde_json::json!({"block_at": "high"}));
     assert_eq!(plan.concurrency.as_ref().unwrap().when_busy, WhenBusy::Supersede);
     let scan = plan.step("scan").unwrap();

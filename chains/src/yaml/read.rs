@@ -80,6 +80,8 @@ struct Reader<'s, 'k> {
     nodes: usize,
     aliased_bytes: usize,
     flawed: bool,
+    /// The key that is read now is a merge key: reported, so its value is dropped.
+    merging: bool,
 }
 
 type Fatal = Box<Diagnostic>;
@@ -96,6 +98,7 @@ impl<'s, 'k> Reader<'s, 'k> {
             nodes: 0,
             aliased_bytes: 0,
             flawed: false,
+            merging: false,
         }
     }
 
@@ -176,6 +179,7 @@ impl<'s, 'k> Reader<'s, 'k> {
             }
         };
         if as_key && plain && text == "<<" {
+            self.merging = true;
             self.flaw(
                 Diagnostic::error("merge-key", span, "merge keys are not part of the chain language")
                     .hint("repeat the lines, or alias the whole value"),
@@ -280,7 +284,8 @@ impl<'s, 'k> Reader<'s, 'k> {
                     } else {
                         seen.insert(text.clone(), node.span);
                     }
-                    *key = Some(Key { text, span: node.span, dropped: flaw.is_some() });
+                    let merging = std::mem::take(&mut self.merging);
+                    *key = Some(Key { text, span: node.span, dropped: merging || flaw.is_some() });
                 }
             },
         }

@@ -16,6 +16,7 @@ fn inventory(release: &str, packages: &[(&str, &str, &str)]) -> Inventory {
         held: false,
         layer: Some(Digest::of(b"layer")),
         purl: String::new(),
+        licenses: Vec::new(),
     };
     Inventory {
         image: Digest::of(b"image"),

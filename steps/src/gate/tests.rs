@@ -53,7 +53,7 @@ async fn judge(with: Value, findings: Vec<Finding>, completeness: Completeness, 
     match Gate::new(bench.world.clone()).run(context).await.expect("a verdict") {
         Outcome::Denied { output, .. } => (true, output),
         Outcome::Succeeded { output, .. } => (false, output),
-        Outcome::Child { .. } => panic!("a gate has no child"),
+        Outcome::Child { .. } | Outcome::Approval { .. } => panic!("a gate waits for nothing"),
     }
 }
 

@@ -1,0 +1,131 @@
+//! What the codes mean that the step kinds object with, for `patchline chain explain`.
+
+use patchline_chains::explain::{Explanation, Words};
+
+const fn explanation(
+    code: &'static str,
+    meaning: Words,
+    reason: Words,
+    erroneous: &'static str,
+    corrected: &'static str,
+) -> Explanation {
+    Explanation { code, meaning, erroneous, corrected, reason }
+}
+
+const fn words(en: &'static str, zh: &'static str) -> Words {
+    Words { en, zh }
+}
+
+/// In the order of the kinds.
+pub(crate) const ALL: &[Explanation] = &[
+    explanation(
+        "gate-without-scan",
+        words("A gate has no scan that surely ended before it.", "门禁之前没有必定已结束的扫描。"),
+        words(
+            "Its rules look at what a scan found; without one, nothing could be held against the image.",
+            "门禁的规则看的是扫描结果；没有扫描就没有依据。",
+        ),
+        "version: 1\nchain: web\nsteps:\n  scan: {uses: scan}\n  gate: {uses: gate, with: {deny: [{severity: critical}]}}\n",
+        "version: 1\nchain: web\nsteps:\n  scan: {uses: scan}\n  gate: {uses: gate, needs: [scan], with: {deny: [{severity: critical}]}}\n",
+    ),
+    explanation(
+        "empty-rule",
+        words("A rule of a gate has no condition.", "门禁的一条规则没有条件。"),
+        words(
+            "It would hold always or never, and either is hardly what was meant.",
+            "它要么总是成立，要么永不成立，多半都不是本意。",
+        ),
+        "version: 1\nchain: web\nsteps:\n  scan: {uses: scan}\n  gate: {uses: gate, needs: [scan], with: {deny: [{message: \"too many holes\"}]}}\n",
+        "version: 1\nchain: web\nsteps:\n  scan: {uses: scan}\n  gate: {uses: gate, needs: [scan], with: {deny: [{count: 20, message: \"too many holes\"}]}}\n",
+    ),
+    explanation(
+        "undetermined-not-alone",
+        words(
+            "`undetermined` stands in one rule with other conditions. It says what an image gets of which not everything could be learnt, and stands alone.",
+            "`undetermined` 与其他条件写在同一条规则里。它说明信息不全的镜像如何处理，必须单独成为一条规则。",
+        ),
+        words(
+            "The keys of a rule must all hold at once; but what could not be learnt cannot be counted.",
+            "一条规则里的键要同时成立，而无法得知的内容也无法计数。",
+        ),
+        "version: 1\nchain: web\nsteps:\n  scan: {uses: scan}\n  gate: {uses: gate, needs: [scan], with: {deny: [{undetermined: warn, severity: critical}]}}\n",
+        "version: 1\nchain: web\nsteps:\n  scan: {uses: scan}\n  gate: {uses: gate, needs: [scan], with: {deny: [{undetermined: warn}, {severity: critical}]}}\n",
+    ),
+    explanation(
+        "backup-not-apart",
+        words("A backup would go into the image's own repository.", "备份会写进镜像自己的仓库。"),
+        words(
+            "Whoever deletes the repository, or cleans it up, deletes the backup with it.",
+            "删除或清理该仓库时，备份会一起消失。",
+        ),
+        "version: 1\nchain: web\nsteps:\n  keep: {uses: backup, with: {to: \"{{image.repository}}\"}}\n",
+        "version: 1\nchain: web\nsteps:\n  keep: {uses: backup, with: {to: \"vault/{{image.repository}}\"}}\n",
+    ),
+    explanation(
+        "delete-without-backup",
+        words(
+            "No backup surely stands before a delete, and the delete does not say `irreversible: true`.",
+            "删除之前没有必定完成的备份，也没有写明 `irreversible: true`。",
+        ),
+        words(
+            "What is deleted without a verified copy cannot be brought back.",
+            "没有经过验证的副本，删掉的东西就找不回来。",
+        ),
+        "version: 1\nchain: web\nsteps:\n  keep: {uses: backup, with: {to: \"vault/{{image.repository}}\"}}\n  drop: {uses: delete}\n",
+        "version: 1\nchain: web\nsteps:\n  keep: {uses: backup, with: {to: \"vault/{{image.repository}}\"}}\n  drop: {uses: delete, needs: [keep]}\n",
+    ),
+    explanation(
+        "fix-without-scan",
+        words("A fix has no scan that surely ended before it.", "修复之前没有必定已结束的扫描。"),
+        words("It mends what the scan has found.", "修复的对象就是扫描发现的问题。"),
+        "version: 1\nchain: web\nsteps:\n  fix: {uses: fix}\n",
+        "version: 1\nchain: web\nsteps:\n  scan: {uses: scan}\n  fix: {uses: fix, needs: [scan]}\n",
+    ),
+    explanation(
+        "fixed-tag-not-different",
+        words("The tag of a fixed image is the tag of its source.", "修复后镜像的标签与原镜像相同。"),
+        words(
+            "A fix never overwrites what it was made from: whoever has deployed that tag must decide to take the other.",
+            "修复从不覆盖原镜像：是否换用修复后的镜像，由部署者决定。",
+        ),
+        "version: 1\nchain: web\nsteps:\n  scan: {uses: scan}\n  fix: {uses: fix, needs: [scan], with: {tag: \"{{image.tag}}\"}}\n",
+        "version: 1\nchain: web\nsteps:\n  scan: {uses: scan}\n  fix: {uses: fix, needs: [scan], with: {tag: \"{{image.origin.tag}}_fixed\"}}\n",
+    ),
+    explanation(
+        "max-rounds-zero",
+        words("A fix may make no round at all.", "修复的轮数上限为零。"),
+        words("It would do nothing, and look as if it had tried.", "它什么都不做，看上去却像尝试过。"),
+        "version: 1\nchain: web\nsteps:\n  scan: {uses: scan}\n  fix: {uses: fix, needs: [scan], with: {max_rounds: 0}}\n",
+        "version: 1\nchain: web\nsteps:\n  scan: {uses: scan}\n  fix: {uses: fix, needs: [scan], with: {max_rounds: 1}}\n",
+    ),
+    explanation(
+        "select-unfixable",
+        words("A fix selects the findings that have no fix.", "修复只选择了没有修复版本的问题。"),
+        words("There is nothing that it could do for them.", "对这些问题无从修复。"),
+        "version: 1\nchain: web\nsteps:\n  scan: {uses: scan}\n  fix: {uses: fix, needs: [scan], with: {select: {fixable: false}}}\n",
+        "version: 1\nchain: web\nsteps:\n  scan: {uses: scan}\n  fix: {uses: fix, needs: [scan], with: {select: {fixable: true}}}\n",
+    ),
+    explanation(
+        "select-severity",
+        words(
+            "A fix selects by a severity with an upper end, or by `unknown`.",
+            "修复按带上限的级别或按 `unknown` 选择。",
+        ),
+        words(
+            "Who mends the low findings and leaves the critical ones has turned the comparison round.",
+            "修复低危而留下高危，多半是把比较号写反了。",
+        ),
+        "version: 1\nchain: web\nsteps:\n  scan: {uses: scan}\n  fix: {uses: fix, needs: [scan], with: {select: {severity: \"<= high\"}}}\n",
+        "version: 1\nchain: web\nsteps:\n  scan: {uses: scan}\n  fix: {uses: fix, needs: [scan], with: {select: {severity: \">= high\"}}}\n",
+    ),
+    explanation(
+        "notify-without-channels",
+        words("A notification names no channel.", "通知没有写明任何渠道。"),
+        words(
+            "It would reach nobody, and the run would look as if people had been told.",
+            "它送不到任何人，而运行看上去却像已经通知过。",
+        ),
+        "version: 1\nchain: web\nsteps:\n  tell: {uses: notify, with: {channels: []}}\n",
+        "version: 1\nchain: web\nsteps:\n  tell: {uses: notify, with: {channels: [ops]}}\n",
+    ),
+];
