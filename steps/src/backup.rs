@@ -17,6 +17,7 @@ use crate::{
     image::Image,
     params,
     place::Place,
+    summary,
 };
 
 /// As chains are checked.
@@ -145,7 +146,7 @@ impl Step for Backup {
             .done(&context.run, &context.step, "push", &reference)
             .await
             .map_err(failure::engine)?;
-        Ok(Outcome::succeeded(json!({
+        Ok(Outcome::succeeded(summary::present(json!({
             "reference": reference,
             "registry": place.registry,
             "repository": place.repository,
@@ -156,7 +157,7 @@ impl Step for Backup {
             "bytes": copied.bytes,
             // By digest alone: it can be pulled as it stands, and fits.
             "summary": place.target(None, &image.digest),
-        })))
+        }))))
     }
 }
 

@@ -5,8 +5,7 @@ use patchline_chains::{Catalogue, Param, ParamType, StepKind, catalogue::Objecti
 use crate::{approve, backup, delete, fix, gate, notify, replicate, scan, trigger};
 
 /// `scan`, `gate`, `backup`, `delete`, `fix`, `notify`, `replicate`, `approve`,
-/// `trigger`. A kind stands here
-/// once it runs, and lists only the parameters that it obeys.
+/// `trigger`. A kind stands here once it runs, and lists only the parameters that it obeys.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Kinds;
 

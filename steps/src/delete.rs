@@ -16,7 +16,7 @@ use crate::{
     catalogue::{objection, optional},
     evidence, failure,
     image::Image,
-    params,
+    params, summary,
 };
 
 /// As chains are checked.
@@ -152,7 +152,7 @@ impl Step for Delete {
             },
         };
         act.make(&context, &*repository).await?;
-        Ok(Outcome::succeeded(json!({
+        Ok(Outcome::succeeded(summary::present(json!({
             "mode": if params.mode == Mode::Untag { "untag" } else { "manifest" },
             "tag": image.tag,
             "digest": image.digest,
@@ -161,7 +161,7 @@ impl Step for Delete {
                 (Mode::Untag, Some(tag)) => format!("tag {tag} removed"),
                 _ => format!("manifest {} removed", image.digest),
             },
-        })))
+        }))))
     }
 }
 

@@ -128,4 +128,27 @@ pub(crate) const ALL: &[Explanation] = &[
         "version: 1\nchain: web\nsteps:\n  tell: {uses: notify, with: {channels: []}}\n",
         "version: 1\nchain: web\nsteps:\n  tell: {uses: notify, with: {channels: [ops]}}\n",
     ),
+    explanation(
+        "replica-not-apart",
+        words("An image would be promoted to where it is.", "镜像会被复制到它自己的位置。"),
+        words(
+            "The copy would be the image itself: same repository, same tag.",
+            "仓库和标签都相同，副本就是镜像自身。",
+        ),
+        "version: 1\nchain: web\nsteps:\n  copy: {uses: replicate, with: {to: \"{{image.repository}}\"}}\n",
+        "version: 1\nchain: web\nsteps:\n  copy: {uses: replicate, with: {to: \"prod/{{image.repository}}\"}}\n",
+    ),
+    explanation(
+        "approval-expiry",
+        words(
+            "An approval would wait less than a minute or more than 90 days.",
+            "审批的等待时间短于一分钟或长于 90 天。",
+        ),
+        words(
+            "Nobody answers in a few seconds; and a run that waits keeps its place in the chain's `concurrency`.",
+            "没有人能在几秒内答复；而等待中的运行会一直占着链的 `concurrency` 名额。",
+        ),
+        "version: 1\nchain: web\nsteps:\n  ask: {uses: approve, with: {message: \"ship it?\", expires: 10s}}\n",
+        "version: 1\nchain: web\nsteps:\n  ask: {uses: approve, with: {message: \"ship it?\", expires: 3d}}\n",
+    ),
 ];

@@ -216,7 +216,7 @@ fn output(decision: &Decision, evidence: &[Evidence], rules: usize, message: Opt
         (true, false) => "warned",
         (true, true) => "passed",
     };
-    json!({
+    summary::present(json!({
         "verdict": verdict,
         "denied_by": decision.denied.iter().take(50).map(|d| d.output()).collect::<Vec<_>>(),
         "warned_by": decision.warned.iter().take(50).map(|d| d.output()).collect::<Vec<_>>(),
@@ -227,7 +227,7 @@ fn output(decision: &Decision, evidence: &[Evidence], rules: usize, message: Opt
         "report": worst.map(|e| &e.line.report),
         "message": message.filter(|_| denied).map(|m| summary::cut(m, 1000)),
         "summary": text::line(decision, rules, total),
-    })
+    }))
 }
 
 #[cfg(test)]

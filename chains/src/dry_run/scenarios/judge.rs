@@ -3,8 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use crate::expr::Expression;
-use crate::expr::cel;
 use crate::expr::names::mentions;
+use crate::expr::parse;
 use crate::plan::{PlanStep, ShortForm};
 
 /// How a step stands in a scenario.
@@ -55,11 +55,11 @@ impl When {
         if let Some(form) = ShortForm::parse(when) {
             return When::Form(form);
         }
-        let (Ok(expression), Ok(parsed)) = (Expression::parse(when), cel::parse(when)) else {
+        let (Ok(expression), Ok(parsed)) = (Expression::parse(when), parse::parse(when)) else {
             return When::Unreadable;
         };
         let (mut steps, mut later) = (Vec::new(), false);
-        for name in mentions(when, &parsed.tree, &parsed.places).names {
+        for name in mentions(when, &parsed).names {
             match (name.path[0].as_str(), name.path.get(1)) {
                 ("steps", Some(step)) => match index(step) {
                     Some(at) => {
