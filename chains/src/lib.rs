@@ -10,6 +10,7 @@ pub mod duration;
 pub mod explain;
 pub mod expr;
 pub mod glob;
+pub mod import;
 pub mod limits;
 pub mod plan;
 pub mod schema;
