@@ -9,6 +9,7 @@ mod params;
 mod scope;
 mod steps;
 mod triggers;
+mod types;
 mod values;
 mod when;
 mod with;

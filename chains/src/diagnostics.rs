@@ -5,7 +5,7 @@ mod render;
 use crate::limits::MAX_DIAGNOSTICS;
 
 /// Every code that this crate gives, sorted; step kinds bring more with their objections.
-pub const CODES: [&str; 46] = [
+pub const CODES: [&str; 47] = [
     "alias-bomb",
     "alias-cycle",
     "bad-cron",
@@ -37,6 +37,7 @@ pub const CODES: [&str; 46] = [
     "too-deep",
     "too-large",
     "too-many-problems",
+    "type-mismatch",
     "unknown-field",
     "unknown-function",
     "unknown-key",

@@ -5,6 +5,7 @@ mod codes;
 mod complaints;
 mod hostile;
 mod plans;
+mod types;
 
 use crate::{Compiled, Source, compile};
 
