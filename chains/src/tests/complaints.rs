@@ -235,7 +235,7 @@ fn templates_name_what_exists() {
         "{{#if steps.scan.succeeded}}{{run.id}}{{else}}no{{/if}}",
         "{{#each steps.scan.output.counts}}{{this}} {{@key}}{{/each}}",
         r"\{{not.a.name}}",
-        "{{len trigger.by}}",
+        "{{len trigger.source}}",
     ] {
         assert_eq!(told(fine), [""; 0], "{fine}");
     }
