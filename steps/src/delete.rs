@@ -178,6 +178,8 @@ fn refuse_deployed(context: &Context, params: &Params) -> Result<(), StepError> 
     let trigger = &context.names["trigger"];
     let kind = trigger.get("kind").unwrap_or(trigger).as_str();
     let kind = kind.or_else(|| context.names["run"]["trigger"].as_str()).unwrap_or("");
+    // A child's source is what started its cascade.
+    let kind = if kind == "child" { trigger["source"].as_str().unwrap_or("") } else { kind };
     if !params.allow_deployed && matches!(kind, "schedule" | "advisories") {
         return Err(StepError::permanent(
             "delete-deployed",

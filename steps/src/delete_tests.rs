@@ -130,6 +130,9 @@ async fn nothing_goes_beside_a_fix_or_from_a_schedule() {
         let mut context = bench.context(("shop/web", Some("v1"), &image), with.clone(), &[]);
         context.names["trigger"]["kind"] = json!(kind);
         let step = Delete::new(bench.world.clone());
+        let mut child = context.clone();
+        child.names["trigger"] = json!({"kind": "child", "source": kind});
+        assert_eq!(step.run(child).await.expect_err("refused").code, "delete-deployed");
         assert_eq!(step.run(context.clone()).await.expect_err("refused").code, "delete-deployed");
         context.with = json!({"irreversible": true, "allow_deployed": true});
         step.run(context).await.expect("allowed");
