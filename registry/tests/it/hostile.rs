@@ -330,7 +330,9 @@ async fn taking_the_manifest_along() -> (String, crate::servers::Running) {
         }
         next.run(request).await
     };
-    let router = running.embedded.router().layer(axum::middleware::from_fn(rewrite));
+    // Before the routes are matched: what is rewritten is routed anew.
+    let routes = axum::Router::new().fallback_service(running.embedded.router());
+    let router = routes.layer(axum::middleware::from_fn(rewrite));
     (format!("127.0.0.1:{}", serve(router).await), running)
 }
 
