@@ -135,13 +135,18 @@ pub(crate) struct Bench {
 impl Bench {
     /// Starts the embedded registry as `main` on a free loopback port.
     pub(crate) async fn start() -> Self {
+        Self::start_behind(|router| router).await
+    }
+    /// The same, with something between it and whoever asks.
+    pub(crate) async fn start_behind(layer: impl FnOnce(axum::Router) -> axum::Router) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         let (events, mut told) = tokio::sync::mpsc::channel(64);
         tokio::spawn(async move { while told.recv().await.is_some() {} });
         let embedded = Embedded::open(&dir.path().join("registry"), events).expect("a registry");
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let host = listener.local_addr().expect("an address").to_string();
-        tokio::spawn(async move { axum::serve(listener, embedded.router()).await });
+        let router = layer(embedded.router());
+        tokio::spawn(async move { axum::serve(listener, router).await });
         let main = RegistryConfig { host, plain_http: true, ..RegistryConfig::default() };
         let registries = Registries::new([("main".to_owned(), main)].into()).expect("registries");
         let memory = Arc::new(Memory::default());
