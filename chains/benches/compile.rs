@@ -1,5 +1,7 @@
 //! How long compiling takes: chains as people write them, and input that makes a reader work.
 
+#![expect(missing_docs, reason = "criterion's macro writes a function without one")]
+
 #[path = "inputs/mod.rs"]
 mod inputs;
 #[path = "../src/tests/catalogue.rs"]

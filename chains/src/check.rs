@@ -10,6 +10,7 @@ pub(crate) mod platforms;
 mod scope;
 mod steps;
 mod triggers;
+mod types;
 mod values;
 mod when;
 mod with;
@@ -64,6 +65,10 @@ impl Ctx<'_> {
         let mut found = node.kind().to_owned();
         let written =
             self.text.get(node.span.offset..node.span.offset + node.span.length).unwrap_or_default();
+        // A template without quotes, which the reader has told.
+        if written.starts_with("{{") && matches!(node.content, crate::yaml::Content::Map(_)) {
+            return;
+        }
         let scalar = !matches!(node.content, crate::yaml::Content::List(_) | crate::yaml::Content::Map(_));
         if scalar && !matches!(node.content, crate::yaml::Content::Null) {
             found = format!("{found}, `{}`", shown(written));

@@ -38,6 +38,7 @@ pub const CODES: [&str; 47] = [
     "too-deep",
     "too-large",
     "too-many-problems",
+    "type-mismatch",
     "unknown-field",
     "unknown-function",
     "unknown-key",
@@ -178,7 +179,8 @@ impl Sink {
     pub(crate) fn finish(mut self) -> Vec<Diagnostic> {
         if let Some(span) = self.last {
             let message = format!("{} more problems are not shown", self.untold);
-            self.found.push(Diagnostic::error("too-many-problems", span, message));
+            let error = Diagnostic::error("too-many-problems", span, message);
+            self.found.push(error.hint("mend those above, then check again"));
         }
         self.found.sort_by(|a, b| {
             (a.span.offset, a.code, &a.message, a.span.length).cmp(&(

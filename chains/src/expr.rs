@@ -1,7 +1,6 @@
 //! Evaluating what a compiled chain holds: `when` in CEL, strings in Handlebars (strict). Pure.
 
 pub(crate) mod cel;
-pub(crate) mod names;
 pub(crate) mod parse;
 pub(crate) mod template;
 

@@ -10,6 +10,7 @@ pub mod duration;
 pub mod explain;
 pub mod expr;
 pub mod glob;
+pub mod import;
 pub mod limits;
 pub mod plan;
 pub mod schema;
@@ -73,7 +74,7 @@ pub fn compile(source: Source<'_>, catalogue: &dyn Catalogue) -> Compiled {
         if let Some(first) = named.get(&plan.chain) {
             let message = format!("chain `{}` stands twice in this file", plan.chain);
             let twice = Diagnostic::error("duplicate-chain", span, message);
-            ctx.sink.push(twice.related(*first, "first here").hint("name one of them otherwise"));
+            ctx.sink.push(twice.related(*first, "first here").hint("rename one of them"));
             continue;
         }
         named.insert(plan.chain.clone(), span);

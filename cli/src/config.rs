@@ -8,6 +8,7 @@ use std::{
 use patchline_registry::{RegistryConfig, remote::Secret};
 use patchline_remediation::apt::Mirrors;
 use patchline_steps::{
+    exceptions::{Exception, Exceptions},
     notify::ChannelConfig,
     trigger::{Method, TargetConfig, Targets},
 };
@@ -38,6 +39,8 @@ pub(crate) struct Config {
     pub(crate) chains: Vec<PathBuf>,
     /// Webhook receivers.
     pub(crate) hooks: HookEntry,
+    /// What gates leave out of their rules, by the name of the list.
+    pub(crate) exceptions: BTreeMap<String, Vec<Exception>>,
     /// Steps at once.
     pub(crate) concurrency: Option<usize>,
 }
@@ -213,6 +216,10 @@ impl Config {
     pub(crate) fn channels(&self) -> Result<BTreeMap<String, ChannelConfig>> {
         self.channels.iter().map(|(name, entry)| Ok((name.clone(), entry.resolve()?))).collect()
     }
+    /// Lists of exceptions.
+    pub(crate) fn exceptions(&self) -> Exceptions {
+        Exceptions::new(self.exceptions.clone())
+    }
     /// Targets with their secrets read.
     pub(crate) fn targets(&self) -> Result<Targets> {
         let all = self.targets.iter().map(|(name, entry)| Ok((name.clone(), entry.resolve()?)));
@@ -292,6 +299,27 @@ mod tests {
         assert!(
             matches!(&config.channels["ops-dingtalk"].secret, Some(SecretRef::Env(name)) if name == "DINGTALK_SECRET")
         );
+    }
+
+    #[test]
+    fn an_exception_that_is_not_whole_is_located() {
+        let head = "exceptions:\n  main:\n    - {id: CVE-2024-1, reason: r, owner: o, expires: 2026-12-31}\n";
+        assert_eq!(load(head).unwrap().exceptions["main"].len(), 1);
+        for (entry, said) in [
+            (
+                "{reason: r, owner: o, expires: 2026-12-31}",
+                "an exception names an `id`, a `package`, or both",
+            ),
+            ("{id: CVE-1, owner: o, expires: 2026-12-31}", "reason"),
+            ("{id: CVE-1, reason: '', owner: o, expires: 2026-12-31}", "nothing stands here"),
+            ("{id: CVE-1, reason: r, owner: o, expires: never}", "`expires` is a day"),
+            ("{package: 'a[', reason: r, owner: o, expires: 2026-12-31}", "is no glob"),
+            ("{id: CVE-1, resaon: r, owner: o, expires: 2026-12-31}", "resaon"),
+            ("{id: CVE-1, scope: {repositories: [1]}, reason: r, owner: o, expires: soon}", "expires"),
+        ] {
+            let said_of_it = format!("{:?}", load(&format!("{head}    - {entry}\n")).unwrap_err());
+            assert!(said_of_it.contains(said) && said_of_it.contains("line 4"), "{entry}: {said_of_it}");
+        }
     }
 
     #[test]

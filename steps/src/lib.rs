@@ -1,6 +1,7 @@
 //! The step kinds and notification channels.
 
 pub mod catalogue;
+pub mod exceptions;
 pub mod fits;
 pub mod notify;
 pub mod trigger;
@@ -28,7 +29,7 @@ mod testing;
 
 use std::{path::PathBuf, sync::Arc};
 
-use patchline_engine::Step;
+use patchline_engine::{Clock, Step};
 use patchline_registry::Registries;
 use patchline_remediation::{Remediator, fix::Fixes};
 use patchline_scanner::{LayerFacts, Reports};
@@ -54,6 +55,10 @@ pub struct World {
     pub scratch: PathBuf,
     /// Channels by name.
     pub channels: Arc<notify::Channels>,
+    /// Lists of exceptions by name.
+    pub exceptions: Arc<exceptions::Exceptions>,
+    /// What the time is.
+    pub clock: Arc<dyn Clock>,
     /// Targets by name.
     pub targets: Arc<trigger::Targets>,
 }

@@ -419,6 +419,7 @@ fn report(image: &Digest, rows: &[Row]) -> Report {
         epss: None,
         layer: None,
         summary: Some(format!("What {} is about, in one line of its advisory", row.0)),
+        published: None,
         because: format!("{} < {} in Debian:12", row.3, row.4.unwrap_or("no version")),
     };
     Report {

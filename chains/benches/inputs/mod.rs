@@ -24,7 +24,7 @@ pub(crate) const HOSTILE: [Hostile; 24] = [
     Hostile { name: "flow-mappings-1mib", make: || within("a: ", "[{a: b},{c: d}],") },
     Hostile { name: "document-10mb", make: || vec![b'a'; 10_000_000] },
     Hostile { name: "steps-100000", make: || steps(100_000, |i| format!("  s{i}: {{uses: scan}}\n")) },
-    Hostile { name: "steps-1mib-of-short-ones", make: || steps(65_000, |i| format!("  a{i}: {{a: b}}\n")) },
+    Hostile { name: "steps-60000-within-1mib", make: || steps(60_000, |i| format!("  a{i}: {{a: b}}\n")) },
     Hostile { name: "nesting-100000-flow", make: || format!("a: {}", "[".repeat(100_000)).into_bytes() },
     Hostile { name: "nesting-100000-block", make: || "- ".repeat(100_000).into_bytes() },
     Hostile { name: "alias-bomb", make: alias_bomb },

@@ -43,14 +43,11 @@ impl Ctx<'_> {
         match fields.get("version") {
             None => self.missing(start, "version", "the chain", "begin with `version: 1`"),
             Some(node) if node.content == Content::Integer(1) => {}
-            Some(node) if matches!(node.content, Content::Integer(_)) => {
+            Some(Node { content: Content::Integer(version), span }) => {
+                let message =
+                    format!("version {version} of the language is not known; this program reads version 1");
                 self.push(
-                    Diagnostic::error(
-                        "unsupported-version",
-                        node.span,
-                        "this version of the language is not known",
-                    )
-                    .hint("write `version: 1`"),
+                    Diagnostic::error("unsupported-version", *span, message).hint("write `version: 1`"),
                 );
             }
             Some(node) => self.wrong_type(node, "the number 1"),

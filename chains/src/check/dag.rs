@@ -11,6 +11,9 @@ use super::steps::Draft;
 use crate::diagnostics::{Diagnostic, shown};
 use crate::suggest::Guesses;
 
+/// How many edges of a cycle are shown in the source, after the first.
+const SHOWN_NEEDS: usize = 5;
+
 /// The edges among drafts, by index.
 pub(super) struct Dag {
     /// Position by name.
@@ -93,7 +96,15 @@ impl Ctx<'_> {
             let next = path.get(1).copied().unwrap_or(first);
             let need = drafts[first].needs.iter().find(|(n, _)| *n == drafts[next].step.name);
             let span = need.map_or(drafts[first].span, |(_, span)| *span);
-            self.push(Diagnostic::error("cycle", span, message).hint("remove one of these `needs`"));
+            let mut error = Diagnostic::error("cycle", span, message);
+            for pair in path.windows(2).skip(1).take(SHOWN_NEEDS) {
+                let (from, to) = (&drafts[pair[0]], &drafts[pair[1]].step.name);
+                if let Some((_, place)) = from.needs.iter().find(|(need, _)| need == to) {
+                    let word = format!("`{}` needs `{}`", shown(&from.step.name), shown(to));
+                    error = error.related(*place, word);
+                }
+            }
+            self.push(error.hint("remove one of these `needs`"));
         }
         cyclic
     }

@@ -17,6 +17,11 @@ impl<'n> Fields<'n> {
         self.entry(key).map(|e| &e.value).filter(|n| n.content != Content::Null)
     }
 
+    /// Whether there are keys that are not `known`.
+    pub(super) fn unknown(&self, known: &[Key]) -> bool {
+        self.entries.iter().any(|e| known.iter().all(|key| key.name != e.key))
+    }
+
     /// Key and value, also where the value is empty.
     pub(super) fn entry(&self, key: &str) -> Option<&'n Entry> {
         self.entries.iter().find(|e| e.key == key)

@@ -139,10 +139,11 @@ impl Ctx<'_> {
         let value = plain(&node.to_value());
         let message = format!("{what} {} is outside the bounds: {}", shown(&value), parameter.range());
         let mut error = Diagnostic::error("out-of-range", node.span, message);
-        for key in ["minimum", "maximum"] {
-            if let Some(bound) = fields.get(key) {
-                error = error.related(bound.span, format!("the {key}"));
-            }
+        let own = Bound::of(&node.to_value());
+        let below = own.zip(parameter.minimum).is_some_and(|(own, least)| own.is_below(least));
+        let key = if below { "minimum" } else { "maximum" };
+        if let Some(bound) = fields.get(key) {
+            error = error.related(bound.span, format!("the {key}"));
         }
         self.push(error.hint("change the value, or the bound"));
     }

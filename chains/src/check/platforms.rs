@@ -1,5 +1,7 @@
 //! Platforms of an index: `os/architecture[/variant]`, in Go's words, as the OCI image specification has them.
 
+use std::ops::Range;
+
 use crate::diagnostics::{Diagnostic, Span, shown};
 use crate::suggest::nearest_within;
 
@@ -50,9 +52,9 @@ const OTHERWISE: [(&str, &str); 17] = [
 
 const HINT: &str = "write operating system and architecture: `linux/amd64`, `linux/arm/v7`";
 
-/// What is wrong with a text that is no platform.
-pub(super) fn fault(text: &str, span: Span) -> Option<Diagnostic> {
-    let wrong = |message: String| Diagnostic::error("bad-platform", span, message);
+/// What is wrong with a text that is no platform; `place` gives the span of some of its bytes.
+pub(super) fn fault(text: &str, place: impl Fn(Range<usize>) -> Span) -> Option<Diagnostic> {
+    let wrong = |message: String, at| Diagnostic::error("bad-platform", place(at), message);
     let parts: Vec<&str> = text.split('/').collect();
     let (system, architecture, variant) = match parts.as_slice() {
         [system, architecture] => (*system, *architecture, None),
@@ -60,7 +62,7 @@ pub(super) fn fault(text: &str, span: Span) -> Option<Diagnostic> {
         _ => {
             let meant = architecture_of(text).map(|a| format!("did you mean `linux/{a}`?"));
             let message = format!("`{}` is no platform", shown(text));
-            return Some(wrong(message).hint(meant.unwrap_or_else(|| HINT.to_owned())));
+            return Some(wrong(message, 0..text.len()).hint(meant.unwrap_or_else(|| HINT.to_owned())));
         }
     };
     let known_system = SYSTEMS.contains(&system);
@@ -72,12 +74,14 @@ pub(super) fn fault(text: &str, span: Span) -> Option<Diagnostic> {
     if known_system && known_architecture && variant_fits {
         return None;
     }
-    let (what, part) = match (known_system, known_architecture) {
-        (false, _) => ("operating system", system),
-        (_, false) => ("architecture", architecture),
-        _ => ("variant", variant.unwrap_or_default()),
+    let second = system.len() + 1;
+    let third = (second + architecture.len() + 1).min(text.len());
+    let (what, part, at) = match (known_system, known_architecture) {
+        (false, _) => ("operating system", system, 0),
+        (_, false) => ("architecture", architecture, second),
+        _ => ("variant", variant.unwrap_or_default(), third),
     };
-    let error = wrong(format!("`{}` is no {what} of a platform", shown(part)));
+    let error = wrong(format!("`{}` is no {what} of a platform", shown(part)), at..at + part.len());
     let near_system = nearest_within(system, SYSTEMS, 2);
     let tail = variant.map_or_else(String::new, |v| format!("/{v}"));
     Some(match (near_system, architecture_of(architecture)) {
@@ -102,10 +106,14 @@ fn architecture_of(text: &str) -> Option<&'static str> {
 mod tests {
     use super::*;
 
+    fn at(place: Range<usize>) -> Span {
+        Span { offset: place.start, length: place.len(), ..Span::START }
+    }
+
     #[test]
     fn platforms_are_those_of_images() {
         for good in ["linux/amd64", "linux/arm/v7", "windows/amd64", "linux/arm64/v8", "linux/s390x"] {
-            assert!(fault(good, Span::START).is_none(), "{good}");
+            assert!(fault(good, at).is_none(), "{good}");
         }
         for (bad, hint) in [
             ("linux/x86_64", "did you mean `linux/amd64`?"),
@@ -120,14 +128,12 @@ mod tests {
             ("linux/arm/v7/x", HINT),
             ("", HINT),
         ] {
-            let found = fault(bad, Span::START).unwrap_or_else(|| panic!("{bad}"));
+            let found = fault(bad, at).unwrap_or_else(|| panic!("{bad}"));
             assert_eq!(found.hint.as_deref(), Some(hint), "{bad}: {}", found.message);
         }
-        let unknown = fault("linux/vax", Span::START).unwrap();
+        let unknown = fault("linux/vax", at).unwrap();
+        assert_eq!((unknown.span.offset, unknown.span.length), (6, 3));
         assert!(unknown.hint.unwrap().starts_with("one of: amd64, "));
-        assert_eq!(
-            fault("haiku/amd64", Span::START).unwrap().message,
-            "`haiku` is no operating system of a platform"
-        );
+        assert_eq!(fault("haiku/amd64", at).unwrap().message, "`haiku` is no operating system of a platform");
     }
 }

@@ -13,7 +13,7 @@ impl Ctx<'_> {
         scope.repositories = fields.get("repositories").map(|n| self.globs(n)).unwrap_or_default();
         scope.tags = fields.get("tags").map(|n| self.globs(n)).unwrap_or_default();
         for (platform, item) in fields.get("platforms").map(|n| self.texts(n)).unwrap_or_default() {
-            match platforms::fault(platform, item.span) {
+            match platforms::fault(platform, |place| self.inside(item, place)) {
                 None => scope.platforms.push(platform.to_owned()),
                 Some(problem) => self.push(problem),
             }

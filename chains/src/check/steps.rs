@@ -22,6 +22,8 @@ pub(super) struct Draft<'n> {
     pub(super) needs: Vec<(&'n str, Span)>,
     pub(super) when: Option<&'n Node>,
     pub(super) with: Option<&'n Node>,
+    /// What it needs may be written under a key that is misspelt: see [`Ctx::objections`].
+    pub(super) garbled: bool,
 }
 
 /// `defaults:`
@@ -89,6 +91,7 @@ impl Ctx<'_> {
             needs: Vec::new(),
             when: None,
             with: None,
+            garbled: false,
         };
         if entry.value.content == Content::Null {
             self.missing(
@@ -100,6 +103,7 @@ impl Ctx<'_> {
             return draft;
         }
         let Some(fields) = self.fields(&entry.value, "a step", &STEP) else { return draft };
+        draft.garbled = fields.unknown(&STEP);
         match fields.get("uses") {
             None => self.missing(
                 entry.key_span,
@@ -116,9 +120,12 @@ impl Ctx<'_> {
         }
         draft.step.title = fields.get("name").and_then(|n| self.text(n)).map(str::to_owned);
         for (need, item) in fields.get("needs").map(|n| self.texts(n)).unwrap_or_default() {
-            if draft.step.needs.iter().any(|n| n == need) {
+            if let Some((_, first)) = draft.needs.iter().find(|(n, _)| *n == need) {
                 let message = format!("`{}` stands twice in `needs`", shown(need));
-                self.push(Diagnostic::error("duplicate-need", item.span, message).hint("keep one"));
+                let error = Diagnostic::error("duplicate-need", item.span, message);
+                self.push(
+                    error.related(*first, "first here").hint("keep one, or name the other that was meant"),
+                );
             } else {
                 draft.step.needs.push(need.to_owned());
                 draft.needs.push((need, item.span));

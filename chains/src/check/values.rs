@@ -61,8 +61,12 @@ impl Ctx<'_> {
 }
 
 pub(super) fn bad_duration(span: Span, text: &str) -> Diagnostic {
-    let reason = duration::parse(text).err().map_or_else(String::new, |e| e.to_string());
-    Diagnostic::error("bad-duration", span, format!("`{}` is {reason}", shown(text))).hint(duration::HINT)
+    let error = duration::parse(text).err().unwrap_or(duration::Error::Malformed);
+    let hint = match error {
+        duration::Error::Malformed => duration::HINT,
+        duration::Error::TooLong => "the longest is `3650d`",
+    };
+    Diagnostic::error("bad-duration", span, format!("`{}` is {error}", shown(text))).hint(hint)
 }
 
 pub(super) fn bad_glob(span: Span, pattern: &str, reason: &str) -> Diagnostic {
@@ -73,12 +77,20 @@ pub(super) fn bad_glob(span: Span, pattern: &str, reason: &str) -> Diagnostic {
 
 /// A text that is no severity rule, or no severity.
 pub(super) fn bad_severity(span: Span, text: &str) -> Diagnostic {
+    let word = text.trim().trim_start_matches(['>', '<', '=', ' ']);
+    let wrong = |message: String| Diagnostic::error("bad-severity", span, message);
     let error = match severity::Rule::parse(text) {
-        Err(error) => error.to_string(),
-        Ok(_) => format!("`{}` is a rule, not a severity", shown(text)),
+        Err(severity::Error::UnknownCompared) => {
+            let hint =
+                "write `unknown` alone: nobody has said how bad it is, so it has no place in the order";
+            return wrong("`unknown` cannot be compared".to_owned()).hint(hint);
+        }
+        Ok(_) => {
+            let message = format!("`{}` is a rule, and here stands a severity", shown(text));
+            return wrong(message).hint(format!("write the lowest that is meant: `{word}`"));
+        }
+        Err(error) => wrong(error.to_string()),
     };
-    let word = text.trim_start_matches(['>', '<', '=', ' ']);
-    let error = Diagnostic::error("bad-severity", span, error);
     match nearest(word, severity::LEVELS).filter(|near| *near != word) {
         None => error.hint(format!("one of: {}", severity::LEVELS.join(", "))),
         near => error.did_you_mean(near),

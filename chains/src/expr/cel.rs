@@ -29,6 +29,11 @@ pub(crate) fn children(node: &IdedExpr) -> Vec<&IdedExpr> {
     }
 }
 
+/// Whether an expression mentions nothing: its value is known now.
+pub(crate) fn constant(tree: &IdedExpr) -> bool {
+    !matches!(tree.expr, Expr::Ident(_)) && children(tree).into_iter().all(constant)
+}
+
 fn entry_parts(entry: &EntryExpr) -> Vec<&IdedExpr> {
     match entry {
         EntryExpr::StructField(field) => vec![&field.value],

@@ -264,7 +264,7 @@ pub(crate) static RETRY: [Key; 3] = [
         ..may(
             "backoff",
             Shape::Duration,
-            "Pause before the second attempt; each further pause is twice as long.",
+            "Pause before the second attempt, twice as long before each further one; half of it is drawn at random.",
             "10s",
         )
     },

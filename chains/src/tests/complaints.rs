@@ -79,6 +79,14 @@ error[cycle]: steps wait for each other: `a` needs `c` needs `b` needs `a`
   |
 4 |   a: {uses: scan, needs: [c]}
   |                           ^
+ ::: c.yaml:6:27
+  |
+6 |   c: {uses: scan, needs: [b]}
+  |                           - `c` needs `b`
+ ::: c.yaml:5:27
+  |
+5 |   b: {uses: scan, needs: [a]}
+  |                           - `b` needs `a`
   = help: remove one of these `needs`
 error[cycle]: step `d` needs itself
  --> c.yaml:7:27
@@ -227,7 +235,7 @@ fn templates_name_what_exists() {
         "{{#if steps.scan.succeeded}}{{run.id}}{{else}}no{{/if}}",
         "{{#each steps.scan.output.counts}}{{this}} {{@key}}{{/each}}",
         r"\{{not.a.name}}",
-        "{{len trigger.by}}",
+        "{{len trigger.source}}",
     ] {
         assert_eq!(told(fine), [""; 0], "{fine}");
     }
@@ -384,7 +392,12 @@ fn shapes_are_checked_from_the_top() {
         ["missing-key 3:29", "merge-key 3:33"]
     );
     let unquoted = shown(&with_steps("  b: {uses: backup, with: {to: {{image.tag}}}}\n"));
-    assert!(unquoted.contains("error[key-not-text]") && unquoted.contains("needs quotes"), "{unquoted}");
+    assert!(
+        unquoted.contains("error[key-not-text]")
+            && unquoted.contains("needs quotes: \"{{image.tag}}\"")
+            && !unquoted.contains("wrong-type"),
+        "{unquoted}"
+    );
 }
 
 #[test]

@@ -143,7 +143,7 @@ fn marks_line_ends_tabs_and_blocks() {
     );
     assert_eq!(
         brief("version: 1\nchain: a\nsteps: {a: {uses: scan}, 'a': {uses: scan}, \"a\": {uses: scan}}\n"),
-        ["duplicate-key 3:26", "duplicate-key 3:44"]
+        ["duplicate-key 3:26", "duplicate-key 3:45"]
     );
     assert_eq!(brief("version: 1\nchain: a\nsteps: {1: {uses: scan}}\n"), ["bad-name 3:9"]);
 }

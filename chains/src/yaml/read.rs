@@ -175,7 +175,9 @@ impl<'s, 'k> Reader<'s, 'k> {
             Some((true, "int" | "float" | "bool" | "null")) => scalar::plain(text),
             Some(_) => {
                 self.unsupported_tag(tag, span);
-                Content::Text(text.to_owned())
+                // `!*-dev` without quotes: what was meant is known, and not told of again.
+                let meant = tag.filter(|_| text.is_empty()).map(Tag::original);
+                Content::Text(meant.unwrap_or_else(|| text.to_owned()))
             }
         };
         if as_key && plain && text == "<<" {
@@ -264,16 +266,17 @@ impl<'s, 'k> Reader<'s, 'k> {
                     }
                 }
                 None => {
-                    let (text, fine) = match node.content {
-                        Content::Text(text) => (text, true),
+                    let (text, fine) = match &node.content {
+                        Content::Text(text) => (text.clone(), true),
                         _ => (String::new(), false),
                     };
                     let first = seen.get(&text).copied();
                     if !fine {
-                        flaw = Some(
-                            Diagnostic::error("key-not-text", node.span, "a key must be text")
-                                .hint("a value like `{{name}}` needs quotes: \"{{name}}\""),
-                        );
+                        flaw =
+                            Some(
+                                Diagnostic::error("key-not-text", node.span, "a key must be text")
+                                    .hint(quoted(self.text, self.skipped, &node)),
+                            );
                     } else if let Some(first) = first {
                         let message = format!("key `{}` stands twice", shown(&text));
                         flaw = Some(
@@ -311,7 +314,9 @@ impl<'s, 'k> Reader<'s, 'k> {
         self.nodes = self.nodes.saturating_add(nodes);
         self.aliased_bytes = self.aliased_bytes.saturating_add(bytes);
         if self.nodes > MAX_NODES || self.aliased_bytes > MAX_ALIASED_BYTES {
-            let message = "aliases blow this file up beyond what is read";
+            let message = format!(
+                "the aliases of this file stand for more than {MAX_NODES} values, or {MAX_ALIASED_BYTES} bytes of text"
+            );
             return Err(Box::new(
                 Diagnostic::error("alias-bomb", span, message)
                     .hint("write the values out, or use fewer aliases"),
@@ -330,8 +335,21 @@ impl<'s, 'k> Reader<'s, 'k> {
         if *error.kind() == ErrorKind::RecursionLimitExceeded {
             return too_deep(span);
         }
-        let hint = "usual causes: a tab that indents, no space after `:`, a bracket or quote left open";
-        Box::new(Diagnostic::error("yaml-syntax", span, sentence(&error.info())).hint(hint))
+        let message = sentence(&error.info());
+        let at = span.offset - self.skipped;
+        let hint = advice(
+            &message,
+            self.text.get(..at).unwrap_or_default(),
+            self.text.get(at..).unwrap_or_default(),
+        );
+        let mut found = Diagnostic::error("yaml-syntax", span, message).hint(hint);
+        let opened = self.frames.iter().rev().map(|frame| frame.span).find(|place| {
+            self.text.get(place.offset - self.skipped..).is_some_and(|t| t.starts_with(['[', '{']))
+        });
+        if let Some(place) = opened {
+            found = found.related(Span { length: 1, ..place }, "inside of what is opened here");
+        }
+        Box::new(found)
     }
 
     fn collection_tag(&mut self, tag: Option<&Tag>, own: &str, span: Span) {
@@ -341,10 +359,18 @@ impl<'s, 'k> Reader<'s, 'k> {
     }
 
     fn unsupported_tag(&mut self, tag: Option<&Tag>, span: Span) {
-        let name = tag.map(|t| shown(&t.original())).unwrap_or_default();
-        self.flaw(
-            Diagnostic::error("unsupported-tag", span, format!("unknown tag `{name}`")).hint("remove it"),
-        );
+        let name = tag.map(Tag::original).unwrap_or_default();
+        // The tag stands right before what it is for.
+        let before = self.text.get(..span.offset - self.skipped).unwrap_or_default().trim_end();
+        let place = before
+            .strip_suffix(name.as_str())
+            .map_or(span, |lead| Span::locate(self.text.as_bytes(), lead.len(), name.len()));
+        let place = if place == span { span } else { Span { offset: place.offset + self.skipped, ..place } };
+        let error = Diagnostic::error("unsupported-tag", place, format!("unknown tag `{}`", shown(&name)));
+        self.flaw(match name.starts_with("!!") {
+            true => error.hint("remove it"),
+            false => error.hint(format!("text that begins with `!` needs quotes: \"{}\"", shown(&name))),
+        });
     }
 
     fn flaw(&mut self, diagnostic: Diagnostic) {
@@ -353,11 +379,41 @@ impl<'s, 'k> Reader<'s, 'k> {
     }
 }
 
+/// What to write instead of a key that is no text. A map as the key of a map is a template without quotes.
+fn quoted(text: &str, skipped: usize, node: &Node) -> String {
+    let at = node.span.offset - skipped;
+    let inner = text.get(at..at + node.span.length).unwrap_or_default();
+    let template =
+        matches!(node.content, Content::Map(_)) && text.get(..at).is_some_and(|t| t.ends_with('{'));
+    match node.content {
+        _ if template => format!("a template needs quotes: \"{{{}}}\"", shown(inner)),
+        Content::List(_) | Content::Map(_) => "write a name".to_owned(),
+        _ => format!("put it in quotes: \"{}\"", shown(inner)),
+    }
+}
+
 fn too_deep(span: Span) -> Fatal {
     let message = format!("more than {MAX_DEPTH} lists and maps inside each other");
     Box::new(
         Diagnostic::error("too-deep", span, message).hint("no chain needs it: look for a bracket left open"),
     )
+}
+
+/// What is probably the matter, by the parser's message and the text before and after the place.
+fn advice(message: &str, before: &str, after: &str) -> &'static str {
+    let line = before.rsplit('\n').next().unwrap_or_default();
+    let near = |c: char| after.starts_with(c) || before.trim_end().ends_with(c);
+    if message.contains("tab") {
+        "indent with spaces"
+    } else if near('*') || near('&') || near('@') || near('`') || near('%') {
+        "text that begins with `*`, `&`, `@`, `%` or a backtick needs quotes"
+    } else if message.contains("mapping values") || line.contains(": ") && after.starts_with(':') {
+        "text that contains `: ` needs quotes"
+    } else if message.contains("quote") {
+        "close the quote"
+    } else {
+        "usual causes: a line indented otherwise than its neighbours, no space after `:`, a bracket or quote left open"
+    }
 }
 
 /// A parser's message as a lowercase fragment.

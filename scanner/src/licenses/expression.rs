@@ -17,7 +17,8 @@ impl std::str::FromStr for Expression {
     fn from_str(text: &str) -> Result<Self, NotAnExpression> {
         let wrong = || NotAnExpression(text.chars().take(200).collect());
         // The parser works on a stack of its own; the bound is for the time.
-        if text.len() > 4096 {
+        // `NONE` and `NOASSERTION` stand in the list of identifiers and are none.
+        if text.len() > 4096 || [super::NO_ASSERTION, "NONE"].contains(&text) {
             return Err(wrong());
         }
         spdx::Expression::parse(text).map(Self).map_err(|_| wrong())
@@ -90,7 +91,7 @@ mod tests {
 
     #[test]
     fn what_is_no_expression_is_told() {
-        for bad in ["", "MIT OR", "Nobody-1.0", "MIT GPL-2.0-only", "(MIT"] {
+        for bad in ["", "NOASSERTION", "NONE", "MIT OR", "Nobody-1.0", "MIT GPL-2.0-only", "(MIT"] {
             assert!(bad.parse::<Expression>().is_err(), "{bad}");
         }
         let _ = "(".repeat(4000).parse::<Expression>();

@@ -7,6 +7,8 @@
 mod build;
 mod params;
 mod push;
+#[cfg(test)]
+mod push_tests;
 mod tag;
 
 use async_trait::async_trait;

@@ -182,7 +182,8 @@ fn expand(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
 /// One byte above the language's limit is read, so that `compile` says so without parsing.
 const LIMIT: u64 = MAX_BYTES as u64 + 1;
 
-fn read(path: &Path) -> Result<(String, Vec<u8>)> {
+/// A file's name and bytes, or one byte more than the limit.
+pub(super) fn read(path: &Path) -> Result<(String, Vec<u8>)> {
     let mut bytes = Vec::new();
     if path.as_os_str() == "-" {
         std::io::stdin().lock().take(LIMIT).read_to_end(&mut bytes).map_err(io("read standard input"))?;

@@ -135,10 +135,10 @@ struct Region {
 pub(super) fn log(loaded: &Loaded) -> Log<'_> {
     let texts = texts();
     let used: BTreeSet<&str> = loaded.problems.iter().map(|p| p.diagnostic.code).collect();
-    let index: BTreeMap<&str, usize> = used.iter().enumerate().map(|(at, code)| (*code, at)).collect();
-    let rule = |code: &&'static str| {
-        let (means, todo) = texts.get(code).copied().unwrap_or((code, code));
-        Rule { id: code, short_description: Text { text: means }, help: Text { text: todo } }
+    let index: BTreeMap<&str, usize> = used.iter().enumerate().map(|(at, id)| (*id, at)).collect();
+    let rule = |id: &&'static str| {
+        let (means, todo) = texts.get(id).copied().unwrap_or((id, id));
+        Rule { id, short_description: Text { text: means }, help: Text { text: todo } }
     };
     let uris: Vec<String> = loaded.files.iter().map(|file| uri(&file.name)).collect();
     let place = |file: usize, span: Span| PhysicalLocation {
@@ -197,7 +197,7 @@ pub(super) fn log(loaded: &Loaded) -> Log<'_> {
 }
 
 /// (what it means, what to do) by code, out of the table that is kept for people.
-fn texts() -> BTreeMap<&'static str, (&'static str, &'static str)> {
+pub(super) fn texts() -> BTreeMap<&'static str, (&'static str, &'static str)> {
     let row = |line: &'static str| {
         let mut cells = line.strip_prefix("| `")?.trim_end_matches(" |").splitn(3, " | ");
         Some((cells.next()?.trim_end_matches('`'), (cells.next()?, cells.next()?)))
