@@ -82,17 +82,17 @@ fn table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     out
 }
 
-fn code(text: &str) -> String {
+fn mono(text: &str) -> String {
     if text.is_empty() { String::new() } else { format!("`{text}`") }
 }
 
 fn words(words: &[&str]) -> String {
-    let words: Vec<String> = words.iter().map(|w| code(w)).collect();
+    let words: Vec<String> = words.iter().map(|w| mono(w)).collect();
     format!("{}\n", words.join(", "))
 }
 
 fn default(required: bool, default: Option<&str>) -> String {
-    if required { "**must stand**".to_owned() } else { code(default.unwrap_or_default()) }
+    if required { "**must stand**".to_owned() } else { mono(default.unwrap_or_default()) }
 }
 
 fn keys(keys: &[Key]) -> String {
@@ -100,10 +100,10 @@ fn keys(keys: &[Key]) -> String {
         &["Key", "Type", "Default", "Example", "Meaning"],
         keys.iter().map(|key| {
             vec![
-                code(key.name),
+                mono(key.name),
                 shape(&key.shape),
                 default(key.required, key.default),
-                code(key.example),
+                mono(key.example),
                 key.summary.to_owned(),
             ]
         }),
@@ -140,7 +140,7 @@ fn shape(shape: &Shape) -> String {
 }
 
 fn alternatives(words: &[&str]) -> String {
-    words.iter().map(|w| code(w)).collect::<Vec<_>>().join(" or ")
+    words.iter().map(|w| mono(w)).collect::<Vec<_>>().join(" or ")
 }
 
 fn kind_of(kind: &dyn StepKind) -> String {
@@ -176,10 +176,10 @@ fn params(prefix: &str, list: &[Param], rows: &mut Vec<Vec<String>>, scopes: &mu
     for param in list {
         let path = format!("{prefix}{}", param.name);
         rows.push(vec![
-            code(&path),
+            mono(&path),
             param_type(&param.ty),
             default(param.required, param.default),
-            code(param.example.unwrap_or_default()),
+            mono(param.example.unwrap_or_default()),
             param.summary.to_owned(),
         ]);
         inner(&path, &param.ty, rows, scopes);
@@ -220,7 +220,7 @@ fn outputs(fields: &[Field]) -> String {
     }
     while let Some((prefix, field)) = open.pop() {
         let path = format!("{prefix}{}", field.name);
-        rows.push(vec![code(&path), value_type(&field.ty), field.summary.to_owned()]);
+        rows.push(vec![mono(&path), value_type(&field.ty), field.summary.to_owned()]);
         let (path, of) = match &field.ty {
             ValueType::List(of) => (format!("{path}[]."), &**of),
             ValueType::MapOf(of) => (format!("{path}.NAME."), &**of),
@@ -273,7 +273,7 @@ fn bounds() -> String {
 fn errors(codes: &[&str], catalogue: &dyn Catalogue) -> String {
     let row = |name: &&str| {
         let told = explain::explain(name, catalogue)?;
-        Some(vec![code(name), told.meaning.in_language(Language::En).to_owned()])
+        Some(vec![mono(name), told.meaning.in_language(Language::En).to_owned()])
     };
     table(&["Code", "Meaning"], codes.iter().filter_map(row))
 }
