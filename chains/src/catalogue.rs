@@ -45,6 +45,11 @@ pub trait StepKind: Send + Sync {
         false
     }
 
+    /// Whether its success makes a denial before it `remediated`, with these parameters.
+    fn mends(&self, _with: &Value) -> bool {
+        false
+    }
+
     /// Checks that types alone cannot say, over this step's `with` (templates not yet rendered),
     /// e.g. "a delete needs a backup before it".
     fn check(&self, _step: &StepInPlan<'_>) -> Vec<Objection> {

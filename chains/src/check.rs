@@ -10,6 +10,7 @@ pub(crate) mod platforms;
 mod scope;
 mod steps;
 mod triggers;
+mod types;
 mod values;
 mod when;
 mod with;

@@ -38,6 +38,7 @@ pub const CODES: [&str; 47] = [
     "too-deep",
     "too-large",
     "too-many-problems",
+    "type-mismatch",
     "unknown-field",
     "unknown-function",
     "unknown-key",

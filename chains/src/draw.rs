@@ -1,11 +1,14 @@
 //! A plan as a picture: text for a terminal, DOT, Mermaid, SVG. Layers run from left to right.
 
 mod ascii;
+mod canvas;
 mod dot;
+mod layout;
 mod mermaid;
 mod svg;
+mod text;
 
-pub use ascii::ascii;
+pub use ascii::{Charset, ascii, text};
 pub use dot::dot;
 pub use mermaid::mermaid;
 pub use svg::svg;

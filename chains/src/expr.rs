@@ -1,7 +1,7 @@
 //! Evaluating what a compiled chain holds: `when` in CEL, strings in Handlebars (strict). Pure.
 
 pub(crate) mod cel;
-pub(crate) mod names;
+pub(crate) mod parse;
 pub(crate) mod template;
 
 use serde_json::Value;
@@ -69,7 +69,7 @@ pub struct Expression {
 impl Expression {
     /// Parses; the reason names the place in the expression.
     pub fn parse(source: &str) -> Result<Expression, Error> {
-        match cel::parse(source) {
+        match parse::parse(source) {
             Ok(parsed) => Ok(Expression { source: source.to_owned(), tree: parsed.tree }),
             Err(fault) => Err(Error::Expression {
                 expression: crate::diagnostics::shown(source),

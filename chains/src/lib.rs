@@ -5,10 +5,12 @@ mod check;
 mod cron;
 pub mod diagnostics;
 pub mod draw;
+pub mod dry_run;
 pub mod duration;
 pub mod explain;
 pub mod expr;
 pub mod glob;
+pub mod import;
 pub mod limits;
 pub mod plan;
 pub mod schema;
@@ -42,6 +44,8 @@ pub struct Source<'a> {
 pub struct Compiled {
     /// One a document.
     pub plans: Vec<Plan>,
+    /// Where the name of each plan stands.
+    pub names: Vec<Span>,
     /// Errors and warnings. No error: every document has a plan.
     pub diagnostics: Vec<Diagnostic>,
 }
@@ -63,7 +67,7 @@ pub fn compile(source: Source<'_>, catalogue: &dyn Catalogue) -> Compiled {
         let nothing = Diagnostic::error("empty", Span::START, "no chain stands in this file");
         ctx.sink.push(nothing.hint("begin with `version: 1` and `chain: NAME`"));
     }
-    let mut plans = Vec::new();
+    let (mut plans, mut names) = (Vec::new(), Vec::new());
     let mut named: HashMap<String, Span> = HashMap::new();
     for document in &documents {
         let Some((plan, span)) = check::compile_document(&mut ctx, document) else { continue };
@@ -75,8 +79,9 @@ pub fn compile(source: Source<'_>, catalogue: &dyn Catalogue) -> Compiled {
         }
         named.insert(plan.chain.clone(), span);
         plans.push(plan);
+        names.push(span);
     }
-    Compiled { plans, diagnostics: ctx.sink.finish() }
+    Compiled { plans, names, diagnostics: ctx.sink.finish() }
 }
 
 #[cfg(test)]

@@ -20,6 +20,8 @@ pub const MAX_EXPRESSION: usize = 4_096;
 pub const MAX_EXPRESSIONS: usize = 1 << 18;
 /// Nested calls, selections and parentheses of one CEL expression.
 pub const MAX_EXPRESSION_DEPTH: u16 = 48;
+/// Levels of the tree of one CEL expression: what walks and evaluates it recurses so deep.
+pub const MAX_EXPRESSION_HEIGHT: usize = 200;
 /// Nested `exists`, `all`, `map`, `filter` of one CEL expression: each level multiplies the time.
 pub const MAX_COMPREHENSIONS: usize = 2;
 /// Bytes of one template.

@@ -2,13 +2,14 @@
 
 use std::cell::Cell;
 
-/// How many comparisons one file is worth: thousands of unknown names over thousands of steps get no guesses.
+/// How much comparing one file is worth: thousands of unknown names over thousands of steps get no guesses.
 #[derive(Debug)]
 pub(crate) struct Guesses(Cell<usize>);
 
 impl Default for Guesses {
     fn default() -> Self {
-        Guesses(Cell::new(100_000))
+        // In pairs of letters: some twenty milliseconds.
+        Guesses(Cell::new(8_000_000))
     }
 }
 
@@ -17,9 +18,10 @@ impl Guesses {
     pub(crate) fn nearest<'c>(
         &self,
         name: &str,
-        candidates: impl ExactSizeIterator<Item = &'c str>,
+        candidates: impl Iterator<Item = &'c str> + Clone,
     ) -> Option<&'c str> {
-        let left = self.0.get().checked_sub(candidates.len())?;
+        let letters: usize = candidates.clone().map(str::len).sum();
+        let left = self.0.get().checked_sub(name.len().clamp(8, 64) * letters)?;
         self.0.set(left);
         nearest(name, candidates)
     }
@@ -43,40 +45,59 @@ pub(crate) fn nearest_within<'c>(
     }
     let mut best: Option<(usize, &str)> = None;
     let mut begun = None;
+    let (mut letters, mut rows) = (Vec::new(), Default::default());
     for candidate in candidates {
-        let letters: Vec<char> = candidate.chars().flat_map(char::to_lowercase).collect();
+        letters.clear();
+        letters.extend(candidate.chars().flat_map(char::to_lowercase));
         if begun.is_none() && name.len() > 1 && letters.starts_with(&name) {
             begun = Some(candidate);
         }
         let allowed = (name.len().max(letters.len()) / 3).max(1).min(most);
+        let allowed = best.map_or(allowed, |(d, _)| allowed.min(d - 1));
         if letters.len().abs_diff(name.len()) > allowed {
             continue;
         }
-        let found = distance(&name, &letters);
-        if found <= allowed && best.is_none_or(|(d, _)| found < d) {
+        if let Some(found) = distance(&name, &letters, allowed, &mut rows) {
             best = Some((found, candidate));
+            if found == 0 {
+                break;
+            }
         }
     }
     best.map(|(_, candidate)| candidate).or(begun)
 }
 
-/// Insertions, deletions, replacements and swaps of neighbours (optimal string alignment).
-fn distance(a: &[char], b: &[char]) -> usize {
+/// Insertions, deletions, replacements and swaps of neighbours (optimal string alignment), if `most` are enough.
+/// `rows` is what the last one left.
+fn distance(a: &[char], b: &[char], most: usize, rows: &mut [Vec<usize>; 3]) -> Option<usize> {
     let width = b.len() + 1;
-    let mut before: Vec<usize> = vec![0; width];
-    let mut last: Vec<usize> = (0..width).collect();
+    let [before, last, row] = rows;
+    for one in [&mut *before, &mut *row] {
+        one.clear();
+        one.resize(width, 0);
+    }
+    last.clear();
+    last.extend(0..width);
     for i in 1..=a.len() {
-        let mut row = vec![i; width];
+        row[0] = i;
+        let mut least = i;
         for j in 1..width {
             let cost = usize::from(a[i - 1] != b[j - 1]);
-            row[j] = (last[j] + 1).min(row[j - 1] + 1).min(last[j - 1] + cost);
+            let mut cell = (last[j] + 1).min(row[j - 1] + 1).min(last[j - 1] + cost);
             if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                row[j] = row[j].min(before[j - 2] + 1);
+                cell = cell.min(before[j - 2] + 1);
             }
+            row[j] = cell;
+            least = least.min(cell);
         }
-        before = std::mem::replace(&mut last, row);
+        // A swap reaches back two rows, and costs one.
+        if least > most + 1 {
+            return None;
+        }
+        std::mem::swap(before, last);
+        std::mem::swap(last, row);
     }
-    last[b.len()]
+    Some(last[b.len()]).filter(|found| *found <= most)
 }
 
 #[cfg(test)]

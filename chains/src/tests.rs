@@ -7,6 +7,7 @@ mod hostile;
 mod lookalikes;
 mod plans;
 mod triggers;
+mod types;
 mod writing;
 
 use crate::{Compiled, Source, compile};

@@ -1,5 +1,9 @@
 //! The types of the values that expressions and templates see.
 
+mod roots;
+
+pub use roots::{OUTCOMES, TRIGGERS, roots};
+
 /// The type of a value. `Any` is known only when the chain runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ValueType {

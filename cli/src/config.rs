@@ -7,7 +7,11 @@ use std::{
 
 use patchline_registry::{RegistryConfig, remote::Secret};
 use patchline_remediation::apt::Mirrors;
-use patchline_steps::notify::ChannelConfig;
+use patchline_steps::{
+    exceptions::{Exception, Exceptions},
+    notify::ChannelConfig,
+    trigger::{Method, TargetConfig, Targets},
+};
 use serde::Deserialize;
 use url::Url;
 
@@ -25,6 +29,8 @@ pub(crate) struct Config {
     pub(crate) registries: BTreeMap<String, RegistryEntry>,
     /// Channels by name.
     pub(crate) channels: BTreeMap<String, ChannelEntry>,
+    /// What `trigger` steps call, by name.
+    pub(crate) targets: BTreeMap<String, TargetEntry>,
     /// Debian's archives.
     pub(crate) mirrors: MirrorEntry,
     /// Keyring files beside the host's.
@@ -33,6 +39,8 @@ pub(crate) struct Config {
     pub(crate) chains: Vec<PathBuf>,
     /// Webhook receivers.
     pub(crate) hooks: HookEntry,
+    /// What gates leave out of their rules, by the name of the list.
+    pub(crate) exceptions: BTreeMap<String, Vec<Exception>>,
     /// Steps at once.
     pub(crate) concurrency: Option<usize>,
 }
@@ -68,6 +76,23 @@ pub(crate) struct ChannelEntry {
 enum ChannelType {
     Webhook,
     Dingtalk,
+}
+
+/// One target of `trigger` steps.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct TargetEntry {
+    url: SecretRef,
+    #[serde(default)]
+    method: Method,
+    /// Values may be credentials, so each is named like a secret.
+    #[serde(default)]
+    headers: BTreeMap<String, SecretRef>,
+    /// `whsec_…`: calls are signed with it.
+    secret: Option<SecretRef>,
+    /// Lets the target be a private or loopback address.
+    #[serde(default)]
+    allow_private: bool,
 }
 
 /// Where Debian is mirrored.
@@ -191,6 +216,16 @@ impl Config {
     pub(crate) fn channels(&self) -> Result<BTreeMap<String, ChannelConfig>> {
         self.channels.iter().map(|(name, entry)| Ok((name.clone(), entry.resolve()?))).collect()
     }
+    /// Lists of exceptions.
+    pub(crate) fn exceptions(&self) -> Exceptions {
+        Exceptions::new(self.exceptions.clone())
+    }
+    /// Targets with their secrets read.
+    pub(crate) fn targets(&self) -> Result<Targets> {
+        let all = self.targets.iter().map(|(name, entry)| Ok((name.clone(), entry.resolve()?)));
+        Targets::new(all.collect::<Result<_>>()?)
+            .map_err(|error| Failure::usage("config-invalid", error.to_string()))
+    }
     /// Mirrors as configured.
     pub(crate) fn mirrors(&self) -> Mirrors {
         Mirrors { debian: self.mirrors.debian.clone(), debian_security: self.mirrors.debian_security.clone() }
@@ -230,6 +265,19 @@ impl ChannelEntry {
     }
 }
 
+impl TargetEntry {
+    fn resolve(&self) -> Result<TargetConfig> {
+        let headers = self.headers.iter().map(|(name, value)| Ok((name.clone(), value.resolve()?)));
+        Ok(TargetConfig {
+            url: self.url.resolve()?,
+            method: self.method,
+            headers: headers.collect::<Result<_>>()?,
+            secret: self.secret.as_ref().map(SecretRef::resolve).transpose()?,
+            allow_private: self.allow_private,
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -247,10 +295,31 @@ mod tests {
         let (_, rest) = text.split_once("```yaml\n").unwrap();
         let (example, _) = rest.split_once("```").unwrap();
         let config = load(example).unwrap();
-        assert_eq!(config.channels.len(), 2);
+        assert_eq!((config.channels.len(), config.targets.len()), (2, 1));
         assert!(
             matches!(&config.channels["ops-dingtalk"].secret, Some(SecretRef::Env(name)) if name == "DINGTALK_SECRET")
         );
+    }
+
+    #[test]
+    fn an_exception_that_is_not_whole_is_located() {
+        let head = "exceptions:\n  main:\n    - {id: CVE-2024-1, reason: r, owner: o, expires: 2026-12-31}\n";
+        assert_eq!(load(head).unwrap().exceptions["main"].len(), 1);
+        for (entry, said) in [
+            (
+                "{reason: r, owner: o, expires: 2026-12-31}",
+                "an exception names an `id`, a `package`, or both",
+            ),
+            ("{id: CVE-1, owner: o, expires: 2026-12-31}", "reason"),
+            ("{id: CVE-1, reason: '', owner: o, expires: 2026-12-31}", "nothing stands here"),
+            ("{id: CVE-1, reason: r, owner: o, expires: never}", "`expires` is a day"),
+            ("{package: 'a[', reason: r, owner: o, expires: 2026-12-31}", "is no glob"),
+            ("{id: CVE-1, resaon: r, owner: o, expires: 2026-12-31}", "resaon"),
+            ("{id: CVE-1, scope: {repositories: [1]}, reason: r, owner: o, expires: soon}", "expires"),
+        ] {
+            let said_of_it = format!("{:?}", load(&format!("{head}    - {entry}\n")).unwrap_err());
+            assert!(said_of_it.contains(said) && said_of_it.contains("line 4"), "{entry}: {said_of_it}");
+        }
     }
 
     #[test]
@@ -260,6 +329,7 @@ mod tests {
             "registries:\n  main: {host: registry.example, username: a, password: hunter2}\n",
             "registries:\n  main: {host: registry.example, username: a, password: {plain: hunter2}}\n",
             "channels:\n  a: {type: webhook, url: hunter2, sceret: hunter2}\n",
+            "targets:\n  a: {url: {env: URL}, headers: {Authorization: Bearer hunter2}}\n",
         ] {
             let failure = load(text).unwrap_err();
             let said = format!("{failure:?}");

@@ -23,33 +23,65 @@ use clap::{Parser, Subcommand, ValueEnum};
 #[command(name = "patchline", version, max_term_width = 100)]
 struct Arguments {
     #[command(flatten)]
-    global: Global,
+    flags: Flags,
     #[command(subcommand)]
     command: Command,
 }
 
-/// What every command takes.
+/// What every command takes, as it is typed.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Global {
+struct Flags {
     /// Data folder [default: /var/lib/patchline as root, else the XDG folder]
     #[arg(long, global = true, env = "PATCHLINE_DATA", value_name = "DIR")]
     data: Option<PathBuf>,
     /// Configuration [default: ./patchline.yaml, then /etc/patchline/patchline.yaml]
     #[arg(long, global = true, env = "PATCHLINE_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
-    /// How data is printed
+    /// How data is printed; sarif: `chain validate` alone
     #[arg(long, global = true, value_enum, default_value_t)]
+    output: Format,
+}
+
+/// How data is printed, as it is typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+enum Format {
+    #[default]
+    #[value(alias = "text")]
+    Table,
+    Json,
+    Sarif,
+}
+
+/// What every command takes.
+#[derive(Debug)]
+pub(crate) struct Global {
+    data: Option<PathBuf>,
+    config: Option<PathBuf>,
     output: Output,
+    /// SARIF 2.1.0 instead; only commands that know it see this.
+    sarif: bool,
 }
 
 /// How data is printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Output {
     /// For people.
-    #[default]
     Table,
     /// For programs; stable.
     Json,
+}
+
+impl Flags {
+    fn for_command(self, command: &Command) -> failure::Result<Global> {
+        let sarif = self.output == Format::Sarif;
+        let known = matches!(command, Command::Chain(chain) if chain.knows_sarif());
+        if sarif && !known {
+            let message = "this command does not print SARIF";
+            return Err(failure::Failure::usage("output-unsupported", message).hint("use --output json"));
+        }
+        let output = if self.output == Format::Table { Output::Table } else { Output::Json };
+        Ok(Global { data: self.data, config: self.config, output, sarif })
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -88,7 +120,7 @@ fn main() -> ExitCode {
         Err(error) => return failure::io("start the runtime")(error).report(),
     };
     let ended = runtime.block_on(async {
-        let global = &arguments.global;
+        let global = &arguments.flags.for_command(&arguments.command)?;
         match arguments.command {
             Command::Demo(c) => c.run(global).await,
             Command::Serve(c) => c.run(global).await,

@@ -71,7 +71,7 @@ impl Table {
 }
 
 /// Columns that a text takes: CJK and full-width forms take two.
-fn width(text: &str) -> usize {
+pub(crate) fn width(text: &str) -> usize {
     text.chars().map(char_width).sum()
 }
 
@@ -90,7 +90,7 @@ fn char_width(c: char) -> usize {
 }
 
 /// Cuts with an ellipsis.
-fn fit(text: &str, room: usize) -> String {
+pub(crate) fn fit(text: &str, room: usize) -> String {
     if width(text) <= room {
         return text.to_owned();
     }

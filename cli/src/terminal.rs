@@ -18,11 +18,18 @@ pub(crate) fn colours() -> bool {
     std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()) && std::io::stdout().is_terminal()
 }
 
+/// Whether stderr takes colours.
+pub(crate) fn err_colours() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()) && std::io::stderr().is_terminal()
+}
+
 /// The severity scale and states, in words first and colour second.
 pub(crate) fn paint(text: &str, colour: Colour) -> String {
-    if !colours() {
-        return text.to_owned();
-    }
+    if colours() { coloured(text, colour) } else { text.to_owned() }
+}
+
+/// The same whatever the terminal: for those who have asked it.
+pub(crate) fn coloured(text: &str, colour: Colour) -> String {
     let code = match colour {
         Colour::Critical => "1;31",
         Colour::High => "31",
@@ -31,6 +38,8 @@ pub(crate) fn paint(text: &str, colour: Colour) -> String {
         Colour::Quiet => "2",
         Colour::Good => "32",
         Colour::Gold => "38;5;178",
+        Colour::Strong => "1",
+        Colour::Mark => "1;34",
     };
     format!("\x1b[{code}m{text}\x1b[0m")
 }
@@ -52,4 +61,8 @@ pub(crate) enum Colour {
     Good,
     /// Mended, and nothing else.
     Gold,
+    /// What is said.
+    Strong,
+    /// Where it is said.
+    Mark,
 }

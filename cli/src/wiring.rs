@@ -112,6 +112,9 @@ pub(crate) async fn start(config: &Config, data: &Data, start: Start) -> Result<
         advisories: data.advisories(),
         scratch,
         channels: channels.clone(),
+        exceptions: Arc::new(config.exceptions()),
+        clock: Arc::new(SystemClock),
+        targets: Arc::new(config.targets()?),
     };
     let engine = Engine::start(
         store.clone(),
@@ -153,7 +156,16 @@ pub(crate) async fn start(config: &Config, data: &Data, start: Start) -> Result<
     let follower = patchline_server::follow_pushes(context.clone(), pushes);
     tasks.spawn(stop.clone().run_until_cancelled_owned(follower));
     // A tag that was pushed right before a crash has no run yet: the registry is asked, not the event.
-    patchline_server::catch_up(context.clone(), embedded.all_tags()?).await?;
+    let (tags, late) = (embedded.all_tags()?, stop.clone());
+    tasks.spawn(late.run_until_cancelled_owned(async move {
+        match patchline_server::catch_up(context, tags).await {
+            Ok(0) => {}
+            Ok(runs) => tracing::info!(runs, "pushes that a stopped process missed have started runs"),
+            Err(error) => {
+                tracing::error!(error.code = error.code(), "missed pushes were not caught up: {error}");
+            }
+        }
+    }));
 
     Ok(Running { engine, registries, apt, store, address, registry, stop, tasks })
 }

@@ -9,6 +9,8 @@ pub mod state;
 mod transition;
 
 #[cfg(test)]
+mod approvals;
+#[cfg(test)]
 mod properties;
 
 pub use event::{Effect, Ended, Event, Failure};

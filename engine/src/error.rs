@@ -30,6 +30,23 @@ pub enum Error {
         /// Where the run or step stands.
         state: String,
     },
+    /// No such step in this run.
+    #[error("the run has no step `{0}`")]
+    NoSuchStep(String),
+    /// A second decision.
+    #[error("step `{step}` is decided: {earlier}")]
+    AlreadyDecided {
+        /// Its name.
+        step: String,
+        /// What was said.
+        earlier: String,
+    },
+    /// A decision about a step that waits for none.
+    #[error("step `{step}` does not wait for a decision")]
+    NothingToDecide {
+        /// Its name.
+        step: String,
+    },
     /// A row is not as it was read: another process owns it now.
     #[error("{0} was changed by another process")]
     Conflict(String),
@@ -64,6 +81,9 @@ impl Error {
             Self::NoSuchRun(_) => "run-not-found",
             Self::NoSuchKind(_) => "step-kind-unknown",
             Self::Illegal { .. } => "illegal-transition",
+            Self::NoSuchStep(_) => "step-not-found",
+            Self::AlreadyDecided { .. } => "already-decided",
+            Self::NothingToDecide { .. } => "nothing-to-decide",
             Self::Conflict(_) => "store-conflict",
             Self::NoSuchPlan(_) => "plan-not-found",
             Self::Params(error) => error.code(),

@@ -14,7 +14,8 @@ pub use clock::Clock;
 pub use error::{Error, Result};
 pub use outbox::{Deliver, Delivery, DeliveryError, DeliveryState, Message};
 pub use run::{
-    Event, EventKind, Problem, RunFilter, RunId, RunResult, RunStatus, RunView, StepStatus, StepView,
+    Decision, Event, EventKind, Problem, RunFilter, RunId, RunResult, RunStatus, RunView, StepStatus,
+    StepView,
 };
 pub use step::{Context, ErrorClass, Outcome, Step, StepError};
 pub use store::Store;

@@ -57,11 +57,11 @@ pub enum StepStatus {
     Ready,
     /// A worker has it.
     Leased,
-    /// For a child run, or a back-off.
+    /// For a child run, a person, or a back-off.
     Waiting,
     /// Ended well.
     Succeeded,
-    /// A gate refused.
+    /// A gate or a person refused.
     Denied,
     /// Ended badly.
     Failed,
@@ -91,6 +91,29 @@ pub struct Problem {
     pub class: String,
 }
 
+/// What a person said of a step that waits for one, or that nobody did in time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decision {
+    /// Whether it may go on.
+    pub approved: bool,
+    /// Who, as they call themselves; none: nobody decided in time.
+    pub by: Option<String>,
+    /// Why.
+    pub reason: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+impl std::fmt::Display for Decision {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.by {
+            Some(by) if self.approved => write!(f, "approved by {by}: {}", self.reason),
+            Some(by) => write!(f, "rejected by {by}: {}", self.reason),
+            None => f.write_str(&self.reason),
+        }
+    }
+}
+
 /// A step as it is shown.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StepView {
@@ -114,6 +137,12 @@ pub struct StepView {
     pub problem: Option<Problem>,
     /// The run it waits, or waited, for.
     pub child: Option<RunId>,
+    /// Set while it waits for a person: until then.
+    #[serde(default)]
+    pub decide_by: Option<Timestamp>,
+    /// What a person said.
+    #[serde(default)]
+    pub decision: Option<Decision>,
 }
 
 /// A run as it is shown.

@@ -46,6 +46,13 @@ pub enum Outcome {
         /// Whether a good end undoes the denials before it.
         mends: bool,
     },
+    /// Waits for a person, durably: approved → succeeded; rejected, or nobody in time → denied.
+    Approval {
+        /// How long from now.
+        expires: Duration,
+        /// This step's output; `{approved, by?, reason, at}` is added with the decision.
+        output: Value,
+    },
 }
 
 impl Outcome {
@@ -183,4 +190,6 @@ pub trait EffectLog: Send + Sync {
     async fn of_step(&self, run: &RunId, step: &str) -> crate::Result<Vec<Intent>>;
     /// Whether any run ever intended this (kind, target): events of our own pushes are dropped by it.
     async fn intended(&self, kind: &str, target: &str) -> crate::Result<bool>;
+    /// What all runs intended of this (kind, target), at most 100: a copy's intents tell which chains it comes from.
+    async fn of_target(&self, kind: &str, target: &str) -> crate::Result<Vec<Intent>>;
 }

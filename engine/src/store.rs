@@ -9,7 +9,7 @@ use patchline_chains::Plan;
 use crate::{
     Delivery, DeliveryState, Event, Message, Result, RunFilter, RunId, RunResult, RunStatus, RunView,
     StepView, Submission,
-    core::{Facts, Phase, RunState, StepRun, recovery::Lease},
+    core::{Facts, Phase, RunState, StepRun, StepState, recovery::Lease},
 };
 
 /// The persistence of runs: consistent reads, and transactions that the writer alone opens.
@@ -75,7 +75,7 @@ pub trait Transaction: Send {
 
     /// Steps that may be claimed: a person's run before a push before a schedule, then oldest first.
     async fn ready(&mut self, limit: usize) -> Result<Vec<(RunId, usize)>>;
-    /// Leases and back-offs that are over.
+    /// Leases, back-offs and times to decide that are over.
     async fn due(&mut self, now: Timestamp, limit: usize) -> Result<Vec<Due>>;
     /// When the next lease, back-off or message falls due after `now`.
     async fn next_due(&mut self, now: Timestamp) -> Result<Option<Timestamp>>;
@@ -170,6 +170,11 @@ impl RunRecord {
                 output: step.state.output(),
                 problem: step.problem,
                 child: step.child,
+                decide_by: match &step.state {
+                    StepState::Approval { until, .. } => Some(*until),
+                    _ => None,
+                },
+                decision: step.decision,
             })
             .collect();
         RunView {
@@ -194,8 +199,8 @@ impl RunRecord {
 pub enum Due {
     /// A lease.
     Lease(Lease),
-    /// A back-off.
-    Backoff {
+    /// A back-off, or the time to decide.
+    Waiting {
         /// The run.
         run: RunId,
         /// Position in the plan.

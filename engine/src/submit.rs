@@ -38,7 +38,8 @@ pub enum TriggerKind {
 pub struct Trigger {
     /// What.
     pub kind: TriggerKind,
-    /// `embedded`, `distribution`, `cli`…: with `event_id` a delivery counts once.
+    /// `embedded`, `distribution`, `cli`…: with `event_id` a delivery counts once. Of a child: the kind of
+    /// trigger that started its cascade.
     pub source: String,
     /// The source's own id.
     pub event_id: Option<String>,

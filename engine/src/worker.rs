@@ -30,7 +30,7 @@ use self::{
 };
 use crate::{
     Clock, Deliver, Error, Event, EventKind, Result, RunFilter, RunId, RunStatus, RunView, Step, Store,
-    Submission, Submitted,
+    Submission, Submitted, step::Intent,
 };
 
 /// How to run.
@@ -96,9 +96,27 @@ impl Engine {
         self.shared.store.intended(kind, target).await
     }
 
+    /// What runs intended of (kind, target).
+    pub async fn effects_on(&self, kind: &str, target: &str) -> Result<Vec<Intent>> {
+        self.shared.store.of_target(kind, target).await
+    }
+
     /// Stops a run: what is ready is cancelled, what runs is told.
     pub async fn cancel(&self, run: &RunId) -> Result<()> {
         self.shared.writer.ask(|reply| Command::Cancel { run: run.clone(), reply }).await
+    }
+
+    /// What a person says of a step that waits for one. The first decision stands.
+    pub async fn decide(
+        &self,
+        run: &RunId,
+        step: &str,
+        approved: bool,
+        by: &str,
+        reason: &str,
+    ) -> Result<()> {
+        let (run, step, by, reason) = (run.clone(), step.to_owned(), by.to_owned(), reason.to_owned());
+        self.shared.writer.ask(|reply| Command::Decide { run, step, approved, by, reason, reply }).await
     }
 
     /// One run, whole.

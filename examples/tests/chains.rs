@@ -29,7 +29,14 @@ fn every_chain_compiles_without_a_warning() {
     let names: Vec<&str> = all.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(
         names,
-        ["demo.yaml", "fix-only-criticals.yaml", "gate-only.yaml", "nightly.yaml", "quarantine.yaml"]
+        [
+            "acr-import.yaml",
+            "demo.yaml",
+            "fix-only-criticals.yaml",
+            "gate-only.yaml",
+            "nightly.yaml",
+            "quarantine.yaml"
+        ]
     );
     for (name, text) in &all {
         let compiled = compiled(name, text);
@@ -47,7 +54,7 @@ fn every_chain_compiles_without_a_warning() {
 
 #[test]
 fn the_demo_chain_handles_what_the_demo_pushes() {
-    let (name, text) = &chains()[0];
+    let (name, text) = &chains()[1];
     let plan = &compiled(name, text).plans[0];
     assert!(plan.on_push);
     assert!(plan.matches("embedded", "demo/web", Some("v1")));
@@ -61,7 +68,7 @@ fn the_demo_chain_handles_what_the_demo_pushes() {
 
 #[test]
 fn a_mistake_in_an_example_would_be_seen() {
-    let (name, text) = &chains()[0];
+    let (name, text) = &chains()[1];
     for (from, to, code) in [
         ("uses: backup", "uses: bakcup", "unknown-step-kind"),
         ("policy: minimal", "polcy: minimal", "unknown-key"),

@@ -142,6 +142,7 @@ mod tests {
             epss: None,
             layer: None,
             summary: None,
+            published: None,
             because: String::new(),
         };
         Report {

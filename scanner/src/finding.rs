@@ -56,6 +56,9 @@ pub struct Finding {
     pub layer: Option<Digest>,
     /// One line about the vulnerability.
     pub summary: Option<String>,
+    /// When the first advisory about it came out; none: nobody has said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub published: Option<jiff::Timestamp>,
     /// Why it matches: comparator, range, advisory, revision.
     pub because: String,
 }

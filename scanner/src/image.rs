@@ -80,6 +80,7 @@ fn assemble(image: Digest, config: &Config, blobs: &[Digest], layers: &[Facts]) 
         held: p.held,
         layer: blobs.get(*layer).cloned(),
         purl: purl::deb(&p.name, &p.version, &p.architecture, merged.distro.as_ref()),
+        licenses: merged.licenses(&p.name).to_vec(),
     });
     Ok(Inventory {
         image,

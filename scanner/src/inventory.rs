@@ -35,6 +35,10 @@ pub struct Package {
     pub layer: Option<Digest>,
     /// `pkg:deb/debian/openssl@3.0.11-1?arch=amd64&distro=debian-12`
     pub purl: String,
+    /// SPDX expressions that all hold, of the source's files; `NOASSERTION` where there are more that are not known.
+    /// Empty: nothing is known, or nobody looked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub licenses: Vec<String>,
 }
 
 /// The packages of one image manifest.

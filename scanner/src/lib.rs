@@ -6,6 +6,7 @@ pub mod finding;
 mod image;
 pub mod inventory;
 pub mod layers;
+pub mod licenses;
 mod matching;
 pub mod packages;
 pub mod report;

@@ -5,6 +5,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
 };
 
+use jiff::Timestamp;
 use patchline_registry::Digest;
 
 use crate::{
@@ -87,6 +88,8 @@ struct Known<'a> {
     severity: Severity,
     severity_source: &'a str,
     summary: Option<&'a str>,
+    /// The first, in seconds since 1970.
+    published: Option<i64>,
     /// Advisory and revision of the version that is named as the fix.
     because: (&'a str, &'a str),
 }
@@ -124,6 +127,7 @@ fn of_source(
         epss: None,
         layer: layer.clone(),
         summary: known.summary.map(str::to_owned),
+        published: known.published.and_then(|at| Timestamp::from_second(at).ok()),
     };
     known.into_iter().map(finding).collect()
 }
@@ -143,9 +147,11 @@ fn add<'a>(
         severity: advisory.severity,
         severity_source: &advisory.severity_source,
         summary: None,
+        published: None,
         because: (&advisory.id, revision),
     });
     entry.aliases.extend(aliases);
+    entry.published = [entry.published, advisory.published].into_iter().flatten().min();
     entry.summary = entry.summary.or(advisory.summary.as_deref());
     if advisory.severity > entry.severity {
         (entry.severity, entry.severity_source) = (advisory.severity, &advisory.severity_source);
@@ -183,6 +189,7 @@ fn absorb<'a>(known: &mut BTreeMap<&'a str, Known<'a>>) {
         for (at, k) in known.iter_mut() {
             if may(at) && same(at, k) {
                 k.aliases.insert(id);
+                k.published = [k.published, other.published].into_iter().flatten().min();
                 absorbed = true;
             }
         }

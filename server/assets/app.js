@@ -39,6 +39,8 @@ function place(fresh) {
     const selection = getSelection();
     const marked = selection && !selection.isCollapsed && old.contains(selection.anchorNode);
     if (!part || part.outerHTML === old.outerHTML || marked || old.querySelector("details[open]")) continue;
+    // So does an answer that is being written, while it is still wanted.
+    if (part.querySelector("[data-decide]") && old.querySelector("[data-decide] :focus")) continue;
     const focused = old.contains(document.activeElement) && document.activeElement.getAttribute("href");
     const scrolled = [...old.querySelectorAll(".graph, .log")].map((box) => [box.scrollLeft, box.scrollTop]);
     old.replaceWith(part);
@@ -89,13 +91,27 @@ function progress({ step, phase, done, total }) {
   }
 }
 
+// A person's answer to a step that waits for one.
+async function decide(event) {
+  const form = event.target.closest("[data-decide]");
+  if (!form) return;
+  event.preventDefault();
+  const { by, reason } = Object.fromEntries(new FormData(form));
+  const approve = event.submitter?.value === "approve";
+  await send(event.submitter ?? form.querySelector("button"), form.dataset.decide, { approve, by, reason });
+}
+
 async function post(button) {
-  button.disabled = true;
   const { startChain, startImage } = button.dataset;
-  const body = startChain ? JSON.stringify({ chain: startChain, image: startImage }) : "{}";
+  await send(button, button.dataset.post, startChain ? { chain: startChain, image: startImage } : {});
+}
+
+async function send(button, address, body) {
+  button.disabled = true;
+  const { startChain } = button.dataset;
   try {
-    const answer = await fetch(button.dataset.post, {
-      method: "POST", headers: { "content-type": "application/json" }, body,
+    const answer = await fetch(address, {
+      method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body),
     });
     const said = await answer.json();
     if (!answer.ok) throw new Error(`${said.error.message} (${said.error.code})`);
@@ -162,6 +178,7 @@ function click(event) {
 
 document.addEventListener("DOMContentLoaded", () => {
   document.addEventListener("click", click);
+  document.addEventListener("submit", decide);
   document.addEventListener("keydown", keys);
   addEventListener("popstate", () => refresh());
   const run = document.querySelector("[data-events]");

@@ -126,8 +126,10 @@ impl Error {
         use patchline_engine::Error as Engine;
         use patchline_registry::Error as Registry;
         match self {
-            Self::Engine(Engine::NoSuchRun(_)) => StatusCode::NOT_FOUND,
-            Self::Engine(Engine::Illegal { .. }) => StatusCode::CONFLICT,
+            Self::Engine(Engine::NoSuchRun(_) | Engine::NoSuchStep(_)) => StatusCode::NOT_FOUND,
+            Self::Engine(
+                Engine::Illegal { .. } | Engine::AlreadyDecided { .. } | Engine::NothingToDecide { .. },
+            ) => StatusCode::CONFLICT,
             Self::Engine(Engine::Stopping | Engine::Store { .. }) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Registry(Registry::NotFound { .. }) => StatusCode::NOT_FOUND,
             Self::Registry(Registry::InvalidReference { .. } | Registry::UnknownRegistry(_)) => {

@@ -3,24 +3,22 @@
 use async_trait::async_trait;
 use patchline_chains::{
     Field, Param, ParamType, StepKind, ValueType,
-    catalogue::{Objection, StepInPlan},
+    catalogue::{Effect, Objection, Rehearsed, StepInPlan},
 };
 use patchline_engine::{Context, Outcome, Step, StepError, step::Intent};
-use patchline_registry::{CopyOptions, Digest, ManifestKind, Registries, Repository, copy};
+use patchline_registry::{CopyOptions, Digest, Registries, copy};
 use serde::Deserialize;
 use serde_json::json;
 
 use crate::{
     World,
     catalogue::{objection, optional, required},
-    failure,
+    copied, failure,
     image::Image,
     params,
     place::Place,
+    summary,
 };
-
-/// Manifests below one backup: index, platforms, attestations, referrers.
-const MOST_MANIFESTS: usize = 1000;
 
 /// As chains are checked.
 pub(crate) struct Kind;
@@ -65,6 +63,12 @@ impl StepKind for Kind {
 
     fn check(&self, step: &StepInPlan<'_>) -> Vec<Objection> {
         check(step)
+    }
+
+    fn effects(&self, step: &Rehearsed<'_>) -> Vec<Effect> {
+        let to = step.with.get("to").and_then(|to| to.as_str()).unwrap_or_default();
+        let Some(image) = Image::rehearsed(step.image) else { return Vec::new() };
+        vec![Effect { verb: "push", target: format!("{}:{}", to.trim(), tag_of(&image.digest)) }]
     }
 }
 
@@ -134,15 +138,15 @@ impl Step for Backup {
             .await
             .map_err(failure::registry)?;
         context.news.progress("verify", 0, 0);
-        verify(&*target, &tag, &image.digest).await?;
-        verify_referrers(&*source, &*target, &image.digest).await?;
+        copied::verify(&*target, &tag, &image.digest, "backup-broken").await?;
+        copied::verify_referrers(&*source, &*target, &image.digest, "backup-broken").await?;
         context
             .effects
             .log
             .done(&context.run, &context.step, "push", &reference)
             .await
             .map_err(failure::engine)?;
-        Ok(Outcome::succeeded(json!({
+        Ok(Outcome::succeeded(summary::present(json!({
             "reference": reference,
             "registry": place.registry,
             "repository": place.repository,
@@ -153,7 +157,7 @@ impl Step for Backup {
             "bytes": copied.bytes,
             // By digest alone: it can be pulled as it stands, and fits.
             "summary": place.target(None, &image.digest),
-        })))
+        }))))
     }
 }
 
@@ -179,58 +183,6 @@ impl Backup {
     }
 }
 
-/// Asks the registry for everything that the backup consists of. `manifest`
-/// re-hashes what it gets; blobs were hashed by the registry when they came.
-pub(crate) async fn verify(repository: &dyn Repository, tag: &str, digest: &Digest) -> Result<(), StepError> {
-    let broken = |reason: String| {
-        let text = format!("the backup {tag} in {} is not whole: {reason}", repository.name());
-        StepError::permanent("backup-broken", text)
-    };
-    match repository.resolve(tag).await.map_err(failure::registry)? {
-        Some(found) if found.digest == *digest => {}
-        Some(found) => return Err(broken(format!("the tag points at {}", found.digest))),
-        None => return Err(broken("the tag is not there".to_owned())),
-    }
-    let mut waiting = vec![digest.clone()];
-    let mut seen = 0;
-    while let Some(digest) = waiting.pop() {
-        seen += 1;
-        if seen > MOST_MANIFESTS {
-            return Err(broken(format!("it holds more than {MOST_MANIFESTS} manifests")));
-        }
-        let raw = repository.manifest(digest.as_str()).await.map_err(failure::registry)?;
-        match raw.decode().map_err(failure::registry)? {
-            ManifestKind::Index(index) => waiting.extend(index.manifests.into_iter().map(|m| m.digest)),
-            ManifestKind::Image(manifest) => {
-                for blob in std::iter::once(&manifest.config).chain(&manifest.layers) {
-                    let foreign =
-                        blob.media_type.contains("nondistributable") || blob.media_type.contains(".foreign.");
-                    if !foreign && !repository.has_blob(&blob.digest).await.map_err(failure::registry)? {
-                        return Err(broken(format!("blob {} is missing", blob.digest)));
-                    }
-                }
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Whether every referrer of the image came along.
-async fn verify_referrers(
-    source: &dyn Repository,
-    target: &dyn Repository,
-    digest: &Digest,
-) -> Result<(), StepError> {
-    let there = target.referrers(digest).await.map_err(failure::registry)?;
-    for referrer in source.referrers(digest).await.map_err(failure::registry)? {
-        if !there.iter().any(|r| r.digest == referrer.digest) {
-            let text = format!("referrer {} is not in {}", referrer.digest, target.name());
-            return Err(StepError::permanent("backup-broken", text));
-        }
-    }
-    Ok(())
-}
-
 /// What a backup step of this run said it made.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Made {
@@ -250,6 +202,6 @@ impl Made {
     pub(crate) async fn still_there(&self, registries: &Registries) -> Result<(), StepError> {
         let place = Place::new(registries, &self.registry, &self.repository);
         let repository = place.open(registries).map_err(failure::registry)?;
-        verify(&*repository, &self.tag, &self.digest).await
+        copied::verify(&*repository, &self.tag, &self.digest, "backup-broken").await
     }
 }

@@ -2,16 +2,26 @@
 
 use patchline_chains::{Catalogue, Param, ParamType, StepKind, catalogue::Objection, explain::Explanation};
 
-use crate::{backup, delete, fix, gate, notify, scan};
+use crate::{approve, backup, delete, fix, gate, notify, replicate, scan, trigger};
 
-/// `scan`, `gate`, `backup`, `delete`, `fix`, `notify`. A kind stands here
-/// once it runs, and lists only the parameters that it obeys.
+/// `scan`, `gate`, `backup`, `delete`, `fix`, `notify`, `replicate`, `approve`,
+/// `trigger`. A kind stands here once it runs, and lists only the parameters that it obeys.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Kinds;
 
 impl Catalogue for Kinds {
     fn kinds(&self) -> &[&'static dyn StepKind] {
-        &[&scan::Kind, &gate::Kind, &backup::Kind, &delete::Kind, &fix::Kind, &notify::step::Kind]
+        &[
+            &scan::Kind,
+            &gate::Kind,
+            &backup::Kind,
+            &delete::Kind,
+            &fix::Kind,
+            &notify::step::Kind,
+            &replicate::Kind,
+            &approve::Kind,
+            &trigger::Kind,
+        ]
     }
 
     fn explanations(&self) -> &[Explanation] {
@@ -70,7 +80,10 @@ mod tests {
     #[test]
     fn every_kind_that_runs_is_listed_once() {
         let names: Vec<_> = catalogue().kinds().iter().map(|k| k.name()).collect();
-        assert_eq!(names, ["scan", "gate", "backup", "delete", "fix", "notify"]);
+        assert_eq!(
+            names,
+            ["scan", "gate", "backup", "delete", "fix", "notify", "replicate", "approve", "trigger"]
+        );
         for kind in catalogue().kinds() {
             let mut names: Vec<_> = kind.params().iter().map(|p| p.name).collect();
             names.sort_unstable();

@@ -1,15 +1,24 @@
 //! `delete`: takes a tag, or a manifest, out of the registry, after everything that speaks against it was asked.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _, future::BoxFuture, stream};
 use patchline_chains::{
     Field, Param, ParamType, StepKind, ValueType,
-    catalogue::{Objection, StepInPlan},
+    catalogue::{Effect, Objection, Rehearsed, StepInPlan},
 };
-use patchline_engine::{Context, Outcome, Step, StepError, StepStatus, step::Intent};
-use patchline_registry::{Descriptor, Digest, Error as RegistryError, ManifestKind, Repository};
+use patchline_engine::{
+    Context, ErrorClass, Outcome, Step, StepError, StepStatus,
+    step::{Effects, Intent},
+};
+use patchline_registry::{
+    Descriptor, Digest, Error as RegistryError, Kept, ManifestKind, RawManifest, Repository,
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tracing::Instrument as _;
 
 use crate::{
     World, backup,
@@ -17,6 +26,8 @@ use crate::{
     evidence, failure,
     image::Image,
     params,
+    place::Place,
+    summary,
 };
 
 /// As chains are checked.
@@ -55,6 +66,18 @@ impl StepKind for Kind {
 
     fn check(&self, step: &StepInPlan<'_>) -> Vec<Objection> {
         check(step)
+    }
+
+    fn effects(&self, step: &Rehearsed<'_>) -> Vec<Effect> {
+        let Some(image) = Image::rehearsed(step.image) else { return Vec::new() };
+        let manifest = step.with.get("mode").and_then(Value::as_str) == Some("manifest");
+        let (verb, tag) = match (manifest, image.tag.as_deref()) {
+            (true, _) => ("delete", None),
+            (false, Some(tag)) => ("untag", Some(tag)),
+            // It would fail: there is no tag to remove.
+            (false, None) => return Vec::new(),
+        };
+        vec![Effect { verb, target: image.named(tag) }]
     }
 }
 
@@ -130,6 +153,7 @@ impl Step for Delete {
                 tag: Some(tag.clone()),
                 digest: image.digest.clone(),
                 by_digest: place.target(None, &image.digest),
+                place,
             },
             (Mode::Manifest, tag) => Act {
                 kind: "delete",
@@ -137,10 +161,11 @@ impl Step for Delete {
                 tag: tag.clone(),
                 digest: image.digest.clone(),
                 by_digest: place.target(None, &image.digest),
+                place,
             },
         };
-        act.make(&context, &*repository).await?;
-        Ok(Outcome::succeeded(json!({
+        act.make(&context, repository).await?;
+        Ok(Outcome::succeeded(summary::present(json!({
             "mode": if params.mode == Mode::Untag { "untag" } else { "manifest" },
             "tag": image.tag,
             "digest": image.digest,
@@ -149,7 +174,7 @@ impl Step for Delete {
                 (Mode::Untag, Some(tag)) => format!("tag {tag} removed"),
                 _ => format!("manifest {} removed", image.digest),
             },
-        })))
+        }))))
     }
 }
 
@@ -178,6 +203,8 @@ fn refuse_deployed(context: &Context, params: &Params) -> Result<(), StepError> 
     let trigger = &context.names["trigger"];
     let kind = trigger.get("kind").unwrap_or(trigger).as_str();
     let kind = kind.or_else(|| context.names["run"]["trigger"].as_str()).unwrap_or("");
+    // A child's source is what started its cascade.
+    let kind = if kind == "child" { trigger["source"].as_str().unwrap_or("") } else { kind };
     if !params.allow_deployed && matches!(kind, "schedule" | "advisories") {
         return Err(StepError::permanent(
             "delete-deployed",
@@ -212,32 +239,102 @@ struct Act {
     /// Where a registry takes the manifest along with its tag, the manifest is
     /// put back by digest: that push is ours too.
     by_digest: String,
+    place: Place,
 }
 
 impl Act {
     /// Compares the world with the pin, records the intent, acts. After a
-    /// crash, what is gone and was intended is done.
-    async fn make(&self, context: &Context, repository: &dyn Repository) -> Result<(), StepError> {
+    /// crash, what is gone and was intended is done, once everything that may
+    /// have gone with it is back.
+    async fn make(self, context: &Context, repository: Arc<dyn Repository>) -> Result<(), StepError> {
         let (log, run, step) = (&context.effects.log, &context.run, &context.step);
         let earlier = log.of_step(run, step).await.map_err(failure::engine)?;
-        let intended = earlier.iter().any(|i| i.kind == self.kind && i.target == self.target);
-        if !(intended && self.is_gone(repository).await?) {
-            self.tag_stands(repository).await?;
-            if self.kind == "delete" {
-                refuse_shared(repository, &self.digest, self.tag.as_deref()).await?;
-            }
-            for (kind, target) in [(self.kind, &self.target), ("push", &self.by_digest)] {
-                let intent =
-                    Intent { kind: kind.into(), target: target.clone(), detail: json!({}), done: false };
-                log.intend(run, step, &intent).await.map_err(failure::engine)?;
-            }
+        let intended = earlier.iter().find(|i| i.kind == self.kind && i.target == self.target);
+        if let (Some(intent), "untag") = (intended, self.kind)
+            && !intent.done
+        {
+            self.put_back(context, &*repository, intent, &earlier).await?;
+        }
+        if intended.is_some() && self.is_gone(&*repository).await? {
+            return log.done(run, step, self.kind, &self.target).await.map_err(failure::engine);
+        }
+        self.tag_stands(&*repository).await?;
+        if self.kind == "delete" {
+            refuse_shared(&*repository, &self.digest, self.tag.as_deref()).await?;
+        }
+        for intent in self.intents(&*repository).await? {
+            log.intend(run, step, &intent).await.map_err(failure::engine)?;
+        }
+        // Apart from this future: a cancellation or a time limit that drops it
+        // must not fall between a removal and what is put back after it.
+        let effects = context.effects.clone();
+        let acting = async move {
             match (self.kind, &self.tag) {
                 ("untag", Some(tag)) => repository.untag(tag, &self.digest).await,
                 _ => repository.delete_manifest(&self.digest).await,
             }
             .map_err(failure::registry)?;
+            let Effects { log, run, step } = effects;
+            log.done(&run, &step, self.kind, &self.target).await.map_err(failure::engine)
+        };
+        match tokio::spawn(acting.in_current_span()).await {
+            Ok(result) => result,
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            // Only a runtime that stops cancels it: the next attempt looks at what stands.
+            Err(error) => Err(StepError::new(ErrorClass::Transient, "registry-unreachable", &error)),
         }
-        log.done(run, step, self.kind, &self.target).await.map_err(failure::engine)
+    }
+
+    /// The removal with what it takes to put the manifest back, and every push that this may need.
+    async fn intents(&self, repository: &dyn Repository) -> Result<Vec<Intent>, StepError> {
+        let push = |target, detail| Intent { kind: "push".into(), target, detail, done: false };
+        let mut detail = json!({});
+        let mut intents = vec![push(self.by_digest.clone(), json!({}))];
+        if let ("untag", Some(tag)) = (self.kind, &self.tag) {
+            let kept = Kept::beside(repository, tag, &self.digest).await.map_err(failure::registry)?;
+            detail = json!({
+                "media_type": kept.manifest.media_type,
+                "manifest": BASE64.encode(&kept.manifest.bytes),
+            });
+            intents.extend(
+                kept.tags
+                    .iter()
+                    .map(|t| push(self.place.target(Some(t), &self.digest), json!({"beside": t}))),
+            );
+        }
+        // The removal last: where it stands, everything beside it stands too.
+        intents.push(Intent { kind: self.kind.into(), target: self.target.clone(), detail, done: false });
+        Ok(intents)
+    }
+
+    /// What an attempt that was cut off between a removal and what it puts back has left out.
+    async fn put_back(
+        &self,
+        context: &Context,
+        repository: &dyn Repository,
+        intent: &Intent,
+        earlier: &[Intent],
+    ) -> Result<(), StepError> {
+        let (Some(media_type), Some(bytes)) = (
+            intent.detail["media_type"].as_str(),
+            intent.detail["manifest"].as_str().and_then(|text| BASE64.decode(text).ok()),
+        ) else {
+            return Ok(());
+        };
+        let mut kept = Kept { manifest: RawManifest::new(media_type, bytes), tags: Vec::new() };
+        if kept.manifest.digest != self.digest {
+            return Ok(());
+        }
+        let gone = kept.is_gone(repository).await.map_err(failure::registry)?;
+        for intent in earlier.iter().filter(|i| i.kind == "push") {
+            let Some(tag) = intent.detail["beside"].as_str() else { continue };
+            // While the manifest stands, a tag may be missing because another run removed it.
+            let log = &context.effects.log;
+            if gone || !log.intended("untag", &intent.target).await.map_err(failure::engine)? {
+                kept.tags.push(tag.to_owned());
+            }
+        }
+        kept.put_back(repository).await.map_err(failure::registry)
     }
 
     async fn is_gone(&self, repository: &dyn Repository) -> Result<bool, StepError> {

@@ -1,5 +1,20 @@
 //! Backup and delete over a real registry.
 
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use axum::{
+    body::Body,
+    extract::Request,
+    http::{Method, StatusCode},
+    middleware::{Next, from_fn},
+    response::IntoResponse as _,
+};
 use patchline_engine::{Outcome, Step, StepError, StepStatus};
 use patchline_registry::Digest;
 use serde_json::{Value, json};
@@ -130,8 +145,94 @@ async fn nothing_goes_beside_a_fix_or_from_a_schedule() {
         let mut context = bench.context(("shop/web", Some("v1"), &image), with.clone(), &[]);
         context.names["trigger"]["kind"] = json!(kind);
         let step = Delete::new(bench.world.clone());
+        let mut child = context.clone();
+        child.names["trigger"] = json!({"kind": "child", "source": kind});
+        assert_eq!(step.run(child).await.expect_err("refused").code, "delete-deployed");
         assert_eq!(step.run(context.clone()).await.expect_err("refused").code, "delete-deployed");
         context.with = json!({"irreversible": true, "allow_deployed": true});
         step.run(context).await.expect("allowed");
     }
+}
+
+/// How the stand-in treats manifests that are put.
+#[derive(Default)]
+struct Puts {
+    refused: AtomicBool,
+    slowed_ms: AtomicU64,
+}
+
+/// A registry that, asked for a tag, removes the manifest with every tag on it.
+async fn taking_the_manifest_along() -> (Bench, Arc<Puts>) {
+    let puts = Arc::new(Puts::default());
+    let shared = puts.clone();
+    let between = move |mut request: Request, next: Next| {
+        let puts = shared.clone();
+        async move {
+            let path = request.uri().path().to_owned();
+            let Some((before, reference)) = path.rsplit_once("/manifests/") else {
+                return next.run(request).await;
+            };
+            if request.method() == Method::PUT {
+                tokio::time::sleep(Duration::from_millis(puts.slowed_ms.load(Ordering::SeqCst))).await;
+                if puts.refused.load(Ordering::SeqCst) {
+                    return StatusCode::FORBIDDEN.into_response();
+                }
+            }
+            if request.method() == Method::DELETE && !reference.contains(':') {
+                let head = Request::builder().method(Method::HEAD).uri(&path).body(Body::empty());
+                let found = next.clone().run(head.expect("a request")).await;
+                let Some(digest) = found.headers().get("docker-content-digest") else { return found };
+                let digest = digest.to_str().expect("a digest");
+                *request.uri_mut() = format!("{before}/manifests/{digest}").parse().expect("a path");
+            }
+            next.run(request).await
+        }
+    };
+    // Before the routes are matched: what is rewritten is routed anew.
+    let behind =
+        |router| axum::Router::new().fallback_service::<axum::Router>(router).layer(from_fn(between));
+    (Bench::start_behind(behind).await, puts)
+}
+
+#[tokio::test]
+async fn what_a_cut_off_attempt_left_out_is_put_back_by_the_next() {
+    let (bench, puts) = taking_the_manifest_along().await;
+    let image = bench.push("shop/web", "v1", "one").await;
+    bench.push("shop/web", "stable", "one").await;
+    puts.refused.store(true, Ordering::SeqCst);
+    let with = || json!({"irreversible": true});
+    assert_eq!(delete(&bench, &image, with(), None).await, Err("registry-denied".to_owned()));
+    assert!(!present(&bench, "shop/web", image.as_str()).await, "the stand-in took it along");
+    puts.refused.store(false, Ordering::SeqCst);
+    assert_eq!(delete(&bench, &image, with(), None).await, Ok(()));
+    for (reference, stands) in [(image.as_str(), true), ("stable", true), ("v1", false)] {
+        assert_eq!(present(&bench, "shop/web", reference).await, stands, "{reference}");
+    }
+    for target in [format!("main/shop/web@{image}"), format!("main/shop/web:stable@{image}")] {
+        let own = patchline_engine::step::EffectLog::intended(&*bench.memory, "push", &target).await;
+        assert!(own.expect("an answer"), "the event of {target} starts no chain");
+    }
+    // What goes after it was done is nobody's to bring back.
+    bench.repository("shop/web").delete_manifest(&image).await.expect("deleted");
+    assert_eq!(delete(&bench, &image, with(), None).await, Ok(()));
+    assert!(!present(&bench, "shop/web", image.as_str()).await);
+}
+
+#[tokio::test]
+async fn a_time_limit_does_not_fall_between_a_removal_and_what_is_put_back() {
+    let (bench, puts) = taking_the_manifest_along().await;
+    let image = bench.push("shop/web", "v1", "one").await;
+    bench.push("shop/web", "stable", "one").await;
+    puts.slowed_ms.store(2000, Ordering::SeqCst);
+    let cut = delete(&bench, &image, json!({"irreversible": true}), None);
+    tokio::time::timeout(Duration::from_millis(1000), cut).await.expect_err("cut off");
+    assert!(!present(&bench, "shop/web", "v1").await, "it was cut after the removal");
+    for _ in 0..100 {
+        if present(&bench, "shop/web", "stable").await {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert!(present(&bench, "shop/web", "stable").await, "it went on by itself");
+    assert!(present(&bench, "shop/web", image.as_str()).await);
 }

@@ -52,6 +52,32 @@ pub(crate) const ALL: &[Explanation] = &[
         "version: 1\nchain: web\nsteps:\n  scan: {uses: scan}\n  gate: {uses: gate, needs: [scan], with: {deny: [{undetermined: warn}, {severity: critical}]}}\n",
     ),
     explanation(
+        "unknown-license",
+        words(
+            "A rule names a licence that is not in SPDX's list, so no package could ever have it.",
+            "规则写了一个不在 SPDX 列表中的许可证，任何软件包都不可能匹配。",
+        ),
+        words(
+            "Packages bear SPDX identifiers: of `AGPL-3.0` there are `AGPL-3.0-only` and `AGPL-3.0-or-later`, and a glob means both.",
+            "软件包的许可证以 SPDX 标识表示：`AGPL-3.0` 分为 `AGPL-3.0-only` 与 `AGPL-3.0-or-later`，通配符可同时匹配两者。",
+        ),
+        "version: 1\nchain: web\nsteps:\n  scan: {uses: scan}\n  gate: {uses: gate, needs: [scan], with: {deny: [{license: {forbidden: [\"AGPL-3.0\"]}}]}}\n",
+        "version: 1\nchain: web\nsteps:\n  scan: {uses: scan}\n  gate: {uses: gate, needs: [scan], with: {deny: [{license: {forbidden: [\"AGPL-3.0-*\"]}}]}}\n",
+    ),
+    explanation(
+        "base-pattern",
+        words(
+            "A pattern of `base_image` names no repositories of a registry.",
+            "`base_image` 的模式没有指明某个镜像仓库服务中的仓库。",
+        ),
+        words(
+            "The registry is named as the configuration names it, without wildcards; behind the `/` stands a glob over repositories. All tags are looked at, so none is named.",
+            "`/` 之前是配置中的仓库服务名，不能用通配符；之后是仓库的通配模式。所有标签都会比对，因此不写标签。",
+        ),
+        "version: 1\nchain: web\nsteps:\n  scan: {uses: scan}\n  gate: {uses: gate, needs: [scan], with: {deny: [{base_image: {not_in: [\"main/base/debian:12\"]}}]}}\n",
+        "version: 1\nchain: web\nsteps:\n  scan: {uses: scan}\n  gate: {uses: gate, needs: [scan], with: {deny: [{base_image: {not_in: [\"main/base/**\"]}}]}}\n",
+    ),
+    explanation(
         "backup-not-apart",
         words("A backup would go into the image's own repository.", "备份会写进镜像自己的仓库。"),
         words(
@@ -127,5 +153,28 @@ pub(crate) const ALL: &[Explanation] = &[
         ),
         "version: 1\nchain: web\nsteps:\n  tell: {uses: notify, with: {channels: []}}\n",
         "version: 1\nchain: web\nsteps:\n  tell: {uses: notify, with: {channels: [ops]}}\n",
+    ),
+    explanation(
+        "replica-not-apart",
+        words("An image would be promoted to where it is.", "镜像会被复制到它自己的位置。"),
+        words(
+            "The copy would be the image itself: same repository, same tag.",
+            "仓库和标签都相同，副本就是镜像自身。",
+        ),
+        "version: 1\nchain: web\nsteps:\n  copy: {uses: replicate, with: {to: \"{{image.repository}}\"}}\n",
+        "version: 1\nchain: web\nsteps:\n  copy: {uses: replicate, with: {to: \"prod/{{image.repository}}\"}}\n",
+    ),
+    explanation(
+        "approval-expiry",
+        words(
+            "An approval would wait less than a minute or more than 90 days.",
+            "审批的等待时间短于一分钟或长于 90 天。",
+        ),
+        words(
+            "Nobody answers in a few seconds; and a run that waits keeps its place in the chain's `concurrency`.",
+            "没有人能在几秒内答复；而等待中的运行会一直占着链的 `concurrency` 名额。",
+        ),
+        "version: 1\nchain: web\nsteps:\n  ask: {uses: approve, with: {message: \"ship it?\", expires: 10s}}\n",
+        "version: 1\nchain: web\nsteps:\n  ask: {uses: approve, with: {message: \"ship it?\", expires: 3d}}\n",
     ),
 ];

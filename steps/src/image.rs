@@ -46,6 +46,22 @@ impl Image {
         }
         Ok(image)
     }
+    /// `image` of a dry run.
+    pub(crate) fn rehearsed(image: &Value) -> Option<Self> {
+        let image: Self = serde_json::from_value(image.clone()).ok()?;
+        Some(Self { tag: image.tag.clone().filter(|tag| !tag.is_empty()), ..image })
+    }
+    /// `registry/repository`
+    pub(crate) fn path(&self) -> String {
+        format!("{}/{}", self.registry, self.repository)
+    }
+    /// `registry/repository:tag@digest`, without the tag where none is given.
+    pub(crate) fn named(&self, tag: Option<&str>) -> String {
+        match tag {
+            Some(tag) => format!("{}:{tag}@{}", self.path(), self.digest),
+            None => format!("{}@{}", self.path(), self.digest),
+        }
+    }
     /// The unfixed ancestor's tag.
     pub(crate) fn origin_tag(&self) -> Option<&str> {
         match &self.origin {

@@ -1,10 +1,15 @@
 //! The step kinds and notification channels.
 
 pub mod catalogue;
+pub mod exceptions;
+pub mod fits;
 pub mod notify;
+pub mod trigger;
 
 mod advisories;
+mod approve;
 mod backup;
+mod copied;
 mod delete;
 mod evidence;
 mod explain;
@@ -15,6 +20,7 @@ mod image;
 mod params;
 mod place;
 mod platforms;
+mod replicate;
 mod scan;
 mod severity;
 mod summary;
@@ -23,7 +29,7 @@ mod testing;
 
 use std::{path::PathBuf, sync::Arc};
 
-use patchline_engine::Step;
+use patchline_engine::{Clock, Step};
 use patchline_registry::Registries;
 use patchline_remediation::{Remediator, fix::Fixes};
 use patchline_scanner::{LayerFacts, Reports};
@@ -49,6 +55,12 @@ pub struct World {
     pub scratch: PathBuf,
     /// Channels by name.
     pub channels: Arc<notify::Channels>,
+    /// Lists of exceptions by name.
+    pub exceptions: Arc<exceptions::Exceptions>,
+    /// What the time is.
+    pub clock: Arc<dyn Clock>,
+    /// Targets by name.
+    pub targets: Arc<trigger::Targets>,
 }
 
 /// Every step kind, ready to run.
@@ -59,6 +71,9 @@ pub fn all(world: &World) -> Vec<Arc<dyn Step>> {
         Arc::new(backup::Backup::new(world.clone())),
         Arc::new(delete::Delete::new(world.clone())),
         Arc::new(fix::Fix::new(world.clone())),
+        Arc::new(replicate::Replicate::new(world.clone())),
+        Arc::new(approve::Approve),
+        Arc::new(trigger::Trigger::new(world.targets.clone())),
         Arc::new(notify::step::Notify::new(world.channels.clone())),
     ]
 }

@@ -204,7 +204,7 @@ fn output(reports: &[(ReportLine, Report)]) -> Value {
         return json!({});
     };
     let (completeness, reasons) = summary::completeness(worst);
-    json!({
+    summary::present(json!({
         "report": line.report,
         "reports": reports.iter().map(|(line, _)| line).collect::<Vec<_>>(),
         "platforms": reports.iter().filter_map(|(line, _)| line.platform.as_deref()).collect::<Vec<_>>(),
@@ -221,5 +221,5 @@ fn output(reports: &[(ReportLine, Report)]) -> Value {
         }),
         "packages": worst.packages,
         "summary": summary::line(worst),
-    })
+    }))
 }

@@ -48,6 +48,14 @@ pub(crate) fn worst(report: &Report) -> &'static str {
     report.worst().map_or("none", severity::name)
 }
 
+/// An output without the keys that have no value: what is not there is left out, never null.
+pub(crate) fn present(mut output: Value) -> Value {
+    if let Value::Object(map) = &mut output {
+        map.retain(|_, value| !value.is_null());
+    }
+    output
+}
+
 /// Characters of a step's `summary`: one line of a terminal beside the step's name.
 pub(crate) const LINE: usize = 90;
 /// Severities that a line names.

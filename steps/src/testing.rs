@@ -7,7 +7,7 @@ use std::{
 
 use async_trait::async_trait;
 use patchline_engine::{
-    Context, RunId, StepStatus, Subject,
+    Clock, Context, RunId, StepStatus, Subject,
     step::{EffectLog, Effects, Intent, News},
 };
 use patchline_registry::{
@@ -33,6 +33,13 @@ pub(crate) struct Memory {
     reports: Mutex<BTreeMap<String, Report>>,
     fixes: Mutex<Vec<(Digest, Digest, FixPlan)>>,
     intents: Mutex<Vec<Intent>>,
+}
+
+impl Memory {
+    /// All intents, as they are kept.
+    pub(crate) fn all(&self) -> Vec<Intent> {
+        self.intents.lock().expect("lock").clone()
+    }
 }
 
 #[async_trait]
@@ -95,6 +102,19 @@ impl EffectLog for Memory {
     async fn intended(&self, kind: &str, target: &str) -> patchline_engine::Result<bool> {
         Ok(self.intents.lock().expect("lock").iter().any(|i| i.kind == kind && i.target == target))
     }
+    async fn of_target(&self, kind: &str, target: &str) -> patchline_engine::Result<Vec<Intent>> {
+        let intents = self.intents.lock().expect("lock");
+        Ok(intents.iter().filter(|i| i.kind == kind && i.target == target).cloned().collect())
+    }
+}
+
+/// Always the same moment.
+struct Fixed;
+
+impl Clock for Fixed {
+    fn now(&self) -> jiff::Timestamp {
+        "2026-06-10T00:00:00Z".parse().expect("a moment")
+    }
 }
 
 struct Quiet;
@@ -115,13 +135,18 @@ pub(crate) struct Bench {
 impl Bench {
     /// Starts the embedded registry as `main` on a free loopback port.
     pub(crate) async fn start() -> Self {
+        Self::start_behind(|router| router).await
+    }
+    /// The same, with something between it and whoever asks.
+    pub(crate) async fn start_behind(layer: impl FnOnce(axum::Router) -> axum::Router) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         let (events, mut told) = tokio::sync::mpsc::channel(64);
         tokio::spawn(async move { while told.recv().await.is_some() {} });
         let embedded = Embedded::open(&dir.path().join("registry"), events).expect("a registry");
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let host = listener.local_addr().expect("an address").to_string();
-        tokio::spawn(async move { axum::serve(listener, embedded.router()).await });
+        let router = layer(embedded.router());
+        tokio::spawn(async move { axum::serve(listener, router).await });
         let main = RegistryConfig { host, plain_http: true, ..RegistryConfig::default() };
         let registries = Registries::new([("main".to_owned(), main)].into()).expect("registries");
         let memory = Arc::new(Memory::default());
@@ -141,6 +166,9 @@ impl Bench {
             advisories: dir.path().join("advisories"),
             scratch: dir.path().join("scratch"),
             channels: Arc::new(Channels::default()),
+            exceptions: Arc::default(),
+            clock: Arc::new(Fixed),
+            targets: Arc::default(),
         };
         Self { world, memory, _dir: dir }
     }
@@ -151,23 +179,45 @@ impl Bench {
     }
     /// Pushes a small image; equal content is an equal digest.
     pub(crate) async fn push(&self, repository: &str, tag: &str, content: &str) -> Digest {
-        let repository = self.repository(repository);
-        let blob = async |media: &str, bytes: Vec<u8>| {
-            let descriptor: Descriptor = serde_json::from_value(
-                json!({"mediaType": media, "digest": Digest::of(&bytes), "size": bytes.len()}),
-            )
-            .expect("a descriptor");
-            repository.push_blob(&descriptor, BlobContent::Bytes(bytes.into())).await.expect("a blob");
-            descriptor
-        };
         let config = json!({"os": "linux", "architecture": "amd64", "config": {"User": content}});
-        let config = blob(OCI_CONFIG, config.to_string().into_bytes()).await;
-        let layer = blob(OCI_LAYER_GZIP, content.as_bytes().to_vec()).await;
+        let config = self.blob(repository, OCI_CONFIG, config.to_string().into_bytes()).await;
+        let layer = self.blob(repository, OCI_LAYER_GZIP, content.as_bytes().to_vec()).await;
         let manifest =
             json!({"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": config, "layers": [layer]});
         let raw = RawManifest::new(OCI_MANIFEST, manifest.to_string());
-        repository.push_manifest(tag, &raw).await.expect("a manifest");
+        self.repository(repository).push_manifest(tag, &raw).await.expect("a manifest");
         raw.digest
+    }
+    /// Pushes an image of these layers (compressed, unpacked) with annotations; the digests of both sides.
+    pub(crate) async fn push_layers(
+        &self,
+        (repository, tag): (&str, &str),
+        layers: &[(&str, &str)],
+        annotations: Value,
+    ) -> (Digest, Vec<(Digest, Digest)>) {
+        let mut pushed = Vec::new();
+        for (packed, _) in layers {
+            pushed.push(self.blob(repository, OCI_LAYER_GZIP, packed.as_bytes().to_vec()).await);
+        }
+        let diff_ids: Vec<Digest> = layers.iter().map(|(_, plain)| Digest::of(plain.as_bytes())).collect();
+        let config = json!({"os": "linux", "architecture": "amd64", "rootfs": {"type": "layers", "diff_ids": diff_ids}});
+        let config = self.blob(repository, OCI_CONFIG, config.to_string().into_bytes()).await;
+        let both = pushed.iter().map(|l| l.digest.clone()).zip(diff_ids).collect();
+        let manifest = json!({"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": config, "layers": pushed,
+            "annotations": annotations});
+        let raw = RawManifest::new(OCI_MANIFEST, manifest.to_string());
+        self.repository(repository).push_manifest(tag, &raw).await.expect("a manifest");
+        (raw.digest, both)
+    }
+    /// Pushes a blob.
+    pub(crate) async fn blob(&self, repository: &str, media: &str, bytes: Vec<u8>) -> Descriptor {
+        let descriptor: Descriptor = serde_json::from_value(
+            json!({"mediaType": media, "digest": Digest::of(&bytes), "size": bytes.len()}),
+        )
+        .expect("a descriptor");
+        let repository = self.repository(repository);
+        repository.push_blob(&descriptor, BlobContent::Bytes(bytes.into())).await.expect("a blob");
+        descriptor
     }
     /// Pushes an index over one image that is there.
     pub(crate) async fn push_index(&self, repository: &str, tag: &str, child: &Digest) -> Digest {

@@ -18,6 +18,9 @@ pub fn digest(bytes: &[u8]) -> String {
     format!("sha256:{}", hex::encode(Sha256::digest(bytes)))
 }
 
+/// OCI image-layout, "index.json file": where a name stands.
+const REF_NAME: &str = "org.opencontainers.image.ref.name";
+
 /// An OCI layout directory in the making.
 pub struct Layout {
     /// The folder.
@@ -48,6 +51,10 @@ impl Layout {
     }
     /// Writes an image of these uncompressed layer tars under a tag; gives the manifest's digest.
     pub fn image(&self, tag: &str, tars: &[Vec<u8>]) -> String {
+        self.image_of(tag, tars, "")
+    }
+    /// The same with a user.
+    pub fn image_of(&self, tag: &str, tars: &[Vec<u8>], user: &str) -> String {
         let mut layers = Vec::new();
         let mut diff_ids = Vec::new();
         for tar in tars {
@@ -56,29 +63,54 @@ impl Layout {
             layers.push(self.add("application/vnd.oci.image.layer.v1.tar+gzip", &gzip.finish().unwrap()));
             diff_ids.push(digest(tar));
         }
-        let config = json!({
+        let mut config = json!({
             "architecture": "amd64", "os": "linux", "created": "2024-01-01T00:00:00Z",
             "config": {"Env": ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"], "Cmd": ["bash"], "Labels": {"team": "web"}},
             "rootfs": {"type": "layers", "diff_ids": diff_ids},
             "history": diff_ids.iter().map(|_| json!({"created_by": "test"})).collect::<Vec<_>>(),
         });
+        if !user.is_empty() {
+            config["config"]["User"] = json!(user);
+        }
         let config =
             self.add("application/vnd.oci.image.config.v1+json", &serde_json::to_vec(&config).unwrap());
         let manifest = json!({
             "schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
             "config": config, "layers": layers,
         });
-        let mut entry =
+        let entry =
             self.add("application/vnd.oci.image.manifest.v1+json", &serde_json::to_vec(&manifest).unwrap());
-        entry["annotations"] = json!({"org.opencontainers.image.ref.name": tag});
-        let path = self.dir.join("index.json");
-        let mut index: Value = fs::read(&path)
-            .ok()
-            .map(|b| serde_json::from_slice(&b).unwrap())
-            .unwrap_or_else(|| json!({"schemaVersion": 2, "manifests": []}));
-        index["manifests"].as_array_mut().unwrap().push(entry.clone());
-        fs::write(path, serde_json::to_vec(&index).unwrap()).unwrap();
+        self.name(tag, entry)
+    }
+    /// Writes an index over the images of these tags under a tag of its own; gives its digest.
+    pub fn index(&self, tag: &str, platforms: &[(&str, &str)]) -> String {
+        let named = self.entries();
+        let entry = |(tag, architecture): &(&str, &str)| {
+            let found = named.iter().find(|e| e["annotations"][REF_NAME] == *tag).unwrap();
+            json!({
+                "mediaType": found["mediaType"], "digest": found["digest"], "size": found["size"],
+                "platform": {"os": "linux", "architecture": architecture},
+            })
+        };
+        let media_type = "application/vnd.oci.image.index.v1+json";
+        let manifests: Vec<Value> = platforms.iter().map(entry).collect();
+        let index = json!({"schemaVersion": 2, "mediaType": media_type, "manifests": manifests});
+        let entry = self.add(media_type, &serde_json::to_vec(&index).unwrap());
+        self.name(tag, entry)
+    }
+    /// Puts a name on what is there.
+    fn name(&self, tag: &str, mut entry: Value) -> String {
+        entry["annotations"] = json!({REF_NAME: tag});
+        let mut manifests = self.entries();
+        manifests.push(entry.clone());
+        let index = json!({"schemaVersion": 2, "manifests": manifests});
+        fs::write(self.dir.join("index.json"), serde_json::to_vec(&index).unwrap()).unwrap();
         entry["digest"].as_str().unwrap().to_owned()
+    }
+    fn entries(&self) -> Vec<Value> {
+        let Ok(bytes) = fs::read(self.dir.join("index.json")) else { return Vec::new() };
+        let index: Value = serde_json::from_slice(&bytes).unwrap();
+        index["manifests"].as_array().unwrap().clone()
     }
     /// The manifest of the only image.
     pub fn manifest(&self) -> Value {

@@ -4,8 +4,11 @@
 //! skipped loudly, and under `CI=true` it fails instead.
 
 pub mod chroot;
+pub mod distribution;
+pub mod fits;
 pub mod image;
 pub mod machine;
 pub mod server;
 pub mod showcase;
+pub mod sink;
 pub mod webdriver;

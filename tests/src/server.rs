@@ -121,6 +121,14 @@ impl Server {
         assert!(status.is_success(), "GET {path}: {status} {text}");
         serde_json::from_str(&text).unwrap()
     }
+    /// POST to the API.
+    pub fn post(&self, path: &str, body: &Value) -> Value {
+        let answer = self.client.post(format!("{}{path}", self.url)).json(body).send().unwrap();
+        let status = answer.status();
+        let text = answer.text().unwrap();
+        assert!(status.is_success(), "POST {path}: {status} {text}");
+        serde_json::from_str(&text).unwrap()
+    }
     /// All runs of the first round, newest first.
     pub fn first_rounds(&self) -> Vec<Value> {
         let page = self.get("/api/v1/runs?limit=100");

@@ -406,6 +406,7 @@ fn report(image: &Digest, rows: &[Row]) -> Report {
         epss: None,
         layer: None,
         summary: Some(format!("What {} is about, in one line of its advisory", row.0)),
+        published: None,
         because: format!("{} < {} in Debian:12", row.3, row.4.unwrap_or("no version")),
     };
     Report {
@@ -439,6 +440,7 @@ fn inventory(image: &Digest, fixed: bool) -> Inventory {
         held: false,
         layer: None,
         purl: format!("pkg:deb/debian/package-{number:02}@1.0-1?arch=amd64&distro=debian-12"),
+        licenses: Vec::new(),
     };
     Inventory {
         image: image.clone(),

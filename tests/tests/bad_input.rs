@@ -163,6 +163,40 @@ fn a_tag_is_removed_only_with_the_digest_that_it_has() {
     assert!(said(&output).contains("error[tag-moved]"), "{}", said(&output));
 }
 
+#[test]
+fn a_manifest_with_tags_is_not_deleted() {
+    let folder = tempfile::tempdir().unwrap();
+    let chain = "version: 1\nchain: x\nscope: {repositories: [other/*]}\nsteps: {scan: {uses: scan}}\n";
+    let server = Server::start(&Options::new(folder.path(), chain, ""));
+    let layout = debian(&folder.path().join("image"), b"");
+    let repository = format!("{}/shop/web", server.registry);
+    for tag in ["v1", "stable"] {
+        let target = format!("{repository}:{tag}");
+        let source = format!("oci:{}:v1", layout.dir.display());
+        let output = patchline(folder.path(), &["image", "copy", &source, &target]);
+        assert!(output.status.success(), "{}", said(&output));
+    }
+    let list = || -> Vec<Value> {
+        let arguments = ["image", "list", "--output", "json", &repository];
+        serde_json::from_slice(&patchline(folder.path(), &arguments).stdout).unwrap()
+    };
+    let digest = list()[0]["digest"].as_str().unwrap().to_owned();
+    let manifest = format!("{repository}@{digest}");
+    let output = patchline(folder.path(), &["image", "delete", &manifest]);
+    assert_eq!(output.status.code(), Some(1));
+    for part in ["error[digest-still-tagged]", "stable, v1", "--expect"] {
+        assert!(said(&output).contains(part), "no `{part}` in\n{}", said(&output));
+    }
+    assert_eq!(list().len(), 2, "nothing was deleted");
+    for tag in ["v1", "stable"] {
+        let image = format!("{repository}:{tag}");
+        let output = patchline(folder.path(), &["image", "delete", &image, "--expect", &digest]);
+        assert!(output.status.success(), "{}", said(&output));
+    }
+    let output = patchline(folder.path(), &["image", "delete", &manifest]);
+    assert!(output.status.success(), "{}", said(&output));
+}
+
 /// A mirror that answers every request with the same bytes.
 fn mirror_of(bytes: &'static [u8]) -> String {
     use std::io::{Read as _, Write as _};

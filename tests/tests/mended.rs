@@ -2,15 +2,11 @@
 //! into Debian's docker-registry with its notifications pointed at us. Both end `remediated`, and
 //! the fixed image is looked at from the inside.
 
-use std::{
-    fs,
-    path::Path,
-    process::{Child, Command, Stdio},
-    time::Duration,
-};
+use std::{fs, path::Path, process::Command, time::Duration};
 
 use patchline_tests::{
     chroot,
+    distribution::{DockerRegistry, free_port},
     image::{self, Layout},
     machine,
     server::{Options, Server},
@@ -142,52 +138,6 @@ fn fix(folder: &Path, arguments: &[&str]) -> std::process::Output {
         .unwrap()
 }
 
-struct DockerRegistry {
-    child: Child,
-    address: String,
-}
-
-impl Drop for DockerRegistry {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// A port that was free a moment ago.
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
-impl DockerRegistry {
-    fn start(folder: &Path, port: u16, hook: &str, secret: &str) -> Self {
-        let address = format!("127.0.0.1:{port}");
-        let config = format!(
-            "version: 0.1\nlog: {{level: warn}}\nstorage:\n  filesystem: {{rootdirectory: {}}}\n  delete: {{enabled: true}}\n\
-             http: {{addr: '{address}'}}\nnotifications:\n  endpoints:\n    - name: patchline\n      url: {hook}\n      \
-             headers: {{Authorization: ['Bearer {secret}']}}\n      timeout: 5s\n      threshold: 5\n      backoff: 1s\n",
-            folder.join("distribution").display()
-        );
-        let path = folder.join("distribution.yml");
-        fs::write(&path, config).unwrap();
-        let child = Command::new("docker-registry")
-            .arg("serve")
-            .arg(&path)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let started = Self { child, address };
-        for _ in 0..100 {
-            if std::net::TcpStream::connect(&started.address).is_ok() {
-                return started;
-            }
-            std::thread::sleep(Duration::from_millis(100));
-        }
-        panic!("docker-registry does not listen");
-    }
-}
-
 #[test]
 fn a_push_into_docker_registry_ends_remediated() {
     if !machine::needs(&["docker-registry"]) {
@@ -204,7 +154,7 @@ fn a_push_into_docker_registry_ends_remediated() {
     options.env.push(("HOOK_SECRET".into(), "a-secret-of-the-test".into()));
     let server = Server::start(&options);
     let hook = format!("{}/hooks/distribution", server.url);
-    let registry = DockerRegistry::start(folder.path(), port, &hook, "a-secret-of-the-test");
+    let registry = DockerRegistry::start(folder.path(), port, Some((&hook, "a-secret-of-the-test")));
     skopeo(
         &format!("oci:{}:v1", original.dir.display()),
         &format!("docker://{}/shop/web:v1", registry.address),

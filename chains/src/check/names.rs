@@ -1,13 +1,17 @@
-//! Whether the names in an expression or template exist, and stand before the step that uses them.
+//! Whether the names in an expression or template exist, and stand before the step that uses them; and their types.
+
+use std::rc::Rc;
 
 use super::Ctx;
 use super::dag::Dag;
 use super::params::Declared;
 use super::steps::Draft;
+use super::types::{Lack, Type, Words};
 use crate::diagnostics::{Diagnostic, Span, shown};
-use crate::expr::names::Name;
 use crate::expr::template;
+use crate::plan::params::ParameterType;
 use crate::suggest::nearest;
+use crate::types::{Field, OUTCOMES, TRIGGERS, roots};
 use crate::yaml::Node;
 
 /// What a chain's expressions and templates may look at.
@@ -40,84 +44,186 @@ impl Ctx<'_> {
                     .hint(hint),
                 );
             }
-            Ok(compiled) => self.names(node, &compiled.names, view),
-        }
-    }
-
-    /// Checks every name, each with its place inside `node`.
-    pub(super) fn names(&mut self, node: &Node, names: &[Name], view: &View<'_>) {
-        for name in names {
-            let span = self.inside(node, name.place.clone());
-            let problem = match name.path[0].as_str() {
-                "steps" => step_problem(name, span, view),
-                "params" => param_problem(name, span, view),
-                root if ROOTS.contains(&root) => None,
-                root => Some(root_problem(root, span, view)),
-            };
-            if let Some(problem) = problem {
-                let hyphen = problem.code == "hyphen-in-name";
-                self.push(problem);
-                // What follows the hyphen is no name of its own.
-                if hyphen {
-                    return;
+            Ok(compiled) => {
+                for name in &compiled.names {
+                    let path: Vec<&str> = name.path.iter().map(String::as_str).collect();
+                    let problem = match lookup(&path, view, &[]) {
+                        Err(unresolved) => {
+                            let (problem, parts) = *unresolved;
+                            let part = path.get(..parts).unwrap_or(&path).join(".").len();
+                            Some((problem, part.min(name.place.len())))
+                        }
+                        Ok(ty) if name.printed => not_single(&path, &ty).map(|p| (p, name.place.len())),
+                        Ok(_) => None,
+                    };
+                    if let Some((mut problem, length)) = problem {
+                        problem.span = self.inside(node, name.place.start..name.place.start + length);
+                        self.push(problem);
+                    }
                 }
             }
         }
     }
 }
 
-fn root_problem(root: &str, span: Span, view: &View<'_>) -> Diagnostic {
-    let error = Diagnostic::error("unknown-name", span, format!("unknown name `{}`", shown(root)));
+/// What is wrong with a path, and how many of its parts show that.
+pub(super) type Unresolved = Box<(Diagnostic, usize)>;
+
+/// The type of what a path names; or what is wrong with it, and how many of its parts show that. The problem's own
+/// span is the caller's to set.
+pub(super) fn lookup<'t>(
+    path: &[&str],
+    view: &'t View<'t>,
+    extra: &'t [Field],
+) -> Result<Type<'t>, Unresolved> {
+    let root = path.first().copied().unwrap_or_default();
+    let (ty, known) = match root {
+        "steps" => step(path, view)?,
+        "params" => param(path, view)?,
+        _ => match extra.iter().chain(roots()).find(|field| field.name == root) {
+            Some(field) => (Type::from(&field.ty), 1),
+            None => return Err(Box::new((root_problem(root, view, extra), 1))),
+        },
+    };
+    let mut ty = match path {
+        ["trigger", "kind", ..] | ["run", "trigger", ..] => return Ok(Type::Word(Words::Fixed(&TRIGGERS))),
+        _ => ty,
+    };
+    for (depth, key) in path.iter().enumerate().skip(known) {
+        let owner = || path[..depth].join(".");
+        ty = match (ty.field(key), &ty) {
+            (Ok(next), _) => next,
+            // Templates reach into lists by position.
+            (Err(_), Type::List(of)) if key.parse::<usize>().is_ok() => (**of).clone(),
+            (Err(Lack::Unknown(fields)), _) => {
+                let problem = match path {
+                    ["steps", name, "output", ..] if depth == 3 => unknown_output(name, key, fields, view),
+                    _ => unknown_field(&format!("`{}`", shown(&owner())), key, fields),
+                };
+                return Err(Box::new((problem, depth + 1)));
+            }
+            (Err(Lack::NoFields), ty) => {
+                let message =
+                    format!("`{}` is {}, which has no field `{}`", shown(&owner()), ty.article(), shown(key));
+                let problem = Diagnostic::error("type-mismatch", Span::START, message);
+                return Err(Box::new((problem.hint("only maps have fields"), depth + 1)));
+            }
+        };
+    }
+    Ok(ty)
+}
+
+/// A key that a map with known keys does not have.
+pub(super) fn unknown_field(owner: &str, key: &str, fields: &[Field]) -> Diagnostic {
+    let message = format!("{owner} has no field `{}`", shown(key));
+    let names: Vec<&str> = fields.iter().map(|f| f.name).collect();
+    one_of(Diagnostic::error("unknown-field", Span::START, message), key, &names)
+}
+
+/// A word that is none of those that may stand there.
+pub(super) fn not_one_of(message: String, word: &str, words: &[&str]) -> Diagnostic {
+    one_of(Diagnostic::error("unknown-value", Span::START, message), word, words)
+}
+
+/// With the nearest of some names, or all of them.
+fn one_of(error: Diagnostic, name: &str, known: &[&str]) -> Diagnostic {
+    match nearest(name, known.iter().copied()) {
+        None => error.hint(format!("one of: {}", known.join(", "))),
+        near => error.did_you_mean(near),
+    }
+}
+
+/// What a template puts in must be one value.
+fn not_single(path: &[&str], ty: &Type<'_>) -> Option<Diagnostic> {
+    let written = shown(&path.join("."));
+    let hint = match ty {
+        Type::List(_) => {
+            format!("`{{{{#each {written}}}}}…{{{{/each}}}}` goes over it, `{{{{len {written}}}}}` counts")
+        }
+        Type::Fields(fields) => format!("name one of its fields: `{written}.{}`", fields.first()?.name),
+        Type::MapOf(_) => {
+            format!("name one of its keys, or go over it: `{{{{#each {written}}}}}…{{{{/each}}}}`")
+        }
+        _ => return None,
+    };
+    let message = format!("`{written}` is {}, no single value", ty.article());
+    Some(Diagnostic::error("type-mismatch", Span::START, message).hint(hint))
+}
+
+fn root_problem(root: &str, view: &View<'_>, extra: &[Field]) -> Diagnostic {
+    let error = Diagnostic::error("unknown-name", Span::START, format!("unknown name `{}`", shown(root)));
     if view.dag.index.contains_key(root) {
         return error.hint(format!("a step is named as `steps.{root}`"));
     }
     if view.params.iter().any(|p| p.name == root) {
         return error.hint(format!("a parameter is named as `params.{root}`"));
     }
-    match nearest(root, ROOTS) {
-        None => error.hint(format!("known here: {}", ROOTS.join(", "))),
+    // As other languages write them.
+    if let Some(word) = ["true", "false", "null"].into_iter().find(|w| w.eq_ignore_ascii_case(root)) {
+        return error.did_you_mean(Some(word));
+    }
+    if matches!(root, "None" | "nil" | "undefined") {
+        return error.did_you_mean(Some("null"));
+    }
+    let known: Vec<&str> = ROOTS.into_iter().chain(extra.iter().map(|f| f.name)).collect();
+    match nearest(root, known.iter().copied()) {
+        None => error.hint(format!("known here: {}; text stands in quotes", known.join(", "))),
         near => error.did_you_mean(near),
     }
 }
 
-fn param_problem(name: &Name, span: Span, view: &View<'_>) -> Option<Diagnostic> {
-    let wanted = name.path.get(1)?;
-    if view.params.iter().any(|p| p.name == *wanted) {
-        return None;
-    }
-    if let Some(hyphened) = view.params.iter().find(|p| p.name.starts_with(&format!("{wanted}-"))) {
-        let message = format!("unknown parameter `{}`", shown(wanted));
-        let hint = format!("a name with a hyphen is written `params[\"{}\"]`", hyphened.name);
-        return Some(Diagnostic::error("hyphen-in-name", span, message).hint(hint));
-    }
-    let error =
-        Diagnostic::error("unknown-parameter", span, format!("unknown parameter `{}`", shown(wanted)));
-    let near = nearest(wanted, view.params.iter().map(|p| p.name.as_str()));
-    Some(if near.is_some() { error.did_you_mean(near) } else { error.hint("declare it under `params`") })
+/// A parameter's type, and how many parts name it.
+fn param<'t>(path: &[&str], view: &'t View<'t>) -> Result<(Type<'t>, usize), Unresolved> {
+    let Some(wanted) = path.get(1).copied() else { return Ok((Type::MapOf(Rc::new(Type::Any)), 1)) };
+    let Some(found) = view.params.iter().find(|p| p.name == wanted) else {
+        return Err(Box::new((param_problem(wanted, view), 2)));
+    };
+    let ty = match found.parameter.ty {
+        // Declared badly: told there.
+        _ if found.default.is_null() => Type::Any,
+        ParameterType::Boolean => Type::Bool,
+        ParameterType::Integer => Type::Integer,
+        _ if found.parameter.values.is_empty() => Type::Text,
+        _ => Type::Word(Words::Declared(&found.parameter.values)),
+    };
+    Ok((ty, 2))
 }
 
-fn step_problem(name: &Name, span: Span, view: &View<'_>) -> Option<Diagnostic> {
+fn param_problem(wanted: &str, view: &View<'_>) -> Diagnostic {
+    let message = format!("unknown parameter `{}`", shown(wanted));
+    if let Some(hyphened) = view.params.iter().find(|p| p.name.starts_with(&format!("{wanted}-"))) {
+        let hint = format!("a name with a hyphen is written `params[\"{}\"]`", hyphened.name);
+        return Diagnostic::error("hyphen-in-name", Span::START, message).hint(hint);
+    }
+    let error = Diagnostic::error("unknown-parameter", Span::START, message);
+    let near = nearest(wanted, view.params.iter().map(|p| p.name.as_str()));
+    if near.is_some() { error.did_you_mean(near) } else { error.hint("declare it under `params`") }
+}
+
+/// The type of what is known of a step, and how many parts name it.
+fn step<'t>(path: &[&str], view: &'t View<'t>) -> Result<(Type<'t>, usize), Unresolved> {
     let Some(step) = view.step else {
-        return Some(
-            Diagnostic::error("later-step", span, "no step has run yet where this is used")
-                .hint("use image, run, params or trigger"),
-        );
+        let early =
+            Diagnostic::error("later-step", Span::START, "no step has run yet where this is used".to_owned());
+        return Err(Box::new((early.hint("use image, run, params or trigger"), path.len())));
     };
-    let Some(wanted) = name.path.get(1) else {
-        let hint = "such as `steps.gate.denied`";
-        return Some(Diagnostic::error("step-not-named", span, "a step must be named outright").hint(hint));
+    let Some(wanted) = path.get(1).copied() else {
+        let unnamed =
+            Diagnostic::error("step-not-named", Span::START, "a step must be named outright".to_owned());
+        return Err(Box::new((unnamed.hint("such as `steps.gate.denied`"), 1)));
     };
-    let names = || view.drafts.iter().map(|d| d.step.name.as_str());
     let Some(found) = view.dag.index.get(wanted).copied() else {
+        let names = || view.drafts.iter().map(|d| d.step.name.as_str());
         let message = format!("unknown step `{}`", shown(wanted));
-        if let Some(hyphened) = names().find(|n| n.starts_with(&format!("{wanted}-"))) {
+        if let Some(hyphened) = names().find(|n| n.strip_prefix(wanted).is_some_and(|r| r.starts_with('-'))) {
             let hint = format!("a name with a hyphen is written `steps[\"{hyphened}\"]`");
-            return Some(Diagnostic::error("hyphen-in-name", span, message).hint(hint));
+            return Err(Box::new((Diagnostic::error("hyphen-in-name", Span::START, message).hint(hint), 2)));
         }
-        return Some(
-            Diagnostic::error("unknown-step", span, message)
-                .did_you_mean(view.dag.guesses.nearest(wanted, names())),
-        );
+        let near = view.dag.guesses.nearest(wanted, names());
+        return Err(Box::new((
+            Diagnostic::error("unknown-step", Span::START, message).did_you_mean(near),
+            2,
+        )));
     };
     let own = &view.drafts[step];
     if !view.dag.cyclic && !view.dag.stands_before(found, step) {
@@ -125,32 +231,34 @@ fn step_problem(name: &Name, span: Span, view: &View<'_>) -> Option<Diagnostic> 
             true => format!("step `{wanted}` cannot look at itself"),
             false => format!("step `{wanted}` does not stand before `{}`", own.step.name),
         };
-        let error = Diagnostic::error("later-step", span, message);
         let behind = found == step || view.dag.stands_before(step, found);
-        return Some(if behind {
-            error.hint("only steps that this one needs, and what those need, have run")
-        } else {
-            error.hint(format!("add `{wanted}` to the `needs` of `{}`", own.step.name))
-        });
+        let hint = match behind {
+            true => "only steps that this one needs, and what those need, have run".to_owned(),
+            false => format!("add `{wanted}` to the `needs` of `{}`", own.step.name),
+        };
+        return Err(Box::new((Diagnostic::error("later-step", Span::START, message).hint(hint), 2)));
     }
-    let field = name.path.get(2)?;
-    if !STEP_FIELDS.contains(&field.as_str()) {
-        let error = Diagnostic::error("unknown-field", span, format!("a step has no `{}`", shown(field)));
-        return Some(match nearest(field, STEP_FIELDS) {
-            None => error.hint(format!("one of: {}", STEP_FIELDS.join(", "))),
-            near => error.did_you_mean(near),
-        });
-    }
-    let outputs: Vec<&str> = view.drafts[found].kind.as_ref()?.outputs.iter().map(|o| o.name).collect();
-    let output = name.path.get(3).filter(|_| field == "output")?;
-    if outputs.contains(&output.as_str()) {
-        return None;
-    }
-    let message = format!("a `{}` step gives no output `{}`", view.drafts[found].step.uses, shown(output));
-    let error = Diagnostic::error("unknown-output", span, message);
-    Some(match nearest(output, outputs.iter().copied()) {
-        None if outputs.is_empty() => error.hint("it gives none"),
-        None => error.hint(format!("one of: {}", outputs.join(", "))),
-        near => error.did_you_mean(near),
-    })
+    let ty = match path.get(2).copied() {
+        None => return Ok((Type::MapOf(Rc::new(Type::Any)), 2)),
+        Some("outcome") => Type::Word(Words::Fixed(&OUTCOMES)),
+        Some("output") => match &view.drafts[found].kind {
+            Some(kind) => Type::Fields(&kind.outputs),
+            None => Type::Any,
+        },
+        Some(flag) if STEP_FIELDS.contains(&flag) => Type::Bool,
+        Some(field) => {
+            let unknown =
+                Diagnostic::error("unknown-field", Span::START, format!("a step has no `{}`", shown(field)));
+            return Err(Box::new((one_of(unknown, field, &STEP_FIELDS), 3)));
+        }
+    };
+    Ok((ty, 3))
+}
+
+fn unknown_output(step: &str, output: &str, fields: &[Field], view: &View<'_>) -> Diagnostic {
+    let uses = view.dag.index.get(step).map_or("", |i| view.drafts[*i].step.uses.as_str());
+    let message = format!("a `{uses}` step gives no output `{}`", shown(output));
+    let error = Diagnostic::error("unknown-output", Span::START, message);
+    let names: Vec<&str> = fields.iter().map(|f| f.name).collect();
+    if names.is_empty() { error.hint("it gives none") } else { one_of(error, output, &names) }
 }

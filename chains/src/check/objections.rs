@@ -1,11 +1,14 @@
 //! What a step kind itself has against a step.
 
+use serde_json::Value;
+
 use super::Ctx;
 use super::dag::Dag;
 use super::steps::Draft;
 use super::with::descend;
 use crate::catalogue::StepInPlan;
 use crate::diagnostics::{Diagnostic, Severity};
+use crate::plan::PlanStep;
 
 impl Ctx<'_> {
     /// Asks every kind that has a check; not where a cycle leaves no order.
@@ -13,16 +16,36 @@ impl Ctx<'_> {
         if dag.cyclic {
             return;
         }
-        for (index, draft) in drafts.iter().enumerate() {
+        let mut last: Option<usize> = None;
+        let mut before: Vec<(&str, &str, &Value)> = Vec::new();
+        for &index in &dag.order {
+            let draft = &drafts[index];
             let Some(known) = &draft.kind else { continue };
-            let unclear = unclear(index, drafts, dag);
-            let earlier =
-                dag.order.iter().filter(|i| dag.stands_before(**i, index)).map(|i| &drafts[*i].step);
-            let before = earlier.map(|s| (s.name.as_str(), s.uses.as_str(), &s.with)).collect();
-            let step = StepInPlan { name: &draft.step.name, with: &draft.step.with, before };
-            for objection in known.kind.check(&step) {
+            let step = |i: usize| {
+                let step: &PlanStep = &drafts[i].step;
+                (step.name.as_str(), step.uses.as_str(), &step.with)
+            };
+            // Long chains are mostly rows, where each step sees what the last one saw, and the last one.
+            match (dag.needs[index].as_slice(), last) {
+                ([need], Some(last)) if *need == last => before.push(step(last)),
+                (needs, Some(last)) if *needs == dag.needs[last] => {}
+                _ => {
+                    before.clear();
+                    let earlier = dag.order.iter().filter(|i| dag.stands_before(**i, index));
+                    before.extend(earlier.map(|i| step(*i)));
+                }
+            }
+            last = Some(index);
+            let seen = StepInPlan {
+                name: &draft.step.name,
+                with: &draft.step.with,
+                before: std::mem::take(&mut before),
+            };
+            let objections = known.kind.check(&seen);
+            before = seen.before;
+            for objection in objections {
                 // What stands before it is not known: an objection to that would be told of one mistake twice.
-                if unclear && objection.path.is_empty() {
+                if objection.path.is_empty() && unclear(index, drafts, dag) {
                     continue;
                 }
                 let span = match draft.with {

@@ -1,17 +1,20 @@
 //! `when:` short forms and CEL; and what they make unreachable.
 
+use cel::common::ast::Expr;
 use serde_json::json;
 
 use super::Ctx;
 use super::dag::Dag;
 use super::names::View;
 use super::steps::Draft;
+use super::types::{Inference, Type};
 use crate::diagnostics::{Diagnostic, shown};
-use crate::expr::cel::{self, Parsed};
-use crate::expr::names::{Mentions, constant, mentions, not_boolean};
+use crate::expr::cel::{constant, execute};
+use crate::expr::parse::{self, Parsed};
 use crate::limits::MAX_EXPRESSIONS;
 use crate::plan::ShortForm;
 use crate::suggest::nearest;
+use crate::types::Field;
 use crate::yaml::{Content, Node};
 
 const FALSE: &str = "its `when` is false";
@@ -32,42 +35,51 @@ impl Ctx<'_> {
                 matches!(form, ShortForm::Denied | ShortForm::Failed) && draft.step.needs.is_empty();
             return nothing.then_some("it needs no step that could end so");
         }
-        let (parsed, found) = self.expression(node, text)?;
-        if let [name] = found.names.as_slice() {
-            let near = (name.path.len() == 1).then(|| nearest(&name.path[0], ShortForm::WORDS)).flatten();
-            if near.is_some() && name.path[0] == text.trim() {
-                let message = format!("unknown name `{}`", shown(&name.path[0]));
-                self.push(Diagnostic::error("unknown-name", node.span, message).did_you_mean(near));
-                return None;
-            }
+        let parsed = self.expression(node, text)?;
+        if let Expr::Ident(name) = &parsed.tree.expr
+            && let near @ Some(_) = nearest(name, ShortForm::WORDS)
+        {
+            let message = format!("unknown name `{}`", shown(name));
+            self.push(Diagnostic::error("unknown-name", node.span, message).did_you_mean(near));
+            return None;
         }
-        self.names(node, &found.names, view);
-        let given = not_boolean(&parsed.tree).or_else(|| match found.names.as_slice() {
-            // A lone name whose kind is known.
-            [name] if name.path.join(".") == text.trim() => match (name.path.as_slice(), name.path.len()) {
-                ([root, _, field], 3) if root == "steps" && field == "outcome" => Some("text"),
-                ([root, _, field], 3) if root == "steps" && field == "output" => Some("a map"),
-                ([root, _], 2) if root == "steps" => Some("a map"),
-                ([root], 1) if root != "true" => Some("a map"),
-                _ => None,
-            },
-            _ => None,
-        });
-        if let Some(kind) = given {
-            let message = format!("this gives {kind}, not true or false");
-            self.push(
-                Diagnostic::error("not-boolean", node.span, message)
-                    .hint("compare it, or use `.succeeded`, `.denied`, `.failed`"),
-            );
-        }
-        let never = given.is_none()
+        let fine = self.boolean_expression(node, text, &parsed, view, &[]);
+        let never = fine
             && constant(&parsed.tree)
-            && matches!(cel::execute(&parsed.tree, &json!({})), Ok(::cel::Value::Bool(false)));
+            && matches!(execute(&parsed.tree, &json!({})), Ok(cel::Value::Bool(false)));
         never.then_some(FALSE)
     }
 
-    /// Parses CEL with located complaints; names are the caller's.
-    pub(super) fn expression(&mut self, node: &Node, text: &str) -> Option<(Parsed, Mentions)> {
+    /// Holds an expression's names and types against what is known; whether nothing is wrong. `extra`: names that
+    /// stand beside the chain's own.
+    pub(super) fn boolean_expression(
+        &mut self,
+        node: &Node,
+        text: &str,
+        parsed: &Parsed,
+        view: &View<'_>,
+        extra: &[Field],
+    ) -> bool {
+        let (ty, found) = Inference::run(text, parsed, view, extra);
+        let fine = found.is_empty();
+        for (place, mut problem) in found {
+            problem.span = self.inside(node, place);
+            self.push(problem);
+        }
+        if fine && !matches!(ty, Type::Bool | Type::Any) {
+            let message = format!("this gives {}, not true or false", ty.article());
+            let hint = match extra {
+                [] => "compare it, or use `.succeeded`, `.denied`, `.failed`",
+                _ => "compare it with something",
+            };
+            self.push(Diagnostic::error("not-boolean", node.span, message).hint(hint));
+            return false;
+        }
+        fine
+    }
+
+    /// Parses CEL with located complaints; names and types are the caller's.
+    pub(super) fn expression(&mut self, node: &Node, text: &str) -> Option<Parsed> {
         if text.contains("{{") {
             let hint = "an expression names values outright: `params.block_at`, not `{{params.block_at}}`";
             self.push(
@@ -81,28 +93,16 @@ impl Ctx<'_> {
             self.push(Diagnostic::error("too-large", node.span, message).hint("split the chain"));
             return None;
         }
-        let parsed = match cel::parse(text) {
-            Ok(parsed) => parsed,
+        match parse::parse(text) {
+            Ok(parsed) => Some(parsed),
             Err(fault) => {
                 let span = self.inside(node, fault.place);
                 let message = format!("this expression does not parse: {}", fault.message);
-                self.push(
-                    Diagnostic::error("bad-expression", span, message)
-                        .hint("CEL: `&&`, `||`, `!`, `==`, text in quotes"),
-                );
-                return None;
+                let hint = fault.hint.unwrap_or_default();
+                self.push(Diagnostic::error("bad-expression", span, message).hint(hint));
+                None
             }
-        };
-        let found = mentions(text, &parsed.tree, &parsed.places);
-        for (name, place) in &found.functions {
-            let span = self.inside(node, place.clone());
-            let known =
-                cel::FUNCTIONS.into_iter().chain(["exists", "all", "exists_one", "map", "filter", "has"]);
-            let error =
-                Diagnostic::error("unknown-function", span, format!("unknown function `{}`", shown(name)));
-            self.push(error.did_you_mean(nearest(name, known)));
         }
-        Some((parsed, found))
     }
 
     /// Steps that can never run: their `when` is `never` true, or they need such a step.

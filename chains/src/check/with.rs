@@ -64,9 +64,11 @@ impl Ctx<'_> {
             ParamType::Enum(words) => self.grammar(node, "text", view, |span, text| {
                 (!words.contains(&text)).then(|| bad_word(span, text, words))
             }),
-            ParamType::Expression(_) => {
-                if let Some(text) = self.text(node) {
-                    self.foreign_expression(node, text);
+            ParamType::Expression(fields) => {
+                if let Some(text) = self.text(node)
+                    && let Some(parsed) = self.expression(node, text)
+                {
+                    self.boolean_expression(node, text, &parsed, view, fields);
                 }
             }
             ParamType::List(inner) => {
@@ -80,15 +82,6 @@ impl Ctx<'_> {
                     self.typed(&entry.value, &entry.key, inner, view);
                 }
             }
-        }
-    }
-
-    /// An expression over names that the step kind brings: its form alone is checked.
-    fn foreign_expression(&mut self, node: &Node, text: &str) {
-        let Some((parsed, _)) = self.expression(node, text) else { return };
-        if let Some(kind) = crate::expr::names::not_boolean(&parsed.tree) {
-            let message = format!("this gives {kind}, not true or false");
-            self.push(Diagnostic::error("not-boolean", node.span, message).hint("compare it with something"));
         }
     }
 

@@ -1,13 +1,13 @@
 //! Handlebars behind limits: strict, nothing escaped, no partials, helpers of a short list, bounded output.
 
 use std::io::Write;
+use std::ops::Range;
 
 use handlebars::template::{HelperTemplate, Parameter, TemplateElement};
 use handlebars::{Context, Handlebars, Path, PathSeg, RenderError, RenderErrorReason, Template};
 use serde_json::Value;
 
 use super::Error;
-use super::names::Name;
 use crate::diagnostics::shown;
 use crate::limits::{MAX_COMPREHENSIONS, MAX_RENDERED, MAX_TEMPLATE, MAX_TEMPLATE_DEPTH};
 
@@ -21,13 +21,22 @@ pub(crate) fn is_template(text: &str) -> bool {
     text.contains("{{")
 }
 
+/// `steps.gate.output` as a template names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Name {
+    /// From the root down.
+    pub(crate) path: Vec<String>,
+    /// Bytes of the template.
+    pub(crate) place: Range<usize>,
+    /// Put in as it is: it must be text, a number or a boolean.
+    pub(crate) printed: bool,
+}
+
 /// A template that may be rendered, and the names that it looks up at its top level.
 #[derive(Debug)]
 pub(crate) struct Compiled {
     template: Template,
     pub(crate) names: Vec<Name>,
-    /// Paths that are put in as they are: they must be text, a number or a boolean.
-    printed: Vec<Vec<String>>,
 }
 
 /// Compiles; the reason if it is no template, or one that is not allowed.
@@ -39,9 +48,9 @@ pub(crate) fn compile(text: &str) -> Result<Compiled, String> {
         return Err(format!("blocks and parentheses may be nested {MAX_TEMPLATE_DEPTH} deep"));
     }
     let template = Template::compile(text).map_err(|error| parse_reason(&error))?;
-    let mut walk = Walk { text, names: Vec::new(), printed: Vec::new(), loops: 0 };
+    let mut walk = Walk { text, names: Vec::new(), loops: 0 };
     walk.template(&template, true)?;
-    Ok(Compiled { names: walk.names, printed: walk.printed, template })
+    Ok(Compiled { names: walk.names, template })
 }
 
 /// The depth of blocks, and of brackets inside a tag, before a recursive parser sees them.
@@ -85,7 +94,6 @@ fn parse_reason(error: &handlebars::TemplateError) -> String {
 struct Walk<'t> {
     text: &'t str,
     names: Vec<Name>,
-    printed: Vec<Vec<String>>,
     /// `each` around what is looked at.
     loops: usize,
 }
@@ -113,7 +121,7 @@ impl Walk<'_> {
         if !called {
             let known = self.names.len();
             self.parameter(&helper.name, top)?;
-            self.printed.extend(self.names[known..].iter().map(|name| name.path.clone()));
+            self.names[known..].iter_mut().for_each(|name| name.printed = true);
             return Ok(());
         }
         if !HELPERS.contains(&named) {
@@ -150,7 +158,7 @@ impl Walk<'_> {
                 if (top || rooted) && !path.is_empty() {
                     let at = self.text.find(raw.as_str()).unwrap_or(0);
                     let place = at..(at + raw.len()).min(self.text.len());
-                    self.names.push(Name { path, computed: false, place });
+                    self.names.push(Name { path, place, printed: false });
                 }
                 Ok(())
             }
@@ -192,7 +200,7 @@ impl Renderer {
         }
         let fails = |reason: String| Error::Template { template: shown(text), reason };
         let compiled = compile(text).map_err(fails)?;
-        for path in &compiled.printed {
+        for path in compiled.names.iter().filter(|name| name.printed).map(|name| &name.path) {
             let found = path.iter().try_fold(self.context.data(), |value, key| value.get(key));
             if let Some(Value::Object(_) | Value::Array(_)) = found {
                 return Err(fails(format!("`{}` is no single value", shown(&path.join(".")))));

@@ -28,6 +28,9 @@ impl StepKind for Kind {
     fn denies(&self) -> bool {
         self.name == "gate"
     }
+    fn mends(&self, _with: &serde_json::Value) -> bool {
+        self.name == "fix"
+    }
     fn check(&self, step: &StepInPlan<'_>) -> Vec<Objection> {
         (self.check)(step)
     }

@@ -177,12 +177,12 @@ fn a_when_that_does_not_parse_points_into_it() {
             "  scan: {uses: scan}\n  gate:\n    uses: gate\n    needs: [scan]\n    when: steps.scan.denied && )\n"
         )),
         "\
-error[bad-expression]: this expression does not parse: mismatched input ')'
+error[bad-expression]: this expression does not parse: expected an expression, found `)`
  --> c.yaml:8:32
   |
 8 |     when: steps.scan.denied && )
   |                                ^
-  = help: CEL: `&&`, `||`, `!`, `==`, text in quotes
+  = help: no bracket is open here: remove it
 "
     );
 }
@@ -235,7 +235,7 @@ fn templates_name_what_exists() {
         "{{#if steps.scan.succeeded}}{{run.id}}{{else}}no{{/if}}",
         "{{#each steps.scan.output.counts}}{{this}} {{@key}}{{/each}}",
         r"\{{not.a.name}}",
-        "{{len trigger.by}}",
+        "{{len trigger.source}}",
     ] {
         assert_eq!(told(fine), [""; 0], "{fine}");
     }

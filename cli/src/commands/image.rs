@@ -3,7 +3,7 @@
 use std::str::FromStr as _;
 
 use clap::Subcommand;
-use patchline_registry::{CopyOptions, Digest, copy};
+use patchline_registry::{CopyOptions, Digest, copy, tags_of};
 use patchline_remediation::bootstrap::{BootstrapOptions, bootstrap};
 
 use crate::{
@@ -17,6 +17,9 @@ use crate::{
     table::Table,
     terminal,
 };
+
+/// How many tags a refusal names.
+const SHOWN_TAGS: usize = 10;
 
 /// Assemble, copy, delete and list images
 #[derive(Debug, Subcommand)]
@@ -49,7 +52,7 @@ pub(crate) enum Image {
     },
     /// Delete by digest, or a tag alone
     Delete {
-        /// host/repository@sha256:… deletes the manifest; host/repository:tag removes the tag alone
+        /// host/repository@sha256:… deletes a manifest without tags; host/repository:tag removes the tag alone
         image: String,
         /// The digest that the tag must still have, for removing a tag
         #[arg(long, value_name = "DIGEST")]
@@ -142,6 +145,19 @@ async fn delete(
     if let patchline_registry::Location::Registry(reference) = &location
         && let Some(digest) = &reference.digest
     {
+        let tags = tags_of(repository.as_ref(), digest).await?;
+        if !tags.is_empty() {
+            let shown = tags.iter().take(SHOWN_TAGS).map(String::as_str).collect::<Vec<_>>().join(", ");
+            let more = match tags.len().saturating_sub(SHOWN_TAGS) {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            return Err(Failure::says(
+                "digest-still-tagged",
+                format!("{digest} would take its tags along: {shown}{more}"),
+            )
+            .hint(format!("remove the tags first: give HOST/REPOSITORY:TAG and --expect {digest}")));
+        }
         repository.delete_manifest(digest).await?;
         terminal::err(&format!("deleted {digest}"));
         return Ok(());

@@ -2,7 +2,6 @@
 
 pub(crate) mod advisories;
 pub(crate) mod chain;
-pub(crate) mod chain_run;
 pub(crate) mod demo;
 pub(crate) mod diff;
 pub(crate) mod fix;

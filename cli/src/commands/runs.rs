@@ -1,4 +1,4 @@
-//! `patchline runs list|show|watch`: a running server's runs, over its API.
+//! `patchline runs list|show|watch|approve|reject`: a running server's runs, over its API.
 
 use clap::Subcommand;
 use patchline_engine::{
@@ -36,6 +36,10 @@ pub(crate) enum Runs {
         #[command(flatten)]
         server: Server,
     },
+    /// Let a step that waits for a person go on
+    Approve(Say),
+    /// Refuse at a step that waits for a person
+    Reject(Say),
     /// Follow a run to its end; exits with the code of its result
     Watch {
         /// The run's id
@@ -43,6 +47,23 @@ pub(crate) enum Runs {
         #[command(flatten)]
         server: Server,
     },
+}
+
+/// What is said of a step.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Say {
+    /// The run's id
+    run: String,
+    /// The step's name
+    step: String,
+    /// Why; kept with the run
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+    /// Who says so; kept with the run
+    #[arg(long, env = "USER", value_name = "NAME")]
+    by: String,
+    #[command(flatten)]
+    server: Server,
 }
 
 /// Which server.
@@ -79,6 +100,8 @@ impl Runs {
                 }
                 Ok(Exit::Ok)
             }
+            Self::Approve(say) => say.tell(true, global).await,
+            Self::Reject(say) => say.tell(false, global).await,
             Self::Watch { run, server } => {
                 let api = Api::new(global, &server)?;
                 api.watch(&run).await?;
@@ -87,9 +110,22 @@ impl Runs {
                     Output::Json => super::json(&view)?,
                     Output::Table => terminal::out(&render(&view)),
                 }
-                super::chain_run::finish(view.result)
+                super::chain::run::finish(view.result)
             }
         }
+    }
+}
+
+impl Say {
+    async fn tell(self, approve: bool, global: &Global) -> Result<Exit> {
+        let body = serde_json::json!({"approve": approve, "by": self.by, "reason": self.reason});
+        let path = ["api", "v1", "runs", &self.run, "steps", &self.step, "decision"];
+        let view: RunView = Api::new(global, &self.server)?.post(&path, &body).await?;
+        match global.output {
+            Output::Json => super::json(&view)?,
+            Output::Table => terminal::out(&render(&view)),
+        }
+        Ok(Exit::Ok)
     }
 }
 
@@ -127,7 +163,24 @@ impl Api {
     }
     async fn request(&self, path: &str, query: &[(&str, String)]) -> Result<reqwest::Response> {
         let url = self.base.join(path).map_err(|e| Failure::new("invalid-url", &e))?;
-        let answer = self.client.get(url).query(query).send().await.map_err(|error| {
+        self.answer(self.client.get(url).query(query)).await
+    }
+    /// Names that a person typed become one segment of the path each.
+    async fn post<T: serde::de::DeserializeOwned>(
+        &self,
+        path: &[&str],
+        body: &serde_json::Value,
+    ) -> Result<T> {
+        let mut url = self.base.clone();
+        url.path_segments_mut()
+            .map_err(|()| Failure::says("invalid-url", "the server's address takes no path"))?
+            .pop_if_empty()
+            .extend(path);
+        let answer = self.answer(self.client.post(url).json(body)).await?;
+        answer.json().await.map_err(|e| Failure::new("server-answer", &e.without_url()))
+    }
+    async fn answer(&self, request: reqwest::RequestBuilder) -> Result<reqwest::Response> {
+        let answer = request.send().await.map_err(|error| {
             Failure::new("server-unreachable", &error.without_url()).hint("is `patchline serve` running?")
         })?;
         if answer.status().is_success() {
@@ -247,6 +300,18 @@ pub(crate) fn render(run: &RunView) -> String {
         ]);
     }
     text.push_str(&table.render());
+    for step in &run.steps {
+        if let Some(until) = step.decide_by {
+            let asked = step.output.get("message").and_then(|v| v.as_str()).unwrap_or_default();
+            text.push_str(&format!(
+                "\n\n{} waits for a person until {}: {asked}\n  patchline runs approve {} {} --reason TEXT   (or: reject)",
+                step.name,
+                until.strftime("%Y-%m-%d %H:%M UTC"),
+                run.id,
+                step.name,
+            ));
+        }
+    }
     if !run.deliveries.is_empty() {
         let mut table = Table::new(&["channel", "notification", "why"]);
         for delivery in &run.deliveries {

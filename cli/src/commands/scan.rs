@@ -40,13 +40,21 @@ impl Scan {
         let apt = if self.offline { None } else { Some(self.mirrors.apt(&config, &data)?) };
         let scanned = images::scan(&data, apt.as_ref(), &image).await?;
         match global.output {
-            Output::Json => super::json(&scanned.report)?,
+            Output::Json => super::json(&with_inventory(&scanned)?)?,
             Output::Table => print(&image.name, &scanned.report),
         }
         let worst = scanned.report.worst();
         let denied = self.fail_on.is_some_and(|least| worst.is_some_and(|w| w >= least));
         Ok(if denied { Exit::Denied } else { Exit::Ok })
     }
+}
+
+/// The report, with what it was made from: packages, their licences, layers.
+fn with_inventory(scanned: &images::Scanned) -> Result<serde_json::Value> {
+    let failed = |e: serde_json::Error| Failure::new("output-failed", &e);
+    let mut all = serde_json::to_value(&scanned.report).map_err(failed)?;
+    all["inventory"] = serde_json::to_value(&scanned.inventory).map_err(failed)?;
+    Ok(all)
 }
 
 /// A severity by its word.

@@ -11,6 +11,9 @@ use crate::{
     terminal, wiring,
 };
 
+/// Where the embedded registry listens, unless something else is said.
+pub(crate) const REGISTRY: &str = "127.0.0.1:7850";
+
 /// Run the server: API, pages, embedded registry, workers
 #[derive(Debug, clap::Args)]
 pub(crate) struct Serve {
@@ -31,13 +34,12 @@ impl Serve {
     pub(crate) async fn run(self, global: &Global) -> Result<Exit> {
         let config = Config::load(global.config.as_deref())?;
         let files: Vec<PathBuf> = config.chains.iter().cloned().chain(self.chains).collect();
-        let chains = super::chain::load(&files)?;
+        let chains = super::chain::load::plans(&files)?;
         if chains.is_empty() {
             terminal::err("warning: no chain is loaded, so a push starts nothing: name one with --chain");
         }
         let listen = address(self.listen, config.listen.as_deref(), "127.0.0.1:7800")?;
-        let registry_listen =
-            address(self.registry_listen, config.registry_listen.as_deref(), "127.0.0.1:7850")?;
+        let registry_listen = address(self.registry_listen, config.registry_listen.as_deref(), REGISTRY)?;
         let data = Data::owned(Data::path(global.data.as_deref()))?;
         let start = wiring::Start {
             listen,

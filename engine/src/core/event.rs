@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::{ErrorClass, Message, Parent, RunId, RunResult, Subject};
+use crate::{Decision, ErrorClass, Message, Parent, RunId, RunResult, Subject};
 
 /// Something that happened. Times, jitter and new ids come in as values; steps are named by position in the plan.
 #[derive(Debug, Clone, PartialEq)]
@@ -75,6 +75,20 @@ pub enum Event {
         /// When.
         at: Timestamp,
     },
+    /// A person has decided.
+    Decided {
+        /// Which step.
+        step: usize,
+        /// What, who and when.
+        decision: Decision,
+    },
+    /// The time to decide is over.
+    Expired {
+        /// Which step.
+        step: usize,
+        /// When.
+        at: Timestamp,
+    },
     /// Somebody wants it stopped.
     Cancel {
         /// When.
@@ -111,6 +125,13 @@ pub enum Ended {
         output: Value,
         /// Whether a good end undoes denials.
         mends: bool,
+    },
+    /// Waits for a person.
+    Approval {
+        /// Nobody has decided by then: it is refused.
+        until: Timestamp,
+        /// The step's output.
+        output: Value,
     },
 }
 

@@ -8,12 +8,12 @@ use proptest::prelude::*;
 use serde_json::{Map, json};
 
 use super::*;
-use crate::{ErrorClass, RunId, RunResult, StepStatus, Subject};
+use crate::{Decision, ErrorClass, RunId, RunResult, StepStatus, Subject};
 
 const WHENS: [Option<&str>; 6] =
     [None, None, Some("always"), Some("denied"), Some("failed"), Some("no such expression (")];
 
-fn plan(shape: &[(u64, usize, bool)]) -> Plan {
+pub(super) fn plan(shape: &[(u64, usize, bool)]) -> Plan {
     let steps = shape
         .iter()
         .enumerate()
@@ -49,6 +49,10 @@ fn plan(shape: &[(u64, usize, bool)]) -> Plan {
         concurrency: None,
         steps,
     }
+}
+
+fn decision(approved: bool, at: Timestamp) -> Decision {
+    Decision { approved, by: Some("somebody".into()), reason: "because".into(), at }
 }
 
 /// A run with everything that must hold of it.
@@ -106,7 +110,7 @@ impl Watched {
         let fence = if choice % 7 == 6 { fence.wrapping_sub(1) } else { fence };
         let child = RunId(format!("child{step}"));
         let fail = |class| Failure { class, code: "x".into(), message: "y".into() };
-        match choice % 13 {
+        match choice % 16 {
             0..=3 => Event::Claimed { step, until: at + SignedDuration::from_secs(15), at },
             4 | 5 => {
                 let ended = Ended::Succeeded { output: json!({}), messages: vec![], mends: choice & 64 == 0 };
@@ -130,13 +134,20 @@ impl Watched {
             9 => Event::LeaseLost { step, fence, counts: choice & 64 == 0, at },
             10 => {
                 let result =
-                    [RunResult::Passed, RunResult::Denied, RunResult::Failed][choice as usize / 13 % 3];
+                    [RunResult::Passed, RunResult::Denied, RunResult::Failed][choice as usize / 16 % 3];
                 Event::ChildFinished { step, child, result, at }
             }
             11 => {
                 self.now += SignedDuration::from_secs(2);
                 Event::BackoffDue { step, at: self.now }
             }
+            12 => {
+                let until = at + SignedDuration::from_secs(3);
+                let ended = Ended::Approval { until, output: json!({}) };
+                Event::Completed { step, fence, ended, at }
+            }
+            13 => Event::Decided { step, decision: decision(choice & 64 == 0, at) },
+            14 => Event::Expired { step, at },
             _ if choice % 1001 == 12 => Event::Cancel { at },
             _ => Event::Started { at },
         }
@@ -158,6 +169,8 @@ impl Watched {
                     StepState::Child { run, .. } => {
                         Event::ChildFinished { step, child: run.clone(), result: RunResult::Passed, at }
                     }
+                    StepState::Approval { .. } if step % 2 == 0 => Event::Expired { step, at },
+                    StepState::Approval { .. } => Event::Decided { step, decision: decision(true, at) },
                     _ => continue,
                 };
                 self.apply(event)?;

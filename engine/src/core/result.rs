@@ -18,8 +18,12 @@ pub(super) fn result(plan: &Plan, steps: &[StepRun]) -> RunResult {
         let weight = match &step.state {
             StepState::Cancelled => RunResult::Cancelled,
             StepState::Failed { .. } if !plan.steps[i].continue_on_failure => RunResult::Failed,
-            // A denial that comes after the mending is one of what was mended.
-            StepState::Denied { .. } if menders.iter_mut().any(|after| !after[i]) => RunResult::Remediated,
+            // A denial that comes after the mending is one of what was mended; a person's no mends by nothing.
+            StepState::Denied { .. }
+                if step.decision.is_none() && menders.iter_mut().any(|after| !after[i]) =>
+            {
+                RunResult::Remediated
+            }
             StepState::Denied { .. } => RunResult::Denied,
             _ => RunResult::Passed,
         };

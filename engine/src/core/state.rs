@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Facts;
-use crate::{Problem, RunId, RunResult, RunStatus, StepStatus};
+use crate::{Decision, Problem, RunId, RunResult, RunStatus, StepStatus};
 
 /// Where one step stands, or how it ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -45,6 +45,13 @@ pub enum StepState {
         /// Whether a good end undoes denials.
         mends: bool,
     },
+    /// Waits for a person.
+    Approval {
+        /// Nobody has decided by then: it is refused.
+        until: Timestamp,
+        /// The step's output so far.
+        output: Value,
+    },
     /// Ended well.
     Succeeded {
         /// Output.
@@ -77,7 +84,7 @@ impl StepState {
             Self::Blocked { .. } => StepStatus::Blocked,
             Self::Ready { .. } => StepStatus::Ready,
             Self::Leased { .. } => StepStatus::Leased,
-            Self::Backoff { .. } | Self::Child { .. } => StepStatus::Waiting,
+            Self::Backoff { .. } | Self::Child { .. } | Self::Approval { .. } => StepStatus::Waiting,
             Self::Succeeded { .. } => StepStatus::Succeeded,
             Self::Denied { .. } => StepStatus::Denied,
             Self::Failed { .. } => StepStatus::Failed,
@@ -93,6 +100,7 @@ impl StepState {
     pub fn output(&self) -> Value {
         match self {
             Self::Child { output, .. }
+            | Self::Approval { output, .. }
             | Self::Succeeded { output, .. }
             | Self::Denied { output }
             | Self::Failed { output, .. } => output.clone(),
@@ -122,6 +130,9 @@ pub struct StepRun {
     pub problem: Option<Problem>,
     /// The run it waits, or waited, for.
     pub child: Option<RunId>,
+    /// What became of an approval.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decision: Option<Decision>,
 }
 
 impl StepRun {
@@ -136,6 +147,7 @@ impl StepRun {
             finished_at: None,
             problem: None,
             child: None,
+            decision: None,
         }
     }
 }

@@ -10,7 +10,7 @@ use super::{
     Effect, Ended, Event, Failure, LOST_LEASES, MESSAGES_LIMIT, OUTPUT_LIMIT, Phase, RunState, StepState,
     backoff, names::names, result::result,
 };
-use crate::{Error, ErrorClass, Message, Problem, Result, RunId, RunResult};
+use crate::{Decision, Error, ErrorClass, Message, Problem, Result, RunId, RunResult};
 
 /// Moves a run on. An event that cannot happen in this state is an error and
 /// changes nothing: a stale worker's completion is one.
@@ -27,6 +27,8 @@ pub fn transition(plan: &Plan, state: RunState, event: Event) -> Result<(RunStat
         Event::LeaseLost { step, fence, counts, at } => machine.lease_lost(step, fence, counts, at)?,
         Event::BackoffDue { step, at } => machine.backoff_due(step, at)?,
         Event::ChildFinished { step, child, result, at } => machine.child(step, &child, result, at)?,
+        Event::Decided { step, decision } => machine.decided(step, decision)?,
+        Event::Expired { step, at } => machine.expired(step, at)?,
         Event::Cancel { at } => machine.cancel(at)?,
     }
     machine.finish();
@@ -72,7 +74,7 @@ impl Machine<'_> {
             Ended::Succeeded { output, messages, .. } | Ended::Denied { output, messages } => {
                 (output, messages.as_slice())
             }
-            Ended::Child { output, .. } => (output, &[][..]),
+            Ended::Child { output, .. } | Ended::Approval { output, .. } => (output, &[][..]),
         };
         if let Some(failure) = too_large(output, messages) {
             self.failed(step, failure, 0.0, at);
@@ -88,13 +90,16 @@ impl Machine<'_> {
                 self.enqueue(step, messages);
                 self.end(step, StepState::Denied { output: object(output) }, at);
             }
-            Ended::Child { .. } if self.state.phase == Phase::Cancelling => {
+            Ended::Child { .. } | Ended::Approval { .. } if self.state.phase == Phase::Cancelling => {
                 self.end(step, StepState::Cancelled, at);
             }
             Ended::Child { run, subject, output, mends } => {
                 self.state.steps[step].child = Some(run.clone());
                 self.set(step, StepState::Child { run: run.clone(), output: object(output), mends });
                 self.effects.push(Effect::StartChild { step, child: run, subject });
+            }
+            Ended::Approval { until, output } => {
+                self.set(step, StepState::Approval { until, output: object(output) });
             }
         }
         Ok(())
@@ -186,6 +191,43 @@ impl Machine<'_> {
         Ok(())
     }
 
+    /// The first decision stands.
+    fn decided(&mut self, step: usize, decision: Decision) -> Result<()> {
+        let Some(run) = self.state.steps.get_mut(step) else {
+            return Err(self.illegal_step("decided", step));
+        };
+        let output = match (&run.state, &run.decision) {
+            (StepState::Approval { output, .. }, _) => output.clone(),
+            (_, Some(earlier)) => {
+                return Err(Error::AlreadyDecided {
+                    step: self.plan.steps[step].name.clone(),
+                    earlier: earlier.to_string(),
+                });
+            }
+            _ => return Err(Error::NothingToDecide { step: self.plan.steps[step].name.clone() }),
+        };
+        let output = with_decision(output, &decision);
+        let at = decision.at;
+        let state = if decision.approved {
+            StepState::Succeeded { output, mends: false }
+        } else {
+            StepState::Denied { output }
+        };
+        run.decision = Some(decision);
+        self.end(step, state, at);
+        Ok(())
+    }
+
+    fn expired(&mut self, step: usize, at: Timestamp) -> Result<()> {
+        match self.state.steps.get(step).map(|s| &s.state) {
+            Some(StepState::Approval { until, .. }) if *until <= at => {
+                let reason = format!("nobody decided by {}", until.strftime("%Y-%m-%d %H:%M UTC"));
+                self.decided(step, Decision { approved: false, by: None, reason, at })
+            }
+            _ => Err(self.illegal_step("time to decide over", step)),
+        }
+    }
+
     fn cancel(&mut self, at: Timestamp) -> Result<()> {
         match self.state.phase {
             Phase::Finished { .. } => return Err(self.illegal("cancelled")),
@@ -194,7 +236,10 @@ impl Machine<'_> {
         }
         for step in 0..self.state.steps.len() {
             match &self.state.steps[step].state {
-                StepState::Blocked { .. } | StepState::Ready { .. } | StepState::Backoff { .. } => {
+                StepState::Blocked { .. }
+                | StepState::Ready { .. }
+                | StepState::Backoff { .. }
+                | StepState::Approval { .. } => {
                     self.state.steps[step].finished_at = Some(at);
                     self.set(step, StepState::Cancelled);
                 }
@@ -301,6 +346,20 @@ impl Machine<'_> {
         };
         Error::Illegal { event, state }
     }
+}
+
+/// What `when` and templates see of a decision, beside what the step said before it.
+fn with_decision(mut output: Value, decision: &Decision) -> Value {
+    if let Value::Object(map) = &mut output {
+        map.insert("approved".into(), json!(decision.approved));
+        map.insert("reason".into(), json!(decision.reason));
+        map.insert("at".into(), json!(decision.at));
+        if let Some(by) = &decision.by {
+            map.insert("by".into(), json!(by));
+        }
+        map.insert("summary".into(), json!(decision.to_string()));
+    }
+    output
 }
 
 /// Outputs are maps, so that `steps.x.output.y` is a missing key at worst.

@@ -145,10 +145,13 @@ impl<'a> Batch<'a> {
                 }
             }
             Effect::TellParent { parent, result } => {
+                // Steps with an equal product share a child: each of them waits for it.
                 let loaded = self.load(&parent.run).await?;
-                if let Some(step) = loaded.plan.steps.iter().position(|s| s.name == parent.step) {
-                    let event = core::Event::ChildFinished { step, child: run.clone(), result, at };
-                    todo.push_back((parent.run, event));
+                for (step, now) in loaded.state.steps.iter().enumerate() {
+                    if matches!(&now.state, core::StepState::Child { run: child, .. } if child == run) {
+                        let event = core::Event::ChildFinished { step, child: run.clone(), result, at };
+                        todo.push_back((parent.run.clone(), event));
+                    }
                 }
             }
         }

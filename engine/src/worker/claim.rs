@@ -88,8 +88,13 @@ impl Batch<'_> {
         for due in self.tx.due(at, limit).await? {
             match due {
                 crate::store::Due::Lease(lease) => self.lose(lease, true).await?,
-                crate::store::Due::Backoff { run, step } => {
-                    self.apply(&run, core::Event::BackoffDue { step, at }).await?;
+                crate::store::Due::Waiting { run, step } => {
+                    let state = self.load(&run).await?.state.steps.get(step).map(|s| &s.state);
+                    let event = match state {
+                        Some(StepState::Approval { .. }) => core::Event::Expired { step, at },
+                        _ => core::Event::BackoffDue { step, at },
+                    };
+                    self.apply(&run, event).await?;
                 }
             }
         }

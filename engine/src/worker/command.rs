@@ -15,6 +15,8 @@ pub(super) enum Command {
     Submit { submissions: Vec<Submission>, reply: Reply<Vec<Submitted>> },
     /// Stops a run.
     Cancel { run: RunId, reply: Reply<()> },
+    /// A person decides about a step.
+    Decide { run: RunId, step: String, approved: bool, by: String, reason: String, reply: Reply<()> },
     /// A step's work is over.
     Complete { lease: Lease, result: Result<Outcome, StepError>, jitter: f64, reply: Reply<()> },
     /// A lease is given back undone.
@@ -61,6 +63,7 @@ impl Command {
             (Self::Renew { reply, .. }, Verdict::Refused(error)) => drop(reply.send(Err(error))),
             (
                 Self::Cancel { reply, .. }
+                | Self::Decide { reply, .. }
                 | Self::Complete { reply, .. }
                 | Self::Note { reply, .. }
                 | Self::Delivered { reply, .. }

@@ -1,13 +1,15 @@
 //! Each command, inside a batch.
 
+use jiff::{SignedDuration, Timestamp};
+
 use super::{
     batch::Batch,
     command::{Command, Verdict},
     outbox,
 };
 use crate::{
-    DeliveryError, Error, ErrorClass, EventKind, Outcome, Result, RunId, StepError,
-    core::{self, Ended, Failure, recovery::Lease},
+    Decision, DeliveryError, Error, ErrorClass, EventKind, Outcome, Result, RunId, StepError,
+    core::{self, Ended, Failure, StepState, recovery::Lease},
 };
 
 impl Batch<'_> {
@@ -29,6 +31,10 @@ impl Batch<'_> {
                 Err(Error::Illegal { .. }) => {}
                 other => other?,
             },
+            Command::Decide { run, step, approved, by, reason, .. } => {
+                let (approved, by, reason) = (*approved, Some(by.clone()), reason.clone());
+                self.decide(run, step, Decision { approved, by, reason, at }).await?;
+            }
             Command::Complete { lease, result, jitter, .. } => {
                 self.after.released.push(lease.clone());
                 self.complete(lease, result, *jitter).await?;
@@ -62,6 +68,20 @@ impl Batch<'_> {
             Command::StopClaiming { .. } | Command::Close { .. } => {}
         }
         Ok(Verdict::Done)
+    }
+
+    /// A decision that comes after its time finds the step refused.
+    async fn decide(&mut self, run: &RunId, name: &str, decision: Decision) -> Result<()> {
+        let at = self.now;
+        let loaded = self.load(run).await?;
+        let found = loaded.plan.steps.iter().position(|s| s.name == name);
+        let step = found.ok_or_else(|| Error::NoSuchStep(name.chars().take(200).collect()))?;
+        if matches!(loaded.state.steps[step].state, StepState::Approval { until, .. } if until <= at) {
+            self.apply(run, core::Event::Expired { step, at }).await?;
+        }
+        let text = decision.to_string();
+        self.apply(run, core::Event::Decided { step, decision }).await?;
+        self.record(run, EventKind::Note { step: name.to_owned(), text }).await
     }
 
     /// The completion: fenced, with all that follows from it.
@@ -100,6 +120,12 @@ impl Batch<'_> {
                     ),
                 }),
             },
+            Ok(Outcome::Approval { expires, output }) => {
+                let expires = SignedDuration::try_from(expires).unwrap_or(SignedDuration::MAX);
+                // Beyond the calendar's end nobody waits.
+                let until = self.now.checked_add(expires).unwrap_or(Timestamp::MAX);
+                Ok(Ended::Approval { until, output })
+            }
             Err(error) => Err(Failure { class: error.class, code: error.code, message: error.message }),
         })
     }

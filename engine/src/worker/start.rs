@@ -120,10 +120,19 @@ impl Batch<'_> {
             Err(error) => return Err(error),
         }
         let loaded = self.load(parent).await?;
+        // What started the whole cascade is a child's source: steps judge by it.
+        let above = &loaded.record.submission.trigger;
+        let source = match above.kind {
+            TriggerKind::Child => above.source.clone(),
+            kind => serde_json::to_value(kind)
+                .ok()
+                .and_then(|k| k.as_str().map(str::to_owned))
+                .unwrap_or_default(),
+        };
         let submission = Submission {
             plan: None,
             subject,
-            trigger: Trigger { kind: TriggerKind::Child, source: "engine".into(), event_id: None },
+            trigger: Trigger { kind: TriggerKind::Child, source, event_id: None },
             params: loaded.record.submission.params.clone(),
             parent: Some(Parent { run: parent.clone(), step: loaded.plan.steps[step].name.clone() }),
         };

@@ -1,6 +1,7 @@
 //! The distribution client: registries by name or host, their credentials, their repositories.
 
 mod auth;
+mod catalog;
 mod challenge;
 mod download;
 mod endpoint;
@@ -96,24 +97,36 @@ impl Registries {
         self.shared.by_name.contains_key(name)
     }
 
+    /// The repositories of a registry, by its name or host, sorted; more than `most` are an error.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] where the registry does not list them, and whatever else a request may end in.
+    pub async fn repositories(&self, registry: &str, most: usize) -> Result<Vec<String>> {
+        let endpoint = self.endpoint(registry)?;
+        catalog::repositories(&endpoint, most).await
+    }
+
     fn repository(&self, reference: &Reference) -> Result<Arc<dyn Repository>> {
-        let wanted = &reference.registry;
+        let endpoint = self.endpoint(&reference.registry)?;
+        Ok(Arc::new(RemoteRepository::new(endpoint, reference.repository.clone())))
+    }
+
+    fn endpoint(&self, wanted: &str) -> Result<Arc<Endpoint>> {
         let by_host = || self.shared.by_name.values().find(|config| config.host == *wanted).cloned();
         let config = match self.shared.by_name.get(wanted) {
             Some(config) => config.clone(),
-            None if !is_host(wanted) => return Err(Error::UnknownRegistry(wanted.clone())),
+            None if !is_host(wanted) => return Err(Error::UnknownRegistry(wanted.to_owned())),
             None => by_host()
-                .unwrap_or_else(|| RegistryConfig { host: wanted.clone(), ..RegistryConfig::default() }),
+                .unwrap_or_else(|| RegistryConfig { host: wanted.to_owned(), ..RegistryConfig::default() }),
         };
         let mut endpoints = self.shared.endpoints.lock().unwrap_or_else(PoisonError::into_inner);
-        let endpoint = match endpoints.get(wanted) {
-            Some(known) => known.clone(),
+        match endpoints.get(wanted) {
+            Some(known) => Ok(known.clone()),
             None => {
                 let made = Arc::new(Endpoint::new(config, &self.shared.http)?);
-                endpoints.insert(wanted.clone(), made.clone());
-                made
+                endpoints.insert(wanted.to_owned(), made.clone());
+                Ok(made)
             }
-        };
-        Ok(Arc::new(RemoteRepository::new(endpoint, reference.repository.clone())))
+        }
     }
 }

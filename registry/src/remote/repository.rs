@@ -13,7 +13,7 @@ use super::{
     upload::Opened,
 };
 use crate::{
-    BlobContent, BlobReader, Descriptor, Digest, Error, RawManifest, Repository, Result,
+    BlobContent, BlobReader, Descriptor, Digest, Error, Kept, RawManifest, Repository, Result,
     model::{DOCKER_INDEX, DOCKER_MANIFEST, MAX_MANIFEST_BYTES, OCI_INDEX, OCI_MANIFEST},
     reference::is_tag,
 };
@@ -365,12 +365,14 @@ impl Repository for RemoteRepository {
         if actual.as_ref() != Some(expected) {
             return Err(Error::TagMoved { tag: tag.to_owned(), expected: expected.clone(), actual });
         }
-        let kept = self.manifest(expected.as_str()).await?;
+        let kept = Kept::beside(self, tag, expected).await?;
         self.delete(tag, "remove a tag alone", format!("tag {tag}")).await?;
         // Some registries take the manifest along when they are asked for the
-        // tag; its blobs are still there, so it is put back at once.
-        if self.resolve(expected.as_str()).await?.is_none() {
-            self.put_manifest(expected.as_str(), &kept).await?;
+        // tag, and with it its other tags; the blobs are still there, so all
+        // of it is put back at once. Where the manifest stayed, a tag that is
+        // missing was somebody else's to remove.
+        if kept.is_gone(self).await? {
+            kept.put_back(self).await?;
         }
         Ok(())
     }

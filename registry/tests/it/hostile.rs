@@ -17,7 +17,7 @@ use axum::{
 };
 use bytes::Bytes;
 use http::{Method, StatusCode, header};
-use patchline_registry::{BlobContent, Digest, Error, model::OCI_MANIFEST};
+use patchline_registry::{BlobContent, Digest, Error, Kept, model::OCI_MANIFEST, tags_of};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::{
@@ -311,4 +311,67 @@ async fn a_registry_without_the_referrers_api_gets_the_tag() {
     assert_eq!(repository.referrers(&subject.manifest.digest).await.unwrap().len(), 2);
     let tag = format!("sha256-{}", subject.manifest.digest.hex());
     assert!(repository.tags().await.unwrap().contains(&tag));
+}
+
+/// A registry that, asked for a tag, removes the manifest with every tag on it.
+async fn taking_the_manifest_along() -> (String, crate::servers::Running) {
+    let running = embedded().await;
+    let rewrite = |mut request: Request, next: axum::middleware::Next| async move {
+        let path = request.uri().path().to_owned();
+        if request.method() == Method::DELETE
+            && let Some((before, tag)) = path.rsplit_once("/manifests/")
+            && !tag.contains(':')
+        {
+            let head = Request::builder().method(Method::HEAD).uri(&path).body(Body::empty()).unwrap();
+            let found = next.clone().run(head).await;
+            let Some(digest) = found.headers().get("docker-content-digest") else { return found };
+            let digest = digest.to_str().unwrap();
+            *request.uri_mut() = format!("{before}/manifests/{digest}").parse().unwrap();
+        }
+        next.run(request).await
+    };
+    // Before the routes are matched: what is rewritten is routed anew.
+    let routes = axum::Router::new().fallback_service(running.embedded.router());
+    let router = routes.layer(axum::middleware::from_fn(rewrite));
+    (format!("127.0.0.1:{}", serve(router).await), running)
+}
+
+#[tokio::test]
+async fn a_manifest_that_goes_with_its_tag_is_put_back_with_its_other_tags() {
+    let (host, _running) = taking_the_manifest_along().await;
+    let repository = anonymous(&host, "a");
+    let (one, other) = (image("one"), image("other"));
+    for tag in ["v1", "stable", "latest"] {
+        crate::images::push(&*repository, tag, &one).await;
+    }
+    crate::images::push(&*repository, "v2", &other).await;
+    let digest = &one.manifest.digest;
+    repository.untag("v1", digest).await.unwrap();
+    assert_eq!(repository.resolve("v1").await.unwrap(), None);
+    assert_eq!(repository.manifest(digest.as_str()).await.unwrap(), one.manifest);
+    for tag in ["stable", "latest"] {
+        assert_eq!(repository.manifest(tag).await.unwrap(), one.manifest, "{tag}");
+    }
+    assert_eq!(repository.manifest("v2").await.unwrap(), other.manifest);
+    let mut tags = tags_of(&*repository, digest).await.unwrap();
+    tags.sort();
+    assert_eq!(tags, ["latest", "stable"]);
+}
+
+#[tokio::test]
+async fn what_is_put_back_moves_no_tag() {
+    let (host, _running) = taking_the_manifest_along().await;
+    let repository = anonymous(&host, "a");
+    let (one, other) = (image("one"), image("other"));
+    for tag in ["v1", "stable", "latest"] {
+        crate::images::push(&*repository, tag, &one).await;
+    }
+    let kept = Kept::beside(&*repository, "v1", &one.manifest.digest).await.unwrap();
+    repository.delete_manifest(&one.manifest.digest).await.unwrap();
+    crate::images::push(&*repository, "stable", &other).await;
+    assert!(kept.is_gone(&*repository).await.unwrap());
+    kept.put_back(&*repository).await.unwrap();
+    assert_eq!(repository.manifest("stable").await.unwrap(), other.manifest, "pushed meanwhile");
+    assert_eq!(repository.manifest("latest").await.unwrap(), one.manifest);
+    assert_eq!(repository.resolve("v1").await.unwrap(), None);
 }

@@ -63,6 +63,15 @@ impl Backend {
         }
     }
 
+    /// What asks the registry as a whole; none: it is no registry.
+    pub(crate) fn registry(&self) -> Option<(&Registries, &str)> {
+        match self {
+            Self::Layout(_) => None,
+            Self::Embedded(running, registries) => Some((registries, &running.host)),
+            Self::Distribution { host, registries, .. } => Some((registries, host)),
+        }
+    }
+
     pub(crate) fn is_registry(&self) -> bool {
         !matches!(self, Self::Layout(_))
     }

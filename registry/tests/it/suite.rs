@@ -38,6 +38,7 @@ on_every_backend!(
     an_index_takes_its_children_along,
     tags_move_and_go,
     referrers_come_along,
+    repositories_are_listed,
 );
 
 async fn push_and_pull(on: &Backend) {
@@ -226,4 +227,15 @@ async fn referrers_come_along(on: &Backend) {
     assert_eq!(there.len(), 1);
     assert_eq!(there[0].digest, sbom.manifest.digest);
     assert_eq!(target.resolve(&tag).await.unwrap().unwrap().digest, signature.manifest.digest);
+}
+
+async fn repositories_are_listed(on: &Backend) {
+    let image = image("listed");
+    for name in ["base/debian", "shop/web", "alone"] {
+        push(&*on.open(name), "v1", &image).await;
+    }
+    let Some((registries, host)) = on.registry() else { return };
+    assert_eq!(registries.repositories(host, 3).await.unwrap(), ["alone", "base/debian", "shop/web"]);
+    assert!(matches!(registries.repositories(host, 2).await, Err(Error::InvalidDocument { .. })));
+    assert!(matches!(registries.repositories("nowhere", 2).await, Err(Error::UnknownRegistry(_))));
 }

@@ -2,6 +2,7 @@
 
 use std::{cmp::Ordering, collections::BTreeSet};
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{cvss, ids, osv};
@@ -29,6 +30,9 @@ pub(crate) struct Advisory {
     pub(crate) severity_source: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) summary: Option<String>,
+    /// Seconds since 1970: a set has hundreds of thousands of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) published: Option<i64>,
 }
 
 /// What an advisory says of one version.
@@ -119,6 +123,8 @@ pub(crate) fn compile(record: &osv::Record) -> Vec<Advisory> {
     let aliases: BTreeSet<&String> =
         record.aliases.iter().chain([&record.id]).filter(|id| !vulnerabilities.contains(id)).collect();
     let aliases: Vec<String> = aliases.into_iter().cloned().collect();
+    let published =
+        record.published.as_ref().and_then(|at| at.parse::<Timestamp>().ok()).map(Timestamp::as_second);
     let affected = record.affected.iter().filter_map(|a| Some((a, a.package.as_ref()?)));
     affected
         .filter(|(_, package)| matched(&package.ecosystem))
@@ -138,6 +144,7 @@ pub(crate) fn compile(record: &osv::Record) -> Vec<Advisory> {
                 severity,
                 severity_source: severity_source.to_owned(),
                 summary: summary(record),
+                published,
             }
         })
         .collect()

@@ -109,6 +109,7 @@ fn of_source(source: &str, installed: &str, uploads: &[&Upload], ecosystem: &str
             severity: Severity::Unknown,
             severity_source: "none".to_owned(),
             summary,
+            published: None,
         };
         if fixes.cves.is_empty() {
             let name = format!("UPLOAD-{source}-{}", upload.version);

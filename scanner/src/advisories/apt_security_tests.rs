@@ -24,6 +24,7 @@ fn inventory(source: &str, version: &str) -> Inventory {
             held: false,
             layer: None,
             purl: String::new(),
+            licenses: Vec::new(),
         }],
         database: Some("dpkg".into()),
         unread: vec![],

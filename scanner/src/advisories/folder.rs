@@ -18,8 +18,8 @@ const POINTER: &str = "current.json";
 const SET: u64 = 4 << 30;
 /// Sets that stay: a plan and its proof use one revision, whatever is loaded meanwhile.
 const KEPT: usize = 5;
-/// Of the pointer and the sets.
-const FORMAT: u32 = 1;
+/// Of the pointer and the sets. 2 has the day of publication; a set of 1 is read as one that does not say it.
+const FORMAT: u32 = 2;
 
 /// What `current.json` says.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -53,10 +53,15 @@ impl Pointer {
             Err(e) => return Err(io_error("read", &path, e)),
         };
         let pointer: Self = serde_json::from_slice(&bytes).map_err(|e| unreadable(&path, e.to_string()))?;
-        if pointer.format != FORMAT {
-            return Err(unreadable(&path, format!("its format {} is not {FORMAT}", pointer.format)));
+        if !(1..=FORMAT).contains(&pointer.format) {
+            return Err(unreadable(&path, format!("its format {} is not 1 to {FORMAT}", pointer.format)));
         }
         Ok(Some(pointer))
+    }
+
+    /// Whether this version would write the same set from the same records.
+    pub(super) fn is_current(&self) -> bool {
+        self.format == FORMAT
     }
 
     fn write(&self, folder: &Path) -> Result<()> {
@@ -113,8 +118,8 @@ pub(super) fn read_set(folder: &Path, revision: &str) -> Result<Vec<Advisory>> {
         .and_then(|d| d.take(SET).read_to_end(&mut json))
         .map_err(|e| unreadable(&path, e.to_string()))?;
     let set: Set = serde_json::from_slice(&json).map_err(|e| unreadable(&path, e.to_string()))?;
-    if set.format != FORMAT {
-        return Err(unreadable(&path, format!("its format {} is not {FORMAT}", set.format)));
+    if !(1..=FORMAT).contains(&set.format) {
+        return Err(unreadable(&path, format!("its format {} is not 1 to {FORMAT}", set.format)));
     }
     Ok(set.advisories)
 }

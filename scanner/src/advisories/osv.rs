@@ -11,6 +11,9 @@ pub struct Record {
     /// RFC 3339.
     #[serde(default)]
     pub modified: String,
+    /// RFC 3339.
+    #[serde(default)]
+    pub published: Option<String>,
     /// RFC 3339; set: the record no longer holds.
     #[serde(default)]
     pub withdrawn: Option<String>,

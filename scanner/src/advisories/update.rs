@@ -144,7 +144,7 @@ async fn download(folder: &Path, base: &Url, pointer: Option<&Pointer>) -> Resul
         .build()
         .map_err(failed)?;
     let mut request = client.get(url.clone());
-    let whole = pointer.filter(|p| folder::verified(folder, &p.revision).is_ok());
+    let whole = pointer.filter(|p| p.is_current() && folder::verified(folder, &p.revision).is_ok());
     let known = whole.and_then(|p| p.etag.as_ref()).filter(|(origin, _)| *origin == origin_key(&url));
     if let Some((_, etag)) = known {
         request = request.header("if-none-match", etag);

@@ -163,6 +163,39 @@ async fn buckets_are_asked_conditionally() {
     assert!(AdvisorySet::open(folder.path()).expect("opens").is_some());
 }
 
+#[tokio::test]
+async fn a_folder_of_an_older_version_is_read_and_loaded_anew() {
+    let dated =
+        record("DSA-1-1", "a").replace("\"modified\"", "\"published\":\"2025-01-01T00:00:00Z\",\"modified\"");
+    let base = serve(zip(&[("a.json", dated)])).await;
+    let folder = tempfile::tempdir().expect("folder");
+    update(folder.path(), &Origin::Bucket(base.clone()), NOW).await.expect("loads");
+    // As the version before wrote it: another format, no day of publication, and the ETag of the same zip.
+    let path = folder.path().join("current.json");
+    let mut pointer: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(&path).expect("file")).expect("json");
+    let set = folder.path().join(format!("{}.osv.zst", &pointer["revision"].as_str().expect("a text")[7..]));
+    let json = zstd::decode_all(std::fs::read(&set).expect("set").as_slice()).expect("zstd");
+    let mut json: serde_json::Value = serde_json::from_slice(&json).expect("json");
+    assert_eq!(json["advisories"][0]["published"], 1_735_689_600);
+    json["format"] = 1.into();
+    json["advisories"][0].as_object_mut().expect("a map").remove("published");
+    let old = zstd::encode_all(json.to_string().as_bytes(), 1).expect("zstd");
+    let revision = patchline_registry::Digest::of(&old).to_string();
+    std::fs::write(folder.path().join(format!("{}.osv.zst", &revision[7..])), old).expect("file");
+    (pointer["format"], pointer["revision"]) = (1.into(), revision.clone().into());
+    std::fs::write(&path, pointer.to_string()).expect("file");
+
+    let published = || {
+        let set = AdvisorySet::open(folder.path()).expect("opens").expect("a set");
+        let found = set.about("Debian:12", "a").next().expect("an advisory").published;
+        (set.revision() == revision, found)
+    };
+    assert_eq!(published(), (true, None));
+    update(folder.path(), &Origin::Bucket(base), NOW).await.expect("loads");
+    assert_eq!(published(), (false, Some(1_735_689_600)), "a 304 would have left what it does not know");
+}
+
 /// The real records, where the shared data folder is at hand.
 #[tokio::test]
 async fn the_shared_bucket_loads_and_matches() {

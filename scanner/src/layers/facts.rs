@@ -8,14 +8,14 @@ use std::{
 use patchline_registry::{Descriptor, Digest, Repository};
 use serde::{Deserialize, Serialize};
 
-use super::{Entry, Kind, Limits, Stop, Visitor};
+use super::{Entry, Kind, Limits, Stop, Visitor, docs};
 use crate::{
-    Result,
+    Result, licenses,
     packages::dpkg::{self, Installed, ParseError},
 };
 
 /// Name and version of these analysers: facts that others left are not used.
-pub(crate) const ANALYSERS: &str = "patchline-layer/1";
+pub(crate) const ANALYSERS: &str = "patchline-layer/2";
 
 /// dpkg's own database.
 pub(crate) const DPKG_STATUS: &str = "var/lib/dpkg/status";
@@ -55,6 +55,8 @@ pub(crate) enum Fact {
     Broken(ParseError),
     /// A small file's text.
     Text(String),
+    /// What a package's copyright file says.
+    Licenses(Vec<String>),
     /// A link to another path, normalised.
     Link(String),
     /// There, and not read: of another kind, or not understood yet.
@@ -112,6 +114,7 @@ fn concerns(path: &str) -> bool {
     let above = |wanted: &str| wanted.strip_prefix(path).is_some_and(|rest| rest.starts_with('/'));
     path.is_empty()
         || wanted(path)
+        || docs::concerns(path)
         || above(DPKG_STATUS)
         || above(DPKG_STATUS_D)
         || above(DEBIAN_VERSION)
@@ -126,6 +129,7 @@ struct Collector {
     hidden: BTreeSet<String>,
     opaque: BTreeSet<String>,
     read: u64,
+    docs: docs::Budget,
 }
 
 impl Collector {
@@ -142,6 +146,26 @@ impl Collector {
         });
         let found: Vec<_> = links.filter(|(_, fact)| !matches!(fact, Fact::Link(_))).collect();
         self.files.extend(found);
+    }
+
+    /// A copyright file, or a package's folder that is a link to another's; none: neither.
+    fn docs(&mut self, entry: &Entry, content: &mut dyn Read) -> Result<Option<Fact>, Stop> {
+        let folder = entry.path.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let (file, link) = (docs::is_copyright(&entry.path), docs::is_folder(&entry.path));
+        Ok(match &entry.kind {
+            Kind::File if file && self.docs.take(entry.size) => {
+                let mut bytes = Vec::with_capacity(usize::try_from(entry.size).unwrap_or(0).min(1 << 20));
+                content.read_to_end(&mut bytes)?;
+                Some(Fact::Licenses(licenses::of_copyright_file(&bytes)))
+            }
+            Kind::Symlink(target) if (file || link) && self.docs.take(0) => {
+                Some(Fact::Link(absolute(folder, target)))
+            }
+            Kind::Hardlink(target) if file && self.docs.take(0) => Some(Fact::Link(target.clone())),
+            // What is there and not read still hides what a lower layer had.
+            Kind::File | Kind::Hardlink(_) | Kind::Symlink(_) if file => Some(Fact::Present),
+            _ => None,
+        })
     }
 
     fn read(&mut self, path: &str, size: u64, content: &mut dyn Read) -> Result<Fact, Stop> {
@@ -184,6 +208,13 @@ impl Visitor for Collector {
             if !hidden.starts_with(".wh.") && concerns(&path) {
                 self.hidden.insert(path);
             }
+            return Ok(());
+        }
+        if let Some(fact) = self.docs(entry, content)? {
+            if entry.kind != Kind::Directory && docs::is_folder(&entry.path) {
+                self.hidden.insert(entry.path.clone());
+            }
+            self.files.insert(entry.path.clone(), fact);
             return Ok(());
         }
         if !wanted(&entry.path) {

@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::facts::{DEBIAN_VERSION, DPKG_STATUS, DPKG_STATUS_D, Fact, Facts, OS_RELEASE, UNREAD};
+use super::{
+    docs,
+    facts::{DEBIAN_VERSION, DPKG_STATUS, DPKG_STATUS_D, Fact, Facts, OS_RELEASE, UNREAD},
+};
 use crate::{
     Distro, Error, Result,
     packages::{
@@ -21,6 +24,14 @@ pub(crate) struct Merged<'a> {
     pub(crate) packages: Vec<(&'a Installed, usize)>,
     pub(crate) database: Option<&'static str>,
     pub(crate) unread: Vec<String>,
+    view: View<'a>,
+}
+
+impl Merged<'_> {
+    /// What a package's copyright file says; empty: there is none.
+    pub(crate) fn licenses(&self, package: &str) -> &[String] {
+        docs::licenses(&self.view, package, LINKS)
+    }
 }
 
 type View<'a> = BTreeMap<&'a str, &'a Fact>;
@@ -57,19 +68,21 @@ pub(crate) fn merge(layers: &[Facts]) -> Result<Merged<'_>> {
         unread.push("dpkg".to_owned());
     }
     unread.dedup();
-    Ok(Merged { distro: distro(&view), packages, database, unread })
+    Ok(Merged { distro: distro(&view), packages, database, unread, view })
 }
 
 /// Puts one layer on top; false: nothing that we look at has changed.
 fn apply<'a>(view: &mut View<'a>, layer: &'a Facts) -> bool {
-    let below = |path: &str, folder: &str| {
-        folder.is_empty() || path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
+    // Up a path and not through the lists, which a layer may make as long as it likes.
+    let gone = |path: &str| {
+        let mut above = std::iter::successors(Some(path), |p| {
+            (!p.is_empty()).then(|| p.rsplit_once('/').map_or("", |(folder, _)| folder))
+        });
+        layer.hidden.contains(path)
+            || above.by_ref().skip(1).any(|p| layer.opaque.contains(p) || layer.hidden.contains(p))
     };
     let before = view.len();
-    view.retain(|path, _| {
-        !layer.opaque.iter().any(|folder| below(path, folder))
-            && !layer.hidden.iter().any(|hidden| path == hidden || below(path, hidden))
-    });
+    view.retain(|path, _| !gone(path));
     let changed = view.len() != before || !layer.files.is_empty();
     view.extend(layer.files.iter().map(|(path, fact)| (path.as_str(), fact)));
     changed

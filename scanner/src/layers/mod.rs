@@ -1,6 +1,7 @@
 //! Walking layers as streams: decompression, tar, limits, whiteouts. Nothing is ever extracted.
 
 mod archive;
+mod docs;
 pub(crate) mod facts;
 pub(crate) mod merge;
 mod source;

@@ -2,5 +2,6 @@
 
 mod hostile;
 mod images;
+mod licenses;
 mod reports;
 mod support;

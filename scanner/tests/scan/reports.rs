@@ -16,6 +16,7 @@ fn inventory(release: &str, packages: &[(&str, &str, &str)]) -> Inventory {
         held: false,
         layer: Some(Digest::of(b"layer")),
         purl: String::new(),
+        licenses: Vec::new(),
     };
     Inventory {
         image: Digest::of(b"image"),
@@ -48,6 +49,32 @@ fn set(revision: &str, records: &[Value]) -> AdvisorySet {
 
 fn critical() -> Value {
     json!({"severity": [{"type": "CVSS_V3", "score": "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"}]})
+}
+
+#[test]
+fn a_vulnerability_is_as_old_as_the_first_advisory_about_it() {
+    let inventory = inventory("12", &[("a", "a", "1"), ("b", "b", "1"), ("c", "c", "1")]);
+    let at = |moment: &str| json!({"published": moment, "upstream": ["CVE-2026-1"]});
+    let first = set("one", &[record("DSA-1-1", "a", "2", at("2026-03-02T10:00:00Z"))]);
+    let second = set(
+        "two",
+        &[
+            record("DEBIAN-CVE-2026-1", "a", "2", at("2026-03-01T10:00:00.5Z")),
+            record("DSA-2-1", "b", "2", json!({"upstream": ["CVE-2026-2"]})),
+            record("DSA-3-1", "c", "2", json!({"upstream": ["CVE-2026-3"], "published": "yesterday"})),
+        ],
+    );
+    let found = report(&inventory, &[&first, &second]);
+    let dates: Vec<_> =
+        found.findings.iter().map(|f| (f.id.as_str(), f.published.map(|at| at.to_string()))).collect();
+    assert_eq!(
+        dates,
+        [("CVE-2026-1", Some("2026-03-01T10:00:00Z".to_owned())), ("CVE-2026-2", None), ("CVE-2026-3", None)]
+    );
+    // What was stored before nobody asked is still read.
+    let mut json = serde_json::to_value(&found).expect("json");
+    json["findings"][0].as_object_mut().expect("a map").remove("published");
+    assert_eq!(serde_json::from_value::<Report>(json).expect("a report").findings[0].published, None);
 }
 
 #[test]

@@ -26,6 +26,7 @@ pub(crate) fn router() -> Router<App> {
         .route("/runs/{id}/plan", get(runs::plan))
         .route("/runs/{id}/events", get(events::stream))
         .route("/runs/{id}/cancel", post(runs::cancel))
+        .route("/runs/{id}/steps/{step}/decision", post(runs::decide))
         .route("/images", get(images::list))
         .route("/images/{digest}", get(images::show))
         .route("/images/{digest}/findings", get(images::findings))

@@ -92,6 +92,10 @@ async fn consider(
     if context.engine.is_own_effect("push", &target).await? {
         return Ok(Considered::Drop(target, "own-push"));
     }
+    let chains = not_copied_by(context, chains, &target).await?;
+    if chains.is_empty() {
+        return Ok(Considered::Drop(target, "own-copy"));
+    }
     reference.digest = Some(descriptor.digest);
     let raw = match repository.manifest(&reference.target()).await {
         Ok(raw) => raw,
@@ -120,6 +124,20 @@ async fn consider(
         parent: None,
     };
     Ok(Considered::Start(chains.into_iter().map(start).collect()))
+}
+
+/// A promoted image may start chains where it arrives, but none that had a share in the copy: a chain whose scope
+/// holds what it copies to would go round for ever.
+async fn not_copied_by(
+    context: &ServerContext,
+    mut chains: Vec<Arc<Plan>>,
+    target: &str,
+) -> Result<Vec<Arc<Plan>>> {
+    for intent in context.engine.effects_on("copy", target).await? {
+        let from = intent.detail["from"].as_array();
+        chains.retain(|plan| !from.into_iter().flatten().any(|chain| chain.as_str() == Some(&*plan.chain)));
+    }
+    Ok(chains)
 }
 
 /// How long a tag may take to point where its event says, in milliseconds between looks. Distribution tells of a

@@ -67,24 +67,17 @@ pub async fn catch_up(context: ServerContext, tags: Vec<(String, String, Digest)
     Ok(started)
 }
 
-/// Whether a chain handles this tag and has no run over this digest.
+/// Whether a chain handles this tag, and no chain ever had a run over this digest under it, nor was it our own
+/// push. A chain that is new or has another name starts nothing over what was there before it.
 async fn unhandled(context: &ServerContext, repository: &str, tag: &str, digest: &Digest) -> Result<bool> {
-    if subject::is_supplement(tag) {
+    if subject::is_supplement(tag) || handlers(&context.chains, &context.embedded, repository, tag).is_empty()
+    {
         return Ok(false);
     }
     let identity = subject::identity(&context.embedded, repository, Some(tag), digest);
-    for chain in handlers(&context.chains, &context.embedded, repository, tag) {
-        let filter = RunFilter {
-            chain: Some(chain.chain.clone()),
-            subject: Some(identity.clone()),
-            limit: 1,
-            ..RunFilter::default()
-        };
-        if context.engine.runs(&filter).await?.is_empty() {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+    let filter = RunFilter { subject: Some(identity.clone()), limit: 1, ..RunFilter::default() };
+    Ok(context.engine.runs(&filter).await?.is_empty()
+        && !context.engine.is_own_effect("push", &identity).await?)
 }
 
 /// Tries until it is durable: the push was answered, so nobody will send it again.
@@ -92,10 +85,7 @@ async fn persist(context: &ServerContext, source: &str, event: PushEvent) -> Res
     let mut pause = Duration::from_millis(250);
     for _ in 1..TRIES {
         match admit(context, source, &context.embedded, vec![event.clone()]).await {
-            Err(error)
-                if error.status().is_server_error()
-                    && !matches!(error, Error::Engine(patchline_engine::Error::Stopping)) =>
-            {
+            Err(error) if passes(&error) => {
                 tracing::warn!(error.code = error.code(), "a push is tried again: {error}");
                 tokio::time::sleep(pause).await;
                 pause *= 2;
@@ -104,4 +94,44 @@ async fn persist(context: &ServerContext, source: &str, event: PushEvent) -> Res
         }
     }
     admit(context, source, &context.embedded, vec![event]).await
+}
+
+/// Whether the same may well succeed in a while.
+fn passes(error: &Error) -> bool {
+    use patchline_engine::Error as Engine;
+    match error {
+        Error::Engine(error) => matches!(error, Engine::Store { .. } | Engine::Conflict(_)),
+        Error::Registry(error) => error.is_transient(),
+        Error::Remediation(error) => error.is_transient(),
+        Error::Stored { .. } => true,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_passes_is_tried_again() {
+        let store = patchline_engine::Error::Store { operation: "starting a run", source: "full".into() };
+        let status = |status| {
+            Error::Registry(patchline_registry::Error::Status {
+                registry: "main".into(),
+                status,
+                operation: "get manifest",
+                detail: None,
+            })
+        };
+        assert!(passes(&Error::Engine(store)) && passes(&status(503)));
+        let for_good = [
+            Error::Engine(patchline_engine::Error::Stopping),
+            Error::Engine(patchline_engine::Error::NoSuchKind("x".into())),
+            status(400),
+            Error::Registry(patchline_registry::Error::UnknownRegistry("x".into())),
+        ];
+        for error in for_good {
+            assert!(!passes(&error), "{error}");
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use askama::{Template, filters::HtmlSafe};
 use patchline_chains::PlanStep;
-use patchline_engine::{Event, EventKind, StepStatus, StepView};
+use patchline_engine::{Event, EventKind, RunId, StepStatus, StepView};
 use serde_json::Value;
 
 use super::{
@@ -11,7 +11,7 @@ use super::{
     state::Badge,
     verdict,
 };
-use crate::i18n::Words;
+use crate::i18n::{Words, fill};
 
 /// Lines of log on the page; the API has all.
 const LINES: usize = 400;
@@ -33,12 +33,34 @@ pub(crate) struct Panel {
     reasons: Vec<String>,
     skipped: bool,
     child: Option<String>,
+    /// It waits for a person.
+    ask: Option<Ask>,
     inputs: Vec<(String, String)>,
     output: Vec<(String, String)>,
     log: Vec<LogLine>,
     cut: bool,
 }
 impl HtmlSafe for Panel {}
+
+/// A question, and where its answer goes.
+#[derive(Debug, Clone)]
+struct Ask {
+    message: String,
+    until: String,
+    post: String,
+}
+
+impl Ask {
+    fn new(run: &RunId, step: &StepView, words: &'static Words) -> Option<Self> {
+        let until = step.decide_by?.strftime("%Y-%m-%d %H:%M UTC").to_string();
+        let message = step.output.get("message").and_then(Value::as_str).unwrap_or_default();
+        Some(Self {
+            message: cut(message, 2_000),
+            until: fill(words.asks_until, until),
+            post: format!("/api/v1/runs/{}/steps/{}/decision", encode(&run.0), encode(&step.name)),
+        })
+    }
+}
 
 #[derive(Debug, Clone)]
 struct LogLine {
@@ -49,6 +71,7 @@ struct LogLine {
 
 impl Panel {
     pub(crate) fn new(
+        run: &RunId,
         step: &StepView,
         planned: Option<&PlanStep>,
         events: &[Event],
@@ -70,6 +93,7 @@ impl Panel {
             reasons: verdict::of_step(step),
             skipped: step.status == StepStatus::Skipped,
             child: step.child.as_ref().map(|run| format!("/runs/{}", encode(&run.0))),
+            ask: Ask::new(run, step, words),
             inputs: planned.map(|p| fields(&p.with)).unwrap_or_default(),
             output: fields(&step.output),
             log,

@@ -128,7 +128,7 @@ impl<'a> Page<'a> {
             reasons: verdict::reasons(run),
             lineage: child.map(|child| Chain::new(run, &image, child, words)),
             graphs: [graph(Direction::Right), graph(Direction::Down)],
-            panel: chosen.map(|step| Panel::new(step, plan.step(&step.name), events, words)),
+            panel: chosen.map(|step| Panel::new(&run.id, step, plan.step(&step.name), events, words)),
             deliveries: deliveries(run, now, words),
             again: (!live && loaded).then(|| image.reference()),
             image: image.short(),

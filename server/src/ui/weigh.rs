@@ -178,6 +178,7 @@ pub(super) mod tests {
             epss: None,
             layer: None,
             summary: None,
+            published: None,
             because: "test".into(),
         }
     }

@@ -175,7 +175,7 @@ impl Product {
         let worst = self.fixed.iter().map(|(_, image)| &image.report).max_by_key(|r| summary::weight(r));
         let kept: Vec<&String> =
             self.fixed.iter().flat_map(|(_, image)| &image.kept).take(MOST_NAMED).collect();
-        json!({
+        summary::present(json!({
             "upgrades": plan.upgrades.len(),
             "packages": plan.upgrades.iter().take(MOST_NAMED).map(upgrade).collect::<Vec<_>>(),
             "refused": refusals(&plan.refused),
@@ -190,7 +190,7 @@ impl Product {
                 summary::counted(plan.upgrades.len(), "package", "packages"),
                 plan.refused.len()
             ),
-        })
+        }))
     }
     /// A fix that changes nothing ends the cascade: what it could not do is named.
     pub(super) fn unchanged_output(&self) -> Value {
@@ -204,7 +204,7 @@ impl Product {
             ),
             None => "nothing that was selected can be upgraded".to_owned(),
         };
-        json!({
+        summary::present(json!({
             "reason": "nothing-to-upgrade",
             "summary": summary::cut(&message, summary::LINE),
             "message": message,
@@ -213,7 +213,7 @@ impl Product {
             "refused": refusals(&plan.refused),
             "refusals": plan.refused.len(),
             "before": self.before,
-        })
+        }))
     }
 }
 

@@ -7,12 +7,14 @@
 mod build;
 mod params;
 mod push;
+#[cfg(test)]
+mod push_tests;
 mod tag;
 
 use async_trait::async_trait;
 use patchline_chains::{
     Field, Param, ParamType, StepKind, ValueType,
-    catalogue::{Objection, StepInPlan},
+    catalogue::{Effect, Objection, Rehearsed, StepInPlan},
 };
 use patchline_engine::{Context, Outcome, Step, StepError};
 use patchline_registry::Digest;
@@ -84,8 +86,28 @@ impl StepKind for Kind {
         ]
     }
 
+    fn denies(&self) -> bool {
+        true
+    }
+
+    fn mends(&self, with: &Value) -> bool {
+        with.get("reenter").and_then(Value::as_bool).unwrap_or(true)
+    }
+
     fn check(&self, step: &StepInPlan<'_>) -> Vec<Objection> {
         check(step)
+    }
+
+    fn effects(&self, step: &Rehearsed<'_>) -> Vec<Effect> {
+        let Some(image) = Image::rehearsed(step.image) else { return Vec::new() };
+        let wanted = step.with.get("tag").and_then(Value::as_str);
+        let tag = tag::fixed_tag(wanted, &image).unwrap_or_else(|_| wanted.unwrap_or_default().to_owned());
+        let target = format!("{}:{tag}", image.path());
+        let mut effects = vec![Effect { verb: "push", target: target.clone() }];
+        if self.mends(step.with) {
+            effects.push(Effect { verb: "start", target: format!("a run of this chain over {target}") });
+        }
+        effects
     }
 }
 

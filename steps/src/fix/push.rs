@@ -1,8 +1,8 @@
 //! Pushing a fixed image under a tag that is ours to move.
 
 use patchline_engine::{Context, StepError, step::Intent};
-use patchline_registry::{Digest, Error as RegistryError, Repository};
-use patchline_remediation::Error as RemediationError;
+use patchline_registry::{Digest, Error as RegistryError, ManifestKind, Repository};
+use patchline_remediation::{Error as RemediationError, lineage};
 use serde_json::{Value, json};
 
 use super::{build::Product, tag};
@@ -10,6 +10,9 @@ use crate::{World, failure, image::Image, place::Place};
 
 /// Numbered names that are tried where a tag cannot move.
 const MOST_NAMES: u32 = 9;
+
+/// Images of an index that are looked at.
+const MOST_PLATFORMS: usize = 100;
 
 /// What a push needs.
 pub(super) struct Push<'a> {
@@ -65,13 +68,40 @@ impl Push<'_> {
             return Ok(true);
         }
         let ours = self.world.fixes.fixes_from(origin).await.map_err(failure::store)?;
-        if ours.iter().any(|(digest, _)| *digest == present) {
+        if ours.iter().any(|(digest, _)| *digest == present) || self.outdated(repository, &present).await? {
             return Ok(true);
         }
         Err(StepError::permanent(
             "fixed-tag-taken",
             format!("tag {tag} points at {present}, which no fix of this image made: it stays as it is"),
         ))
+    }
+
+    /// Whether `present` is our fix of what this image's tag held before: the tag was built anew, and its fix
+    /// follows. Not once the tag has moved beyond this image: a newer fix is never replaced by an older one.
+    async fn outdated(&self, repository: &dyn Repository, present: &Digest) -> Result<bool, StepError> {
+        let Some(tag) = self.image.origin_tag() else { return Ok(false) };
+        let now = repository.resolve(tag).await.map_err(failure::registry)?;
+        if now.is_none_or(|d| d.digest != *self.image.origin_digest()) {
+            return Ok(false);
+        }
+        let raw = repository.manifest(present.as_str()).await.map_err(failure::registry)?;
+        let images = match raw.decode().map_err(failure::registry)? {
+            ManifestKind::Image(_) => vec![present.clone()],
+            ManifestKind::Index(index) => {
+                index.manifests.into_iter().take(MOST_PLATFORMS).map(|m| m.digest).collect()
+            }
+        };
+        for digest in images {
+            let made = self.world.fixes.fix_of(&digest).await.map_err(failure::store)?;
+            let Some((source, _)) = made else { continue };
+            let lineage = lineage::read(repository, &digest, Some(&source)).await;
+            let lineage = lineage.map_err(failure::remediation)?;
+            if lineage.is_some_and(|l| l.source == source && l.source_tag.as_deref() == Some(tag)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Keeps what is known of the fix, then pushes, the tag last.

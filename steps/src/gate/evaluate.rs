@@ -7,35 +7,64 @@ use patchline_scanner::{Finding, Package, Report, version::compare_debian};
 use serde_json::{Value, json};
 
 use super::{
+    excepted::Excepted,
     facts::Facts,
+    license,
     rule::{PackageRule, Rule},
 };
 use crate::{severity, summary};
 
-/// What a rule looks at: the image as it is, or as it would be after every
-/// upgrade that can be made.
+/// An installed package, as rules look at it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Installed<'a> {
+    pub(super) name: &'a str,
+    pub(super) version: &'a str,
+    /// SPDX expressions that all hold.
+    pub(super) licenses: &'a [String],
+    /// An exception takes it out of what rules say of packages and licences.
+    pub(super) excepted: bool,
+}
+
+/// What a rule looks at: the image as it is, or as it would be.
+#[derive(Clone)]
 pub(super) struct View<'a> {
     names: &'a Value,
     findings: Vec<&'a Finding>,
-    packages: Vec<(&'a str, &'a str)>,
-    run_as_root: bool,
+    packages: Vec<Installed<'a>>,
+    facts: &'a Facts,
 }
 
 impl<'a> View<'a> {
-    /// The image as it is.
-    pub(super) fn now(names: &'a Value, report: &'a Report, facts: &'a Facts) -> Self {
+    /// The image as it is, without what exceptions take out.
+    pub(super) fn now(
+        names: &'a Value,
+        report: &'a Report,
+        facts: &'a Facts,
+        excepted: &mut Excepted<'_>,
+    ) -> Self {
+        let package = |p: &'a Package, excepted| Installed {
+            name: &p.name,
+            version: &p.version,
+            licenses: &p.licenses,
+            excepted,
+        };
         Self {
             names,
-            findings: report.findings.iter().collect(),
-            packages: facts.packages.iter().map(|p| (p.name.as_str(), p.version.as_str())).collect(),
-            run_as_root: facts.run_as_root,
+            findings: report.findings.iter().filter(|f| !excepted.takes(f)).collect(),
+            packages: facts.packages.iter().map(|p| package(p, excepted.takes_package(p))).collect(),
+            facts,
         }
     }
+    /// Some findings, and what is not a finding.
+    pub(super) fn without(&self, gone: impl Fn(&Finding) -> bool) -> Self {
+        let findings = self.findings.iter().copied().filter(|f| !gone(f)).collect();
+        Self { findings, ..self.clone() }
+    }
     /// What is mendable is gone, and what carried it stands at its fixed version.
-    pub(super) fn after_upgrades(names: &'a Value, report: &'a Report, facts: &'a Facts) -> Self {
-        let (gone, stays): (Vec<&Finding>, Vec<&Finding>) =
-            report.findings.iter().partition(|f| f.mendable == Some(true));
-        let mut fixed: BTreeMap<&str, &str> = BTreeMap::new();
+    pub(super) fn after_upgrades(&self) -> Self {
+        let (gone, stays): (Vec<&'a Finding>, Vec<&'a Finding>) =
+            self.findings.iter().copied().partition(|f| f.mendable == Some(true));
+        let mut fixed: BTreeMap<&'a str, &'a str> = BTreeMap::new();
         for finding in &gone {
             let Some(version) = finding.fixed.as_deref() else { continue };
             for package in &finding.packages {
@@ -45,12 +74,19 @@ impl<'a> View<'a> {
                 }
             }
         }
-        let raised = |p: &'a Package| match fixed.get(p.name.as_str()) {
-            Some(version) if compare_debian(version, &p.version).is_gt() => (p.name.as_str(), *version),
-            _ => (p.name.as_str(), p.version.as_str()),
+        let raised = |p: &Installed<'a>| match fixed.get(p.name) {
+            Some(version) if compare_debian(version, p.version).is_gt() => Installed { version, ..*p },
+            _ => *p,
         };
-        let packages = facts.packages.iter().map(raised).collect();
-        Self { names, findings: stays, packages, run_as_root: facts.run_as_root }
+        Self { findings: stays, packages: self.packages.iter().map(raised).collect(), ..self.clone() }
+    }
+    /// The ids of its findings.
+    pub(super) fn ids(&self) -> impl Iterator<Item = &'a str> {
+        self.findings.iter().map(|f| f.id.as_str())
+    }
+    /// Packages whose licences are not all known.
+    pub(super) fn unknown_licenses(&self) -> usize {
+        license::unknown(&self.packages).count()
     }
 }
 
@@ -97,8 +133,18 @@ pub(super) fn holds(rule: &Rule, view: &View<'_>) -> Option<Hit> {
         }
         hit.reasons.extend(reasons);
     }
+    if let Some(license) = &rule.license {
+        let reasons = license.reasons(&view.packages);
+        if reasons.is_empty() {
+            return None;
+        }
+        hit.reasons.extend(reasons);
+    }
+    if let Some(base) = &rule.base {
+        hit.reasons.extend(base.reasons(&view.facts.bases)?);
+    }
     if let Some(root) = rule.run_as_root {
-        if root != view.run_as_root {
+        if root != view.facts.run_as_root {
             return None;
         }
         let says = if root { "the image runs as root" } else { "the image does not run as root" };
@@ -115,6 +161,12 @@ pub(super) fn holds(rule: &Rule, view: &View<'_>) -> Option<Hit> {
         }
     }
     Some(hit)
+}
+
+/// What a rule that denies only warns of, whether it holds or not.
+pub(super) fn aside(rule: &Rule, view: &View<'_>) -> Option<Hit> {
+    let reasons = rule.license.as_ref()?.warnings(&view.packages);
+    (!reasons.is_empty()).then(|| Hit { reasons, ..Hit::default() })
 }
 
 fn matches(rule: &Rule, finding: &Finding) -> bool {
@@ -145,9 +197,9 @@ fn distinct(findings: &[&Finding]) -> (Vec<String>, usize) {
     (ids, mendable)
 }
 
-fn package_reasons(rule: &PackageRule, packages: &[(&str, &str)]) -> Vec<String> {
+fn package_reasons(rule: &PackageRule, packages: &[Installed<'_>]) -> Vec<String> {
     let mut reasons = Vec::new();
-    for (name, version) in packages {
+    for Installed { name, version, .. } in packages.iter().filter(|p| !p.excepted) {
         if rule.forbidden.is_match(name) {
             reasons.push(format!("{name} is forbidden"));
         }
@@ -158,7 +210,7 @@ fn package_reasons(rule: &PackageRule, packages: &[(&str, &str)]) -> Vec<String>
         }
     }
     for name in &rule.required {
-        if !packages.iter().any(|(installed, _)| installed == name) {
+        if !packages.iter().any(|p| p.name == name) {
             reasons.push(format!("{name} is not installed"));
         }
     }
@@ -187,6 +239,7 @@ fn names_with_findings(view: &View<'_>) -> Value {
                 "fixed": f.fixed.as_deref().unwrap_or(""),
                 "known_exploited": f.known_exploited,
                 "epss": f.epss.unwrap_or(0.0),
+                "published": f.published.map(|at| at.to_string()).unwrap_or_default(),
             })
         })
         .collect();
@@ -219,6 +272,10 @@ pub(super) struct Decision {
     pub(super) matched: Option<BTreeSet<String>>,
     pub(super) denied: Vec<Denial>,
     pub(super) warned: Vec<Denial>,
+    /// Vulnerabilities that only warn because they are new.
+    pub(super) graced: BTreeSet<String>,
+    /// The most on one platform; none: no rule asks for licences.
+    pub(super) unknown_licenses: Option<usize>,
 }
 
 impl Decision {

@@ -5,8 +5,13 @@
 //! An image of which not everything could be learnt is denied, unless a rule
 //! of its own, `{undetermined: allow}` or `{undetermined: warn}`, says otherwise.
 
+mod base;
+mod check;
 mod evaluate;
+mod excepted;
 mod facts;
+mod grace;
+mod license;
 mod rule;
 mod text;
 
@@ -22,12 +27,15 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use self::{
+    base::Search,
     evaluate::{Decision, Hit, View},
+    excepted::Excepted,
+    grace::Grace,
     rule::{RawRule, Rule, Undetermined},
 };
 use crate::{
     World,
-    catalogue::{list, objection, optional},
+    catalogue::{list, optional},
     evidence::{self, Evidence},
     image::Image,
     params, summary,
@@ -47,9 +55,14 @@ impl StepKind for Kind {
 
     fn params(&self) -> Vec<Param> {
         vec![
-            optional("deny", list(rule::param()), "rules that refuse the image"),
-            optional("warn", list(rule::param()), "rules that only tell"),
-            optional("message", ParamType::String, "whom to ask; shown with every denial"),
+            optional("deny", list(rule::param()), "rules that refuse the image")
+                .example(r#"[{severity: ">= high", fixable: true}, {known_exploited: true}]"#),
+            optional("warn", list(rule::param()), "rules that only tell")
+                .example(r#"[{severity: ">= medium", count: 20}]"#),
+            grace::param(),
+            excepted::param(),
+            optional("message", ParamType::String, "whom to ask; shown with every denial")
+                .example("ask the security desk"),
         ]
     }
 
@@ -67,6 +80,13 @@ impl StepKind for Kind {
             Field::new("worst", ValueType::Text, "the heaviest severity"),
             Field::new("report", ValueType::Text, "id of the heaviest report"),
             Field::new("verdict", ValueType::Text, "`passed`, `warned` or `denied`"),
+            Field::new("graced", ValueType::list(ValueType::Text), "vulnerabilities that only warn yet"),
+            Field::new("excepted", ValueType::list(ValueType::Any), "exceptions that took something out"),
+            Field::new(
+                "unknown_licenses",
+                ValueType::Integer,
+                "packages whose licences are not all known; only where a rule asks for licences",
+            ),
             Field::new("message", ValueType::Text, "whom to ask"),
             Field::new("summary", ValueType::Text, "one line for people"),
         ]
@@ -77,44 +97,8 @@ impl StepKind for Kind {
     }
 
     fn check(&self, step: &StepInPlan<'_>) -> Vec<Objection> {
-        check(step)
+        check::step(step)
     }
-}
-
-fn check(step: &StepInPlan<'_>) -> Vec<Objection> {
-    let mut objections = Vec::new();
-    if !params::stands_before(step, "scan") {
-        objections.push(objection(
-            &[],
-            "gate-without-scan",
-            "a gate needs a scan before it",
-            "add a step that `uses: scan`, and name it in this step's `needs`",
-        ));
-    }
-    for side in ["deny", "warn"] {
-        let rules = step.with.get(side).and_then(Value::as_array).into_iter().flatten();
-        for (position, rule) in rules.enumerate() {
-            let Some(keys) = rule.as_object() else { continue };
-            let path = [side, &position.to_string()];
-            let says = keys.keys().filter(|k| *k != "message").count();
-            if says == 0 {
-                objections.push(objection(
-                    &path,
-                    "empty-rule",
-                    "a rule without a condition says nothing",
-                    "name a `severity`, `fixable`, `packages`, `when` …",
-                ));
-            } else if says > 1 && keys.contains_key("undetermined") {
-                objections.push(objection(
-                    &path,
-                    "undetermined-not-alone",
-                    "`undetermined` says what an unknowable image gets: it stands alone in its rule",
-                    "write it as a rule of its own: `- {undetermined: allow}`",
-                ));
-            }
-        }
-    }
-    objections
 }
 
 #[derive(Debug, Deserialize)]
@@ -124,6 +108,10 @@ struct Params {
     deny: Vec<RawRule>,
     #[serde(default)]
     warn: Vec<RawRule>,
+    #[serde(default)]
+    grace: Option<grace::RawGrace>,
+    #[serde(default)]
+    exceptions: Option<String>,
     #[serde(default)]
     message: Option<String>,
 }
@@ -151,20 +139,25 @@ impl Step for Gate {
         let warn = parse(params.warn)?;
         let image = Image::of(&context)?;
         let evidence = evidence::load(&self.world, &context).await?;
+        let now = self.world.clock.now();
+        let grace = Grace::new(params.grace, now)?;
+        let list = params.exceptions.as_deref();
+        let mut excepted = Excepted::new(&self.world.exceptions, list, &image.repository, now)?;
+        let mut search = Search::new(&self.world.registries);
         let mut decision = Decision::default();
         for one in &evidence {
-            let facts = facts::gather(&self.world, &image, one, deny.iter().chain(&warn)).await?;
-            let now = View::now(&context.names, &one.report, &facts);
-            let after = View::after_upgrades(&context.names, &one.report, &facts);
+            let rules = deny.iter().chain(&warn);
+            let facts = facts::gather(&self.world, &image, one, &mut search, rules).await?;
+            let view = View::now(&context.names, &one.report, &facts, &mut excepted);
             let several = evidence.len() > 1;
             let platform = one.line.platform.as_deref().filter(|_| several);
-            decide(&mut decision, one, platform, (&deny, &warn), (&now, &after));
+            decide(&mut decision, one, platform, (&deny, &warn), (&view, &grace));
         }
         for denial in &decision.denied {
             context.news.note(denial.text()).await;
         }
         let rules = deny.iter().filter(|r| r.undetermined.is_none()).count();
-        let output = output(&decision, &evidence, rules, params.message.as_deref());
+        let output = output(&decision, &evidence, rules, params.message.as_deref(), &excepted);
         Ok(if decision.denied.is_empty() { Outcome::succeeded(output) } else { Outcome::denied(output) })
     }
 }
@@ -179,7 +172,7 @@ fn decide(
     evidence: &Evidence,
     platform: Option<&str>,
     (deny, warn): (&[Rule], &[Rule]),
-    (now, after): (&View<'_>, &View<'_>),
+    (now, grace): (&View<'_>, &Grace),
 ) {
     let (state, reasons) = summary::completeness(&evidence.report);
     if state != "complete" {
@@ -191,12 +184,31 @@ fn decide(
             Undetermined::Allow => {}
         }
     }
+    if deny.iter().chain(warn).any(|r| r.license.is_some()) {
+        let unknown = now.unknown_licenses();
+        decision.unknown_licenses = Some(decision.unknown_licenses.unwrap_or(0).max(unknown));
+    }
+    let ripe = now.without(|f| grace.covers(f));
+    let after = ripe.after_upgrades();
     for rule in deny.iter().filter(|r| r.undetermined.is_none()) {
         decision.count(rule, now);
-        if let Some(hit) = evaluate::holds(rule, now) {
-            // An expression that fails now is not met by upgrades, whatever it says then.
-            let mendable = !hit.broken && evaluate::holds(rule, after).is_none();
-            decision.deny(platform, Some(rule), hit, mendable);
+        if let Some(hit) = evaluate::aside(rule, now) {
+            decision.warn(platform, Some(rule), hit);
+        }
+        let Some(hit) = evaluate::holds(rule, now) else { continue };
+        // A broken expression denies, whatever time there is.
+        match evaluate::holds(rule, &ripe) {
+            Some(hit) if !hit.broken => {
+                let mendable = evaluate::holds(rule, &after).is_none();
+                decision.deny(platform, Some(rule), hit, mendable);
+            }
+            None if !hit.broken => {
+                decision.graced.extend(now.without(|f| !grace.covers(f)).ids().map(str::to_owned));
+                let mut hit = hit;
+                hit.reasons.push(grace.reason());
+                decision.warn(platform, Some(rule), hit);
+            }
+            _ => decision.deny(platform, Some(rule), hit, false),
         }
     }
     for rule in warn.iter().filter(|r| r.undetermined.is_none()) {
@@ -206,7 +218,13 @@ fn decide(
     }
 }
 
-fn output(decision: &Decision, evidence: &[Evidence], rules: usize, message: Option<&str>) -> Value {
+fn output(
+    decision: &Decision,
+    evidence: &[Evidence],
+    rules: usize,
+    message: Option<&str>,
+    excepted: &Excepted<'_>,
+) -> Value {
     let denied = !decision.denied.is_empty();
     let ids = evidence.iter().flat_map(|e| &e.report.findings).map(|f| &f.id);
     let total = ids.collect::<BTreeSet<_>>().len();
@@ -216,7 +234,7 @@ fn output(decision: &Decision, evidence: &[Evidence], rules: usize, message: Opt
         (true, false) => "warned",
         (true, true) => "passed",
     };
-    json!({
+    summary::present(json!({
         "verdict": verdict,
         "denied_by": decision.denied.iter().take(50).map(|d| d.output()).collect::<Vec<_>>(),
         "warned_by": decision.warned.iter().take(50).map(|d| d.output()).collect::<Vec<_>>(),
@@ -225,10 +243,15 @@ fn output(decision: &Decision, evidence: &[Evidence], rules: usize, message: Opt
         "total": worst.map(|e| summary::distinct(&e.report, |_| true)),
         "worst": worst.map(|e| summary::worst(&e.report)),
         "report": worst.map(|e| &e.line.report),
+        "graced": decision.graced.iter().take(50).collect::<Vec<_>>(),
+        "excepted": excepted.output(),
+        "unknown_licenses": decision.unknown_licenses,
         "message": message.filter(|_| denied).map(|m| summary::cut(m, 1000)),
-        "summary": text::line(decision, rules, total),
-    })
+        "summary": text::line(decision, rules, total, excepted.count()),
+    }))
 }
 
+#[cfg(test)]
+mod policy_tests;
 #[cfg(test)]
 mod tests;

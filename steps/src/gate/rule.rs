@@ -7,6 +7,10 @@ use patchline_chains::{Field, ParamType, ValueType};
 use patchline_engine::StepError;
 use serde::Deserialize;
 
+use super::{
+    base::BaseRule,
+    license::{LicenseRule, RawLicenses},
+};
 use crate::{
     catalogue::{list, optional},
     severity::SeverityRule,
@@ -38,6 +42,8 @@ pub(super) fn param() -> ParamType {
             ]),
             "which packages",
         ),
+        super::license::param(),
+        super::base::param(),
         optional("run_as_root", ParamType::Bool, "the image's user is root"),
         optional(
             "when",
@@ -64,6 +70,7 @@ fn findings() -> Field {
         Field::new("fixed", Text, "the fixed version; empty: none"),
         Field::new("known_exploited", Bool, "in CISA's list"),
         Field::new("epss", Number, "how likely it is exploited, 0 to 1; 0 where nobody has said"),
+        Field::new("published", Text, "when its advisory came out, RFC 3339; empty where nobody has said"),
     ]);
     Field::new("findings", ValueType::list(finding), "what the scan found, on one platform")
 }
@@ -88,6 +95,8 @@ pub(super) struct RawRule {
     ids: Option<Vec<String>>,
     undetermined: Option<Undetermined>,
     packages: Option<RawPackages>,
+    license: Option<RawLicenses>,
+    base_image: Option<BaseRule>,
     run_as_root: Option<bool>,
     when: Option<String>,
     message: Option<String>,
@@ -111,6 +120,8 @@ pub(super) struct Rule {
     pub(super) ids: Option<Vec<String>>,
     pub(super) undetermined: Option<Undetermined>,
     pub(super) packages: Option<PackageRule>,
+    pub(super) license: Option<LicenseRule>,
+    pub(super) base: Option<BaseRule>,
     pub(super) run_as_root: Option<bool>,
     pub(super) when: Option<String>,
     pub(super) message: Option<String>,
@@ -135,6 +146,8 @@ impl TryFrom<RawRule> for Rule {
             ids: raw.ids,
             undetermined: raw.undetermined,
             packages: raw.packages.map(PackageRule::try_from).transpose()?,
+            license: raw.license.map(LicenseRule::try_from).transpose()?,
+            base: raw.base_image,
             run_as_root: raw.run_as_root,
             when: raw.when,
             message: raw.message,
@@ -188,6 +201,12 @@ impl Rule {
         }
         if self.packages.is_some() {
             words.push("packages".to_owned());
+        }
+        if self.license.is_some() {
+            words.push("licences".to_owned());
+        }
+        if let Some(base) = &self.base {
+            words.push(base.describe());
         }
         match self.run_as_root {
             Some(true) => words.push("runs as root".to_owned()),

@@ -9,7 +9,7 @@ use patchline_scanner::{Completeness, Finding, Inventory};
 use super::*;
 use crate::testing::Bench;
 
-fn finding(id: &str, severity: &str, fixed: Option<&str>, mendable: bool) -> Finding {
+pub(super) fn finding(id: &str, severity: &str, fixed: Option<&str>, mendable: bool) -> Finding {
     serde_json::from_value(json!({
         "id": id, "aliases": [format!("GHSA-{id}")], "packages": ["libssl3", "openssl"], "source": "openssl",
         "installed": "3.0.11-1", "fixed": fixed, "severity": severity, "severity_source": "debian",
@@ -19,7 +19,7 @@ fn finding(id: &str, severity: &str, fixed: Option<&str>, mendable: bool) -> Fin
     .expect("a finding")
 }
 
-fn inventory(image: &Digest) -> Inventory {
+pub(super) fn inventory(image: &Digest) -> Inventory {
     let package = |name: &str, version: &str| {
         json!({"name": name, "version": version, "architecture": "amd64", "source": name,
             "source_version": version, "held": false, "layer": null, "purl": "pkg:deb/debian/x"})
@@ -53,7 +53,7 @@ async fn judge(with: Value, findings: Vec<Finding>, completeness: Completeness, 
     match Gate::new(bench.world.clone()).run(context).await.expect("a verdict") {
         Outcome::Denied { output, .. } => (true, output),
         Outcome::Succeeded { output, .. } => (false, output),
-        Outcome::Child { .. } => panic!("a gate has no child"),
+        Outcome::Child { .. } | Outcome::Approval { .. } => panic!("a gate waits for nothing"),
     }
 }
 
@@ -168,6 +168,12 @@ async fn a_broken_expression_says_so() {
     let said = output["denied_by"][0]["message"].as_str().expect("a text");
     assert!(said.contains("findings.nothing") && said.contains("mended first"), "{said}");
     assert_eq!(output["message"], "ask us");
+    // A rule that only tells holds too, and says why.
+    let with = json!({"warn": [{"when": "findings.nothing > 1"}]});
+    let (denied, output) = judge(with, vec![], Completeness::Complete, "app").await;
+    assert_eq!((denied, &output["verdict"]), (false, &json!("warned")));
+    let said = output["warned_by"][0]["message"].as_str().expect("a text");
+    assert!(said.contains("findings.nothing") && said.contains("mended first"), "{said}");
 }
 
 #[tokio::test]

@@ -10,13 +10,17 @@ const MOST_IDS: usize = 20;
 /// Rules that the one line names.
 const MOST_RULES: usize = 3;
 
-/// Why the gate decided so, in one line. `rules`: how many there are that may deny; `total`: distinct vulnerabilities.
-pub(super) fn line(decision: &Decision, rules: usize, total: usize) -> String {
-    let said = match (decision.denied.as_slice(), decision.warned.as_slice()) {
+/// Why the gate decided so, in one line. `rules`: how many there are that may deny; `total`: distinct vulnerabilities;
+/// `excepted`: of them, how many exceptions take out.
+pub(super) fn line(decision: &Decision, rules: usize, total: usize, excepted: usize) -> String {
+    let mut said = match (decision.denied.as_slice(), decision.warned.as_slice()) {
         ([], []) => passed(decision, rules, total),
         ([], warned) => format!("warned: {}", named(warned)),
         (denied, _) => format!("denied: {}", named(denied)),
     };
+    if excepted > 0 {
+        said = format!("{}; {excepted} excepted", cut(&said, LINE - 20));
+    }
     cut(&said, LINE)
 }
 

@@ -1,10 +1,10 @@
-//! One POST to a channel, and its answer, bounded in time and size.
+//! One request to a channel or a target, and its answer, bounded in time and size.
 
 use std::{net::SocketAddr, time::Duration};
 
 use patchline_engine::DeliveryError;
 use reqwest::{
-    StatusCode,
+    Method, StatusCode,
     header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER},
 };
 use url::{Host, Url};
@@ -17,15 +17,57 @@ const TIMEOUT: Duration = Duration::from_secs(15);
 /// Beyond it an answer is cut.
 const MOST_ANSWER: usize = 64 << 10;
 
-/// An answer's parts that tell what became of a message.
-pub(super) struct Answer {
-    pub(super) status: StatusCode,
-    pub(super) retry_after: Option<Duration>,
-    pub(super) body: Vec<u8>,
+/// An answer's parts that tell what became of a request.
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) retry_after: Option<Duration>,
+    pub(crate) body: Vec<u8>,
 }
 
-/// Posts to the checked addresses of `url`; follows no redirect, asks no
-/// proxy (it would resolve the name once more, unchecked).
+/// Why there is no answer. The address is never told: it is a secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Unanswered {
+    #[error("the receiver's address is https, or http where private addresses are allowed")]
+    Scheme,
+    #[error("the receiver's address has no host")]
+    NoHost,
+    #[error("the receiver's host has no address")]
+    NoAddress,
+    #[error(
+        "the receiver's host is a private, local or reserved address, which its configuration does not allow"
+    )]
+    Private,
+    #[error("the receiver's host cannot be resolved")]
+    Unresolved,
+    #[error("the receiver did not answer in time")]
+    Late,
+    #[error("the receiver cannot be reached")]
+    Closed,
+    #[error("the receiver's answer cannot be read")]
+    Broken,
+}
+
+impl Unanswered {
+    /// Whether another try may help.
+    pub(crate) fn retry(self) -> bool {
+        !matches!(self, Self::Scheme | Self::NoHost | Self::Private)
+    }
+}
+
+impl From<Unanswered> for DeliveryError {
+    fn from(why: Unanswered) -> Self {
+        let code = match why {
+            Unanswered::Scheme | Unanswered::NoHost | Unanswered::NoAddress | Unanswered::Private => {
+                "channel-address-refused"
+            }
+            Unanswered::Unresolved => "channel-unresolved",
+            Unanswered::Late | Unanswered::Closed | Unanswered::Broken => "channel-unreachable",
+        };
+        Self { code: code.into(), message: why.to_string(), retry: why.retry(), after: None }
+    }
+}
+
+/// Posts a message.
 pub(super) async fn post(
     url: &Url,
     allow_private: bool,
@@ -33,10 +75,23 @@ pub(super) async fn post(
     headers: HeaderMap,
     body: Vec<u8>,
 ) -> Result<Answer, DeliveryError> {
+    Ok(call(Method::POST, url, allow_private, content_type, headers, body).await?)
+}
+
+/// Asks one of the checked addresses of `url`; follows no redirect, asks no
+/// proxy (it would resolve the name once more, unchecked).
+pub(crate) async fn call(
+    method: Method,
+    url: &Url,
+    allow_private: bool,
+    content_type: &'static str,
+    headers: HeaderMap,
+    body: Vec<u8>,
+) -> Result<Answer, Unanswered> {
     let addresses = ssrf::checked_addresses(url, allow_private).await?;
     let client = client(url, &addresses).map_err(unreachable)?;
     let request = client
-        .post(url.clone())
+        .request(method, url.clone())
         .headers(headers)
         .header(CONTENT_TYPE, content_type)
         .body(body)
@@ -74,21 +129,18 @@ fn client(url: &Url, addresses: &[SocketAddr]) -> Result<reqwest::Client, reqwes
     builder.build()
 }
 
-/// Without the URL, which is a secret.
-fn unreachable(error: reqwest::Error) -> DeliveryError {
-    let error = error.without_url();
-    let what = if error.is_timeout() {
-        "the channel did not answer in time"
+fn unreachable(error: reqwest::Error) -> Unanswered {
+    if error.is_timeout() {
+        Unanswered::Late
     } else if error.is_connect() {
-        "the channel cannot be reached"
+        Unanswered::Closed
     } else {
-        "the channel's answer cannot be read"
-    };
-    DeliveryError { code: "channel-unreachable".into(), message: what.into(), retry: true, after: None }
+        Unanswered::Broken
+    }
 }
 
 /// At most so many bytes, at a character's end.
-pub(super) fn cut(text: &str, most: usize) -> &str {
+pub(crate) fn cut(text: &str, most: usize) -> &str {
     let mut end = most.min(text.len());
     while !text.is_char_boundary(end) {
         end -= 1;

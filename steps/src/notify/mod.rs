@@ -1,11 +1,11 @@
 //! Channels: where notifications go.
 
-mod answer;
+pub(crate) mod answer;
 mod dingtalk;
 mod message;
 mod ssrf;
 pub(crate) mod step;
-mod webhook;
+pub(crate) mod webhook;
 
 use std::{
     collections::{BTreeMap, VecDeque},

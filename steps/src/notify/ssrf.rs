@@ -1,12 +1,13 @@
-//! Which addresses a notification may be sent to, so that a channel is no way into the inner network.
+//! Which addresses a message or call may be sent to, so that a channel or target is no way into the inner network.
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     time::Duration,
 };
 
-use patchline_engine::DeliveryError;
 use url::{Host, Url};
+
+use super::answer::Unanswered;
 
 /// How long a name may take to resolve.
 const RESOLVE: Duration = Duration::from_secs(5);
@@ -14,54 +15,30 @@ const RESOLVE: Duration = Duration::from_secs(5);
 /// Resolves the host of `url` and refuses it when any of its addresses is one
 /// that may not be reached. The caller connects to these very addresses, so
 /// that a second answer of the resolver changes nothing.
-pub(super) async fn checked_addresses(
-    url: &Url,
-    allow_private: bool,
-) -> Result<Vec<SocketAddr>, DeliveryError> {
-    let refused = |message: &str, retry: bool| DeliveryError {
-        code: "channel-address-refused".into(),
-        message: message.to_owned(),
-        retry,
-        after: None,
-    };
+pub(super) async fn checked_addresses(url: &Url, allow_private: bool) -> Result<Vec<SocketAddr>, Unanswered> {
     match url.scheme() {
         "https" => {}
         "http" if allow_private => {}
-        _ => {
-            return Err(refused(
-                "a channel's address is https, or http where private addresses are allowed",
-                false,
-            ));
-        }
+        _ => return Err(Unanswered::Scheme),
     }
     let port = url.port_or_known_default().unwrap_or(443);
     let addresses: Vec<SocketAddr> = match url.host() {
-        None => return Err(refused("the channel's address has no host", false)),
+        None => return Err(Unanswered::NoHost),
         Some(Host::Ipv4(ip)) => vec![SocketAddr::new(ip.into(), port)],
         Some(Host::Ipv6(ip)) => vec![SocketAddr::new(ip.into(), port)],
         Some(Host::Domain(name)) => {
             match tokio::time::timeout(RESOLVE, tokio::net::lookup_host((name, port))).await {
                 Ok(Ok(found)) => found.take(64).collect(),
-                Ok(Err(_)) | Err(_) => {
-                    return Err(DeliveryError {
-                        code: "channel-unresolved".into(),
-                        message: "the channel's host cannot be resolved".into(),
-                        retry: true,
-                        after: None,
-                    });
-                }
+                Ok(Err(_)) | Err(_) => return Err(Unanswered::Unresolved),
             }
         }
     };
     if addresses.is_empty() {
-        return Err(refused("the channel's host has no address", true));
+        return Err(Unanswered::NoAddress);
     }
     // One bad address spoils the host: which one is connected to is chance.
     if addresses.iter().any(|a| !may_reach(a.ip(), allow_private)) {
-        return Err(refused(
-            "the channel's host is a private, local or reserved address, which its configuration does not allow",
-            false,
-        ));
+        return Err(Unanswered::Private);
     }
     Ok(addresses)
 }
@@ -217,7 +194,9 @@ mod tests {
     #[tokio::test]
     async fn hosts() {
         let check = async |url: &str, allow| {
-            checked_addresses(&Url::parse(url).expect(url), allow).await.map_err(|e| e.code)
+            checked_addresses(&Url::parse(url).expect(url), allow)
+                .await
+                .map_err(|e| patchline_engine::DeliveryError::from(e).code)
         };
         let refused = Err("channel-address-refused".to_owned());
         for url in [

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use patchline_chains::{
     Field, Param, ParamType, StepKind, ValueType,
-    catalogue::{Objection, StepInPlan},
+    catalogue::{Effect, Objection, Rehearsed, StepInPlan},
 };
 use patchline_engine::{Context, Message, Outcome, Step, StepError};
 use serde::Deserialize;
@@ -54,6 +54,14 @@ impl StepKind for Kind {
 
     fn check(&self, step: &StepInPlan<'_>) -> Vec<Objection> {
         check(step)
+    }
+
+    fn effects(&self, step: &Rehearsed<'_>) -> Vec<Effect> {
+        let channels = step.with.get("channels").and_then(Value::as_array).into_iter().flatten();
+        channels
+            .filter_map(Value::as_str)
+            .map(|channel| Effect { verb: "send", target: channel.to_owned() })
+            .collect()
     }
 }
 

@@ -102,26 +102,33 @@ fn headers(
     body: &[u8],
     secret: Option<&Secret>,
 ) -> Result<HeaderMap, DeliveryError> {
+    let key = secret.map(key).transpose()?;
+    signed(id, now, body, key.as_deref())
+        .ok_or_else(|| permanent("channel-invalid", "the message's id is no header value"))
+}
+
+/// The headers of Standard Webhooks; none where the id is no header value.
+pub(crate) fn signed(id: &str, now: Timestamp, body: &[u8], key: Option<&[u8]>) -> Option<HeaderMap> {
     let seconds = now.as_second();
-    let value = |text: String| {
-        HeaderValue::try_from(text)
-            .map_err(|_| permanent("channel-invalid", "the message's id is no header value"))
-    };
     let mut headers = HeaderMap::new();
-    headers.insert("webhook-id", value(id.to_owned())?);
-    headers.insert("webhook-timestamp", value(seconds.to_string())?);
-    if let Some(secret) = secret {
-        let signature = sign(&key(secret)?, id, seconds, body);
-        headers.insert("webhook-signature", value(format!("v1,{signature}"))?);
+    headers.insert("webhook-id", HeaderValue::from_str(id).ok()?);
+    headers.insert("webhook-timestamp", HeaderValue::from(seconds));
+    if let Some(key) = key {
+        let signature = format!("v1,{}", sign(key, id, seconds, body));
+        headers.insert("webhook-signature", HeaderValue::from_str(&signature).ok()?);
     }
-    Ok(headers)
+    Some(headers)
 }
 
 /// `whsec_` and 24 to 64 bytes in base64.
-fn key(secret: &Secret) -> Result<Vec<u8>, DeliveryError> {
+pub(crate) fn key_of(secret: &Secret) -> Option<Vec<u8>> {
     let text = secret.expose().trim();
     let bytes = STANDARD.decode(text.strip_prefix("whsec_").unwrap_or(text)).ok();
-    bytes.filter(|b| (24..=64).contains(&b.len())).ok_or_else(|| {
+    bytes.filter(|b| (24..=64).contains(&b.len()))
+}
+
+fn key(secret: &Secret) -> Result<Vec<u8>, DeliveryError> {
+    key_of(secret).ok_or_else(|| {
         permanent(
             "webhook-secret-invalid",
             "the channel's secret is not `whsec_` and 24 to 64 bytes in base64",

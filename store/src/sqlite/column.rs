@@ -8,7 +8,9 @@ use crate::{Error, error::Result};
 
 /// Unix milliseconds. Rounded up, so that nothing falls due too early.
 pub(super) fn millis(at: Timestamp) -> i64 {
-    at.as_millisecond()
+    let ms = at.as_millisecond();
+    // `as_millisecond` drops the fraction towards zero: before 1970 that is up already.
+    if at.as_nanosecond() > i128::from(ms) * 1_000_000 { ms.saturating_add(1) } else { ms }
 }
 
 pub(super) fn timestamp(table: &'static str, ms: i64) -> Result<Timestamp> {
@@ -46,4 +48,18 @@ pub(super) fn json(table: &'static str, value: &impl Serialize) -> Result<String
 
 pub(super) fn of_json<T: DeserializeOwned>(table: &'static str, text: &str) -> Result<T> {
     serde_json::from_str(text).map_err(|e| Error::row(table, e))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_falls_due_too_early() {
+        for (nanoseconds, ms) in
+            [(0, 0), (1, 1), (999_999, 1), (1_000_000, 1), (1_000_001, 2), (-1, 0), (-1_000_000, -1)]
+        {
+            assert_eq!(millis(Timestamp::from_nanosecond(nanoseconds).unwrap()), ms, "{nanoseconds}");
+        }
+    }
 }

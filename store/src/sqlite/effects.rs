@@ -58,6 +58,22 @@ impl Sqlite {
             .collect()
     }
 
+    async fn effects_on(&self, kind: &str, target: &str) -> Result<Vec<Intent>> {
+        let rows: Vec<(String, bool)> = sqlx::query_as(
+            "SELECT detail, done FROM effects WHERE kind = ?1 AND target = ?2 ORDER BY rowid DESC LIMIT 100",
+        )
+        .bind(kind)
+        .bind(target)
+        .fetch_all(&self.readers)
+        .await?;
+        rows.into_iter()
+            .map(|(detail, done)| {
+                let detail = of_json(TABLE, &detail)?;
+                Ok(Intent { kind: kind.to_owned(), target: target.to_owned(), detail, done })
+            })
+            .collect()
+    }
+
     async fn any_effect(&self, kind: &str, target: &str) -> Result<bool> {
         let (found,): (bool,) =
             sqlx::query_as("SELECT EXISTS (SELECT 1 FROM effects WHERE kind = ?1 AND target = ?2)")
@@ -82,5 +98,8 @@ impl EffectLog for Sqlite {
     }
     async fn intended(&self, kind: &str, target: &str) -> EngineResult<bool> {
         self.any_effect(kind, target).await.map_err(engine("looking for an intent"))
+    }
+    async fn of_target(&self, kind: &str, target: &str) -> EngineResult<Vec<Intent>> {
+        self.effects_on(kind, target).await.map_err(engine("looking for intents"))
     }
 }

@@ -16,6 +16,7 @@ const TABLE: &str = "steps";
 fn ready_at(step: &StepRun) -> Option<i64> {
     match &step.state {
         StepState::Ready { at } | StepState::Backoff { at } => Some(millis(*at)),
+        StepState::Approval { until, .. } => Some(millis(*until)),
         _ => None,
     }
 }
@@ -142,7 +143,7 @@ pub(super) async fn due(db: &mut SqliteConnection, now: Timestamp, limit: usize)
     .fetch_all(db)
     .await?;
     for (run, position) in rows {
-        due.push(Due::Backoff { run: RunId(run), step: unsigned(TABLE, position)? });
+        due.push(Due::Waiting { run: RunId(run), step: unsigned(TABLE, position)? });
     }
     Ok(due)
 }

@@ -42,11 +42,29 @@ async fn a_child_that_passes_makes_its_parent_remediated() {
     assert_eq!(fix.output, json!({"made": true, "child": {"run": child.id, "result": "passed"}}));
     assert_eq!((child.round, &child.cascade, child.result), (2, &view.id, Some(RunResult::Passed)));
     assert_eq!((child.submission.trigger.kind, &child.plan_hash), (TriggerKind::Child, &view.plan_hash));
+    assert_eq!(child.submission.trigger.source, "manual", "what started the cascade");
     // The registry reports the push of the fixed image, late: it is that run.
     let mut push = submission(&chain(), "v1_fixed1");
     push.trigger.kind = TriggerKind::Push;
     let reported = house.engine.submit(vec![push]).await.unwrap()[0].clone();
     assert_eq!((reported.run, reported.new), (child.id, false));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_steps_with_an_equal_product_share_a_child_and_both_go_on() {
+    let make = |c: patchline_engine::Context| async move {
+        if c.round > 1 {
+            // Long enough that both of the parent's steps wait.
+            tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+            return Ok(Outcome::succeeded(json!({})));
+        }
+        Ok(Outcome::Child { subject: subject("v1_fixed"), output: json!({}), mends: true })
+    };
+    let house = House::new(&Script::default().on("one", make).on("two", make)).await;
+    let view = house.run(&plan("web", vec![step("one", &[]), step("two", &[])])).await;
+    assert_eq!(view.result, Some(RunResult::Remediated));
+    assert!(view.steps[0].child.is_some() && view.steps[0].child == view.steps[1].child);
+    assert_eq!(house.engine.runs(&Default::default()).await.unwrap().len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

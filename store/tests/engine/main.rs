@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what helps a test may fail it")]
 
+mod approvals;
 mod basics;
 mod cascade;
 mod concurrency;

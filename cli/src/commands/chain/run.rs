@@ -27,18 +27,12 @@ pub(crate) struct ChainRun {
     #[arg(long = "param", value_name = "NAME=VALUE")]
     params: Vec<String>,
     #[command(flatten)]
-    mirrors: super::MirrorFlags,
+    mirrors: super::super::MirrorFlags,
 }
 
 impl ChainRun {
     pub(crate) async fn run(self, global: &Global, config: &Config, data: PathBuf) -> Result<Exit> {
-        let chains = super::chain::load(std::slice::from_ref(&self.file))?;
-        let [plan] = chains.as_slice() else {
-            return Err(Failure::usage(
-                "one-chain-needed",
-                format!("{} holds {} chains", self.file.display(), chains.len()),
-            ));
-        };
+        let plan = super::load::one(&self.file)?;
         let params = params(&self.params)?;
         let data = Data::owned(data)?;
         let start = wiring::Start {
@@ -63,7 +57,7 @@ impl ChainRun {
         };
         let subject = subject::resolve(&running.registries, running.store.as_ref(), &reference).await?;
         let submission = Submission {
-            plan: Some(plan.clone()),
+            plan: Some(plan),
             subject,
             trigger: Trigger { kind: TriggerKind::Manual, source: "cli".into(), event_id: None },
             params,
@@ -72,10 +66,10 @@ impl ChainRun {
         let submitted = running.engine.submit(vec![submission]).await?;
         let run =
             &submitted.first().ok_or_else(|| Failure::says("not-started", "the run was not started"))?.run;
-        let view = super::runs::follow(&running.engine, run).await?;
+        let view = super::super::runs::follow(&running.engine, run).await?;
         match global.output {
-            Output::Json => super::json(&view)?,
-            Output::Table => terminal::out(&super::runs::render(&view)),
+            Output::Json => super::super::json(&view)?,
+            Output::Table => terminal::out(&super::super::runs::render(&view)),
         }
         running.stop().await?;
         finish(view.result)
@@ -95,7 +89,7 @@ pub(crate) fn finish(result: Option<RunResult>) -> Result<Exit> {
 }
 
 /// `name=value`; a value that is JSON of a number or boolean keeps its type.
-fn params(given: &[String]) -> Result<Value> {
+pub(super) fn params(given: &[String]) -> Result<Value> {
     let mut map = Map::new();
     for text in given {
         let (name, value) = text

@@ -1,0 +1,82 @@
+//! Where packages keep their licences: `usr/share/doc/<package>/copyright`, Debian Policy 12.5.
+
+use std::collections::BTreeMap;
+
+use super::facts::Fact;
+
+const DOC: &str = "usr/share/doc";
+const COPYRIGHT: &str = "copyright";
+/// One file: the longest that Debian has is Boost's, of two megabytes.
+const FILE: u64 = 4 << 20;
+/// All of a layer: a desktop has about 50 MiB.
+const FILES: u64 = 128 << 20;
+/// Files and links of a layer: what is beyond stays unknown, a scan does not fail over it.
+const COUNT: usize = 50_000;
+
+/// What may still be read of a layer.
+pub(super) struct Budget {
+    bytes: u64,
+    count: usize,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self { bytes: FILES, count: COUNT }
+    }
+}
+
+impl Budget {
+    /// Whether one more of so many bytes is within bounds.
+    pub(super) fn take(&mut self, size: u64) -> bool {
+        let fits = size <= FILE && size <= self.bytes && self.count > 0;
+        if fits {
+            self.bytes -= size;
+            self.count -= 1;
+        }
+        fits
+    }
+}
+
+/// What stands behind `usr/share/doc/`.
+fn inside(path: &str) -> Option<&str> {
+    path.strip_prefix(DOC)?.strip_prefix('/').filter(|rest| !rest.is_empty())
+}
+
+/// `usr/share/doc/<package>/copyright`
+pub(super) fn is_copyright(path: &str) -> bool {
+    inside(path).and_then(|rest| rest.split_once('/')).is_some_and(|(_, file)| file == COPYRIGHT)
+}
+
+/// `usr/share/doc/<package>`
+pub(super) fn is_folder(path: &str) -> bool {
+    inside(path).is_some_and(|rest| !rest.contains('/'))
+}
+
+/// Whether hiding this path could hide one of these.
+pub(super) fn concerns(path: &str) -> bool {
+    DOC == path
+        || DOC.strip_prefix(path).is_some_and(|rest| rest.starts_with('/'))
+        || is_folder(path)
+        || is_copyright(path)
+}
+
+/// What a package's copyright file says, through at most so many links, which stay within the image.
+pub(super) fn licenses<'a>(view: &BTreeMap<&str, &'a Fact>, package: &str, links: usize) -> &'a [String] {
+    let mut path = format!("{DOC}/{package}/{COPYRIGHT}");
+    for _ in 0..=links {
+        match view.get(path.as_str()) {
+            Some(Fact::Licenses(found)) => return found,
+            Some(Fact::Link(target)) => path.clone_from(target),
+            Some(_) => return &[],
+            // The folder itself may be a link.
+            None => {
+                let Some((folder, file)) = path.rsplit_once('/') else { return &[] };
+                match view.get(folder) {
+                    Some(Fact::Link(target)) => path = format!("{target}/{file}"),
+                    _ => return &[],
+                }
+            }
+        }
+    }
+    &[]
+}

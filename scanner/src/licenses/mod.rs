@@ -1,0 +1,11 @@
+//! Licences of packages: Debian's copyright files read, SPDX expressions weighed.
+
+mod copyright;
+mod debian;
+mod expression;
+
+pub(crate) use copyright::of_copyright_file;
+pub use expression::{Expression, NotAnExpression, is_identifier};
+
+/// What stands among a package's licences where they are not all known, as the SPDX specification has it.
+pub const NO_ASSERTION: &str = "NOASSERTION";
