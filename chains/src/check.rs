@@ -3,7 +3,7 @@
 mod chain;
 mod dag;
 mod fields;
-pub(crate) mod names;
+mod names;
 mod objections;
 pub(crate) mod params;
 pub(crate) mod platforms;

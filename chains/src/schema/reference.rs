@@ -4,14 +4,13 @@ use super::keys::{
     ADVISORIES, CHAIN, CONCURRENCY, DEFAULTS, IMAGES, Key, ON, PARAM, RETRY, SCHEDULE, SCOPE, STEP, Shape,
 };
 use crate::catalogue::{Catalogue, Param, ParamType, StepKind};
-use crate::check::names::{ROOTS, STEP_FIELDS};
 use crate::check::platforms::{ARCHITECTURES, SYSTEMS};
 use crate::diagnostics::CODES;
 use crate::explain::{self, Language};
 use crate::expr::{cel, template};
 use crate::limits;
 use crate::severity::LEVELS;
-use crate::types::{Field, ValueType};
+use crate::types::{Field, OUTCOMES, TRIGGERS, ValueType, roots};
 
 /// The names of the sections, in the order of the reference.
 pub const SECTIONS: [&str; 20] = [
@@ -52,7 +51,7 @@ pub fn section(name: &str, catalogue: &dyn Catalogue) -> Option<String> {
         "retry" => keys(&RETRY),
         "step" => keys(&STEP),
         "kinds" => catalogue.kinds().iter().map(|kind| kind_of(*kind)).collect::<Vec<_>>().join("\n"),
-        "names" => words(&ROOTS) + &format!("\nOf a step: {}", words(&STEP_FIELDS)),
+        "names" => names(),
         "functions" => words(&cel::FUNCTIONS),
         "helpers" => words(&template::HELPERS),
         "severities" => words(&LEVELS),
@@ -244,6 +243,27 @@ fn value_type(ty: &ValueType) -> String {
         ValueType::Map(_) => "map".to_owned(),
         ValueType::MapOf(of) => format!("map of names: {}", value_type(of)),
     }
+}
+
+/// `image`, `run`, `trigger`, and what is known of a step.
+fn names() -> String {
+    let bools = ["succeeded", "denied", "failed", "skipped"].map(|name| {
+        let meaning = format!("the step has ended as `{name}`");
+        vec![format!("`steps.NAME.{name}`"), "boolean".to_owned(), meaning]
+    });
+    let outcomes = OUTCOMES.map(mono).join(", ");
+    let rest = [
+        vec![mono("steps.NAME.outcome"), "text".to_owned(), format!("one of {outcomes}")],
+        vec![
+            mono("steps.NAME.output"),
+            "map".to_owned(),
+            "what its kind gives; empty where it did not run".to_owned(),
+        ],
+        vec![mono("params.NAME"), "as declared".to_owned(), "the parameter's value in this run".to_owned()],
+    ];
+    let steps = table(&["Name", "Type", "Meaning"], bools.into_iter().chain(rest));
+    let triggers = TRIGGERS.map(mono).join(", ");
+    format!("{}\n`trigger.kind` is one of {triggers}.\n\n{steps}", outputs(roots()))
 }
 
 fn bounds() -> String {
