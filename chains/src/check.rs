@@ -3,7 +3,7 @@
 mod chain;
 mod dag;
 mod fields;
-pub(crate) mod names;
+mod names;
 mod objections;
 pub(crate) mod params;
 pub(crate) mod platforms;
@@ -55,7 +55,7 @@ impl<'c> Ctx<'c> {
     }
 }
 
-impl Ctx<'_> {
+impl<'c> Ctx<'c> {
     fn push(&mut self, diagnostic: Diagnostic) {
         self.sink.push(diagnostic);
     }
@@ -63,8 +63,7 @@ impl Ctx<'_> {
     /// A value of the wrong kind. Where quotes would have made it right, the hint says so.
     fn wrong_type(&mut self, node: &Node, expected: &str) {
         let mut found = node.kind().to_owned();
-        let written =
-            self.text.get(node.span.offset..node.span.offset + node.span.length).unwrap_or_default();
+        let written = self.written(node);
         // A template without quotes, which the reader has told.
         if written.starts_with("{{") && matches!(node.content, crate::yaml::Content::Map(_)) {
             return;
@@ -88,6 +87,11 @@ impl Ctx<'_> {
                 .hint("`true` and `false` are the only booleans: no quotes, no `yes`, `on` or `True`");
         }
         self.push(diagnostic);
+    }
+
+    /// A value as the source spells it.
+    fn written(&self, node: &Node) -> &'c str {
+        self.text.get(node.span.offset..node.span.offset + node.span.length).unwrap_or_default()
     }
 
     /// The place of a part of a text value, where the source spells it as it is; else the whole value.

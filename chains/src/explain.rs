@@ -58,15 +58,15 @@ pub fn own() -> impl Iterator<Item = &'static Explanation> {
 }
 
 /// What a code means: one of this crate's, or one that a step kind of the catalogue objects with.
-pub fn explain(code: &str, catalogue: &dyn Catalogue) -> Option<Explanation> {
+pub fn explain(wanted: &str, catalogue: &dyn Catalogue) -> Option<Explanation> {
     let kinds = catalogue.explanations().iter().copied();
-    own().copied().chain(kinds).find(|e| e.code == code)
+    own().copied().chain(kinds).find(|e| e.code == wanted)
 }
 
 /// The code that was meant by one that does not exist.
-pub fn nearest(code: &str, catalogue: &dyn Catalogue) -> Option<&'static str> {
+pub fn nearest(wanted: &str, catalogue: &dyn Catalogue) -> Option<&'static str> {
     let kinds = catalogue.explanations().iter().map(|e| e.code);
-    crate::suggest::nearest(code, own().map(|e| e.code).chain(kinds))
+    crate::suggest::nearest(wanted, own().map(|e| e.code).chain(kinds))
 }
 
 impl Explanation {

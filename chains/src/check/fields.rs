@@ -31,7 +31,10 @@ impl<'n> Fields<'n> {
 impl Ctx<'_> {
     /// The map's fields; complains about keys that are not `known`. `owner` is for people: "a chain".
     pub(super) fn fields<'n>(&mut self, node: &'n Node, owner: &str, known: &[Key]) -> Option<Fields<'n>> {
-        let entries = self.entries(node)?;
+        let Content::Map(entries) = &node.content else {
+            self.no_map(node, known);
+            return None;
+        };
         for entry in entries {
             match known.iter().find(|key| key.name == entry.key) {
                 None => {
@@ -49,6 +52,26 @@ impl Ctx<'_> {
             }
         }
         Some(Fields { entries })
+    }
+
+    /// Where a map with `known` keys is taken, and something else stands.
+    pub(super) fn no_map(&mut self, node: &Node, known: &[Key]) {
+        let found = match &node.content {
+            Content::List(_) | Content::Map(_) | Content::Null => node.kind().to_owned(),
+            _ => format!("{}, `{}`", node.kind(), shown(self.written(node))),
+        };
+        let names: Vec<&str> = known.iter().map(|key| key.name).collect();
+        let listed = match &node.content {
+            Content::List(items) => items.iter().find_map(Node::text).filter(|t| names.contains(t)),
+            _ => node.text().filter(|t| names.contains(t)),
+        };
+        let hint = match (listed, names.as_slice()) {
+            (Some(key), _) => format!("write it as a key: `{key}: …`"),
+            (None, []) => "write `{}`".to_owned(),
+            (None, names) => format!("write `key: value`, with these keys: {}", names.join(", ")),
+        };
+        let message = format!("expected a map, found {found}");
+        self.push(Diagnostic::error("wrong-type", node.span, message).hint(hint));
     }
 
     /// The map's entries, whatever their keys.

@@ -15,9 +15,9 @@ use crate::types::{Field, OUTCOMES, TRIGGERS, roots};
 use crate::yaml::Node;
 
 /// What a chain's expressions and templates may look at.
-pub(crate) const ROOTS: [&str; 5] = ["image", "run", "params", "trigger", "steps"];
+const ROOTS: [&str; 5] = ["image", "run", "params", "trigger", "steps"];
 /// What is known of a step.
-pub(crate) const STEP_FIELDS: [&str; 6] = ["succeeded", "denied", "failed", "skipped", "outcome", "output"];
+const STEP_FIELDS: [&str; 6] = ["succeeded", "denied", "failed", "skipped", "outcome", "output"];
 
 /// From where a name is looked at.
 pub(super) struct View<'v> {
@@ -184,7 +184,7 @@ fn param<'t>(path: &[&str], view: &'t View<'t>) -> Result<(Type<'t>, usize), Unr
         ParameterType::Boolean => Type::Bool,
         ParameterType::Integer => Type::Integer,
         _ if found.parameter.values.is_empty() => Type::Text,
-        _ => Type::Word(Words::Declared(&found.parameter.values)),
+        _ => Type::Word(Words::Declared(&found.values)),
     };
     Ok((ty, 2))
 }

@@ -62,6 +62,13 @@ impl Ctx<'_> {
             );
             return Vec::new();
         }
+        if let Content::List(_) = &node.content {
+            self.push(
+                Diagnostic::error("wrong-type", node.span, "expected a map, found a list")
+                    .hint("steps stand by their names, without `-`: `scan: {uses: scan}`"),
+            );
+            return Vec::new();
+        }
         let Some(entries) = self.entries(node) else { return Vec::new() };
         if entries.is_empty() {
             self.push(

@@ -11,7 +11,10 @@ const LATER: [&str; 2] = ["import", "pull"];
 
 impl Ctx<'_> {
     pub(super) fn triggers(&mut self, node: &Node, plan: &mut Plan) {
-        let Some(entries) = self.entries(node) else { return };
+        let Content::Map(entries) = &node.content else {
+            self.no_map(node, &ON);
+            return;
+        };
         let known: Vec<&str> = ON.iter().map(|key| key.name).collect();
         for entry in entries {
             match entry.key.as_str() {

@@ -1,6 +1,7 @@
 //! What runs under which outcomes: every outcome that decides is tried, and `when` is asked each time.
 
 mod judge;
+mod mentions;
 mod walk;
 
 use serde::Serialize;

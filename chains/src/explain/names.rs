@@ -29,8 +29,8 @@ pub(super) const ALL: &[Explanation] = &[
     explanation(
         "unknown-field",
         words(
-            "A step has no such field. It has `succeeded`, `denied`, `failed`, `skipped`, `outcome` and `output`.",
-            "步骤没有这个字段。可用的有 `succeeded`、`denied`、`failed`、`skipped`、`outcome` 和 `output`。",
+            "The value has no such field. A step has `succeeded`, `denied`, `failed`, `skipped`, `outcome` and `output`; what `image`, `run` and `trigger` have stands in the reference.",
+            "该值没有这个字段。步骤有 `succeeded`、`denied`、`failed`、`skipped`、`outcome` 和 `output`；`image`、`run`、`trigger` 的字段见语言参考。",
         ),
         words("A misspelt condition would never be true.", "拼错的条件永远不会为真。"),
         "version: 1\nchain: web\nsteps:\n  scan: {uses: scan}\n  tell: {uses: notify, needs: [scan], when: steps.scan.succeded, with: {channels: [ops]}}\n",

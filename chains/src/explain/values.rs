@@ -105,6 +105,19 @@ pub(super) const ALL: &[Explanation] = &[
         "version: 1\nchain: web\nsteps:\n  scan: {uses: scan}\n  tell: {uses: notify, needs: [scan], when: steps.scan.failed, with: {channels: [ops]}}\n",
     ),
     explanation(
+        "type-mismatch",
+        words(
+            "An expression does with a value what its type does not allow, such as comparing text with a number; or a template puts in a list or a map. The message names both sides.",
+            "表达式对某个值做了其类型不允许的操作，例如把文本与数字比较；或者模板填入了列表或映射。消息会指出两边各是什么。",
+        ),
+        words(
+            "It would fail in every run. Text that looks like a number is no number: `'9' < '10'` is false.",
+            "这样的表达式每次运行都会失败。看起来像数字的文本不是数字：`'9' < '10'` 为假。",
+        ),
+        "version: 1\nchain: web\nsteps:\n  scan: {uses: scan}\n  tell: {uses: notify, needs: [scan], when: steps.scan.output.total > '10', with: {channels: [ops]}}\n",
+        "version: 1\nchain: web\nsteps:\n  scan: {uses: scan}\n  tell: {uses: notify, needs: [scan], when: steps.scan.output.total > 10, with: {channels: [ops]}}\n",
+    ),
+    explanation(
         "not-boolean",
         words(
             "The expression can only give something other than true or false: a text, a number, a map.",

@@ -4,14 +4,13 @@ use super::keys::{
     ADVISORIES, CHAIN, CONCURRENCY, DEFAULTS, IMAGES, Key, ON, PARAM, RETRY, SCHEDULE, SCOPE, STEP, Shape,
 };
 use crate::catalogue::{Catalogue, Param, ParamType, StepKind};
-use crate::check::names::{ROOTS, STEP_FIELDS};
 use crate::check::platforms::{ARCHITECTURES, SYSTEMS};
 use crate::diagnostics::CODES;
 use crate::explain::{self, Language};
 use crate::expr::{cel, template};
 use crate::limits;
 use crate::severity::LEVELS;
-use crate::types::{Field, ValueType};
+use crate::types::{Field, OUTCOMES, TRIGGERS, ValueType, roots};
 
 /// The names of the sections, in the order of the reference.
 pub const SECTIONS: [&str; 20] = [
@@ -52,7 +51,7 @@ pub fn section(name: &str, catalogue: &dyn Catalogue) -> Option<String> {
         "retry" => keys(&RETRY),
         "step" => keys(&STEP),
         "kinds" => catalogue.kinds().iter().map(|kind| kind_of(*kind)).collect::<Vec<_>>().join("\n"),
-        "names" => words(&ROOTS) + &format!("\nOf a step: {}", words(&STEP_FIELDS)),
+        "names" => names(),
         "functions" => words(&cel::FUNCTIONS),
         "helpers" => words(&template::HELPERS),
         "severities" => words(&LEVELS),
@@ -82,17 +81,17 @@ fn table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     out
 }
 
-fn code(text: &str) -> String {
+fn mono(text: &str) -> String {
     if text.is_empty() { String::new() } else { format!("`{text}`") }
 }
 
 fn words(words: &[&str]) -> String {
-    let words: Vec<String> = words.iter().map(|w| code(w)).collect();
+    let words: Vec<String> = words.iter().map(|w| mono(w)).collect();
     format!("{}\n", words.join(", "))
 }
 
 fn default(required: bool, default: Option<&str>) -> String {
-    if required { "**must stand**".to_owned() } else { code(default.unwrap_or_default()) }
+    if required { "**must stand**".to_owned() } else { mono(default.unwrap_or_default()) }
 }
 
 fn keys(keys: &[Key]) -> String {
@@ -100,10 +99,10 @@ fn keys(keys: &[Key]) -> String {
         &["Key", "Type", "Default", "Example", "Meaning"],
         keys.iter().map(|key| {
             vec![
-                code(key.name),
+                mono(key.name),
                 shape(&key.shape),
                 default(key.required, key.default),
-                code(key.example),
+                mono(key.example),
                 key.summary.to_owned(),
             ]
         }),
@@ -140,7 +139,7 @@ fn shape(shape: &Shape) -> String {
 }
 
 fn alternatives(words: &[&str]) -> String {
-    words.iter().map(|w| code(w)).collect::<Vec<_>>().join(" or ")
+    words.iter().map(|w| mono(w)).collect::<Vec<_>>().join(" or ")
 }
 
 fn kind_of(kind: &dyn StepKind) -> String {
@@ -176,10 +175,10 @@ fn params(prefix: &str, list: &[Param], rows: &mut Vec<Vec<String>>, scopes: &mu
     for param in list {
         let path = format!("{prefix}{}", param.name);
         rows.push(vec![
-            code(&path),
+            mono(&path),
             param_type(&param.ty),
             default(param.required, param.default),
-            code(param.example.unwrap_or_default()),
+            mono(param.example.unwrap_or_default()),
             param.summary.to_owned(),
         ]);
         inner(&path, &param.ty, rows, scopes);
@@ -220,7 +219,7 @@ fn outputs(fields: &[Field]) -> String {
     }
     while let Some((prefix, field)) = open.pop() {
         let path = format!("{prefix}{}", field.name);
-        rows.push(vec![code(&path), value_type(&field.ty), field.summary.to_owned()]);
+        rows.push(vec![mono(&path), value_type(&field.ty), field.summary.to_owned()]);
         let (path, of) = match &field.ty {
             ValueType::List(of) => (format!("{path}[]."), &**of),
             ValueType::MapOf(of) => (format!("{path}.NAME."), &**of),
@@ -244,6 +243,27 @@ fn value_type(ty: &ValueType) -> String {
         ValueType::Map(_) => "map".to_owned(),
         ValueType::MapOf(of) => format!("map of names: {}", value_type(of)),
     }
+}
+
+/// `image`, `run`, `trigger`, and what is known of a step.
+fn names() -> String {
+    let bools = ["succeeded", "denied", "failed", "skipped"].map(|name| {
+        let meaning = format!("the step has ended as `{name}`");
+        vec![format!("`steps.NAME.{name}`"), "boolean".to_owned(), meaning]
+    });
+    let outcomes = OUTCOMES.map(mono).join(", ");
+    let rest = [
+        vec![mono("steps.NAME.outcome"), "text".to_owned(), format!("one of {outcomes}")],
+        vec![
+            mono("steps.NAME.output"),
+            "map".to_owned(),
+            "what its kind gives; empty where it did not run".to_owned(),
+        ],
+        vec![mono("params.NAME"), "as declared".to_owned(), "the parameter's value in this run".to_owned()],
+    ];
+    let steps = table(&["Name", "Type", "Meaning"], bools.into_iter().chain(rest));
+    let triggers = TRIGGERS.map(mono).join(", ");
+    format!("{}\n`trigger.kind` is one of {triggers}.\n\n{steps}", outputs(roots()))
 }
 
 fn bounds() -> String {
@@ -273,7 +293,7 @@ fn bounds() -> String {
 fn errors(codes: &[&str], catalogue: &dyn Catalogue) -> String {
     let row = |name: &&str| {
         let told = explain::explain(name, catalogue)?;
-        Some(vec![code(name), told.meaning.in_language(Language::En).to_owned()])
+        Some(vec![mono(name), told.meaning.in_language(Language::En).to_owned()])
     };
     table(&["Code", "Meaning"], codes.iter().filter_map(row))
 }

@@ -343,11 +343,12 @@ impl<'s, 'k> Reader<'s, 'k> {
             self.text.get(at..).unwrap_or_default(),
         );
         let mut found = Diagnostic::error("yaml-syntax", span, message).hint(hint);
+        // A bracket left open is found out far behind it.
         let opened = self.frames.iter().rev().map(|frame| frame.span).find(|place| {
             self.text.get(place.offset - self.skipped..).is_some_and(|t| t.starts_with(['[', '{']))
         });
-        if let Some(place) = opened {
-            found = found.related(Span { length: 1, ..place }, "inside of what is opened here");
+        if let Some(place) = opened.filter(|_| hint == USUAL) {
+            found = found.related(Span { length: 1, ..place }, "opened here").hint("close the bracket");
         }
         Box::new(found)
     }
@@ -399,6 +400,8 @@ fn too_deep(span: Span) -> Fatal {
     )
 }
 
+const USUAL: &str = "usual causes: a line indented otherwise than its neighbours, no space after `:`, a bracket or quote left open";
+
 /// What is probably the matter, by the parser's message and the text before and after the place.
 fn advice(message: &str, before: &str, after: &str) -> &'static str {
     let line = before.rsplit('\n').next().unwrap_or_default();
@@ -412,15 +415,28 @@ fn advice(message: &str, before: &str, after: &str) -> &'static str {
     } else if message.contains("quote") {
         "close the quote"
     } else {
-        "usual causes: a line indented otherwise than its neighbours, no space after `:`, a bracket or quote left open"
+        USUAL
     }
 }
 
-/// A parser's message as a lowercase fragment.
+/// A parser's message as a lowercase fragment, quotes as ours.
 fn sentence(message: &str) -> String {
-    let mut letters = message.trim_end_matches('.').chars();
-    letters
-        .next()
-        .map(|c| c.to_lowercase().chain(letters).map(|c| if c == '\n' { ' ' } else { c }).collect())
-        .unwrap_or_default()
+    if message.contains("unknown anchor") {
+        return "an alias of nothing: no anchor has that name".to_owned();
+    }
+    let mut out = String::with_capacity(message.len());
+    let mut quoted = false;
+    for (at, c) in message.trim_end_matches('.').chars().enumerate() {
+        match c {
+            '`' => quoted = true,
+            '\'' if quoted => {
+                quoted = false;
+                out.push('`');
+                continue;
+            }
+            _ => {}
+        }
+        if at == 0 { out.extend(c.to_lowercase()) } else { out.push(if c == '\n' { ' ' } else { c }) }
+    }
+    out
 }

@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
+use super::mentions::mentions;
 use crate::expr::Expression;
-use crate::expr::names::mentions;
 use crate::expr::parse;
 use crate::plan::{PlanStep, ShortForm};
 
@@ -59,7 +59,7 @@ impl When {
             return When::Unreadable;
         };
         let (mut steps, mut later) = (Vec::new(), false);
-        for name in mentions(when, &parsed).names {
+        for name in mentions(&parsed.tree) {
             match (name.path[0].as_str(), name.path.get(1)) {
                 ("steps", Some(step)) => match index(step) {
                     Some(at) => {
