@@ -1,5 +1,6 @@
 //! `steps:` each by itself.
 
+use std::collections::HashSet;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -116,8 +117,9 @@ impl Ctx<'_> {
             }
         }
         draft.step.title = fields.get("name").and_then(|n| self.text(n)).map(str::to_owned);
+        let mut named = HashSet::new();
         for (need, item) in fields.get("needs").map(|n| self.texts(n)).unwrap_or_default() {
-            if draft.step.needs.iter().any(|n| n == need) {
+            if !named.insert(need) {
                 let message = format!("`{}` stands twice in `needs`", shown(need));
                 self.push(Diagnostic::error("duplicate-need", item.span, message).hint("keep one"));
             } else {
