@@ -385,7 +385,7 @@ fn shapes_are_checked_from_the_top() {
     );
     assert_eq!(
         brief("version: 1\nchain: !mine a\nsteps: {b: {uses: !!str scan}}\n"),
-        ["unsupported-tag 2:14"]
+        ["unsupported-tag 2:8"]
     );
     assert_eq!(
         brief("version: 1\nchain: a\nsteps: {b: &b {uses: scan}, c: {<<: *b}}\n"),
