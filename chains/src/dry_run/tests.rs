@@ -148,7 +148,7 @@ fn templates_are_filled_as_far_as_they_can_be() {
                 scan: {uses: scan}\n  fix: {uses: fix, needs: [scan], with: {tag: \"{{image.origin.tag}}_fixed\"}}\n  \
                 tell:\n    uses: notify\n    needs: [fix]\n    with:\n      channels: [\"{{params.who}}\", \"{{run.id}}-{{run.round}}\"]\n      \
                 template: \"{{steps.fix.output.reference}} of {{image.tag}}{{#if steps.fix.succeeded}}!{{/if}}\"\n  \
-                bad: {uses: notify, with: {template: \"{{image.platforms}}\"}}\n  \
+                bad: {uses: notify, with: {template: \"{{#each image.platforms}}{{this}}{{/each}}\"}}\n  \
                 later: {uses: notify, needs: [fix], with: {template: \"-> {{steps.fix.output.reference}}\"}}\n";
     let run = rehearsed(text);
     let step = |name: &str| run.steps.iter().find(|s| s.name == name).unwrap();
@@ -156,7 +156,7 @@ fn templates_are_filled_as_far_as_they_can_be() {
     assert_eq!(step("tell").with["channels"], json!(["ops", "‹run.id›-1"]));
     assert!(step("tell").with["template"].as_str().unwrap().starts_with("‹{{steps.fix"));
     assert_eq!(step("later").with["template"], "-> ‹steps.fix.output.reference›");
-    assert_eq!(step("bad").with["template"], "{{image.platforms}}");
+    assert_eq!(step("bad").with["template"], "{{#each image.platforms}}{{this}}{{/each}}");
     assert!(step("bad").problems[0].contains("unknown name `image.platforms`"), "{:?}", step("bad").problems);
     assert_eq!(run.concurrency.as_ref().unwrap().key, "shop/web:v1");
     assert_eq!((run.params[0].value.as_str(), run.params[0].default), (Some("ops"), true));
