@@ -35,6 +35,8 @@ pub(crate) struct Ctx<'c> {
     pub(crate) sink: Sink,
     /// Bytes of expressions parsed so far: parsing is the slowest thing here.
     pub(crate) parsed: usize,
+    /// What templates that took the general parser have cost: see [`crate::limits::MAX_TEMPLATE_WORK`].
+    pub(crate) templates: usize,
 }
 
 /// A step kind and what it says of itself.
@@ -51,7 +53,7 @@ impl<'c> Ctx<'c> {
             Rc::new(Known { kind: *kind, params: kind.params(), outputs: kind.outputs() })
         };
         let kinds = catalogue.kinds().iter().map(known).collect();
-        Ctx { text, kinds, sink: Sink::default(), parsed: 0 }
+        Ctx { text, kinds, sink: Sink::default(), parsed: 0, templates: 0 }
     }
 }
 

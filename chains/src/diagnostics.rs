@@ -170,6 +170,11 @@ impl Sink {
         }
     }
 
+    /// Whether more is only counted: a guess would be for nobody.
+    pub(crate) fn is_full(&self) -> bool {
+        self.found.len() >= MAX_DIAGNOSTICS
+    }
+
     /// How many errors there are by now.
     pub(crate) fn errors(&self) -> usize {
         self.untold + self.found.iter().filter(|d| d.severity == Severity::Error).count()

@@ -123,7 +123,10 @@ impl Step for Approve {
                 })?
             }
         };
-        let message = summary::cut(params.message.trim(), MESSAGE);
+        // It is shown in terminals too.
+        let words = params.message.split(|c: char| c.is_whitespace() || c.is_control());
+        let words: Vec<&str> = words.filter(|w| !w.is_empty()).collect();
+        let message = summary::cut(&words.join(" "), MESSAGE);
         let line = summary::cut(&format!("waits for a person: {message}"), summary::LINE);
         Ok(Outcome::Approval { expires, output: json!({"message": message, "summary": line}) })
     }
@@ -150,7 +153,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_question_and_how_long_it_stands() {
-        let (expires, output) = ask(json!({"message": " ship it? "})).await.expect("asked");
+        let (expires, output) = ask(json!({"message": " ship\u{1b} it? "})).await.expect("asked");
         assert_eq!((expires, &output["message"]), (DEFAULT, &json!("ship it?")));
         assert_eq!(output["summary"], "waits for a person: ship it?");
         assert!(crate::fits::misfits(&Kind.outputs(), &output).is_empty());

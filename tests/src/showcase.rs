@@ -38,6 +38,14 @@ steps:
   fix: {uses: fix, needs: [gate], when: steps.gate.denied, with: {tag: '{{image.origin.tag}}_fixed'}}
   delete: {uses: delete, needs: [backup, fix], when: steps.backup.succeeded && steps.fix.succeeded}
   tell: {uses: notify, needs: [gate, fix], when: always, with: {channels: [ops-dingtalk, ci-webhook]}}
+---
+version: 1
+chain: ask-first
+scope: {registry: main, repositories: ['asked/**']}
+on: {push: {}}
+steps:
+  ask: {uses: approve, with: {message: 'ship {{image.repository}}:{{image.tag}}?', expires: 3d}}
+  copy: {uses: replicate, needs: [ask], with: {to: 'prod/{{image.repository}}'}}
 ";
 
 /// A running server.
@@ -70,7 +78,7 @@ impl Showcase {
         let mut served = vec![serve(images, embedded.router())];
         let config = RegistryConfig { host: address, plain_http: true, ..RegistryConfig::default() };
         let registries = Registries::new(BTreeMap::from([("main".to_owned(), config)])).unwrap();
-        let script = ["scan", "gate", "backup", "fix", "delete", "notify"];
+        let script = ["scan", "gate", "backup", "fix", "delete", "notify", "approve", "replicate"];
         let steps = script.map(|kind| -> Arc<dyn Step> {
             Arc::new(Scripted { kind, store: store.clone(), registries: registries.clone() })
         });
@@ -86,7 +94,7 @@ impl Showcase {
                 .unwrap();
         let context = ServerContext {
             engine: engine.clone(),
-            chains: Arc::new(vec![Arc::new(chain())]),
+            chains: Arc::new(chains()),
             registries: registries.clone(),
             embedded: "main".into(),
             reports: store.clone(),
@@ -133,12 +141,12 @@ fn serve(listener: TcpListener, router: axum::Router) -> JoinHandle<()> {
     tokio::spawn(async move { axum::serve(listener, router).await.unwrap() })
 }
 
-fn chain() -> Plan {
+fn chains() -> Vec<Arc<Plan>> {
     let catalogue = patchline_steps::catalogue();
-    let mut compiled =
+    let compiled =
         patchline_chains::compile(Source { name: "showcase.yaml", bytes: CHAIN.as_bytes() }, &catalogue);
     assert!(compiled.is_ok(), "{:?}", compiled.diagnostics);
-    compiled.plans.remove(0)
+    compiled.plans.into_iter().map(Arc::new).collect()
 }
 
 async fn push(registries: &Registries, repository: &str, tag: &str, layers: &[&str]) -> Digest {
@@ -248,6 +256,11 @@ impl Step for Scripted {
                     "message": "ask the security desk, channel #image-gate"})))
             }
             "gate" => Ok(Outcome::succeeded(json!({"verdict": "passed", "denied_by": []}))),
+            "approve" => {
+                let message = format!("{} {HOSTILE}", context.with["message"].as_str().unwrap());
+                let output = json!({"message": message, "summary": "waits for a person"});
+                Ok(Outcome::Approval { expires: Duration::from_secs(3 * 86_400), output })
+            }
             "fix" => self.fix(&context, &repository, &digest).await,
             "notify" => {
                 let channels = ["ops-dingtalk", "ci-webhook"].map(|channel| Message {

@@ -185,3 +185,48 @@ async fn the_distribution_hook_believes_the_registry_alone() {
     assert_eq!(patchline_server::catch_up(showcase.context.clone(), tags).await.unwrap(), 0);
     showcase.engine.cancel(&run.id).await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_decision_is_taken_once_and_from_our_own_pages_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let showcase = Showcase::start(folder.path()).await;
+    let digest = showcase.push("asked/web", "v1").await;
+    let run = showcase.run_of(&digest).await;
+    let runs = format!("{}/api/v1/runs", showcase.url);
+    let decide = format!("{runs}/{}/steps/ask/decision", run.id);
+    let yes = || json!({"approve": true, "by": "ana", "reason": "looked at it"});
+    for _ in 0..200 {
+        if get(&format!("{runs}/{}", run.id)).await.1["steps"][0]["decide_by"].is_string() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    for (address, body, wanted) in [
+        (decide.clone(), json!({"approve": "yes", "by": "ana", "reason": "x"}), (422, "invalid-body")),
+        (decide.clone(), json!({"approve": true, "by": " ", "reason": "x"}), (422, "invalid-body")),
+        (decide.clone(), json!({"approve": true, "by": "ana"}), (422, "invalid-body")),
+        (
+            decide.clone(),
+            json!({"approve": true, "by": "a".repeat(101), "reason": "x"}),
+            (422, "invalid-body"),
+        ),
+        (
+            decide.clone(),
+            json!({"approve": true, "by": "a", "reason": "x".repeat(1001)}),
+            (422, "invalid-body"),
+        ),
+        (decide.clone(), json!({"approve": true, "by": "a", "reason": "x", "at": 1}), (422, "invalid-body")),
+        (decide.replace("/ask/", "/nope/"), yes(), (404, "step-not-found")),
+        (decide.replace("/ask/", "/copy/"), yes(), (409, "nothing-to-decide")),
+        (format!("{runs}/nothing/steps/ask/decision"), yes(), (404, "run-not-found")),
+    ] {
+        let answer = post(&address, body).await;
+        assert_eq!(code(&answer), wanted, "{}", answer.1);
+    }
+    let foreign = Client::new().post(&decide).header("origin", "https://evil.example").json(&yes());
+    assert_eq!(foreign.send().await.unwrap().status(), StatusCode::FORBIDDEN);
+    let (status, taken) = post(&decide, yes()).await;
+    assert_eq!((status, &taken["steps"][0]["output"]["by"]), (StatusCode::OK, &json!("ana")), "{taken}");
+    let again = post(&decide, yes()).await;
+    assert_eq!(code(&again), (409, "already-decided"), "{}", again.1);
+}

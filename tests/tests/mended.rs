@@ -7,6 +7,7 @@ use std::{fs, path::Path, process::Command, time::Duration};
 use patchline_tests::{
     chroot,
     distribution::{DockerRegistry, free_port},
+    fits,
     image::{self, Layout},
     machine,
     server::{Options, Server},
@@ -108,6 +109,9 @@ fn a_push_by_skopeo_into_the_embedded_registry_ends_remediated() {
     let runs = server.finished(1, Duration::from_secs(300));
     assert_eq!(runs[0]["result"], "remediated", "{:#}", runs[0]);
     assert_eq!(runs.len(), 1, "backup and fixed tag start nothing of their own");
+    fits::outputs(&runs[0]);
+    let child = step(&runs[0], "fix")["child"].as_str().unwrap();
+    fits::outputs(&server.get(&format!("/api/v1/runs/{child}")));
     let named = refused(&server, &runs[0]);
     judge(folder.path(), &server.registry, &original, &named, &mirrors);
 

@@ -123,3 +123,38 @@ async fn every_page_in_a_real_browser() {
     assert_eq!(browser.script("return window.stays").await, json!(1));
     browser.quit().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_person_answers_on_the_page() {
+    let Some(browser) = Browser::start().await else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let showcase = Showcase::start(folder.path()).await;
+    let digest = showcase.push("asked/web", "v1").await;
+    let run = showcase.run_of(&digest).await;
+    let page = format!("{}/runs/{}", showcase.url, run.id);
+    for (scheme, width, height) in [("light", 1280, 800), ("dark", 360, 740)] {
+        browser.prefer(scheme).await;
+        browser.viewport(width, height).await;
+        browser.goto(&page).await;
+        browser.wait_for("return !!document.querySelector('form.ask')").await;
+        let text = browser.text().await;
+        assert!(text.contains("ship asked/web:v1? <img src=x") && text.contains("Approve"), "{text}");
+        assert_eq!(browser.script("return window.hit ?? null").await, json!(null), "a stranger's script ran");
+        let overflow = browser.script("return document.documentElement.scrollWidth - innerWidth").await;
+        assert!(overflow.as_i64().unwrap() <= 0, "the question at {width} px is {overflow} px too wide");
+        browser.screenshot(&screenshots().join(format!("run-asked-{scheme}-{width}.png"))).await;
+    }
+    // Without a name nothing is sent.
+    browser.script("document.querySelector('form.ask button[value=approve]').click()").await;
+    assert!(showcase.engine.run(&run.id).await.unwrap().steps[0].decide_by.is_some());
+    let fill = "for (const [name, text] of [['by', 'ana'], ['reason', 'looked at it']]) \
+                document.querySelector(`form.ask [name=${name}]`).value = text;";
+    browser.script(fill).await;
+    browser.script("document.querySelector('form.ask button[value=approve]').click()").await;
+    let ended = finished(&showcase, &run.id).await;
+    assert_eq!(ended.result, Some(RunResult::Passed));
+    assert_eq!(ended.steps[0].decision.as_ref().unwrap().to_string(), "approved by ana: looked at it");
+    browser.wait_for("return document.querySelector('.verdict').innerText.includes('Passed')").await;
+    assert_eq!(browser.script("return document.querySelector('form.ask')").await, json!(null));
+    browser.quit().await;
+}

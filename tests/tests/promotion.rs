@@ -210,3 +210,61 @@ fn a_person_lets_an_image_into_production() {
         }
     }
 }
+
+/// An index over an image for each architecture, under a tag.
+fn index(layout: &Layout, tag: &str, architectures: &[&str]) {
+    let manifests: Vec<Value> = architectures
+        .iter()
+        .map(|architecture| {
+            let release = format!("ID=other\nVERSION_ID={architecture}\n");
+            let tar = image::tar(&[("etc/os-release", Some(release.as_bytes()), 0o644)]);
+            let layer = layout.add("application/vnd.oci.image.layer.v1.tar", &tar);
+            let config = json!({"architecture": architecture, "os": "linux", "config": {},
+                "rootfs": {"type": "layers", "diff_ids": [layer["digest"]]}});
+            let config =
+                layout.add("application/vnd.oci.image.config.v1+json", config.to_string().as_bytes());
+            let manifest = json!({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
+                "config": config, "layers": [layer]});
+            let mut entry =
+                layout.add("application/vnd.oci.image.manifest.v1+json", manifest.to_string().as_bytes());
+            entry["platform"] = json!({"os": "linux", "architecture": architecture});
+            entry
+        })
+        .collect();
+    let media = "application/vnd.oci.image.index.v1+json";
+    let index = json!({"schemaVersion": 2, "mediaType": media, "manifests": manifests});
+    let mut entry = layout.add(media, index.to_string().as_bytes());
+    entry["annotations"] = json!({"org.opencontainers.image.ref.name": tag});
+    let whole = json!({"schemaVersion": 2, "manifests": [entry]});
+    fs::write(layout.dir.join("index.json"), whole.to_string()).unwrap();
+}
+
+const ARM: &str = "version: 1\nchain: arm\nscope: {repositories: ['shop/**'], platforms: [linux/arm64]}\non: {push: {}}\n\
+                   steps:\n  scan: {uses: scan}\n";
+
+#[test]
+fn a_run_over_an_index_looks_at_the_platforms_in_scope_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = Options::new(folder.path(), ARM, "");
+    let server = Server::start(&options);
+    let layout = Layout::create(&folder.path().join("image"));
+    index(&layout, "v1", &["amd64", "arm64"]);
+    let target = format!("{}/shop/web:v1", server.registry);
+    machine::run(
+        Command::new(machine::patchline())
+            .args(["image", "copy", &format!("oci:{}:v1", layout.dir.display()), &target, "--data"])
+            .arg(folder.path().join("cli")),
+    );
+    let pushed = server.finished(1, Duration::from_secs(60)).remove(0);
+    assert_eq!(step(&pushed, "scan")["output"]["platforms"], json!(["linux/arm64"]), "{pushed:#}");
+    let by_hand = machine::run(
+        Command::new(machine::patchline())
+            .args(["chain", "run", "--output", "json", "--data"])
+            .arg(folder.path().join("by-hand"))
+            .arg(&options.chains[0])
+            .args(["--image", &target]),
+    );
+    let by_hand: Value = serde_json::from_slice(&by_hand.stdout).unwrap();
+    assert_eq!(step(&by_hand, "scan")["output"]["platforms"], json!(["linux/arm64"]), "{by_hand:#}");
+    fits::outputs(&by_hand);
+}

@@ -19,7 +19,7 @@ pub(crate) struct Hostile {
 }
 
 /// Every one is refused, or compiles within the limits.
-pub(crate) const HOSTILE: [Hostile; 24] = [
+pub(crate) const HOSTILE: [Hostile; 33] = [
     Hostile { name: "flow-sequences-1mib", make: || within("a: ", "[[],[]],") },
     Hostile { name: "flow-mappings-1mib", make: || within("a: ", "[{a: b},{c: d}],") },
     Hostile { name: "document-10mb", make: || vec![b'a'; 10_000_000] },
@@ -44,6 +44,30 @@ pub(crate) const HOSTILE: [Hostile; 24] = [
     Hostile { name: "long-expressions", make: || steps(62, |i| when(i, &"a+".repeat(2_000))) },
     Hostile { name: "comprehensions", make: || steps(60, |i| when(i, &comprehensions())) },
     Hostile { name: "templates-5000", make: || steps(5_000, templates) },
+    Hostile {
+        name: "plain-templates-1mib",
+        make: || steps(62, |i| template(i, &"{{image.tag}} ".repeat(1_170))),
+    },
+    Hostile {
+        name: "block-templates-1mib",
+        make: || steps(62, |i| template(i, &"{{#if a}}b{{/if}}".repeat(960))),
+    },
+    Hostile { name: "unknown-templates-1mib", make: || steps(62, |i| template(i, &"{{aa}}".repeat(2_700))) },
+    Hostile {
+        name: "wide-conditions",
+        make: || steps(62, |i| when(i, &format!("{}false", "true||".repeat(600)))),
+    },
+    Hostile { name: "comments-1mib", make: || "# a comment\n".repeat(87_000).into_bytes() },
+    Hostile { name: "escapes-1mib", make: || format!("a: \"{}\"\n", "\\x41".repeat(260_000)).into_bytes() },
+    Hostile {
+        name: "lines-of-text-1mib",
+        make: || format!("a: |\n{}", "  a\n".repeat(260_000)).into_bytes(),
+    },
+    Hostile {
+        name: "anchors-25000",
+        make: || (0..25_000).map(|i| format!("- &a{i} x\n")).collect::<String>().into_bytes(),
+    },
+    Hostile { name: "each-needs-40-before-it", make: many_needs },
 ];
 
 /// `head`, then `part` until a file is as large as may be.
@@ -100,6 +124,17 @@ fn ring() -> Vec<u8> {
 fn near_names(i: usize) -> String {
     let long = "step-with-quite-a-long-name-that-costs-when-compared";
     format!("  {long}-{i}: {{uses: scan, needs: [{long}x{i}]}}\n")
+}
+
+fn many_needs() -> Vec<u8> {
+    steps(2_500, |i| {
+        let needs: Vec<String> = (i.saturating_sub(40)..i).map(|n| format!("s{n}")).collect();
+        format!("  s{i}: {{uses: scan, needs: [{}]}}\n", needs.join(", "))
+    })
+}
+
+fn template(i: usize, text: &str) -> String {
+    format!("  s{i}: {{uses: notify, with: {{template: '{text}'}}}}\n")
 }
 
 fn unknown_fields(i: usize) -> String {

@@ -37,6 +37,21 @@ impl Dag {
     }
 }
 
+impl Dag {
+    /// All that surely stands before a step.
+    pub(super) fn all_before(&self, step: usize) -> impl Iterator<Item = usize> {
+        let words = self.before[step].iter().enumerate();
+        words.flat_map(|(at, word)| {
+            let mut left = *word;
+            std::iter::from_fn(move || {
+                let bit = left.trailing_zeros() as usize;
+                left &= left.checked_sub(1)?;
+                Some(at * 64 + bit)
+            })
+        })
+    }
+}
+
 impl Ctx<'_> {
     pub(super) fn dag(&mut self, drafts: &[Draft<'_>]) -> Dag {
         let index: HashMap<String, usize> =

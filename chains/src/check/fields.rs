@@ -88,6 +88,10 @@ impl Ctx<'_> {
     pub(super) fn unknown_key(&mut self, entry: &Entry, owner: &str, known: &[&str]) {
         let message = format!("unknown key `{}` in {owner}", shown(&entry.key));
         let error = Diagnostic::error("unknown-key", entry.key_span, message);
+        if self.sink.is_full() {
+            self.push(error);
+            return;
+        }
         let near = nearest(&entry.key, known.iter().copied());
         self.push(match near {
             Some(_) => error.did_you_mean(near),

@@ -9,8 +9,8 @@ use super::steps::Draft;
 use super::types::{Lack, Type, Words};
 use crate::diagnostics::{Diagnostic, Span, shown};
 use crate::expr::template;
+use crate::limits::{MAX_COMPLAINTS, MAX_TEMPLATE_WORK};
 use crate::plan::params::ParameterType;
-use crate::suggest::nearest;
 use crate::types::{Field, OUTCOMES, TRIGGERS, roots};
 use crate::yaml::Node;
 
@@ -32,35 +32,46 @@ impl Ctx<'_> {
     /// Checks a text as a template; its names too.
     pub(super) fn template(&mut self, node: &Node, view: &View<'_>) {
         let Some(text) = node.text().filter(|t| template::is_template(t)) else { return };
+        if let Some(names) = template::plain(text) {
+            self.template_names(node, &names, view);
+            return;
+        }
+        self.templates += text.matches("{{").count() * text.len();
+        if self.templates > MAX_TEMPLATE_WORK {
+            let message = "the templates with blocks and helpers of this file are too large";
+            self.push(Diagnostic::error("too-large", node.span, message).hint("split the chain"));
+            return;
+        }
         match template::compile(text) {
             Err(reason) => {
+                let message = format!("this template cannot be used: {reason}");
                 let hint = "`{{image.tag}}` puts a value in; `\\{{` is two braces";
-                self.push(
-                    Diagnostic::error(
-                        "bad-template",
-                        node.span,
-                        format!("this template cannot be used: {reason}"),
-                    )
-                    .hint(hint),
-                );
+                self.push(Diagnostic::error("bad-template", node.span, message).hint(hint));
             }
-            Ok(compiled) => {
-                for name in &compiled.names {
-                    let path: Vec<&str> = name.path.iter().map(String::as_str).collect();
-                    let problem = match lookup(&path, view, &[]) {
-                        Err(unresolved) => {
-                            let (problem, parts) = *unresolved;
-                            let part = path.get(..parts).unwrap_or(&path).join(".").len();
-                            Some((problem, part.min(name.place.len())))
-                        }
-                        Ok(ty) if name.printed => not_single(&path, &ty).map(|p| (p, name.place.len())),
-                        Ok(_) => None,
-                    };
-                    if let Some((mut problem, length)) = problem {
-                        problem.span = self.inside(node, name.place.start..name.place.start + length);
-                        self.push(problem);
-                    }
+            Ok(compiled) => self.template_names(node, &compiled.names, view),
+        }
+    }
+
+    fn template_names(&mut self, node: &Node, names: &[template::Name], view: &View<'_>) {
+        let mut told = 0;
+        for name in names {
+            if told == MAX_COMPLAINTS {
+                return;
+            }
+            let path: Vec<&str> = name.path.iter().map(String::as_str).collect();
+            let problem = match lookup(&path, view, &[]) {
+                Err(unresolved) => {
+                    let (problem, parts) = *unresolved;
+                    let part = path.get(..parts).unwrap_or(&path).join(".").len();
+                    Some((problem, part.min(name.place.len())))
                 }
+                Ok(ty) if name.printed => not_single(&path, &ty).map(|p| (p, name.place.len())),
+                Ok(_) => None,
+            };
+            if let Some((mut problem, length)) = problem {
+                problem.span = self.inside(node, name.place.start..name.place.start + length);
+                told += 1;
+                self.push(problem);
             }
         }
     }
@@ -98,7 +109,7 @@ pub(super) fn lookup<'t>(
             (Err(Lack::Unknown(fields)), _) => {
                 let problem = match path {
                     ["steps", name, "output", ..] if depth == 3 => unknown_output(name, key, fields, view),
-                    _ => unknown_field(&format!("`{}`", shown(&owner())), key, fields),
+                    _ => unknown_field(&format!("`{}`", shown(&owner())), key, fields, view),
                 };
                 return Err(Box::new((problem, depth + 1)));
             }
@@ -114,20 +125,20 @@ pub(super) fn lookup<'t>(
 }
 
 /// A key that a map with known keys does not have.
-pub(super) fn unknown_field(owner: &str, key: &str, fields: &[Field]) -> Diagnostic {
+pub(super) fn unknown_field(owner: &str, key: &str, fields: &[Field], view: &View<'_>) -> Diagnostic {
     let message = format!("{owner} has no field `{}`", shown(key));
     let names: Vec<&str> = fields.iter().map(|f| f.name).collect();
-    one_of(Diagnostic::error("unknown-field", Span::START, message), key, &names)
+    one_of(Diagnostic::error("unknown-field", Span::START, message), key, &names, view)
 }
 
 /// A word that is none of those that may stand there.
-pub(super) fn not_one_of(message: String, word: &str, words: &[&str]) -> Diagnostic {
-    one_of(Diagnostic::error("unknown-value", Span::START, message), word, words)
+pub(super) fn not_one_of(message: String, word: &str, words: &[&str], view: &View<'_>) -> Diagnostic {
+    one_of(Diagnostic::error("unknown-value", Span::START, message), word, words, view)
 }
 
 /// With the nearest of some names, or all of them.
-fn one_of(error: Diagnostic, name: &str, known: &[&str]) -> Diagnostic {
-    match nearest(name, known.iter().copied()) {
+fn one_of(error: Diagnostic, name: &str, known: &[&str], view: &View<'_>) -> Diagnostic {
+    match view.dag.guesses.nearest(name, known.iter().copied()) {
         None => error.hint(format!("one of: {}", known.join(", "))),
         near => error.did_you_mean(near),
     }
@@ -166,7 +177,7 @@ fn root_problem(root: &str, view: &View<'_>, extra: &[Field]) -> Diagnostic {
         return error.did_you_mean(Some("null"));
     }
     let known: Vec<&str> = ROOTS.into_iter().chain(extra.iter().map(|f| f.name)).collect();
-    match nearest(root, known.iter().copied()) {
+    match view.dag.guesses.nearest(root, known.iter().copied()) {
         None => error.hint(format!("known here: {}; text stands in quotes", known.join(", "))),
         near => error.did_you_mean(near),
     }
@@ -196,7 +207,7 @@ fn param_problem(wanted: &str, view: &View<'_>) -> Diagnostic {
         return Diagnostic::error("hyphen-in-name", Span::START, message).hint(hint);
     }
     let error = Diagnostic::error("unknown-parameter", Span::START, message);
-    let near = nearest(wanted, view.params.iter().map(|p| p.name.as_str()));
+    let near = view.dag.guesses.nearest(wanted, view.params.iter().map(|p| p.name.as_str()));
     if near.is_some() { error.did_you_mean(near) } else { error.hint("declare it under `params`") }
 }
 
@@ -249,7 +260,7 @@ fn step<'t>(path: &[&str], view: &'t View<'t>) -> Result<(Type<'t>, usize), Unre
         Some(field) => {
             let unknown =
                 Diagnostic::error("unknown-field", Span::START, format!("a step has no `{}`", shown(field)));
-            return Err(Box::new((one_of(unknown, field, &STEP_FIELDS), 3)));
+            return Err(Box::new((one_of(unknown, field, &STEP_FIELDS, view), 3)));
         }
     };
     Ok((ty, 3))
@@ -260,5 +271,5 @@ fn unknown_output(step: &str, output: &str, fields: &[Field], view: &View<'_>) -
     let message = format!("a `{uses}` step gives no output `{}`", shown(output));
     let error = Diagnostic::error("unknown-output", Span::START, message);
     let names: Vec<&str> = fields.iter().map(|f| f.name).collect();
-    if names.is_empty() { error.hint("it gives none") } else { one_of(error, output, &names) }
+    if names.is_empty() { error.hint("it gives none") } else { one_of(error, output, &names, view) }
 }

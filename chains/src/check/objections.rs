@@ -31,8 +31,7 @@ impl Ctx<'_> {
                 (needs, Some(last)) if *needs == dag.needs[last] => {}
                 _ => {
                     before.clear();
-                    let earlier = dag.order.iter().filter(|i| dag.stands_before(**i, index));
-                    before.extend(earlier.map(|i| step(*i)));
+                    before.extend(dag.all_before(index).map(step));
                 }
             }
             last = Some(index);

@@ -1,5 +1,6 @@
 //! `steps:` each by itself.
 
+use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -126,14 +127,16 @@ impl Ctx<'_> {
             }
         }
         draft.step.title = fields.get("name").and_then(|n| self.text(n)).map(str::to_owned);
+        let mut named: HashMap<&str, Span> = HashMap::new();
         for (need, item) in fields.get("needs").map(|n| self.texts(n)).unwrap_or_default() {
-            if let Some((_, first)) = draft.needs.iter().find(|(n, _)| *n == need) {
+            if let Some(first) = named.get(need) {
                 let message = format!("`{}` stands twice in `needs`", shown(need));
                 let error = Diagnostic::error("duplicate-need", item.span, message);
                 self.push(
                     error.related(*first, "first here").hint("keep one, or name the other that was meant"),
                 );
             } else {
+                named.insert(need, item.span);
                 draft.step.needs.push(need.to_owned());
                 draft.needs.push((need, item.span));
             }

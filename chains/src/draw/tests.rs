@@ -35,7 +35,12 @@ tell    (notify)  after gate  when steps.gate.outcome < \"x\"
 ╭──────╮  ╭────────╮
 │ scan │  │ second │
 ╰──────╯  ╰────────╯
-"
+    │          │
+    └─────┬────┘
+          │
+          │
+          ▼
+      ╭──────╮"
     );
 }
 

@@ -39,6 +39,35 @@ pub(crate) struct Compiled {
     pub(crate) names: Vec<Name>,
 }
 
+/// The names of a template that is text and plain `{{names}}` alone, as most are; without the general parser, which
+/// is slow. None: it is something else, or none.
+pub(crate) fn plain(text: &str) -> Option<Vec<Name>> {
+    if text.contains('\\') || text.len() > MAX_TEMPLATE {
+        return None;
+    }
+    let mut names = Vec::new();
+    let mut at = 0;
+    while let Some(found) = text[at..].find("{{") {
+        let start = at + found + 2;
+        let length = text[start..].find("}}")?;
+        let inner = &text[start..start + length];
+        let name = inner.trim_matches(' ');
+        let word = |part: &str| {
+            part.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+                && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+                && !matches!(part, "true" | "false" | "null" | "undefined" | "else" | "this" | "as")
+        };
+        let path: Vec<String> = name.split('.').map(str::to_owned).collect();
+        if !path.iter().all(|part| word(part)) || text[start + length..].starts_with("}}}") {
+            return None;
+        }
+        let from = start + inner.len() - inner.trim_start_matches(' ').len();
+        names.push(Name { path, place: from..from + name.len(), printed: true });
+        at = start + length + 2;
+    }
+    Some(names)
+}
+
 /// Compiles; the reason if it is no template, or one that is not allowed.
 pub(crate) fn compile(text: &str) -> Result<Compiled, String> {
     if text.len() > MAX_TEMPLATE {

@@ -104,3 +104,21 @@ fn unknown_names_in_templates_fail_with_their_name() {
             .contains("gives more than")
     );
 }
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig { cases: 600, failure_persistence: None, ..Default::default() })]
+
+    /// What is read without the general parser has the names that it finds.
+    #[test]
+    fn plain_templates_are_read_alike(text in "([a-z }]{0,3}(\\{\\{ ?[a-c1_]{1,2}([.-][a-c1]{1,2}){0,2} ?\\}\\}|\\{\\{|\\}\\}|\\{\\{else\\}\\}|\\{\\{this\\}\\}|\\{|é)?){0,5}") {
+        if let Some(names) = super::template::plain(&text) {
+            let compiled = super::template::compile(&text);
+            let mut slow = compiled.map_err(|e| proptest::prelude::TestCaseError::fail(format!("{text}: {e}")))?.names;
+            // The general parser does not say which of two equal names it has read.
+            for (name, slow) in names.iter().zip(&mut slow) {
+                slow.place = name.place.clone();
+            }
+            proptest::prop_assert_eq!(names, slow, "{}", text);
+        }
+    }
+}

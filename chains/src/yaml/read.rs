@@ -59,7 +59,30 @@ struct Frame {
 
 enum Kind {
     List(Vec<Node>),
-    Map { entries: Vec<Entry>, seen: HashMap<String, Span>, key: Option<Key> },
+    /// `seen` is filled once the map is so large that looking through it would be slow.
+    Map {
+        entries: Vec<Entry>,
+        seen: HashMap<String, Span>,
+        key: Option<Key>,
+    },
+}
+
+/// Keys of a map that are looked through one by one.
+const FEW: usize = 16;
+
+/// Where a key stands already; if it does not, it is remembered.
+fn first_place(entries: &[Entry], seen: &mut HashMap<String, Span>, key: &str, span: Span) -> Option<Span> {
+    if entries.len() < FEW {
+        return entries.iter().find(|e| e.key == key).map(|e| e.key_span);
+    }
+    if seen.is_empty() {
+        seen.extend(entries.iter().map(|e| (e.key.clone(), e.key_span)));
+    }
+    let first = seen.get(key).copied();
+    if first.is_none() {
+        seen.insert(key.to_owned(), span);
+    }
+    first
 }
 
 /// A key that waits for its value.
@@ -270,22 +293,19 @@ impl<'s, 'k> Reader<'s, 'k> {
                         Content::Text(text) => (text.clone(), true),
                         _ => (String::new(), false),
                     };
-                    let first = seen.get(&text).copied();
                     if !fine {
                         flaw =
                             Some(
                                 Diagnostic::error("key-not-text", node.span, "a key must be text")
                                     .hint(quoted(self.text, self.skipped, &node)),
                             );
-                    } else if let Some(first) = first {
+                    } else if let Some(first) = first_place(entries, seen, &text, node.span) {
                         let message = format!("key `{}` stands twice", shown(&text));
                         flaw = Some(
                             Diagnostic::error("duplicate-key", node.span, message)
                                 .related(first, "first here")
                                 .hint("keep one of them"),
                         );
-                    } else {
-                        seen.insert(text.clone(), node.span);
                     }
                     let merging = std::mem::take(&mut self.merging);
                     *key = Some(Key { text, span: node.span, dropped: merging || flaw.is_some() });

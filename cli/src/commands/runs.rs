@@ -2,7 +2,7 @@
 
 use clap::Subcommand;
 use patchline_engine::{
-    DeliveryState, Engine, Event, EventKind, RunId, RunResult, RunStatus, RunView, StepStatus,
+    DeliveryState, Engine, Event, EventKind, RunId, RunResult, RunStatus, RunView, StepStatus, StepView,
 };
 use url::Url;
 
@@ -227,8 +227,8 @@ impl Api {
     }
 }
 
-/// Waits for a run of this process, telling its events.
-pub(crate) async fn follow(engine: &Engine, run: &RunId) -> Result<RunView> {
+/// Waits for a run of this process, telling its events; `server`: where a question of it is answered.
+pub(crate) async fn follow(engine: &Engine, run: &RunId, server: &str) -> Result<RunView> {
     let mut events = engine.subscribe();
     let (engine, run) = (engine.clone(), run.clone());
     let finished = engine.finished(&run);
@@ -237,8 +237,16 @@ pub(crate) async fn follow(engine: &Engine, run: &RunId) -> Result<RunView> {
         tokio::select! {
             view = &mut finished => return Ok(view?),
             event = events.recv() => {
-                if let Ok(event) = event {
-                    tell(&event);
+                let Ok(event) = event else { continue };
+                tell(&event);
+                if let EventKind::StepChanged { step, status: StepStatus::Waiting, .. } = &event.kind
+                    && event.run == run
+                {
+                    let view = engine.run(&run).await?;
+                    let asks = view.steps.iter().find(|s| s.name == *step);
+                    if let Some(question) = asks.and_then(|s| question(&run, s, Some(server))) {
+                        terminal::err(&question);
+                    }
                 }
             }
         }
@@ -301,15 +309,9 @@ pub(crate) fn render(run: &RunView) -> String {
     }
     text.push_str(&table.render());
     for step in &run.steps {
-        if let Some(until) = step.decide_by {
-            let asked = step.output.get("message").and_then(|v| v.as_str()).unwrap_or_default();
-            text.push_str(&format!(
-                "\n\n{} waits for a person until {}: {asked}\n  patchline runs approve {} {} --reason TEXT   (or: reject)",
-                step.name,
-                until.strftime("%Y-%m-%d %H:%M UTC"),
-                run.id,
-                step.name,
-            ));
+        if let Some(question) = question(&run.id, step, None) {
+            text.push_str("\n\n");
+            text.push_str(&question);
         }
     }
     if !run.deliveries.is_empty() {
@@ -334,7 +336,19 @@ pub(crate) fn render(run: &RunView) -> String {
     text
 }
 
-fn why(step: &patchline_engine::StepView) -> String {
+/// What a person is asked, and the command line that answers; none where nobody is.
+fn question(run: &RunId, step: &StepView, server: Option<&str>) -> Option<String> {
+    let until = step.decide_by?.strftime("%Y-%m-%d %H:%M UTC");
+    let asked = step.output.get("message").and_then(|v| v.as_str()).unwrap_or_default();
+    let server = server.map(|url| format!(" --server {url}")).unwrap_or_default();
+    let name = &step.name;
+    Some(format!(
+        "{name} waits for a person until {until}: {asked}\n  \
+         patchline runs approve {run} {name} --reason TEXT{server}   (or: reject)"
+    ))
+}
+
+fn why(step: &StepView) -> String {
     if let Some(problem) = &step.problem {
         return format!("{}: {}", problem.code, problem.message);
     }

@@ -9,13 +9,14 @@ use super::{Found, Lack, Type, mismatch};
 use crate::check::names::{View, lookup, unknown_field};
 use crate::diagnostics::{Diagnostic, shown};
 use crate::expr::parse::Parsed;
+use crate::limits::MAX_COMPLAINTS;
 use crate::types::Field;
 
 /// The types of one expression's parts, and what is wrong with them.
 pub(in crate::check) struct Inference<'t> {
     pub(super) source: &'t str,
     pub(super) parsed: &'t Parsed,
-    view: &'t View<'t>,
+    pub(super) view: &'t View<'t>,
     /// Names beside a chain's own.
     extra: &'t [Field],
     /// Names that a loop binds, the innermost last.
@@ -50,7 +51,7 @@ impl<'t> Inference<'t> {
     }
 
     pub(super) fn infer(&mut self, node: &'t IdedExpr) -> Type<'t> {
-        if self.stopped {
+        if self.stopped || self.found.len() >= MAX_COMPLAINTS {
             return Type::Any;
         }
         if let Some(path) = path(node) {
@@ -146,7 +147,7 @@ impl<'t> Inference<'t> {
     fn lacking(&self, operand: &IdedExpr, ty: &Type<'t>, key: &str, lack: &Lack<'t>) -> Diagnostic {
         let owner = self.written(operand);
         match lack {
-            Lack::Unknown(fields) => unknown_field(&format!("`{owner}`"), key, fields),
+            Lack::Unknown(fields) => unknown_field(&format!("`{owner}`"), key, fields, self.view),
             Lack::NoFields => {
                 let hint = match ty {
                     Type::List(_) => format!("`{owner}.exists(x, x.{} …)` looks at each element", shown(key)),

@@ -125,7 +125,7 @@ impl<'t> Inference<'t> {
         let words = words.all();
         if !words.contains(&text) {
             let message = format!("`{}` is never `{}`", self.written(owner), shown(text));
-            self.complain(literal, not_one_of(message, text, &words));
+            self.complain(literal, not_one_of(message, text, &words, self.view));
         }
     }
 
@@ -245,7 +245,7 @@ impl<'t> Inference<'t> {
             };
             let message =
                 format!("`{}` is {}, where `{sign}` needs {needs}", self.written(part), ty.article());
-            self.complain(node, mismatch(message, "make a value of the right type of it, or leave it out"));
+            self.complain(part, mismatch(message, "make a value of the right type of it, or leave it out"));
             return Type::Any;
         }
         match (&a, &b) {

@@ -57,8 +57,8 @@ impl ChainRun {
         };
         let subject = subject::resolve(&running.registries, running.store.as_ref(), &reference).await?;
         let submission = Submission {
+            subject: subject::for_chain(&subject, &plan),
             plan: Some(plan),
-            subject,
             trigger: Trigger { kind: TriggerKind::Manual, source: "cli".into(), event_id: None },
             params,
             parent: None,
@@ -66,7 +66,7 @@ impl ChainRun {
         let submitted = running.engine.submit(vec![submission]).await?;
         let run =
             &submitted.first().ok_or_else(|| Failure::says("not-started", "the run was not started"))?.run;
-        let view = super::super::runs::follow(&running.engine, run).await?;
+        let view = super::super::runs::follow(&running.engine, run, &running.url()).await?;
         match global.output {
             Output::Json => super::super::json(&view)?,
             Output::Table => terminal::out(&super::super::runs::render(&view)),
