@@ -34,12 +34,12 @@ fn objections() -> BTreeSet<String> {
                 continue;
             }
             let text = std::fs::read_to_string(&file).expect("a source");
-            let text = text.split("#[cfg(test)]").next().expect("a part").to_owned();
-            for call in text.split("objection(\n").skip(1) {
-                // The path below `with`, then the code.
-                let after = call.split_once(",\n").expect("two arguments").1.trim_start();
-                let code =
-                    after.strip_prefix('"').and_then(|rest| rest.split_once('"')).map(|(code, _)| code);
+            let text = text.split("#[cfg(test)]\nmod tests {").next().expect("a part").to_owned();
+            for call in text.split("objection(").skip(1) {
+                // Keys below `with` have no hyphens; the code is the first text that does.
+                let kebab =
+                    |t: &&str| t.contains('-') && t.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
+                let code = call.split('"').skip(1).step_by(2).take(5).find(kebab);
                 found.extend(code.map(str::to_owned));
             }
         }
@@ -53,8 +53,11 @@ fn every_code_is_explained() {
     assert_eq!(explained.len(), explanations().len(), "a code is explained twice");
     let objections = objections();
     assert!(objections.len() > 8, "the search is broken: {objections:?}");
+    // Some objections are made by way of a helper, which the search does not see: the other way round is held by
+    // the examples, each of which must give its code.
     let all: BTreeSet<String> = CODES.iter().map(|c| (*c).to_owned()).chain(objections).collect();
-    assert_eq!(explained, all);
+    let missing: Vec<&String> = all.difference(&explained).collect();
+    assert!(missing.is_empty(), "without an explanation: {missing:?}");
 }
 
 #[test]
