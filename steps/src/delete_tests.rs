@@ -15,16 +15,25 @@ use axum::{
     middleware::{Next, from_fn},
     response::IntoResponse as _,
 };
+use patchline_chains::StepKind as _;
 use patchline_engine::{Outcome, Step, StepError, StepStatus};
 use patchline_registry::Digest;
 use serde_json::{Value, json};
 
-use crate::{backup::Backup, delete::Delete, testing::Bench};
+use crate::{
+    backup::{self, Backup},
+    delete::{self, Delete},
+    fits::misfits,
+    testing::Bench,
+};
 
 async fn backup(bench: &Bench, digest: &Digest, to: &str) -> Result<Value, StepError> {
     let context = bench.context(("shop/web", Some("v1"), digest), json!({"to": to}), &[]);
     match Backup::new(bench.world.clone()).run(context).await? {
-        Outcome::Succeeded { output, .. } => Ok(output),
+        Outcome::Succeeded { output, .. } => {
+            assert_eq!(misfits(&backup::Kind.outputs(), &output), [""; 0]);
+            Ok(output)
+        }
         other => panic!("{other:?}"),
     }
 }
@@ -33,7 +42,11 @@ async fn delete(bench: &Bench, digest: &Digest, with: Value, made: Option<&Value
     let steps: Vec<_> =
         made.map(|m| ("keep", "backup", StepStatus::Succeeded, m.clone())).into_iter().collect();
     let context = bench.context(("shop/web", Some("v1"), digest), with, &steps);
-    Delete::new(bench.world.clone()).run(context).await.map(|_| ()).map_err(|e| e.code)
+    let ended = Delete::new(bench.world.clone()).run(context).await;
+    if let Ok(Outcome::Succeeded { output, .. }) = &ended {
+        assert_eq!(misfits(&delete::Kind.outputs(), output), [""; 0]);
+    }
+    ended.map(|_| ()).map_err(|e| e.code)
 }
 
 async fn present(bench: &Bench, repository: &str, reference: &str) -> bool {

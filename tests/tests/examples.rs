@@ -10,6 +10,7 @@ use std::{
 
 use patchline_tests::{
     distribution::{DockerRegistry, free_port},
+    fits,
     image::{self, Layout},
     machine,
     server::{Options, Server},
@@ -225,6 +226,7 @@ fn every_example_ends_as_it_says() {
         let run = found.get(&(chain.to_owned(), image.to_owned()));
         let run = run.unwrap_or_else(|| panic!("{chain} has no run over {image}: {:?}", found.keys()));
         assert_eq!(run["result"], result, "{chain} over {image}: {:#?}\n{run:#}", steps(run));
+        fits::outputs(run);
     }
     let tested: BTreeSet<String> = found.keys().map(|(chain, _)| format!("{chain}.yaml")).collect();
     assert_eq!(tested, files(), "every example runs");

@@ -66,20 +66,24 @@ impl StepKind for Kind {
     }
 
     fn outputs(&self) -> Vec<Field> {
+        let child = vec![
+            Field::new("run", ValueType::Text, "its id"),
+            Field::new("result", ValueType::Text, "`passed`, `remediated`, `denied`, `failed` or `cancelled`"),
+        ];
         vec![
             Field::new("fixed", ValueType::Text, "the fixed image"),
             Field::new("tag", ValueType::Text, "of the fixed image"),
             Field::new("digest", ValueType::Text, "of the fixed image"),
             Field::new("upgrades", ValueType::Integer, "packages that went up"),
-            Field::new("packages", ValueType::list(ValueType::Any), "from, to and source of each"),
-            Field::new("refused", ValueType::list(ValueType::Any), "what was not upgraded, and why"),
+            Field::new("packages", ValueType::list(ValueType::Text), "name, from and to of the first ones"),
+            Field::new("refused", ValueType::list(ValueType::Text), "what was not upgraded, and why; the first ones"),
             Field::new("refusals", ValueType::Integer, "how many were not upgraded"),
             Field::new("plan", ValueType::Text, "id of the plan"),
-            Field::new("before", ValueType::Any, "counts of the source"),
-            Field::new("after", ValueType::Any, "counts of the fixed image"),
+            Field::new("before", ValueType::map_of(ValueType::Integer), "counts of the source"),
+            Field::new("after", ValueType::map_of(ValueType::Integer), "counts of the fixed image"),
             Field::new("report", ValueType::Text, "id of the report that proves it"),
             Field::new("reason", ValueType::Text, "why nothing was fixed"),
-            Field::new("child", ValueType::Any, "run and result of the fixed image"),
+            Field::new("child", ValueType::Map(child), "the run of the fixed image; left out without one"),
             Field::new("kept", ValueType::list(ValueType::Text), "platforms that needed nothing"),
             Field::new("message", ValueType::Text, "why nothing was fixed, for people"),
             Field::new("summary", ValueType::Text, "one line for people"),

@@ -50,11 +50,13 @@ async fn judge(with: Value, findings: Vec<Finding>, completeness: Completeness, 
     let scan = json!({"report": id, "reports": [{"platform": null, "image": digest, "report": id}]});
     let steps = [("scan", "scan", StepStatus::Succeeded, scan)];
     let context = bench.context(("shop/web", Some("v1"), &digest), with, &steps);
-    match Gate::new(bench.world.clone()).run(context).await.expect("a verdict") {
+    let (denied, output) = match Gate::new(bench.world.clone()).run(context).await.expect("a verdict") {
         Outcome::Denied { output, .. } => (true, output),
         Outcome::Succeeded { output, .. } => (false, output),
         Outcome::Child { .. } | Outcome::Approval { .. } => panic!("a gate waits for nothing"),
-    }
+    };
+    assert_eq!(crate::fits::misfits(&Kind.outputs(), &output), [""; 0]);
+    (denied, output)
 }
 
 #[tokio::test]

@@ -261,6 +261,8 @@ async fn the_step_writes_one_message_a_channel_with_a_steady_id() {
         panic!("messages")
     };
     assert_eq!(output["summary"], "to be sent to a, b");
+    let declared = patchline_chains::StepKind::outputs(&step::Kind);
+    assert_eq!(crate::fits::misfits(&declared, &output), [""; 0]);
     assert_eq!(messages.iter().map(|m| m.channel.as_str()).collect::<Vec<_>>(), ["a", "b"]);
     assert_ne!(messages[0].id, messages[1].id);
     let Ok(Outcome::Succeeded { messages: again, .. }) = run(&all, with).await else { panic!("messages") };
