@@ -7,7 +7,7 @@ use crate::{
     config::Config,
     data::Data,
     exit::Exit,
-    failure::Result,
+    failure::{Failure, Result},
     images,
     table::Table,
     terminal::{self, Colour, paint},

@@ -12,16 +12,19 @@ const FILE: u64 = 4 << 20;
 const FILES: u64 = 128 << 20;
 /// Files and links of a layer: what is beyond stays unknown, a scan does not fail over it.
 const COUNT: usize = 50_000;
+/// Bytes of what is understood and kept: a desktop has less than one MiB.
+const KEPT: usize = 16 << 20;
 
 /// What may still be read of a layer.
 pub(super) struct Budget {
     bytes: u64,
     count: usize,
+    kept: usize,
 }
 
 impl Default for Budget {
     fn default() -> Self {
-        Self { bytes: FILES, count: COUNT }
+        Self { bytes: FILES, count: COUNT, kept: KEPT }
     }
 }
 
@@ -34,6 +37,17 @@ impl Budget {
             self.count -= 1;
         }
         fits
+    }
+    /// What was understood, if there is still room for it.
+    pub(super) fn keep(&mut self, found: Vec<String>) -> Fact {
+        let size = found.iter().map(|license| license.len() + size_of::<String>()).sum();
+        match self.kept.checked_sub(size) {
+            Some(left) => {
+                self.kept = left;
+                Fact::Licenses(found)
+            }
+            None => Fact::Present,
+        }
     }
 }
 

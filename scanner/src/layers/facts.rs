@@ -156,7 +156,7 @@ impl Collector {
             Kind::File if file && self.docs.take(entry.size) => {
                 let mut bytes = Vec::with_capacity(usize::try_from(entry.size).unwrap_or(0).min(1 << 20));
                 content.read_to_end(&mut bytes)?;
-                Some(Fact::Licenses(licenses::of_copyright_file(&bytes)))
+                Some(self.docs.keep(licenses::of_copyright_file(&bytes)))
             }
             Kind::Symlink(target) if (file || link) && self.docs.take(0) => {
                 Some(Fact::Link(absolute(folder, target)))

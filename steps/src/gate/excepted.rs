@@ -68,7 +68,9 @@ impl<'a> Excepted<'a> {
             };
             // All binary packages of a finding, or their source: half of them is not it.
             let in_package = |p: &crate::exceptions::Package| {
-                p.is_match(&finding.source) || finding.packages.iter().all(|name| p.is_match(name))
+                let all =
+                    !finding.packages.is_empty() && finding.packages.iter().all(|name| p.is_match(name));
+                all || p.is_match(&finding.source)
             };
             if exception.id.as_ref().is_none_or(named) && exception.package.as_ref().is_none_or(in_package) {
                 used.findings.insert(finding.id.clone());

@@ -159,7 +159,7 @@ pub(super) fn check(rule: &Value, path: &[&str]) -> Vec<Objection> {
     let below = |rest: &[&str]| {
         [path, &["license"], rest].concat().iter().map(|k| (*k).to_owned()).collect::<Vec<_>>()
     };
-    let at = |rest: &[&str], code, message: String, hint: String| {
+    let at = |rest: &[&str], code: &'static str, message: String, hint: String| {
         let path = below(rest);
         let path: Vec<&str> = path.iter().map(String::as_str).collect();
         objection(&path, code, message, hint)

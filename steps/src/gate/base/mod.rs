@@ -104,7 +104,7 @@ impl BaseRule {
 /// Complaints over one rule's `base_image`.
 pub(super) fn check(rule: &Value, path: &[&str]) -> Vec<Objection> {
     let Some(keys) = rule.get("base_image").and_then(Value::as_object) else { return Vec::new() };
-    let at = |rest: &[&str], code, message: &str, hint: &str| {
+    let at = |rest: &[&str], code: &'static str, message: &str, hint: &str| {
         objection(&[path, &["base_image"], rest].concat(), code, message, hint)
     };
     let lists: Vec<(&str, &Vec<Value>)> =

@@ -21,8 +21,9 @@ const MOST_LISTED: usize = 20_000;
 const MOST_REPOSITORIES: usize = 500;
 /// Tags that a step looks at.
 const MOST_TAGS: usize = 5_000;
-/// Images of one index.
-const MOST_PLATFORMS: usize = 64;
+/// Images that a step looks at, and layers that it keeps of them.
+const MOST_IMAGES: usize = 10_000;
+const MOST_LAYERS: usize = 500_000;
 /// Questions at once to one registry.
 const AT_ONCE: usize = 8;
 
@@ -56,7 +57,6 @@ impl<'a> Subject<'a> {
 
 /// One image that may be a base.
 struct Candidate {
-    platform: Option<Platform>,
     layers: Vec<Digest>,
     config: Descriptor,
 }
@@ -67,11 +67,15 @@ pub(in super::super) struct Search<'a> {
     listed: HashMap<String, Vec<String>>,
     /// By repository: every tag with its digest, sorted.
     tags: HashMap<String, Vec<(String, Digest)>>,
-    /// By repository and digest.
-    candidates: HashMap<(String, Digest), Vec<Candidate>>,
+    /// By repository, digest and platform.
+    candidates: HashMap<Key, Vec<Candidate>>,
     diff_ids: HashMap<Digest, Vec<Digest>>,
-    looked_at: usize,
+    tags_seen: usize,
+    images: usize,
+    layers: usize,
 }
+
+type Key = (String, Digest, (String, String));
 
 impl<'a> Search<'a> {
     pub(in super::super) fn new(registries: &'a Registries) -> Self {
@@ -81,7 +85,9 @@ impl<'a> Search<'a> {
             tags: HashMap::new(),
             candidates: HashMap::new(),
             diff_ids: HashMap::new(),
-            looked_at: 0,
+            tags_seen: 0,
+            images: 0,
+            layers: 0,
         }
     }
 
@@ -109,27 +115,41 @@ impl<'a> Search<'a> {
         places
             .sort_by_key(|place| !claimed.starts_with(&path(place)) && !claimed.contains(&place.repository));
         for place in &places {
-            for (tag, digest) in self.tags(place).await? {
-                self.load(place, &digest).await?;
-                let key = (path(place), digest);
-                let candidates = self.candidates.get(&key).map(Vec::as_slice).unwrap_or_default();
-                let mut same: Vec<&Candidate> =
-                    candidates.iter().filter(|c| suits(c, subject.platform)).collect();
-                if same.iter().any(|c| subject.starts_with(&c.layers, |ours| &ours.0)) {
-                    return Ok(Some(base(place, &tag)));
-                }
-                // The same content may have been packed anew: the unpacked layers decide.
-                same.retain(|c| !c.layers.is_empty() && c.layers.len() <= subject.layers.len());
-                let configs: Vec<Descriptor> = same.into_iter().map(|c| c.config.clone()).collect();
-                for config in configs {
-                    let diff_ids = self.diff_ids(place, &config).await?;
-                    if subject.starts_with(&diff_ids, |ours| &ours.1) {
-                        return Ok(Some(base(place, &tag)));
+            let tags = self.tags(place).await?;
+            for some in tags.chunks(AT_ONCE) {
+                self.load(place, some, subject.platform).await?;
+                for (tag, digest) in some {
+                    if self.is_base(place, digest, subject).await? {
+                        return Ok(Some(Base { name: format!("{}:{tag}", path(place)) }));
                     }
                 }
             }
         }
         Ok(None)
+    }
+
+    async fn is_base(
+        &mut self,
+        place: &Place,
+        digest: &Digest,
+        subject: &Subject<'_>,
+    ) -> Result<bool, StepError> {
+        let key = (path(place), digest.clone(), subject.platform.clone());
+        let candidates = self.candidates.get(&key).map(Vec::as_slice).unwrap_or_default();
+        if candidates.iter().any(|c| subject.starts_with(&c.layers, |ours| &ours.0)) {
+            return Ok(true);
+        }
+        // The same content may have been packed anew: the unpacked layers decide.
+        let fit =
+            candidates.iter().filter(|c| !c.layers.is_empty() && c.layers.len() <= subject.layers.len());
+        let configs: Vec<(Descriptor, usize)> = fit.map(|c| (c.config.clone(), c.layers.len())).collect();
+        for (config, layers) in configs {
+            let diff_ids = self.diff_ids(place, &config).await?;
+            if diff_ids.len() == layers && subject.starts_with(&diff_ids, |ours| &ours.1) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// The repositories that the patterns mean.
@@ -190,8 +210,8 @@ impl<'a> Search<'a> {
             other => other.map_err(failure::registry)?,
         };
         names.sort_unstable();
-        self.looked_at += names.len();
-        if self.looked_at > MOST_TAGS {
+        self.tags_seen += names.len();
+        if self.tags_seen > MOST_TAGS {
             return Err(too_many(
                 "the repositories of `base_image` have more tags than are looked at",
                 MOST_TAGS,
@@ -208,26 +228,31 @@ impl<'a> Search<'a> {
         Ok(tags)
     }
 
-    /// Makes sure that the images behind a digest are known.
-    async fn load(&mut self, place: &Place, digest: &Digest) -> Result<(), StepError> {
-        let key = (path(place), digest.clone());
-        if self.candidates.contains_key(&key) {
-            return Ok(());
-        }
+    /// Makes sure that the images behind these digests are known.
+    async fn load(
+        &mut self,
+        place: &Place,
+        tags: &[(String, Digest)],
+        platform: &(String, String),
+    ) -> Result<(), StepError> {
         let repository = place.open(self.registries).map_err(failure::registry)?;
-        let mut candidates = Vec::new();
-        match kind(&*repository, digest).await? {
-            Some(ManifestKind::Image(manifest)) => candidates.push(candidate(None, manifest)),
-            Some(ManifestKind::Index(index)) => {
-                for entry in index.manifests.into_iter().take(MOST_PLATFORMS) {
-                    if let Some(ManifestKind::Image(manifest)) = kind(&*repository, &entry.digest).await? {
-                        candidates.push(candidate(entry.platform, manifest));
-                    }
-                }
-            }
-            None => {}
+        let key = |digest: &Digest| (path(place), digest.clone(), platform.clone());
+        let unknown = tags.iter().filter(|(_, digest)| !self.candidates.contains_key(&key(digest)));
+        let questions: Vec<_> =
+            unknown.map(|(_, d)| candidates(repository.clone(), d.clone(), platform.clone())).collect();
+        let answers: Vec<(Digest, Vec<Candidate>)> =
+            futures::stream::iter(questions).buffered(AT_ONCE).try_collect().await?;
+        for (digest, found) in answers {
+            self.images += found.len();
+            self.layers += found.iter().map(|c| c.layers.len()).sum::<usize>();
+            self.candidates.insert(key(&digest), found);
         }
-        self.candidates.insert(key, candidates);
+        if self.images > MOST_IMAGES || self.layers > MOST_LAYERS {
+            return Err(too_many(
+                "the repositories of `base_image` have more images than are looked at",
+                MOST_IMAGES,
+            ));
+        }
         Ok(())
     }
 
@@ -269,18 +294,30 @@ async fn kind(repository: &dyn Repository, digest: &Digest) -> Result<Option<Man
     }
 }
 
-fn candidate(platform: Option<Platform>, manifest: patchline_registry::Manifest) -> Candidate {
-    let layers = manifest.layers.into_iter().map(|l| l.digest).collect();
-    Candidate { platform, layers, config: manifest.config }
-}
-
-/// Whether it could run where the subject does; what does not say is taken.
-fn suits(candidate: &Candidate, (os, architecture): &(String, String)) -> bool {
-    candidate.platform.as_ref().is_none_or(|p| p.os == *os && p.architecture == *architecture)
-}
-
-fn base(place: &Place, tag: &str) -> Base {
-    Base { name: format!("{}:{tag}", path(place)) }
+/// The images behind a digest that could run where the subject does; what does not say is taken.
+async fn candidates(
+    repository: Arc<dyn Repository>,
+    digest: Digest,
+    (os, architecture): (String, String),
+) -> Result<(Digest, Vec<Candidate>), StepError> {
+    let mut found = Vec::new();
+    match kind(&*repository, &digest).await? {
+        Some(ManifestKind::Image(manifest)) => found.push(manifest),
+        Some(ManifestKind::Index(index)) => {
+            let suits = |p: &Platform| p.os == os && p.architecture == architecture;
+            for entry in index.manifests.into_iter().filter(|e| e.platform.as_ref().is_none_or(suits)) {
+                if let Some(ManifestKind::Image(manifest)) = kind(&*repository, &entry.digest).await? {
+                    found.push(manifest);
+                }
+            }
+        }
+        None => {}
+    }
+    let candidate = |manifest: patchline_registry::Manifest| Candidate {
+        layers: manifest.layers.into_iter().map(|l| l.digest).collect(),
+        config: manifest.config,
+    };
+    Ok((digest, found.into_iter().map(candidate).collect()))
 }
 
 fn path(place: &Place) -> String {

@@ -80,6 +80,66 @@ async fn a_base_is_known_by_its_layers_and_not_by_what_it_is_called() {
     assert_eq!(base(registries, &half, Some("main/base/debian:12"), &["main/base/**"]).await, Ok(None));
 }
 
+/// Debian's `docker-registry` on a free port; none where it is not installed.
+async fn distribution() -> Option<(String, tokio::process::Child, tempfile::TempDir)> {
+    let binary = std::path::Path::new("/usr/bin/docker-registry");
+    if !binary.exists() {
+        println!("SKIPPED: docker-registry is not installed");
+        return None;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let host = free.local_addr().expect("an address").to_string();
+    drop(free);
+    let config = format!(
+        "version: 0.1\nlog: {{level: error, accesslog: {{disabled: true}}}}\n\
+         storage: {{filesystem: {{rootdirectory: {}}}}}\nhttp: {{addr: \"{host}\"}}\n",
+        folder.path().join("data").display()
+    );
+    std::fs::write(folder.path().join("config.yml"), config).expect("a file");
+    let child = tokio::process::Command::new(binary)
+        .arg("serve")
+        .arg(folder.path().join("config.yml"))
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("a registry");
+    for _ in 0..100 {
+        if tokio::net::TcpStream::connect(&host).await.is_ok() {
+            return Some((host, child, folder));
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    panic!("docker-registry does not listen");
+}
+
+#[tokio::test]
+async fn another_registry_is_looked_through_alike() {
+    let Some((host, _child, _folder)) = distribution().await else { return };
+    let bench = Bench::start().await;
+    let registries = &bench.world.registries;
+    let os = [("os", "os-plain")];
+    bench.push_layers(("base/debian", "12"), &os, json!({})).await;
+    bench.push_layers(("tools/other", "1"), &[("other", "other-plain")], json!({})).await;
+    for (name, tag) in [("base/debian", "12"), ("tools/other", "1")] {
+        let place = crate::place::Place { registry: host.clone(), repository: name.into() };
+        let (from, to) = (bench.repository(name), place.open(registries).expect("a repository"));
+        patchline_registry::copy(&*from, tag, &*to, tag, &Default::default()).await.expect("copied");
+    }
+    let (_, layers) = bench.push_layers(("shop/web", "v1"), &[os[0], ("app", "app-plain")], json!({})).await;
+    let found = Ok(Some(format!("{host}/base/debian:12")));
+    for (patterns, wanted) in [
+        (format!("{host}/base/**"), found.clone()),
+        (format!("{host}/base/debian"), found.clone()),
+        (format!("{host}/**"), found),
+        (format!("{host}/tools/**"), Ok(None)),
+        (format!("{host}/nothing/here"), Ok(None)),
+    ] {
+        assert_eq!(base(registries, &layers, None, &[&patterns]).await, wanted, "{patterns}");
+    }
+}
+
 #[tokio::test]
 async fn a_registry_that_does_not_answer_or_list_is_no_answer() {
     let layers = vec![(Digest::of(b"a"), Digest::of(b"b"))];
