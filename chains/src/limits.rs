@@ -5,7 +5,7 @@ pub const MAX_BYTES: usize = 1 << 20;
 /// Nested lists and maps.
 pub const MAX_DEPTH: usize = 64;
 /// Values of one file, copies by alias counted.
-pub const MAX_NODES: usize = 120_000;
+pub const MAX_NODES: usize = 100_000;
 /// Bytes of text that aliases may add.
 pub const MAX_ALIASED_BYTES: usize = 1 << 20;
 /// Documents of one file.

@@ -38,6 +38,15 @@ impl Dag {
 }
 
 impl Dag {
+    /// Whether before `step` stands just what stands before `last`; and `last` itself, if `with_it`.
+    pub(super) fn sees_the_same(&self, step: usize, last: usize, with_it: bool) -> bool {
+        let (own, other) = (&self.before[step], &self.before[last]);
+        own.iter().zip(other).enumerate().all(|(at, (own, other))| {
+            let bit = if with_it && last / 64 == at { 1 << (last % 64) } else { 0 };
+            *own == *other | bit
+        })
+    }
+
     /// All that surely stands before a step.
     pub(super) fn all_before(&self, step: usize) -> impl Iterator<Item = usize> {
         let words = self.before[step].iter().enumerate();

@@ -26,9 +26,9 @@ impl Ctx<'_> {
                 (step.name.as_str(), step.uses.as_str(), &step.with)
             };
             // Long chains are mostly rows, where each step sees what the last one saw, and the last one.
-            match (dag.needs[index].as_slice(), last) {
-                ([need], Some(last)) if *need == last => before.push(step(last)),
-                (needs, Some(last)) if *needs == dag.needs[last] => {}
+            match last {
+                Some(last) if dag.sees_the_same(index, last, true) => before.push(step(last)),
+                Some(last) if dag.sees_the_same(index, last, false) => {}
                 _ => {
                     before.clear();
                     before.extend(dag.all_before(index).map(step));
