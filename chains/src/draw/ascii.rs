@@ -141,8 +141,8 @@ fn bends(layout: &Layout, row: &[usize]) -> (std::collections::HashMap<usize, us
         };
         let track = (0..)
             .find(|track| {
-                // Two lines may meet where both arrive.
-                let meet = |at: usize, other: &[usize]| ends.contains(&at) && other.contains(&at);
+                // Two lines may meet where both end, and nowhere else: more would look like one line.
+                let meet = |at: usize, other: &[usize]| ends == [at] && other == [at];
                 let clear = |(a, b, other): &(usize, usize, Vec<usize>)| {
                     high < *a
                         || *b < low

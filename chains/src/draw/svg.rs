@@ -77,7 +77,9 @@ pub fn svg(plan: &Plan) -> String {
         let dashed = if plan.steps[route.to].when.is_some() { " pl-when" } else { "" };
         let _ = writeln!(out, "<path class=\"pl-edge{dashed}\" d=\"{path}\"/>");
     }
-    let mut entered: Vec<usize> = picture.layout.routes.iter().map(|r| r.to).collect();
+    // A condition has its own sign.
+    let plain = picture.layout.routes.iter().map(|r| r.to).filter(|to| plan.steps[*to].when.is_none());
+    let mut entered: Vec<usize> = plain.collect();
     entered.sort_unstable();
     entered.dedup();
     for step in entered {
@@ -95,7 +97,7 @@ pub fn svg(plan: &Plan) -> String {
 fn heading(out: &mut String, plan: &Plan, picture: &Picture) {
     let room = picture.width - 2.0 * MARGIN;
     let name = fitted(&clean(&plan.chain), 16.0, room);
-    let used = pixels(&name, 16.5) + 14.0;
+    let used = pixels(&name, 18.0) + 16.0;
     let _ = writeln!(
         out,
         "<text class=\"pl-head\" x=\"{MARGIN}\" y=\"{}\">{}</text>",
@@ -241,8 +243,8 @@ impl Picture {
             // Writing into a String cannot fail.
             let _ = match from.step {
                 Some(_) => write!(out, "M{x1:.1} {y1:.1}"),
-                // The lane, from the left edge of its layer.
-                None if out.is_empty() => write!(out, "M{:.1} {y1:.1}H{x1:.1}", self.columns[from.layer].0),
+                // Where it parts from a line that has drawn the lane.
+                None if out.is_empty() => write!(out, "M{x1:.1} {y1:.1}"),
                 None => write!(out, "H{x1:.1}"),
             };
             let end = if to.step.is_some() { x2 - 7.0 } else { x2 };

@@ -310,12 +310,12 @@ impl Lines {
 
     /// A parameter; a list that does not fit stands with one item a line.
     fn setting(&mut self, label: &str, key: &str, value: &Value) {
-        let whole = format!("{key}: {}", flow(value));
+        let whole = short(&format!("{key}: {}", flow(value)));
         match value {
             Value::Array(items) if width(&whole) > WIDTH - INDENT => {
                 self.labelled(label, &format!("{key}:"));
                 for item in items {
-                    self.wrapped(&format!("{:INDENT$}- ", ""), &flow(item), INDENT + 2);
+                    self.wrapped(&format!("{:INDENT$}- ", ""), &short(&flow(item)), INDENT + 2);
                 }
             }
             _ => self.labelled(label, &whole),
@@ -333,10 +333,11 @@ impl Lines {
     }
 }
 
-/// At blanks, where there are any in time.
+/// At blanks, where there are any in time; else inside a word.
 fn broken(text: &str, room: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
-    for word in text.split_whitespace() {
+    for word in text.split_whitespace().flat_map(|word| pieces(word, room)) {
+        let word = word.as_str();
         let last = lines.last_mut().filter(|line| line.is_empty() || width(line) + 1 + width(word) <= room);
         match last {
             Some(line) if line.is_empty() => line.push_str(word),
@@ -348,6 +349,19 @@ fn broken(text: &str, room: usize) -> Vec<String> {
         }
     }
     lines
+}
+
+/// A word that is longer than a line, in parts that are not.
+fn pieces(word: &str, room: usize) -> Vec<String> {
+    let mut pieces = vec![String::new()];
+    for c in word.chars() {
+        if let Some(last) = pieces.last_mut().filter(|last| width(last) + 2 <= room) {
+            last.push(c);
+        } else {
+            pieces.push(c.to_string());
+        }
+    }
+    pieces
 }
 
 #[cfg(test)]
