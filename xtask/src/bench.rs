@@ -39,15 +39,19 @@ impl Bench {
 
 /// Medians in milliseconds of the processor, memory in 10⁶ bytes.
 fn chains() -> Result<Value, String> {
+    let metadata = cargo_metadata::MetadataCommand::new().no_deps().exec().map_err(|e| e.to_string())?;
+    let kept: PathBuf = metadata.target_directory.as_std_path().join("criterion");
+    let folder = kept.join("hostile");
+    // What an earlier run kept may be of inputs that there are no more.
+    if folder.exists() {
+        std::fs::remove_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+    }
     bench("compile", Stdio::inherit())?;
     let memory = bench("memory", Stdio::piped())?;
     let last = memory.lines().last().unwrap_or_default();
     let worst: Value =
         serde_json::from_str(last).map_err(|e| format!("the memory bench said `{last}`: {e}"))?;
-    let metadata = cargo_metadata::MetadataCommand::new().no_deps().exec().map_err(|e| e.to_string())?;
-    let kept: PathBuf = metadata.target_directory.as_std_path().join("criterion");
     let mut hostile = 0.0_f64;
-    let folder = kept.join("hostile");
     for entry in std::fs::read_dir(&folder).map_err(|e| format!("{}: {e}", folder.display()))? {
         let entry = entry.map_err(|e| e.to_string())?;
         // What criterion writes about the group itself has no estimates.
