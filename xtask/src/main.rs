@@ -1,5 +1,6 @@
-//! `cargo xtask test|check`: the developer's commands.
+//! `cargo xtask test|check|bench`: the developer's commands.
 
+mod bench;
 mod check;
 mod suites;
 mod test;
@@ -16,12 +17,15 @@ enum Command {
     Test(test::Test),
     /// Check licences, bans and sources of the dependency tree against deny.toml
     Check,
+    /// Measure what docs/performance.md records, one room at a time
+    Bench(bench::Bench),
 }
 
 fn main() -> ExitCode {
     let ended = match Command::parse() {
         Command::Test(test) => test.run(),
         Command::Check => check::run(),
+        Command::Bench(bench) => bench.run(),
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,
