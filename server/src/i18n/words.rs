@@ -101,7 +101,7 @@ words! {
     cancel_run: "Cancel run", "取消运行";
     run_again: "Start again", "重新运行";
     asks: "Waits for your decision", "等待您的决定";
-    asks_until: "Nobody's answer by {} is a no.", "{} 前无人决定即视为拒绝。";
+    asks_until: "Without an answer by {} it is rejected.", "{} 前无人决定即视为拒绝。";
     your_name: "Your name", "您的姓名";
     your_reason: "Reason", "理由";
     approve: "Approve", "批准";

@@ -97,11 +97,11 @@ fn escape(rest: &str, bytes: bool) -> Result<(Value, usize), (String, usize)> {
             let all: String = rest.chars().take(from + count).collect();
             (format!("`{}` is no escape", shown(&all)), all.len())
         };
-        let code = digits.and_then(|d| u32::from_str_radix(d, radix).ok()).ok_or_else(wrong)?;
+        let point = digits.and_then(|d| u32::from_str_radix(d, radix).ok()).ok_or_else(wrong)?;
         let length = from + count;
-        match u8::try_from(code) {
+        match u8::try_from(point) {
             Ok(byte) if bytes => Ok((Value::Byte(byte), length)),
-            _ => match char::from_u32(code) {
+            _ => match char::from_u32(point) {
                 Some(c) => Ok((Value::Char(c), length)),
                 None => Err((format!("`{}` is no character", shown(&rest[..length])), length)),
             },
