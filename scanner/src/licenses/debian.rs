@@ -170,7 +170,7 @@ impl<'a> Parser<'a> {
 
     fn words(&mut self) -> Vec<&'a str> {
         let ends = |t: &&str| [",", "(", ")", "|", "&", "and", "or", "with"].iter().any(|end| is(t, end));
-        let length = self.tokens.iter().position(|t| ends(&t)).unwrap_or(self.tokens.len());
+        let length = self.tokens.iter().position(ends).unwrap_or(self.tokens.len());
         let (words, rest) = self.tokens.split_at(length);
         self.tokens = rest;
         words.to_vec()
