@@ -86,10 +86,15 @@ pub(super) fn expressions(synopsis: &str) -> Option<Vec<String>> {
     }
     let mut parser = Parser { tokens: &tokens, depth: 0 };
     let terms = parser.list()?;
-    parser.tokens.is_empty().then(|| match terms {
-        Terms::All(all) => all.iter().map(|t| written(t, true)).collect(),
-        one => vec![written(&one, false)],
-    })
+    parser.tokens.is_empty().then(|| conjuncts(&terms))
+}
+
+/// What all holds, each by itself: a list says `AND` already.
+fn conjuncts(terms: &Terms) -> Vec<String> {
+    match terms {
+        Terms::All(all) => all.iter().flat_map(conjuncts).collect(),
+        one => vec![written(one, false)],
+    }
 }
 
 struct Parser<'a> {
@@ -165,7 +170,7 @@ impl<'a> Parser<'a> {
 
     fn words(&mut self) -> Vec<&'a str> {
         let ends = |t: &&str| [",", "(", ")", "|", "&", "and", "or", "with"].iter().any(|end| is(t, end));
-        let length = self.tokens.iter().position(|t| ends(&t)).unwrap_or(self.tokens.len());
+        let length = self.tokens.iter().position(ends).unwrap_or(self.tokens.len());
         let (words, rest) = self.tokens.split_at(length);
         self.tokens = rest;
         words.to_vec()

@@ -62,17 +62,14 @@ fn exceptions_keep_their_licence() {
 fn commas_bind_less_than_words() {
     let of = |text: &str| expressions(text).expect("names");
     assert_eq!(of("GPL-1+ or Artistic"), ["GPL-1.0-or-later OR Artistic-1.0-Perl"]);
-    assert_eq!(of("GPL-1+ or Artistic, and Expat"), ["(GPL-1.0-or-later OR Artistic-1.0-Perl)", "MIT"]);
-    assert_eq!(
-        of("GPL-2+ or AFL-2.1, and Expat and Zlib"),
-        ["(GPL-2.0-or-later OR AFL-2.1)", "(MIT AND Zlib)"]
-    );
+    assert_eq!(of("GPL-1+ or Artistic, and Expat"), ["GPL-1.0-or-later OR Artistic-1.0-Perl", "MIT"]);
+    assert_eq!(of("GPL-2+ or AFL-2.1, and Expat and Zlib"), ["GPL-2.0-or-later OR AFL-2.1", "MIT", "Zlib"]);
     assert_eq!(of("ISC, MIT, or Zlib"), ["ISC OR MIT OR Zlib"]);
     assert_eq!(of("ISC, MIT, Zlib"), ["ISC", "MIT", "Zlib"]);
     assert_eq!(of("ISC or MIT and Zlib"), ["ISC OR (MIT AND Zlib)"]);
     assert_eq!(of("LGPLv3+_or_GPLv2+"), ["LGPL-3.0-or-later OR GPL-2.0-or-later"]);
-    assert_eq!(of("(ISC or MIT) and Zlib"), ["(ISC OR MIT)", "Zlib"]);
-    assert_eq!(of("Perl and ISC"), ["(Artistic-1.0-Perl OR GPL-1.0-or-later)", "ISC"]);
+    assert_eq!(of("(ISC or MIT) and Zlib"), ["ISC OR MIT", "Zlib"]);
+    assert_eq!(of("Perl and ISC"), ["Artistic-1.0-Perl OR GPL-1.0-or-later", "ISC"]);
     assert_eq!(
         of("GPL-2+ with Libtool exception and ISC"),
         ["GPL-2.0-or-later WITH Libtool-exception", "ISC"]

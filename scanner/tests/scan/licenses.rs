@@ -37,7 +37,7 @@ async fn copyright_files_are_read_through_links_and_layers() {
         .file("usr/share/doc/d/copyright", copyright("MPL-2.0"))
         .whiteout("usr/share/doc/.wh.e")
         .gzip();
-    let of_a = vec!["(GPL-2.0-or-later OR Artistic-1.0-Perl)", "MIT"];
+    let of_a = vec!["GPL-2.0-or-later OR Artistic-1.0-Perl", "MIT"];
     let image = Image::new(std::slice::from_ref(&base)).await;
     let inventory = image.inventory().await.expect("inventory");
     let found = licenses(&inventory);

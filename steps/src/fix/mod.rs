@@ -68,7 +68,11 @@ impl StepKind for Kind {
     fn outputs(&self) -> Vec<Field> {
         let child = vec![
             Field::new("run", ValueType::Text, "its id"),
-            Field::new("result", ValueType::Text, "`passed`, `remediated`, `denied`, `failed` or `cancelled`"),
+            Field::new(
+                "result",
+                ValueType::Text,
+                "`passed`, `remediated`, `denied`, `failed` or `cancelled`",
+            ),
         ];
         vec![
             Field::new("fixed", ValueType::Text, "the fixed image"),
@@ -76,7 +80,11 @@ impl StepKind for Kind {
             Field::new("digest", ValueType::Text, "of the fixed image"),
             Field::new("upgrades", ValueType::Integer, "packages that went up"),
             Field::new("packages", ValueType::list(ValueType::Text), "name, from and to of the first ones"),
-            Field::new("refused", ValueType::list(ValueType::Text), "what was not upgraded, and why; the first ones"),
+            Field::new(
+                "refused",
+                ValueType::list(ValueType::Text),
+                "what was not upgraded, and why; the first ones",
+            ),
             Field::new("refusals", ValueType::Integer, "how many were not upgraded"),
             Field::new("plan", ValueType::Text, "id of the plan"),
             Field::new("before", ValueType::map_of(ValueType::Integer), "counts of the source"),
