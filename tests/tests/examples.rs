@@ -67,7 +67,8 @@ fn serve(folder: &Path, sink: &Sink, release: &DockerRegistry) -> Server {
         "registries:\n  release: {{host: '{}', plain-http: true}}\n\
          channels:\n  ops-dingtalk: {{type: dingtalk, url: {{env: ROBOT}}, secret: {{env: ROBOT_SECRET}}, allow-private: true}}\n  \
          ci-webhook: {{type: webhook, url: {{env: HOOK}}, secret: {{env: HOOK_SECRET}}, allow-private: true}}\n\
-         targets:\n  roll-out: {{url: {{env: DEPLOY}}, allow-private: true}}\n\
+         targets:\n  roll-out: {{url: {{env: DEPLOY}}, allow-private: true}}\n  \
+         acr-trigger: {{url: {{env: ACR}}, allow-private: true}}\n\
          exceptions:\n  shop:\n    - {{id: CVE-2024-00000, reason: not reachable, owner: security desk, expires: '2099-01-01'}}\n",
         release.address
     );
@@ -80,6 +81,7 @@ fn serve(folder: &Path, sink: &Sink, release: &DockerRegistry) -> Server {
         ("HOOK", format!("{}/hook", sink.url)),
         ("HOOK_SECRET", secret.to_owned()),
         ("DEPLOY", format!("{}/deploy", sink.url)),
+        ("ACR", format!("{}/acr", sink.url)),
     ] {
         options.env.push((name.into(), value));
     }
@@ -179,9 +181,14 @@ fn every_example_ends_as_it_says() {
     let release = DockerRegistry::start(&folder.join("release"), free_port(), None);
     let server = serve(folder, &sink, &release);
     let shelf = Shelf { folder, server: &server };
-    for target in
-        ["demo/web:v1", "payments/web:release-1", "public/web:v1", "appliance/web:v1", "builds/web:rc-0"]
-    {
+    for target in [
+        "demo/web:v1",
+        "payments/web:release-1",
+        "public/web:v1",
+        "appliance/web:v1",
+        "builds/web:rc-0",
+        "web/site:v1",
+    ] {
         shelf.push(&layout, "v1", target);
     }
     shelf.push(&layout, "v1", "shop/web:v1");
@@ -203,7 +210,7 @@ fn every_example_ends_as_it_says() {
     server.post(&format!("/api/v1/runs/{asked}/steps/ask/decision"), &decision);
 
     let expected: [(&str, &str, &str); 16] = [
-        ("acr-import", "", ""),
+        ("acr-import", "web/site:v1", "passed"),
         ("advisory", "shop/web:v1", "remediated"),
         ("approval", "shop/web:v1", "denied"),
         ("approval", "shop/web:v2", "passed"),
@@ -245,6 +252,11 @@ fn every_example_ends_as_it_says() {
     assert_eq!(calls.len(), 2, "{bodies:?}");
     assert!(bodies.iter().any(|b| b.contains("release desk")), "{bodies:?}");
     assert!(bodies.iter().any(|b| b.contains("builds/web:rc-1")), "{bodies:?}");
+    assert_eq!(sink.taken("/acr").len(), 1);
+    assert_eq!(
+        digest(&server.registry, "replica/web/site", "v1"),
+        digest(&server.registry, "web/site", "v1")
+    );
     assert!(!sink.taken("/hook").is_empty() && !sink.taken("/robot").is_empty());
 }
 
