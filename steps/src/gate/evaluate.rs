@@ -200,7 +200,7 @@ fn distinct(findings: &[&Finding]) -> (Vec<String>, usize) {
 fn package_reasons(rule: &PackageRule, packages: &[Installed<'_>]) -> Vec<String> {
     let mut reasons = Vec::new();
     for Installed { name, version, .. } in packages.iter().filter(|p| !p.excepted) {
-        if rule.forbidden.is_match(name) {
+        if rule.forbidden.is_match(name) && !rule.spared.is_match(name) {
             reasons.push(format!("{name} is forbidden"));
         }
         if let Some(minimum) = rule.minimum.get(*name)

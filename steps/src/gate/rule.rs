@@ -32,7 +32,11 @@ pub(super) fn param() -> ParamType {
         optional(
             "packages",
             ParamType::Map(vec![
-                optional("forbidden", list(ParamType::Glob), "names or globs that must not be installed"),
+                optional(
+                    "forbidden",
+                    list(ParamType::Glob),
+                    "names or globs that must not be installed; `!` in front spares",
+                ),
                 optional(
                     "minimum",
                     ParamType::MapOf(Box::new(ParamType::String)),
@@ -131,6 +135,8 @@ pub(super) struct Rule {
 #[derive(Debug, Clone)]
 pub(super) struct PackageRule {
     pub(super) forbidden: GlobSet,
+    /// What stands with a `!` among the forbidden.
+    pub(super) spared: GlobSet,
     pub(super) minimum: BTreeMap<String, String>,
     pub(super) required: Vec<String>,
 }
@@ -159,11 +165,20 @@ impl TryFrom<RawPackages> for PackageRule {
     type Error = StepError;
     fn try_from(raw: RawPackages) -> Result<Self, StepError> {
         let wrong = |e: globset::Error| StepError::permanent("glob-invalid", e.to_string());
-        let mut set = GlobSetBuilder::new();
+        let (mut forbidden, mut spared) = (GlobSetBuilder::new(), GlobSetBuilder::new());
         for glob in &raw.forbidden {
+            let (set, glob) = match glob.strip_prefix('!') {
+                Some(glob) => (&mut spared, glob),
+                None => (&mut forbidden, glob.as_str()),
+            };
             set.add(GlobBuilder::new(glob).build().map_err(wrong)?);
         }
-        Ok(Self { forbidden: set.build().map_err(wrong)?, minimum: raw.minimum, required: raw.required })
+        Ok(Self {
+            forbidden: forbidden.build().map_err(wrong)?,
+            spared: spared.build().map_err(wrong)?,
+            minimum: raw.minimum,
+            required: raw.required,
+        })
     }
 }
 

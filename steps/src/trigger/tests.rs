@@ -32,10 +32,16 @@ impl Clock for Noon {
 /// Method, headers and body of a request.
 type Seen = (String, HeaderMap, Vec<u8>);
 
+/// Status, headers and body of an answer.
+type Answer = (u16, Vec<(&'static str, &'static str)>, Vec<u8>);
+
+/// The same as tests write it.
+type Told<'a> = (u16, &'a [(&'static str, &'static str)], &'a str);
+
 #[derive(Clone, Default)]
 struct Deploy {
     /// (status, headers, body) of each call in turn; the last for ever.
-    answers: Arc<Mutex<Vec<(u16, Vec<(&'static str, &'static str)>, Vec<u8>)>>>,
+    answers: Arc<Mutex<Vec<Answer>>>,
     seen: Arc<Mutex<Vec<Seen>>>,
     calls: Arc<AtomicUsize>,
 }
@@ -62,7 +68,7 @@ async fn receive(
 }
 
 /// Answers what it is told, at `/hooks/<secret>`.
-async fn start(answers: &[(u16, &[(&'static str, &'static str)], &str)]) -> (Deploy, String) {
+async fn start(answers: &[Told<'_>]) -> (Deploy, String) {
     let deploy = Deploy::default();
     *deploy.answers.lock().expect("lock") =
         answers.iter().map(|(s, h, b)| (*s, h.to_vec(), b.as_bytes().to_vec())).collect();

@@ -74,6 +74,13 @@ impl Parser<'_> {
                 "the `{bracket}` at character {} is still open",
                 self.lexer.before(*at).chars().count() + 1
             )),
+            None if self.token.kind == Kind::End => {
+                let sign = &last[last.trim_end_matches(|c| "&|=!<>+-*/%".contains(c)).len()..];
+                match sign.is_empty() {
+                    true => fault,
+                    false => fault.hint(format!("something must stand after `{sign}`")),
+                }
+            }
             None if matches!(written, ")" | "]" | "}") => fault.hint("no bracket is open here: remove it"),
             _ => fault,
         }
