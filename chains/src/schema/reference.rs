@@ -277,15 +277,18 @@ fn bounds() -> String {
         ("Bytes of an expression", limits::MAX_EXPRESSION),
         ("Bytes of all expressions of a file", limits::MAX_EXPRESSIONS),
         ("Nested calls and parentheses of an expression", usize::from(limits::MAX_EXPRESSION_DEPTH)),
+        ("Levels of the tree of an expression", limits::MAX_EXPRESSION_HEIGHT),
         (
             "`exists`, `all`, `map`, `filter` inside each other, and `each` of a template",
             limits::MAX_COMPREHENSIONS,
         ),
         ("Bytes of a template", limits::MAX_TEMPLATE),
+        ("Tags times bytes, over all templates of a file that hold more than names", limits::MAX_TEMPLATE_WORK),
         ("Blocks, and parentheses, of a template inside each other", limits::MAX_TEMPLATE_DEPTH),
         ("Bytes that a template may give", limits::MAX_RENDERED),
         ("Bytes of a glob", limits::MAX_GLOB),
         ("Problems that are shown", limits::MAX_DIAGNOSTICS),
+        ("Problems of one expression or template that are shown", limits::MAX_COMPLAINTS),
     ];
     table(&["What", "At most"], rows.map(|(what, most)| vec![what.to_owned(), most.to_string()]))
 }

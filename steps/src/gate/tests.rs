@@ -90,6 +90,7 @@ async fn rules() {
         (json!({"ids": ["CVE-9"]}), false, false),
         (json!({"packages": {"forbidden": ["netcat*", "telnetd"]}}), true, false),
         (json!({"packages": {"forbidden": ["telnetd"]}}), false, false),
+        (json!({"packages": {"forbidden": ["netcat*", "!netcat-*"]}}), false, false),
         (json!({"packages": {"minimum": {"openssl": "3.0.15"}}}), true, true),
         (json!({"packages": {"minimum": {"openssl": "3.1"}}}), true, false),
         (json!({"packages": {"minimum": {"openssl": "3.0.11-1", "absent": "1"}}}), false, false),
