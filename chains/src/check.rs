@@ -31,6 +31,8 @@ pub(crate) struct Ctx<'c> {
     pub(crate) text: &'c str,
     /// The step kinds, each asked once.
     kinds: Vec<Rc<Known>>,
+    /// The codes that the catalogue explains.
+    explained: Vec<&'static str>,
     /// Where complaints go.
     pub(crate) sink: Sink,
     /// Bytes of expressions parsed so far: parsing is the slowest thing here.
@@ -53,7 +55,8 @@ impl<'c> Ctx<'c> {
             Rc::new(Known { kind: *kind, params: kind.params(), outputs: kind.outputs() })
         };
         let kinds = catalogue.kinds().iter().map(known).collect();
-        Ctx { text, kinds, sink: Sink::default(), parsed: 0, templates: 0 }
+        let explained = catalogue.explanations().iter().map(|e| e.code).collect();
+        Ctx { text, kinds, explained, sink: Sink::default(), parsed: 0, templates: 0 }
     }
 }
 

@@ -53,8 +53,8 @@ fn every_code_is_explained() {
     assert_eq!(explained.len(), explanations().len(), "a code is explained twice");
     let objections = objections();
     assert!(objections.len() > 8, "the search is broken: {objections:?}");
-    // Some objections are made by way of a helper, which the search does not see: the other way round is held by
-    // the examples, each of which must give its code.
+    // Some objections are made by way of a helper, which the search does not see: the compiler itself asserts, where
+    // it is built for tests, that whatever a kind objects with is explained.
     let all: BTreeSet<String> = CODES.iter().map(|c| (*c).to_owned()).chain(objections).collect();
     let missing: Vec<&String> = all.difference(&explained).collect();
     assert!(missing.is_empty(), "without an explanation: {missing:?}");

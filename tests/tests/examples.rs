@@ -32,15 +32,15 @@ fn patchline(folder: &Path, arguments: &[&str]) -> Value {
     serde_json::from_slice(&output.stdout).unwrap_or(Value::Null)
 }
 
-/// One finding that an upgrade removes: (source package, fixed version).
-fn mendable(folder: &Path, layout: &Layout) -> (String, String) {
+/// One finding that the security suite has fixed: (source package, fixed version).
+fn fixed(folder: &Path, layout: &Layout) -> (String, String) {
     let reference = format!("oci:{}:v1", layout.dir.display());
     let report = patchline(folder, &["scan", &reference]);
     let findings = report["findings"].as_array().unwrap_or_else(|| panic!("{report:#}"));
     let text = |finding: &Value, key: &str| finding[key].as_str().unwrap_or_default().to_owned();
-    let found = findings.iter().find(|f| f["mendable"] == true && f["source"] == "openssl");
-    let found = found.or_else(|| findings.iter().find(|f| f["mendable"] == true));
-    let found = found.unwrap_or_else(|| panic!("nothing that an upgrade removes: {report:#}"));
+    let found = findings.iter().find(|f| f["fixed"].is_string() && f["source"] == "openssl");
+    let found = found.or_else(|| findings.iter().find(|f| f["fixed"].is_string()));
+    let found = found.unwrap_or_else(|| panic!("nothing is fixed: {report:#}"));
     (text(found, "source"), text(found, "fixed"))
 }
 
@@ -167,7 +167,7 @@ fn every_example_ends_as_it_says() {
     layout.image_of("on-base", &[base.clone(), app.clone()], "1000");
     layout.image_of("off-base", &[app, base.clone()], "1000");
     layout.image("agpl", &[base, copyright]);
-    let record = advisories(folder, &mendable(folder, &layout));
+    let record = advisories(folder, &fixed(folder, &layout));
     machine::run(
         Command::new(machine::patchline())
             .args(["advisories", "update", "--from"])

@@ -32,8 +32,9 @@ impl Test {
         if !left_out.is_empty() && ci() {
             return Err("under CI=true a suite that is left out is a failure".into());
         }
-        // The end-to-end suites run the program itself, as it is now.
-        cargo(&["build", "--locked", "--package", "patchline"], &[])?;
+        // The end-to-end suites run the program itself, as it is now. Built with the tests: alone it would ask for
+        // other features, and every dependency would be built twice.
+        cargo(&["build", "--locked", "--workspace", "--bins", "--tests"], &[])?;
         cargo(&["test", "--locked", "--workspace", "--no-fail-fast"], &self.rest)
     }
 }

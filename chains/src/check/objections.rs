@@ -43,6 +43,11 @@ impl Ctx<'_> {
             let objections = known.kind.check(&seen);
             before = seen.before;
             for objection in objections {
+                debug_assert!(
+                    self.explained.is_empty() || self.explained.contains(&objection.code),
+                    "`{}` is explained nowhere",
+                    objection.code
+                );
                 // What stands before it is not known: an objection to that would be told of one mistake twice.
                 if objection.path.is_empty() && unclear(index, drafts, dag) {
                     continue;

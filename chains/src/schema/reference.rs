@@ -283,7 +283,10 @@ fn bounds() -> String {
             limits::MAX_COMPREHENSIONS,
         ),
         ("Bytes of a template", limits::MAX_TEMPLATE),
-        ("Tags times bytes, over all templates of a file that hold more than names", limits::MAX_TEMPLATE_WORK),
+        (
+            "Tags times bytes, over all templates of a file that hold more than names",
+            limits::MAX_TEMPLATE_WORK,
+        ),
         ("Blocks, and parentheses, of a template inside each other", limits::MAX_TEMPLATE_DEPTH),
         ("Bytes that a template may give", limits::MAX_RENDERED),
         ("Bytes of a glob", limits::MAX_GLOB),

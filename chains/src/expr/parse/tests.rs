@@ -13,7 +13,7 @@ fn faults_say_what_was_found_what_was_expected_and_where() {
     for (source, told) in [
         ("", "the expression is empty @0..0"),
         (" \n", "the expression is empty @0..2"),
-        ("a &&", "expected an expression, found the end @4..4"),
+        ("a &&", "expected an expression, found the end @4..4 | something must stand after `&&`"),
         ("a && )", "expected an expression, found `)` @5..6 | no bracket is open here: remove it"),
         ("(a && b", "expected `)`, found the end @7..7 | the `(` at character 1 is still open"),
         ("a[1", "expected `]`, found the end @3..3 | the `[` at character 2 is still open"),
