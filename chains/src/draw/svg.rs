@@ -258,8 +258,8 @@ impl Picture {
 
     /// Points along every edge, close to each other.
     #[cfg(test)]
-    pub(super) fn points(&self) -> Vec<(usize, usize, Vec<(f64, f64)>)> {
-        let point = |route: &Route| {
+    pub(super) fn points(&self) -> impl Iterator<Item = (usize, usize, Vec<(f64, f64)>)> + '_ {
+        let point = move |route: &Route| {
             let mut points = Vec::new();
             for pair in route.spots.windows(2) {
                 let (from, to) = (&self.layout.spots[pair[0]], &self.layout.spots[pair[1]]);
@@ -282,7 +282,7 @@ impl Picture {
             }
             (route.spots[0], route.to, points)
         };
-        self.layout.routes.iter().map(point).collect()
+        self.layout.routes.iter().map(point)
     }
 }
 
