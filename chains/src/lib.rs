@@ -2,6 +2,7 @@
 
 pub mod catalogue;
 mod check;
+pub mod columns;
 mod cron;
 pub mod diagnostics;
 pub mod draw;

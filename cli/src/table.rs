@@ -1,5 +1,7 @@
 //! Tables that never wrap in 100 columns: the widest column gives way.
 
+use patchline_chains::columns::{self, width};
+
 /// Longest line of a table.
 const WIDTH: usize = 100;
 
@@ -70,25 +72,6 @@ impl Table {
     }
 }
 
-/// Columns that a text takes: CJK and full-width forms take two.
-pub(crate) fn width(text: &str) -> usize {
-    text.chars().map(char_width).sum()
-}
-
-fn char_width(c: char) -> usize {
-    match u32::from(c) {
-        0x1100..=0x115f
-        | 0x2e80..=0xa4cf
-        | 0xac00..=0xd7a3
-        | 0xf900..=0xfaff
-        | 0xfe30..=0xfe6f
-        | 0xff00..=0xff60
-        | 0xffe0..=0xffe6
-        | 0x20000..=0x3fffd => 2,
-        _ => 1,
-    }
-}
-
 /// Cuts with an ellipsis.
 pub(crate) fn fit(text: &str, room: usize) -> String {
     if width(text) <= room {
@@ -97,10 +80,10 @@ pub(crate) fn fit(text: &str, room: usize) -> String {
     let mut cut = String::new();
     let mut used = 0;
     for c in text.chars() {
-        if used + char_width(c) + 1 > room {
+        if used + columns::of(c) + 1 > room {
             break;
         }
-        used += char_width(c);
+        used += columns::of(c);
         cut.push(c);
     }
     cut.push('…');

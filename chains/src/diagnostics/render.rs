@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{Diagnostic, Severity, Span, unsafe_to_show};
+use crate::columns;
 
 /// Characters of a source line that are shown at most.
 const WINDOW: usize = 120;
@@ -55,9 +56,9 @@ fn excerpt(out: &mut String, gutter: &str, text: &str, span: Span, mark: char, l
         };
         shown.push(c);
         if at < from {
-            pad += columns(c);
+            pad += columns::of(c);
         } else if at < to {
-            marks += columns(c);
+            marks += columns::of(c);
         }
     }
     let number = format!("{:>width$}", span.line, width = gutter.len());
@@ -78,22 +79,6 @@ fn window(line: &str, at: usize) -> (usize, usize) {
         lead -= 1;
     }
     (lead, at - lead)
-}
-
-/// Columns of a terminal that a character takes: 2 for the wide ones of East Asia, and emoji.
-fn columns(c: char) -> usize {
-    match u32::from(c) {
-        0x1100..=0x115f
-        | 0x2e80..=0xa4cf
-        | 0xac00..=0xd7a3
-        | 0xf900..=0xfaff
-        | 0xfe30..=0xfe6f
-        | 0xff00..=0xff60
-        | 0xffe0..=0xffe6
-        | 0x1f300..=0x1faff
-        | 0x20000..=0x3fffd => 2,
-        _ => 1,
-    }
 }
 
 #[cfg(test)]

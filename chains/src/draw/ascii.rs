@@ -4,8 +4,9 @@ use std::fmt::Write as _;
 
 use super::canvas::{Canvas, Direction};
 use super::layout::{Layout, Measure, lay};
-use super::text::{clean, width};
+use super::text::clean;
 use super::{crop, subtitle};
+use crate::columns::width;
 use crate::plan::Plan;
 
 /// What the lines are made of.

@@ -1,7 +1,7 @@
 //! A grid of characters whose lines join where they meet.
 
 use super::ascii::Charset;
-use super::text::columns;
+use crate::columns;
 
 /// Which way the layers go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,7 +77,7 @@ impl Canvas {
     /// A box of three lines, over whatever was there.
     pub(super) fn boxed(&mut self, along: usize, across: usize, label: &str) {
         let (x, y) = if self.way == Direction::Right { (along, across) } else { (across, along) };
-        let inner = super::text::width(label) + 2;
+        let inner = columns::width(label) + 2;
         let bar = |charset, (left, mid, right): (char, char, char)| -> String {
             let (left, mid, right) =
                 if charset == Charset::Ascii { ('+', '-', '+') } else { (left, mid, right) };
@@ -92,7 +92,7 @@ impl Canvas {
     fn write(&mut self, x: usize, y: usize, text: &str) {
         let mut x = x;
         for c in text.chars() {
-            let wide = columns(c);
+            let wide = columns::of(c);
             let place = y * self.columns + x;
             match (wide, self.cells.get_mut(place)) {
                 (0, _) | (_, None) => {}

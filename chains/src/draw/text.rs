@@ -1,5 +1,7 @@
 //! How much room a text takes, without asking a font: close enough for a box around it.
 
+use crate::columns;
+
 /// Pixels of a text in a common sans-serif at this size.
 pub(super) fn pixels(text: &str, size: f64) -> f64 {
     text.chars().map(em).sum::<f64>() * size
@@ -12,7 +14,7 @@ fn em(c: char) -> f64 {
         'f' | 't' | 'r' | '(' | ')' | '[' | ']' | '{' | '}' | '/' | ' ' | '-' | '"' => 0.4,
         'm' | 'w' | 'M' | 'W' | '@' | '%' => 0.95,
         'A'..='Z' | '&' | '=' | '<' | '>' | '+' => 0.7,
-        _ if columns(c) == 2 => 1.05,
+        _ if columns::of(c) == 2 => 1.05,
         _ => 0.6,
     }
 }
@@ -32,28 +34,6 @@ pub(super) fn fitted(text: &str, size: f64, room: f64) -> String {
     }
     cut.push('…');
     cut
-}
-
-/// Columns of a terminal: two for the wide characters of East Asia and emoji, none for what only combines.
-pub(super) fn columns(c: char) -> usize {
-    match u32::from(c) {
-        0x0300..=0x036f | 0x200b..=0x200f | 0xfe00..=0xfe0f => 0,
-        0x1100..=0x115f
-        | 0x2e80..=0xa4cf
-        | 0xac00..=0xd7a3
-        | 0xf900..=0xfaff
-        | 0xfe30..=0xfe6f
-        | 0xff00..=0xff60
-        | 0xffe0..=0xffe6
-        | 0x1f300..=0x1faff
-        | 0x20000..=0x3fffd => 2,
-        _ => 1,
-    }
-}
-
-/// Columns of a whole text.
-pub(super) fn width(text: &str) -> usize {
-    text.chars().map(columns).sum()
 }
 
 /// Characters that steer a terminal or reorder a line become visible.

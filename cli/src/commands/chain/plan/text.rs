@@ -3,11 +3,12 @@
 use std::fmt::Write as _;
 
 use patchline_chains::WhenBusy;
+use patchline_chains::columns::width;
 use patchline_chains::dry_run::{Cell, DryRun, Ending, Outlook, Slot, Step};
 use serde_json::Value;
 
 use crate::{
-    table::{fit, width},
+    table::fit,
     terminal::{Colour, paint},
 };
 
