@@ -268,13 +268,6 @@ impl<'a> Batch<'a> {
         Ok(())
     }
 
-    /// The next write of the run counts as a change, although its steps and phase are as they were.
-    pub(super) fn touch(&mut self, run: &RunId) {
-        if let Some(loaded) = self.runs.get_mut(run) {
-            loaded.touched = true;
-        }
-    }
-
     /// Writes what has changed so far, so that queries see it.
     pub(super) async fn flush(&mut self) -> Result<()> {
         let mut released = Vec::new();

@@ -91,6 +91,8 @@ impl Batch<'_> {
             }
         }
         if !permits.is_empty() {
+            // A permit names its run, which may be of this batch.
+            self.flush().await?;
             self.tx.take_permits(&permits).await?;
         }
         if !parked.is_empty() {
@@ -101,8 +103,6 @@ impl Batch<'_> {
                     if let Some(loaded) = self.runs.get(run) {
                         self.fresh.remove(&(loaded.record.priority, run.clone(), *step));
                     }
-                    // Others that know the run must see that it is parked.
-                    self.touch(run);
                 }
                 self.tx.park(&steps, &key).await?;
                 self.full.insert(key);
