@@ -135,6 +135,12 @@ impl<'a> Batch<'a> {
                 let name = self.load(run).await?.plan.steps[step].name.clone();
                 self.tx.enqueue(run, &name, &messages, at).await?;
             }
+            // A run that has started, or goes on, has its time from now.
+            Effect::Started => {}
+            Effect::Reopened => {
+                self.load(run).await?.record.finished_at = None;
+                self.record(run, EventKind::RunReopened).await?;
+            }
             Effect::Finished { result } => {
                 let loaded = self.load(run).await?;
                 loaded.record.finished_at = Some(at);

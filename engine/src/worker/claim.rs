@@ -57,7 +57,8 @@ impl Batch<'_> {
         let (kind, with) = match fit {
             Ok(fit) => fit,
             Err(failure) => {
-                let event = core::Event::Failed { step, fence, failure, jitter: 0.0, at };
+                let open = self.is_open(run, step).await?;
+                let event = core::Event::Failed { step, fence, failure, jitter: 0.0, open, at };
                 self.apply(run, event).await?;
                 return Ok(false);
             }
@@ -71,6 +72,7 @@ impl Batch<'_> {
             chain: loaded.plan.chain.clone(),
             plan_hash: loaded.record.plan_hash.clone(),
             attempt: loaded.state.steps[step].attempt,
+            resets: loaded.state.steps[step].resets,
             with,
             names,
             subject: loaded.record.submission.subject.clone(),
@@ -104,14 +106,18 @@ impl Batch<'_> {
     /// A lease is gone.
     pub(super) async fn lose(&mut self, lease: Lease, counts: bool) -> Result<()> {
         tracing::warn!(run.id = %lease.run, step.position = lease.step, counts, "a lease was lost");
-        let event = core::Event::LeaseLost { step: lease.step, fence: lease.fence, counts, at: self.now };
         let run = lease.run.clone();
         let held = matches!(
             self.load(&run).await?.state.steps.get(lease.step).map(|s| &s.state),
             Some(StepState::Leased { fence, .. }) if *fence == lease.fence
         );
+        let (step, fence, at) = (lease.step, lease.fence, self.now);
         self.after.released.push(lease);
-        if held { self.apply(&run, event).await } else { Ok(()) }
+        if !held {
+            return Ok(());
+        }
+        let open = self.is_open(&run, step).await?;
+        self.apply(&run, core::Event::LeaseLost { step, fence, counts, open, at }).await
     }
 
     /// Takes due messages for `free` senders.

@@ -1,10 +1,11 @@
 //! The engine's reads, and the opening of its transactions.
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use patchline_chains::Plan;
 use patchline_engine::{
     Delivery, Event, Result, RunFilter, RunId, Store,
-    store::{RunRecord, Transaction},
+    store::{DeadLetter, RunRecord, Transaction},
 };
 
 use super::{Sqlite, events, outbox, plans, runs, steps, transaction::Tx};
@@ -46,5 +47,9 @@ impl Store for Sqlite {
     async fn deliveries(&self, run: &RunId) -> Result<Vec<Delivery>> {
         let read = async { outbox::of_run(&mut *self.readers.acquire().await?, run).await };
         read.await.map_err(engine("reading the messages of a run"))
+    }
+    async fn dead_letters(&self, limit: u32, before: Option<(Timestamp, &str)>) -> Result<Vec<DeadLetter>> {
+        let read = async { outbox::dead(&mut *self.readers.acquire().await?, limit, before).await };
+        read.await.map_err(engine("reading messages that were given up"))
     }
 }
