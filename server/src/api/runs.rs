@@ -104,7 +104,7 @@ pub(super) async fn start(
 
 pub(super) async fn cancel(State(app): State<App>, Path(id): Path<String>) -> Result<impl IntoResponse> {
     let id = RunId(id);
-    app.engine.cancel(&id).await?;
+    app.engine.cancel(&id, "somebody over the API", "").await?;
     Ok((StatusCode::ACCEPTED, Json(json!({"run": id}))))
 }
 
