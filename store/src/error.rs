@@ -101,5 +101,10 @@ pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// As the engine wants it.
 pub(crate) fn engine(operation: &'static str) -> impl Fn(Error) -> patchline_engine::Error {
-    move |source| patchline_engine::Error::Store { operation, source: Box::new(source) }
+    move |source| {
+        if source.is_busy() {
+            return patchline_engine::Error::Busy { operation, source: Box::new(source) };
+        }
+        patchline_engine::Error::Store { operation, source: Box::new(source) }
+    }
 }

@@ -1,19 +1,36 @@
 //! PostgreSQL: the writer's connections, and some for everything else. One file an entity.
 
+mod claims;
+mod deliveries;
 mod effects;
+mod events;
 mod facts;
 mod fixes;
+mod hints;
 mod inventories;
 mod migrate;
+mod names;
+mod outbox;
+mod pauses;
+mod permits;
+mod plans;
 mod pool;
 mod reports;
+mod runs;
+mod steps;
+mod store;
 mod text;
+mod transaction;
 
 use std::{str::FromStr, time::Duration};
 
 use sqlx::postgres::PgConnectOptions;
 
-use self::pool::{Lent, Pool};
+use self::{
+    claims::Looks,
+    hints::Hints,
+    pool::{Lent, Pool},
+};
 use crate::{Error, column, error::Result, pack};
 
 /// How to keep a connection to PostgreSQL.
@@ -55,6 +72,8 @@ pub struct Postgres {
     /// For transactions of the engine alone: they never wait behind readers.
     writers: Pool,
     others: Pool,
+    hints: Hints,
+    looks: Looks,
     server_clock: bool,
 }
 
@@ -67,12 +86,15 @@ impl Postgres {
         let server = parsed.application_name(&options.application);
         migrate::migrate(&server).await?;
         let setup = setup(&options);
+        let hints = Hints::over(server.clone(), sender(&options));
         // The server speaks first, with the reason.
         let patience = options.statement_timeout + Duration::from_secs(5);
-        let pool = |most| Pool::new(server.clone(), setup.clone(), most, patience);
+        let pool = |setup, most| Pool::new(server.clone(), setup, most, patience);
         Ok(Self {
-            writers: pool(2),
-            others: pool(options.connections.max(1)),
+            writers: pool(format!("{setup}; {PLANS}"), 2),
+            others: pool(setup.clone(), options.connections.max(1)),
+            hints,
+            looks: Looks::default(),
             server_clock: options.server_clock,
         })
     }
@@ -84,6 +106,11 @@ impl Postgres {
     }
 }
 
+/// The writer's statements find all that they touch by an index, in order. Plans that were made while a table was small
+/// would read the whole of it, and go on to do so when it is large; none of theirs is worth planning twice.
+const PLANS: &str = "SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_hashjoin = off;
+    SET enable_mergejoin = off; SET jit = off; SET plan_cache_mode = force_generic_plan";
+
 fn parse(url: &str) -> Result<PgConnectOptions> {
     PgConnectOptions::from_str(url).map_err(Error::Address)
 }
@@ -93,6 +120,13 @@ fn place(server: &PgConnectOptions) -> String {
     let host = server.get_socket().map_or_else(|| server.get_host().to_owned(), |s| s.display().to_string());
     let database = server.get_database().unwrap_or(server.get_username());
     format!("{database} at {host}:{}", server.get_port())
+}
+
+/// By which this process knows what it said itself.
+fn sender(options: &PostgresOptions) -> String {
+    // Each hasher of the standard library has keys of its own, from the system's random numbers.
+    let random = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), &options.application);
+    format!("{}-{random:x}", std::process::id())
 }
 
 /// What each connection is told first. Keep-alives let the server notice within 10 s that a process is cut off.

@@ -7,6 +7,8 @@ mod facts;
 mod fixes;
 mod inventories;
 mod outbox;
+mod pauses;
+mod permits;
 mod plans;
 mod reports;
 mod runs;

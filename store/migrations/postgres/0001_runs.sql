@@ -64,6 +64,7 @@ CREATE INDEX steps_parked ON steps (parked, priority, run, position) WHERE parke
 CREATE INDEX steps_leased ON steps (lease_until) WHERE status = 'leased';
 CREATE INDEX steps_waiting ON steps (ready_at) WHERE status = 'waiting' AND ready_at IS NOT NULL;
 
+-- One for each leased step under each limit. One whose step is not leased counts for nothing.
 CREATE TABLE permits (
     run      TEXT COLLATE "C" NOT NULL,
     position INTEGER NOT NULL,
