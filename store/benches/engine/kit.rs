@@ -114,7 +114,7 @@ pub(crate) async fn engine(store: Arc<dyn Store>, marks: &Arc<Marks>, role: Role
         concurrency: if role == Role::Server { 0 } else { CONCURRENCY },
         owns_data: role == Role::Owner,
         drain: Duration::from_secs(10),
-        public_url: None,
+        ..EngineOptions::default()
     };
     let steps: Vec<Arc<dyn Step>> = vec![Arc::new(Noop(marks.clone()))];
     Engine::start(store, steps, Arc::new(Nowhere), Arc::new(SystemClock), options).await.unwrap()
