@@ -3,9 +3,11 @@
 mod commands;
 mod config;
 mod data;
+mod database;
 pub mod exit;
 mod failure;
 mod images;
+mod limits;
 mod progress;
 mod table;
 mod terminal;
@@ -18,7 +20,8 @@ use clap::{Parser, Subcommand, ValueEnum};
 /// Gates what is dangerous, and mends what can be mended.
 ///
 /// Data goes to stdout, everything else to stderr. Exit codes: 0 fine, 1 error, 2 bad usage or
-/// input, 3 denied by a gate, 4 denied but a fixed image passed.
+/// input, 3 denied by a gate, 4 denied but a fixed image passed, 5 stopped, and steps that did not end
+/// in time were given back.
 #[derive(Debug, Parser)]
 #[command(name = "patchline", version, max_term_width = 100)]
 struct Arguments {
@@ -90,6 +93,8 @@ enum Command {
     Demo(commands::demo::Demo),
     /// Run the server: API, pages, embedded registry, workers
     Serve(commands::serve::Serve),
+    /// Work on the steps of a server's runs, over the PostgreSQL that both share
+    Worker(commands::worker::Worker),
     /// Check, draw and run chains
     #[command(subcommand)]
     Chain(commands::chain::Chain),
@@ -124,6 +129,7 @@ fn main() -> ExitCode {
         match arguments.command {
             Command::Demo(c) => c.run(global).await,
             Command::Serve(c) => c.run(global).await,
+            Command::Worker(c) => c.run(global).await,
             Command::Chain(c) => c.run(global).await,
             Command::Scan(c) => c.run(global).await,
             Command::Fix(c) => c.run(global).await,

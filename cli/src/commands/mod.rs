@@ -9,6 +9,7 @@ pub(crate) mod image;
 pub(crate) mod runs;
 pub(crate) mod scan;
 pub(crate) mod serve;
+pub(crate) mod worker;
 
 /// Data for programs.
 pub(crate) fn json<T: serde::Serialize + ?Sized>(value: &T) -> crate::failure::Result<()> {
