@@ -25,9 +25,12 @@ pub(super) struct Stop {
 pub(super) async fn cancel(
     State(app): State<App>,
     Path(id): Path<String>,
-    body: Option<Result<Json<Stop>, JsonRejection>>,
+    body: Result<Option<Json<Stop>>, JsonRejection>,
 ) -> Result<impl IntoResponse> {
-    let stop = body.map(said::body).transpose()?.unwrap_or_default();
+    let stop = match body.transpose() {
+        Some(body) => said::body(body)?,
+        None => Stop::default(),
+    };
     let by = stop.by.as_deref().map_or_else(|| Ok("somebody".to_owned()), said::by)?;
     let reason = stop.reason.as_deref().map_or_else(|| Ok("no reason was given".to_owned()), said::reason)?;
     let id = RunId(id);
