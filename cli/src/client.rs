@@ -17,6 +17,26 @@ pub(crate) struct Server {
     server: Option<Url>,
 }
 
+/// What a person says with a change: it is kept.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Said {
+    /// Why; kept with the change
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+    /// Who says so; kept with the change
+    #[arg(long, env = "USER", value_name = "NAME")]
+    by: String,
+}
+
+impl Said {
+    /// As the body of a request, beside what is asked for.
+    pub(crate) fn body(self, mut asked: serde_json::Value) -> serde_json::Value {
+        asked["by"] = self.by.into();
+        asked["reason"] = self.reason.into();
+        asked
+    }
+}
+
 /// The API of one server.
 pub(crate) struct Api {
     base: Url,
@@ -79,10 +99,13 @@ impl Api {
         struct Inner {
             code: String,
             message: String,
+            hint: Option<String>,
         }
         let status = answer.status();
         match answer.json::<Body>().await {
-            Ok(body) => Err(Failure::says(body.error.code, body.error.message)),
+            Ok(Body { error: Inner { code, message, hint } }) => {
+                Err(Failure { hint, ..Failure::says(code, message) })
+            }
             Err(_) => Err(Failure::says("server-status", format!("the server answers {status}"))),
         }
     }

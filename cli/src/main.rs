@@ -1,5 +1,6 @@
 //! The `patchline` binary: one file per command, configuration, exit codes, wiring.
 
+mod client;
 mod commands;
 mod config;
 mod data;
@@ -110,9 +111,12 @@ enum Command {
     /// Load advisories and tell how old they are
     #[command(subcommand)]
     Advisories(commands::advisories::Advisories),
-    /// Look at the runs of a server
+    /// Look at the runs of a server, and say how they go on
     #[command(subcommand)]
-    Runs(commands::runs::Runs),
+    Runs(Box<commands::runs::Runs>),
+    /// Messages that a server could not deliver
+    #[command(subcommand)]
+    Outbox(commands::outbox::Outbox),
 }
 
 fn main() -> ExitCode {
@@ -137,6 +141,7 @@ fn main() -> ExitCode {
             Command::Image(c) => c.run(global).await,
             Command::Advisories(c) => c.run(global).await,
             Command::Runs(c) => c.run(global).await,
+            Command::Outbox(c) => c.run(global).await,
         }
     });
     // A blocking read of a dead connection must not hold the process.

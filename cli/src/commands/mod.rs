@@ -6,6 +6,7 @@ pub(crate) mod demo;
 pub(crate) mod diff;
 pub(crate) mod fix;
 pub(crate) mod image;
+pub(crate) mod outbox;
 pub(crate) mod runs;
 pub(crate) mod scan;
 pub(crate) mod serve;
