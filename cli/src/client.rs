@@ -1,6 +1,6 @@
 //! A running server's API, as commands ask it.
 
-use patchline_engine::{Event, EventKind};
+use patchline_engine::Event;
 use url::Url;
 
 use crate::{
@@ -115,7 +115,7 @@ impl Api {
         answer.json().await.map_err(|e| Failure::new("server-answer", &e.without_url()))
     }
 
-    /// Hands each event of a run over until it ends.
+    /// Hands each event of a run over until the server ends the stream: the run has ended.
     pub(crate) async fn watch(&self, run: &str, tell: impl Fn(&Event)) -> Result<()> {
         let mut answer = self.request(&format!("api/v1/runs/{run}/events"), &[]).await?;
         let mut text = String::new();
@@ -128,9 +128,6 @@ impl Api {
                 let Some(json) = line.trim_end().strip_prefix("data:") else { continue };
                 let Ok(event) = serde_json::from_str::<Event>(json.trim_start()) else { continue };
                 tell(&event);
-                if matches!(event.kind, EventKind::RunFinished { .. }) {
-                    return Ok(());
-                }
             }
         }
         Ok(())
