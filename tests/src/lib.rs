@@ -8,6 +8,8 @@ pub mod distribution;
 pub mod fits;
 pub mod image;
 pub mod machine;
+pub mod postgres;
+pub mod process;
 pub mod server;
 pub mod showcase;
 pub mod sink;
