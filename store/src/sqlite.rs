@@ -1,5 +1,6 @@
 //! SQLite: one connection that writes, a few that read. One file an entity.
 
+mod backlog;
 mod column;
 mod deliveries;
 mod effects;
@@ -9,6 +10,8 @@ mod fixes;
 mod inventories;
 mod outbox;
 mod pack;
+mod pauses;
+mod permits;
 mod plans;
 mod reports;
 mod runs;

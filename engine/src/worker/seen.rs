@@ -1,15 +1,18 @@
 //! What a transaction did, for those who watch: gathered in it, told after its commit.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 use metrics::{counter, histogram};
-use patchline_chains::Plan;
+use patchline_chains::{Plan, PlanStep};
 
 use crate::{
-    Event, EventKind, RunResult, Step, StepStatus,
+    Event, EventKind, Parent, Result, RunId, RunResult, Step, StepStatus,
     core::{Effect, RunState, StepRun, StepState},
-    metrics::{DELIVERIES, LEASE_EXPIRIES, RETRIES, RUNS, STEP_DURATION},
+    metrics::{
+        DELIVERIES, LEASE_EXPIRIES, RETRIES, RUNS, STEP_DURATION, TRANSACTION_COMMANDS, TRANSACTION_DURATION,
+        TRANSACTION_FAILURES,
+    },
     store::RunRecord,
     trace::{Observer, Part, Span, SpanContext, SpanId, TraceId},
 };
@@ -18,8 +21,15 @@ use crate::{
 #[derive(Default)]
 pub(super) struct Seen {
     attempts: Vec<Attempt>,
-    runs: Vec<&'static str>,
+    runs: Vec<EndedRun>,
     spans: Vec<Span>,
+}
+
+struct EndedRun {
+    run: RunId,
+    chain: String,
+    trace: TraceId,
+    result: &'static str,
 }
 
 struct Attempt {
@@ -46,12 +56,22 @@ pub(super) struct Moved<'a> {
 
 impl Seen {
     /// Looks at what a transition changed. `spans`: whether anybody wants them.
-    pub(super) fn look(&mut self, moved: &Moved<'_>, kinds: &BTreeMap<&'static str, Arc<dyn Step>>, spans: bool) {
+    pub(super) fn look(
+        &mut self,
+        moved: &Moved<'_>,
+        kinds: &BTreeMap<&'static str, Arc<dyn Step>>,
+        spans: bool,
+    ) {
         for effect in moved.effects {
             match effect {
                 Effect::Changed { step } => self.step(moved, *step, kinds, spans),
                 Effect::Finished { result } => {
-                    self.runs.push(result_word(*result));
+                    self.runs.push(EndedRun {
+                        run: moved.record.id.clone(),
+                        chain: moved.record.chain.clone(),
+                        trace: TraceId::of(&moved.record.cascade),
+                        result: result_word(*result),
+                    });
                     if spans {
                         self.spans.push(run_span(moved, *result));
                     }
@@ -102,7 +122,10 @@ impl Seen {
                 start,
                 end: moved.at,
                 outcome,
-                problem: after.problem.clone().filter(|_| matches!(outcome, "failed" | "retried" | "unknown")),
+                problem: after
+                    .problem
+                    .clone()
+                    .filter(|_| matches!(outcome, "failed" | "retried" | "unknown")),
                 part: Part::Step {
                     name: planned.name.clone(),
                     kind: planned.uses.clone(),
@@ -124,8 +147,9 @@ impl Seen {
                 counter!(LEASE_EXPIRIES, "kind" => attempt.kind).increment(1);
             }
         }
-        for result in self.runs {
+        for EndedRun { run, chain, trace, result } in self.runs {
             counter!(RUNS, "result" => result).increment(1);
+            tracing::info!(run.id = %run, chain, trace_id = %trace, result, "the run ended");
         }
         for event in events {
             if let EventKind::DeliveryChanged { state, .. } = &event.kind {
@@ -195,5 +219,32 @@ fn result_word(result: RunResult) -> &'static str {
         RunResult::Denied => "denied",
         RunResult::Failed => "failed",
         RunResult::Cancelled => "cancelled",
+    }
+}
+
+/// The span of the parent's step that waits for a child.
+pub(super) fn waiting_span(
+    record: &RunRecord,
+    plan: &Plan,
+    state: &RunState,
+    parent: &Parent,
+    child: &RunId,
+) -> Option<SpanId> {
+    let mut steps = plan.steps.iter().zip(&state.steps);
+    let waits = |(planned, step): &(&PlanStep, &StepRun)| {
+        planned.name == parent.step && step.child.as_ref() == Some(child)
+    };
+    let (planned, step) = steps.find(waits)?;
+    Some(SpanId::of_step(&record.id, &planned.name, step.fence))
+}
+
+/// One transaction of the writer.
+pub(super) fn transaction<T>(commands: usize, took: Duration, result: &Result<T>) {
+    match result {
+        Ok(_) => {
+            histogram!(TRANSACTION_DURATION).record(took.as_secs_f64());
+            histogram!(TRANSACTION_COMMANDS).record(f64::from(u32::try_from(commands).unwrap_or(u32::MAX)));
+        }
+        Err(_) => counter!(TRANSACTION_FAILURES).increment(1),
     }
 }
