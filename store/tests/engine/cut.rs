@@ -10,7 +10,7 @@ use patchline_chains::Plan;
 use patchline_engine::{
     Delivery, Error, Event, Pause, Result, RunFilter, RunId, Store,
     step::{EffectLog, Intent},
-    store::{Hint, RunRecord, Transaction},
+    store::{Backlog, Hint, RunRecord, Transaction},
 };
 
 /// A store behind a wire that can be cut.
