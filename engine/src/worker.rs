@@ -246,11 +246,13 @@ impl Engine {
         }
     }
 
-    /// Takes no new step, waits for the running ones up to `drain`, gives leases back.
-    pub async fn stop(&self) -> Result<()> {
+    /// Takes no new step, waits for the running ones up to `drain`, gives leases back: so many did not end in time.
+    pub async fn stop(&self) -> Result<usize> {
         let held = &self.shared.held;
+        let mut late = 0;
         self.shared.writer.ask(|reply| Command::StopClaiming { reply }).await?;
         if tokio::time::timeout(self.drain, held.empty()).await.is_err() {
+            late = held.len();
             held.stop_all(Reason::Stopping);
             self.shared.jobs.clear();
             // Those that do not listen are dropped after their grace, and give back their leases themselves.
@@ -260,6 +262,7 @@ impl Engine {
         for lease in held.all() {
             self.shared.writer.tell(Command::Return { lease, counts: false });
         }
-        self.shared.writer.ask(|reply| Command::Close { reply }).await
+        self.shared.writer.ask(|reply| Command::Close { reply }).await?;
+        Ok(late)
     }
 }

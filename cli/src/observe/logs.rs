@@ -185,7 +185,12 @@ mod tests {
         let lines = Arc::new(Mutex::new(Vec::new()));
         let subscriber = tracing_subscriber::registry().with(Kept(lines.clone()));
         tracing::subscriber::with_default(subscriber, || {
-            let step = tracing::error_span!("step", run.id = "01A", step.name = "scan", late = tracing::field::Empty);
+            let step = tracing::error_span!(
+                "step",
+                run.id = "01A",
+                step.name = "scan",
+                late = tracing::field::Empty
+            );
             step.record("late", 7);
             let _inside = step.enter();
             tracing::error_span!("inner", step.name = "within").in_scope(|| {

@@ -58,36 +58,24 @@ impl Metrics {
             let (metrics, engine) = (metrics.clone(), engine.clone());
             async move {
                 engine.measure().await;
-                ([(header::CONTENT_TYPE, CONTENT_TYPE), (header::CACHE_CONTROL, "no-store")], metrics.0.render())
+                (
+                    [(header::CONTENT_TYPE, CONTENT_TYPE), (header::CACHE_CONTROL, "no-store")],
+                    metrics.0.render(),
+                )
             }
         };
         patchline_server::guard_local(Router::new().route("/metrics", get(scrape)), None)
     }
+}
 
-    /// A listener for `/metrics` alone, until told to stop: what a worker's `--metrics-listen` opens. Port 0 takes a
-    /// free one; gives back the address and what serves it.
-    pub(crate) async fn listen(
-        &self,
-        address: SocketAddr,
-        engine: Engine,
-        stop: CancellationToken,
-    ) -> Result<(SocketAddr, impl Future<Output = ()> + Send + 'static)> {
-        if !address.ip().is_loopback() {
-            return Err(Failure::usage("not-loopback", format!("{address} is reachable from other machines"))
-                .hint("metrics are served on loopback only: 127.0.0.1 or [::1]"));
-        }
-        let listener = TcpListener::bind(address).await.map_err(io(format!("listen on {address}")))?;
-        let address = listener.local_addr().map_err(io("read the address of the metrics"))?;
-        let router = self.router(engine);
-        let served = async move {
-            let served = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned());
-            if let Err(error) = served.await {
-                tracing::error!(%error, "the metrics' listener ended");
-            }
-        };
-        Ok((address, served))
+/// A listener for `/metrics` alone: on loopback, like every other.
+pub(super) async fn bind(address: SocketAddr) -> Result<TcpListener> {
+    if !address.ip().is_loopback() {
+        return Err(Failure::usage("not-loopback", format!("{address} is reachable from other machines"))
+            .hint("metrics are served on loopback only: 127.0.0.1 or [::1]"));
     }
+    TcpListener::bind(address).await.map_err(io(format!("listen on {address}")))
 }
 
 /// What runs here.
-pub(crate) const BUILD: &str = "patchline_build_info";
+const BUILD: &str = "patchline_build_info";

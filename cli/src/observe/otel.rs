@@ -248,7 +248,8 @@ mod tests {
     fn exporter(sampler: Sampler) -> Exporter {
         // Discard: nobody listens there.
         let builder = SpanExporter::builder().with_http().with_http_client(Client::new().unwrap());
-        let exporter = opentelemetry_otlp::WithExportConfig::with_endpoint(builder, "http://127.0.0.1:9/v1/traces");
+        let exporter =
+            opentelemetry_otlp::WithExportConfig::with_endpoint(builder, "http://127.0.0.1:9/v1/traces");
         let processor = BatchSpanProcessor::builder(exporter.build().unwrap()).build();
         Exporter { processor, sampler, scope: InstrumentationScope::builder("patchline").build() }
     }
@@ -281,7 +282,12 @@ mod tests {
         assert_eq!(data.status, Status::error("gone"));
         assert!(data.attributes.contains(&KeyValue::new("error.type", "registry-unreachable")));
         assert!(data.end_time >= data.start_time, "no span ends before it begins");
-        let run = Span { outcome: "denied", problem: None, part: Part::Run { trigger: TriggerKind::Push, round: 1 }, ..span() };
+        let run = Span {
+            outcome: "denied",
+            problem: None,
+            part: Part::Run { trigger: TriggerKind::Push, round: 1 },
+            ..span()
+        };
         assert_eq!(exporter.data(run.clone()).status, Status::Unset, "a refusal is no error");
         assert_eq!(exporter.data(run).name, "run web");
     }

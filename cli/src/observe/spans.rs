@@ -14,7 +14,7 @@ mod otel;
 const ENDPOINTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
 
 /// The exporter of this process, if one is asked for.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Spans {
     #[cfg(feature = "otel")]
     exporter: Option<Arc<otel::Exporter>>,
@@ -38,7 +38,9 @@ impl Spans {
 
     #[cfg(not(feature = "otel"))]
     fn asked_for(name: &str) -> Result<Self> {
-        tracing::warn!("{name} is set, but this build has no OpenTelemetry: no span is sent (build it with `--features otel`)");
+        tracing::warn!(
+            "{name} is set, but this build has no OpenTelemetry: no span is sent (build it with `--features otel`)"
+        );
         Ok(Self::default())
     }
 
@@ -51,9 +53,9 @@ impl Spans {
     }
 
     /// Sends what waits, for a few seconds at most.
-    pub(crate) async fn stop(self) {
+    pub(crate) async fn stop(&self) {
         #[cfg(feature = "otel")]
-        if let Some(exporter) = self.exporter {
+        if let Some(exporter) = self.exporter.clone() {
             // It waits for its thread, which waits for the collector.
             let stopped = tokio::task::spawn_blocking(move || exporter.stop()).await;
             drop(stopped);
