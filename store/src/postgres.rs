@@ -2,6 +2,7 @@
 
 mod advisories;
 mod announcements;
+mod backlog;
 mod claims;
 mod deliveries;
 mod effects;
