@@ -180,7 +180,7 @@ impl Bench {
             facts: Arc::new(NoFacts),
             reports: memory.clone(),
             fixes: memory.clone(),
-            advisories: dir.path().join("advisories"),
+            advisories: patchline_scanner::advisories::Advisories::alone(dir.path().join("advisories")),
             scratch: dir.path().join("scratch"),
             channels: Arc::new(Channels::default()),
             exceptions: Arc::default(),

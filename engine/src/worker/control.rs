@@ -1,6 +1,6 @@
 //! What people do to runs, inside a batch: stopping, going on with what has ended, sending messages again.
 
-use super::{batch::Batch, command::GoOn};
+use super::{batch::Batch, command::GoOn, start::slot_name};
 use crate::{
     DeliveryState, Error, EventKind, Result, RunId,
     core::{self, Phase, StepState},
@@ -26,12 +26,16 @@ impl Batch<'_> {
         let event = core::Event::TimedOut { at: self.now };
         match self.allowed(run, &event).await {
             // It has ended, or is being stopped.
-            Err(Error::Illegal { .. }) => return Ok(()),
+            Err(Error::Illegal { .. }) => {
+                self.load(run).await?.record.deadline = None;
+                return Ok(());
+            }
             other => other?,
         }
         let limit = self.load(run).await?.plan.timeout.unwrap_or_default();
         let text = format!("run-timeout: it took longer than {} s, and is stopped", limit.as_secs_f64());
         self.note(run, "", text).await?;
+        self.load(run).await?.record.deadline = None;
         self.apply(run, event).await
     }
 
@@ -106,7 +110,8 @@ impl Batch<'_> {
         };
         let limit = loaded.plan.concurrency.as_ref().map_or(1, |c| c.limit.max(1));
         self.flush().await?;
-        let busy = self.tx.slot(&slot).await?.iter().filter(|(_, queued)| !queued).count();
+        self.tx.lock_names(&[slot_name(&slot)]).await?;
+        let busy = self.tx.slot(&slot, 0).await?.iter().filter(|(_, queued)| !queued).count();
         Ok((busy as u64) < u64::from(limit))
     }
 
