@@ -1,5 +1,8 @@
 //! PostgreSQL: the writer's connections, and some for everything else. One file an entity.
 
+mod advisories;
+mod announcements;
+mod backlog;
 mod claims;
 mod deliveries;
 mod effects;

@@ -1,5 +1,6 @@
 //! SQLite: one connection that writes, a few that read. One file an entity.
 
+mod backlog;
 mod deliveries;
 mod effects;
 mod events;

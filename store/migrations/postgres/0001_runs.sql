@@ -59,7 +59,8 @@ CREATE TABLE steps (
     CHECK (parked IS NULL OR status = 'ready')
 ) WITH (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_cost_delay = 0,
         autovacuum_analyze_scale_factor = 0.05);
-CREATE INDEX steps_ready ON steps (kind, priority, run, position) WHERE status = 'ready' AND parked IS NULL;
+-- The time is not looked for: with it, gauges need not read the rows.
+CREATE INDEX steps_ready ON steps (kind, priority, run, position) INCLUDE (ready_at) WHERE status = 'ready' AND parked IS NULL;
 CREATE INDEX steps_parked ON steps (parked, priority, run, position) WHERE parked IS NOT NULL;
 CREATE INDEX steps_leased ON steps (lease_until) WHERE status = 'leased';
 CREATE INDEX steps_waiting ON steps (ready_at) WHERE status = 'waiting' AND ready_at IS NOT NULL;
