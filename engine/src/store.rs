@@ -44,7 +44,7 @@ pub trait Store: crate::step::EffectLog + Send + Sync + 'static {
 pub enum Hint {
     /// There is something to claim.
     Ready,
-    /// These runs have new history, or are to stop.
+    /// These runs have new history, or are to stop; none named: too many to be named.
     Changed(Vec<RunId>),
 }
 
