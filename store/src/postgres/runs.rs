@@ -17,7 +17,8 @@ use crate::{Error, error::Result};
 const TABLE: &str = "runs";
 
 /// What a row is read from, in the order of [`Row`]; sent as it stands, whatever columns come later.
-const COLUMNS: &str = "r.id, r.chain, r.plan_hash, r.submission, r.cascade, r.round, r.slot, r.priority, r.deadline,
+const COLUMNS: &str =
+    "r.id, r.chain, r.plan_hash, r.submission, r.cascade, r.round, r.slot, r.priority, r.deadline,
     r.phase, r.status, r.result, r.last_seq, r.version, r.created_at, r.finished_at";
 
 #[derive(FromRow)]
@@ -138,7 +139,8 @@ pub(super) async fn lock(db: &mut PgConnection, wanted: &[(RunId, Option<u64>)])
     };
     let changed: Vec<&str> = rows.iter().filter(|(same, _)| !same).map(|(_, row)| row.id.as_str()).collect();
     // A statement of its own: it sees what whoever had the lock has written.
-    let mut steps = if changed.is_empty() { Default::default() } else { steps::of_runs(db, &changed).await? };
+    let mut steps =
+        if changed.is_empty() { Default::default() } else { steps::of_runs(db, &changed).await? };
     let mut fetched = Vec::with_capacity(rows.len());
     for (same, row) in rows {
         fetched.push(if same {
