@@ -1,11 +1,14 @@
 //! The `patchline` binary: one file per command, configuration, exit codes, wiring.
 
+mod client;
 mod commands;
 mod config;
 mod data;
+mod database;
 pub mod exit;
 mod failure;
 mod images;
+mod limits;
 mod progress;
 mod table;
 mod terminal;
@@ -18,7 +21,8 @@ use clap::{Parser, Subcommand, ValueEnum};
 /// Gates what is dangerous, and mends what can be mended.
 ///
 /// Data goes to stdout, everything else to stderr. Exit codes: 0 fine, 1 error, 2 bad usage or
-/// input, 3 denied by a gate, 4 denied but a fixed image passed.
+/// input, 3 denied by a gate, 4 denied but a fixed image passed, 5 stopped, and steps that did not end
+/// in time were given back.
 #[derive(Debug, Parser)]
 #[command(name = "patchline", version, max_term_width = 100)]
 struct Arguments {
@@ -90,6 +94,8 @@ enum Command {
     Demo(commands::demo::Demo),
     /// Run the server: API, pages, embedded registry, workers
     Serve(commands::serve::Serve),
+    /// Work on the steps of a server's runs, over the PostgreSQL that both share
+    Worker(commands::worker::Worker),
     /// Check, draw and run chains
     #[command(subcommand)]
     Chain(commands::chain::Chain),
@@ -105,9 +111,12 @@ enum Command {
     /// Load advisories and tell how old they are
     #[command(subcommand)]
     Advisories(commands::advisories::Advisories),
-    /// Look at the runs of a server
+    /// Look at the runs of a server, and say how they go on
     #[command(subcommand)]
-    Runs(commands::runs::Runs),
+    Runs(Box<commands::runs::Runs>),
+    /// Messages that a server could not deliver
+    #[command(subcommand)]
+    Outbox(commands::outbox::Outbox),
 }
 
 fn main() -> ExitCode {
@@ -124,6 +133,7 @@ fn main() -> ExitCode {
         match arguments.command {
             Command::Demo(c) => c.run(global).await,
             Command::Serve(c) => c.run(global).await,
+            Command::Worker(c) => c.run(global).await,
             Command::Chain(c) => c.run(global).await,
             Command::Scan(c) => c.run(global).await,
             Command::Fix(c) => c.run(global).await,
@@ -131,6 +141,7 @@ fn main() -> ExitCode {
             Command::Image(c) => c.run(global).await,
             Command::Advisories(c) => c.run(global).await,
             Command::Runs(c) => c.run(global).await,
+            Command::Outbox(c) => c.run(global).await,
         }
     });
     // A blocking read of a dead connection must not hold the process.

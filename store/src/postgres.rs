@@ -1,5 +1,7 @@
 //! PostgreSQL: the writer's connections, and some for everything else. One file an entity.
 
+mod advisories;
+mod announcements;
 mod claims;
 mod deliveries;
 mod effects;

@@ -14,3 +14,4 @@ pub mod server;
 pub mod showcase;
 pub mod sink;
 pub mod webdriver;
+pub mod worker;

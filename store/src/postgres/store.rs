@@ -1,10 +1,11 @@
 //! The engine's reads, and the opening of its transactions.
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use patchline_chains::Plan;
 use patchline_engine::{
     Delivery, Event, Pause, Result, RunFilter, RunId, Store,
-    store::{Hint, RunRecord, Transaction},
+    store::{DeadLetter, Hint, RunRecord, Transaction},
 };
 
 use super::{Postgres, events, once, outbox, pauses, plans, runs, transaction::Tx};
@@ -25,6 +26,13 @@ impl Postgres {
     }
     async fn read_deliveries(&self, run: &RunId) -> error::Result<Vec<Delivery>> {
         once!(self, |db| outbox::of_run(db, run))
+    }
+    async fn read_dead(
+        &self,
+        limit: u32,
+        before: Option<(Timestamp, &str)>,
+    ) -> error::Result<Vec<DeadLetter>> {
+        once!(self, |db| outbox::dead(db, limit, before))
     }
     async fn read_pauses(&self) -> error::Result<Vec<Pause>> {
         once!(self, |db| pauses::all(db))
@@ -50,6 +58,9 @@ impl Store for Postgres {
     }
     async fn deliveries(&self, run: &RunId) -> Result<Vec<Delivery>> {
         self.read_deliveries(run).await.map_err(engine("reading the messages of a run"))
+    }
+    async fn dead_letters(&self, limit: u32, before: Option<(Timestamp, &str)>) -> Result<Vec<DeadLetter>> {
+        self.read_dead(limit, before).await.map_err(engine("listing messages that were given up"))
     }
     async fn pauses(&self) -> Result<Vec<Pause>> {
         self.read_pauses().await.map_err(engine("reading the paused chains"))
