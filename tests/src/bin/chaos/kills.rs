@@ -15,6 +15,7 @@ use crate::{
     judge::{self, Known},
     lines::{self, now},
     place::Place,
+    program,
     standin::StandIn,
     tally::{self, Tally},
     victim::Victim,

@@ -4,10 +4,16 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a harness tells what it finds")]
 
+mod faults;
+mod fleet;
+mod gate;
 mod judge;
 mod kills;
 mod lines;
+mod namespaces;
+mod partition;
 mod place;
+mod program;
 mod standin;
 mod tally;
 mod victim;
@@ -37,6 +43,8 @@ fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let ended: (Value, bool) = match arguments.0.first().map(String::as_str) {
         Some("victim") => return runtime.block_on(victim::live(&arguments)),
+        Some("partition") => runtime.block_on(partition::run()),
+        Some("faults") => runtime.block_on(faults::run(&arguments)),
         Some("engine") => runtime.block_on(kills::run(&arguments)),
         other => panic!("chaos {other:?}: engine, partition or faults"),
     };

@@ -62,6 +62,8 @@ async fn take(State(book): State<Book>, headers: HeaderMap, uri: Uri, Json(body)
     };
     let word = |name: &str| body.pointer(name).and_then(Value::as_str).unwrap_or_default();
     let effect = match word("/effect") {
+        // A CloudEvent names no step; its id is the message's.
+        "" if uri.path() == "/hook" => format!("hook {id}"),
         "" => format!("{} {} {}", uri.path(), word("/run"), word("/step")),
         named => named.to_owned(),
     };
