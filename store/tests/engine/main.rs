@@ -11,3 +11,4 @@ mod kill;
 mod kit;
 mod leases;
 mod outbox;
+mod watched;
