@@ -37,6 +37,8 @@ pub trait Store: crate::step::EffectLog + Send + Sync + 'static {
     async fn hint(&self, hint: &Hint) -> Result<()>;
     /// Hints of other processes, until the receiver is dropped; none: there are no others.
     async fn hints(&self) -> Result<Option<tokio::sync::mpsc::Receiver<Hint>>>;
+    /// Messages that were given up, the last first, at most 1,000: those before (time of the last change, id).
+    async fn dead_letters(&self, limit: u32, before: Option<(Timestamp, &str)>) -> Result<Vec<DeadLetter>>;
 }
 
 /// What waits in the store.
@@ -74,7 +76,7 @@ pub struct ReadySteps {
 pub enum Hint {
     /// There is something to claim.
     Ready,
-    /// These runs have new history, or are to stop.
+    /// These runs have new history, or are to stop; none named: too many to be named.
     Changed(Vec<RunId>),
 }
 
@@ -182,6 +184,14 @@ pub trait Transaction: Send {
     ) -> Result<()>;
     /// Messages that a dead process had taken may be taken again.
     async fn release_messages(&mut self) -> Result<()>;
+
+    /// Lets a message that was given up be sent again, its attempts counted anew; none: no message has this id.
+    async fn resend_message(&mut self, id: &str, at: Timestamp) -> Result<Option<Resent>>;
+
+    /// Whether a step has intents that are neither known to be made nor withdrawn.
+    async fn has_open_intents(&mut self, run: &RunId, step: &str) -> Result<bool>;
+    /// What a person says of a step's open intents: they were made, or not.
+    async fn settle_intents(&mut self, run: &RunId, step: &str, made: bool) -> Result<()>;
 
     /// Makes it durable.
     async fn commit(self: Box<Self>) -> Result<()>;
@@ -364,4 +374,29 @@ pub struct Outgoing {
     pub run: RunId,
     /// Tries so far.
     pub attempts: u32,
+}
+
+/// A message that was given up.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct DeadLetter {
+    /// The run whose step wrote it.
+    pub run: RunId,
+    /// The message and why it was given up.
+    #[serde(flatten)]
+    pub delivery: Delivery,
+    /// Tries so far.
+    pub attempts: u32,
+}
+
+/// What became of a message that was to be sent again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resent {
+    /// The run whose step wrote it.
+    pub run: RunId,
+    /// That step.
+    pub step: String,
+    /// The channel's name.
+    pub channel: String,
+    /// Whether it had been given up; if not, it is left alone.
+    pub again: bool,
 }

@@ -4,6 +4,7 @@ mod batch;
 mod cache;
 mod claim;
 mod command;
+mod control;
 mod feed;
 mod gauges;
 mod held;
@@ -24,10 +25,11 @@ mod writer;
 
 use std::{sync::Arc, time::Duration};
 
+use jiff::Timestamp;
 use tokio::sync::{broadcast, mpsc};
 
 use self::{
-    command::{Command, Writer},
+    command::{Command, GoOn, Writer},
     feed::Feed,
     gauges::Gauges,
     held::{Held, Reason},
@@ -40,7 +42,7 @@ use self::{
 };
 use crate::{
     Clock, Deliver, Error, Event, EventKind, Limits, Pause, Result, RunFilter, RunId, RunStatus, RunView,
-    Step, Store, Submission, Submitted, step::Intent, trace::Observer,
+    Step, Store, Submission, Submitted, step::Intent, store::DeadLetter, trace::Observer,
 };
 
 /// How to run.
@@ -152,9 +154,52 @@ impl Engine {
         self.shared.store.of_target(kind, target).await
     }
 
-    /// Stops a run: what is ready is cancelled, what runs is told.
-    pub async fn cancel(&self, run: &RunId) -> Result<()> {
-        self.shared.writer.ask(|reply| Command::Cancel { run: run.clone(), reply }).await
+    /// Stops a run: what is ready is cancelled, what runs is told. One that has ended is left as it is. Who and why
+    /// stand in the history, here and below.
+    pub async fn cancel(&self, run: &RunId, by: &str, reason: &str) -> Result<()> {
+        let (run, by, reason) = (run.clone(), by.to_owned(), reason.to_owned());
+        self.shared.writer.ask(|reply| Command::Cancel { run, by, reason, reply }).await
+    }
+
+    /// Tries a step again that failed, is unknown or was cancelled, as the same piece of work: what it intended is
+    /// reconciled first. What comes after it is set back. A run that had ended is open again, behind its concurrency
+    /// key. `nothing-to-retry`, `descendants-busy`, `run-cancelling`.
+    pub async fn retry(&self, run: &RunId, step: &str, by: &str, reason: &str) -> Result<()> {
+        self.go_on(run, step, GoOn::Retry, by, reason).await
+    }
+
+    /// Does a step that has ended once more, however it ended, as a new piece of work, and all that comes after it.
+    /// Else as [`Engine::retry`]. `step-not-ended`, `descendants-busy`, `run-cancelling`.
+    pub async fn rerun(&self, run: &RunId, step: &str, by: &str, reason: &str) -> Result<()> {
+        self.go_on(run, step, GoOn::Rerun, by, reason).await
+    }
+
+    /// A person has looked whether an unknown step's effect was made: then it has succeeded, else it has failed, and
+    /// what comes after it is decided anew. `nothing-to-resolve`, `descendants-busy`, `run-cancelling`.
+    pub async fn resolve(&self, run: &RunId, step: &str, made: bool, by: &str, reason: &str) -> Result<()> {
+        self.go_on(run, step, GoOn::Resolve { made }, by, reason).await
+    }
+
+    async fn go_on(&self, run: &RunId, step: &str, how: GoOn, by: &str, reason: &str) -> Result<()> {
+        let (run, step, by, reason) = (run.clone(), step.to_owned(), by.to_owned(), reason.to_owned());
+        self.shared.writer.ask(|reply| Command::GoOn { run, step, how, by, reason, reply }).await
+    }
+
+    /// Messages that were given up, the last first; 0: 100, at most 1,000. The next page is what comes before
+    /// (`delivery.at`, `delivery.message.id`) of the last one.
+    pub async fn dead_letters(
+        &self,
+        limit: u32,
+        before: Option<(Timestamp, &str)>,
+    ) -> Result<Vec<DeadLetter>> {
+        self.shared.store.dead_letters(limit, before).await
+    }
+
+    /// Sends a message again that was given up: the same id, attempts counted anew. `message-not-found`,
+    /// `message-not-failed`.
+    pub async fn resend(&self, message: &str, by: &str) -> Result<()> {
+        let (id, by) = (message.to_owned(), by.to_owned());
+        self.shared.writer.ask(|reply| Command::Resend { id, by, reply }).await
     }
 
     /// What a person says of a step that waits for one. The first decision stands.

@@ -6,7 +6,7 @@ use clap::Subcommand;
 use patchline_engine::RunView;
 use serde_json::json;
 
-pub(crate) use self::show::{follow, image, question, render, seconds, state, status_word};
+pub(crate) use self::show::{follow, render, seconds, status_word};
 use self::show::{list, tell};
 use crate::{
     Global, Output,

@@ -79,7 +79,7 @@ pub(crate) async fn start(
     };
     let world = World {
         registries: registries.clone(),
-        remediator: Remediator::new(apt.clone(), database.fixes.clone()),
+        remediator: Remediator::new(apt.clone(), database.facts.clone()),
         facts: database.facts.clone(),
         reports: database.reports.clone(),
         fixes: database.fixes.clone(),

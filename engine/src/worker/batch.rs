@@ -266,6 +266,16 @@ impl<'a> Batch<'a> {
                 self.flush().await?;
                 self.tx.enqueue(run, &name, &messages, at).await?;
             }
+            // A run that has started, or goes on, has its time from now.
+            Effect::Started => {
+                let loaded = self.load(run).await?;
+                let limit = loaded.plan.timeout.and_then(|limit| jiff::SignedDuration::try_from(limit).ok());
+                loaded.record.deadline = limit.and_then(|limit| at.checked_add(limit).ok());
+            }
+            Effect::Reopened => {
+                self.load(run).await?.record.finished_at = None;
+                self.record(run, EventKind::RunReopened).await?;
+            }
             Effect::Finished { result } => {
                 let loaded = self.load(run).await?;
                 loaded.record.finished_at = Some(at);
@@ -298,13 +308,6 @@ impl<'a> Batch<'a> {
         let event = Event { seq: loaded.record.last_seq, run: run.clone(), at, kind };
         self.history.push(event);
         Ok(())
-    }
-
-    /// The next write of the run counts as a change, although its steps and phase are as they were.
-    pub(super) fn touch(&mut self, run: &RunId) {
-        if let Some(loaded) = self.runs.get_mut(run) {
-            loaded.touched = true;
-        }
     }
 
     /// Writes what has changed so far, so that queries see it.

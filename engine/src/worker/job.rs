@@ -34,6 +34,7 @@ pub(super) struct Claim {
     pub(super) chain: String,
     pub(super) plan_hash: String,
     pub(super) attempt: u32,
+    pub(super) resets: u32,
     pub(super) with: Value,
     pub(super) names: Value,
     pub(super) subject: Subject,
@@ -69,7 +70,10 @@ impl Job {
             shared: Arc::downgrade(shared),
         };
         let context = Context {
-            idempotency_key: format!("{run}/{}", claim.step),
+            idempotency_key: match claim.resets {
+                0 => format!("{run}/{}", claim.step),
+                resets => format!("{run}/{}/{}", claim.step, resets + 1),
+            },
             effects: Effects { log: shared.store.clone(), run: run.clone(), step: claim.step.clone() },
             run,
             step: claim.step,

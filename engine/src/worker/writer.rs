@@ -65,9 +65,15 @@ impl WriterTask {
     pub(super) async fn recover(&mut self, owns_data: bool) -> Result<()> {
         self.shared.pauses.set(self.shared.store.pauses().await?);
         let mut batch = Batch::begin(&self.shared, &mut self.ids, &mut self.cache).await?;
-        let leases = batch.tx.leases().await?;
-        batch.fetch(leases.iter().map(|lease| lease.run.clone())).await?;
-        for action in recovery::plan(leases, batch.now, owns_data) {
+        let actions = recovery::plan(batch.tx.leases().await?, batch.now, owns_data);
+        // Runs that others work on are left alone, and not locked.
+        batch
+            .fetch(actions.iter().filter_map(|action| match action {
+                Action::Reclaim { lease, .. } => Some(lease.run.clone()),
+                Action::Leave { .. } => None,
+            }))
+            .await?;
+        for action in actions {
             match action {
                 Action::Reclaim { lease, counts } => batch.lose(lease, counts).await?,
                 Action::Leave { lease } => {
@@ -78,7 +84,9 @@ impl WriterTask {
         if owns_data {
             batch.tx.release_messages().await?;
         }
-        realign(&mut batch).await?;
+        if batch.tx.now().is_none() {
+            realign(&mut batch).await?;
+        }
         let after = batch.commit().await?;
         self.publish(after);
         Ok(())

@@ -5,6 +5,7 @@ use patchline_engine::{
     Result as EngineResult, RunId,
     step::{EffectLog, Intent},
 };
+use sqlx::PgConnection;
 
 use super::{
     Postgres,
@@ -19,11 +20,12 @@ const TABLE: &str = "effects";
 impl Postgres {
     async fn intend(&self, run: &RunId, step: &str, intent: &Intent) -> Result<()> {
         let detail = json(TABLE, &intent.detail)?;
-        // An intent that is recorded again keeps what was known of it.
+        // An intent that is recorded again keeps what was known of it; one that was withdrawn is open again.
         once!(self, |db| {
             sqlx::query(
                 "INSERT INTO effects (run, step, kind, target, detail, done) VALUES ($1, $2, $3, $4, $5, $6)
-                 ON CONFLICT (run, step, kind, target) DO UPDATE SET done = effects.done OR excluded.done",
+                 ON CONFLICT (run, step, kind, target) DO UPDATE SET done = effects.done OR excluded.done,
+                    withdrawn = false",
             )
             .bind(&run.0)
             .bind(key(step))
@@ -39,7 +41,22 @@ impl Postgres {
     async fn effect_done(&self, run: &RunId, step: &str, kind: &str, target: &str) -> Result<()> {
         once!(self, |db| {
             sqlx::query(
-                "UPDATE effects SET done = true WHERE run = $1 AND step = $2 AND kind = $3 AND target = $4",
+                "UPDATE effects SET done = true, withdrawn = false WHERE run = $1 AND step = $2 AND kind = $3 AND target = $4",
+            )
+            .bind(&run.0)
+            .bind(key(step))
+            .bind(key(kind))
+            .bind(key(target))
+            .execute(db)
+        })?;
+        Ok(())
+    }
+
+    async fn effect_withdrawn(&self, run: &RunId, step: &str, kind: &str, target: &str) -> Result<()> {
+        once!(self, |db| {
+            sqlx::query(
+                "UPDATE effects SET withdrawn = true
+                 WHERE run = $1 AND step = $2 AND kind = $3 AND target = $4 AND NOT done",
             )
             .bind(&run.0)
             .bind(key(step))
@@ -53,7 +70,8 @@ impl Postgres {
     async fn effects(&self, run: &RunId, step: &str) -> Result<Vec<Intent>> {
         let rows: Vec<(String, String, String, bool)> = once!(self, |db| {
             sqlx::query_as(
-                "SELECT kind, target, detail, done FROM effects WHERE run = $1 AND step = $2 ORDER BY id",
+                "SELECT kind, target, detail, done FROM effects
+                 WHERE run = $1 AND step = $2 AND NOT withdrawn ORDER BY id",
             )
             .bind(&run.0)
             .bind(key(step))
@@ -94,6 +112,32 @@ impl Postgres {
     }
 }
 
+/// Whether a step has an intent that is neither known to be made nor withdrawn.
+pub(super) async fn any_open(db: &mut PgConnection, run: &RunId, step: &str) -> Result<bool> {
+    let (open,): (bool,) = sqlx::query_as(
+        "SELECT EXISTS (SELECT 1 FROM effects WHERE run = $1 AND step = $2 AND NOT done AND NOT withdrawn)",
+    )
+    .bind(&run.0)
+    .bind(key(step))
+    .fetch_one(db)
+    .await?;
+    Ok(open)
+}
+
+/// What a person knows of a step's open intents.
+pub(super) async fn settle(db: &mut PgConnection, run: &RunId, step: &str, made: bool) -> Result<()> {
+    sqlx::query(
+        "UPDATE effects SET done = $3, withdrawn = NOT $3
+         WHERE run = $1 AND step = $2 AND NOT done AND NOT withdrawn",
+    )
+    .bind(&run.0)
+    .bind(key(step))
+    .bind(made)
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
 #[async_trait]
 impl EffectLog for Postgres {
     async fn intend(&self, run: &RunId, step: &str, intent: &Intent) -> EngineResult<()> {
@@ -101,6 +145,10 @@ impl EffectLog for Postgres {
     }
     async fn done(&self, run: &RunId, step: &str, kind: &str, target: &str) -> EngineResult<()> {
         self.effect_done(run, step, kind, target).await.map_err(engine("marking an intent as made"))
+    }
+    async fn withdraw(&self, run: &RunId, step: &str, kind: &str, target: &str) -> EngineResult<()> {
+        let withdrawn = self.effect_withdrawn(run, step, kind, target).await;
+        withdrawn.map_err(engine("withdrawing an intent"))
     }
     async fn of_step(&self, run: &RunId, step: &str) -> EngineResult<Vec<Intent>> {
         self.effects(run, step).await.map_err(engine("reading intents"))

@@ -1,10 +1,11 @@
 //! The engine's reads, and the opening of its transactions.
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use patchline_chains::Plan;
 use patchline_engine::{
     Delivery, Event, Pause, Result, RunFilter, RunId, Store,
-    store::{Backlog, Hint, RunRecord, Transaction},
+    store::{Backlog, DeadLetter, Hint, RunRecord, Transaction},
 };
 
 use super::{Postgres, backlog, events, once, outbox, pauses, plans, runs, transaction::Tx};
@@ -28,6 +29,13 @@ impl Postgres {
     }
     async fn read_backlog(&self) -> error::Result<Backlog> {
         once!(self, |db| backlog::read(db))
+    }
+    async fn read_dead(
+        &self,
+        limit: u32,
+        before: Option<(Timestamp, &str)>,
+    ) -> error::Result<Vec<DeadLetter>> {
+        once!(self, |db| outbox::dead(db, limit, before))
     }
     async fn read_pauses(&self) -> error::Result<Vec<Pause>> {
         once!(self, |db| pauses::all(db))
@@ -56,6 +64,9 @@ impl Store for Postgres {
     }
     async fn backlog(&self) -> Result<Backlog> {
         self.read_backlog().await.map_err(engine("counting what waits"))
+    }
+    async fn dead_letters(&self, limit: u32, before: Option<(Timestamp, &str)>) -> Result<Vec<DeadLetter>> {
+        self.read_dead(limit, before).await.map_err(engine("listing messages that were given up"))
     }
     async fn pauses(&self) -> Result<Vec<Pause>> {
         self.read_pauses().await.map_err(engine("reading the paused chains"))

@@ -8,12 +8,14 @@ use patchline_chains::Plan;
 use patchline_engine::{
     DeliveryState, Event, Message, Pause, Result, RunId, RunResult,
     core::recovery::Lease,
-    store::{Due, Fetched, NewRun, Outgoing, Permit, RunRecord, Seen, StepChange, Transaction, Wanted},
+    store::{
+        Due, Fetched, NewRun, Outgoing, Permit, Resent, RunRecord, Seen, StepChange, Transaction, Wanted,
+    },
 };
 use sqlx::PgConnection;
 
 use super::{
-    Postgres, claims, deliveries, events, is_gone, names, outbox, pauses, permits, plans,
+    Postgres, claims, deliveries, effects, events, is_gone, names, outbox, pauses, permits, plans,
     pool::{Lent, bounded},
     runs, steps,
 };
@@ -199,6 +201,15 @@ impl Transaction for Tx {
         due: Option<Timestamp>,
     ) -> Result<()> {
         said!(self, "settling a message", outbox::settle(&mut self.db, id, state, at, due))
+    }
+    async fn resend_message(&mut self, id: &str, at: Timestamp) -> Result<Option<Resent>> {
+        said!(self, "sending a message again", outbox::resend(&mut self.db, id, at))
+    }
+    async fn has_open_intents(&mut self, run: &RunId, step: &str) -> Result<bool> {
+        said!(self, "looking for intents", effects::any_open(&mut self.db, run, step))
+    }
+    async fn settle_intents(&mut self, run: &RunId, step: &str, made: bool) -> Result<()> {
+        said!(self, "settling intents", effects::settle(&mut self.db, run, step, made))
     }
     async fn release_messages(&mut self) -> Result<()> {
         said!(self, "releasing messages", outbox::release(&mut self.db))

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use patchline_engine::{EventKind, RunId, RunView, StepStatus};
-use patchline_remediation::fix::Fixes as _;
 use patchline_scanner::Report;
 
 use super::{report_of, sink::Sink, verdict};

@@ -122,7 +122,7 @@ pub(crate) fn render(run: &RunView) -> String {
 }
 
 /// What a person is asked, and the command line that answers; none where nobody is.
-pub(crate) fn question(run: &RunId, step: &StepView, server: Option<&str>) -> Option<String> {
+pub(super) fn question(run: &RunId, step: &StepView, server: Option<&str>) -> Option<String> {
     let until = step.decide_by?.strftime("%Y-%m-%d %H:%M UTC");
     let asked = step.output.get("message").and_then(|v| v.as_str()).unwrap_or_default();
     let server = server.map(|url| format!(" --server {url}")).unwrap_or_default();
