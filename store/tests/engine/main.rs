@@ -11,6 +11,7 @@ mod cut;
 mod kill;
 mod kit;
 mod leases;
+mod limits;
 mod machine;
 mod outbox;
 mod watched;
