@@ -112,8 +112,7 @@ pub(crate) async fn start(config: &Config, data: &Data, start: Start) -> Result<
         embedded: Some(registry.to_string()),
         pages: Some(format!("http://{address}")),
     };
-    let Working { engine, registries, advisories } =
-        work::start(config, data, &database, &apt, work).await?;
+    let Working { engine, registries, advisories } = work::start(config, data, &database, &apt, work).await?;
 
     let distribution = match &config.hooks.distribution {
         Some(hook) => Some((hook.secret.resolve()?, hook.registry.clone())),

@@ -58,7 +58,9 @@ pub(crate) async fn worker(config: &Config, data: &Data, apt: &Apt, mut work: Wo
     work.embedded = store.announced(REGISTRY).await?;
     work.pages = store.announced(PAGES).await?;
     match &work.embedded {
-        None => terminal::err("warning: no server has used this database yet: images of its embedded registry are out of reach"),
+        None => terminal::err(
+            "warning: no server has used this database yet: images of its embedded registry are out of reach",
+        ),
         Some(host) if tokio::net::TcpStream::connect(host).await.is_err() => terminal::err(&format!(
             "warning: the server's embedded registry at {host} is not reached from here: steps over its images will fail"
         )),

@@ -110,10 +110,14 @@ pub(crate) async fn start(
 fn check(kinds: &[String], known: &[&str]) -> Result<()> {
     let hint = || format!("there are: {}", known.join(", "));
     if kinds.is_empty() {
-        return Err(Failure::usage("kind-unknown", "a process that takes no step kind does nothing").hint(hint()));
+        return Err(
+            Failure::usage("kind-unknown", "a process that takes no step kind does nothing").hint(hint())
+        );
     }
     match kinds.iter().find(|kind| !known.contains(&kind.as_str())) {
-        Some(kind) => Err(Failure::usage("kind-unknown", format!("there is no step kind `{kind}`")).hint(hint())),
+        Some(kind) => {
+            Err(Failure::usage("kind-unknown", format!("there is no step kind `{kind}`")).hint(hint()))
+        }
         None => Ok(()),
     }
 }
@@ -140,7 +144,10 @@ mod tests {
         assert!(check(&["fix".into()], &known).is_ok());
         for kinds in [vec!["scna".to_owned()], Vec::new()] {
             let failure = check(&kinds, &known).unwrap_err();
-            assert_eq!((failure.code.as_str(), failure.hint.as_deref()), ("kind-unknown", Some("there are: scan, fix")));
+            assert_eq!(
+                (failure.code.as_str(), failure.hint.as_deref()),
+                ("kind-unknown", Some("there are: scan, fix"))
+            );
         }
     }
 }

@@ -57,7 +57,8 @@ impl ChainRun {
                 .hint("push it first: patchline image copy oci:DIR:tag host/repository:tag"));
             }
         };
-        let subject = subject::resolve(&running.registries, running.database.fixes.as_ref(), &reference).await?;
+        let subject =
+            subject::resolve(&running.registries, running.database.fixes.as_ref(), &reference).await?;
         let submission = Submission {
             subject: subject::for_chain(&subject, &plan),
             plan: Some(plan),
