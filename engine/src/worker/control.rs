@@ -27,7 +27,7 @@ impl Batch<'_> {
         match self.allowed(run, &event).await {
             // It has ended, or is being stopped.
             Err(Error::Illegal { .. }) => {
-                self.load(run).await?.record.deadline = None;
+                self.load(run).await?.forget_deadline();
                 return Ok(());
             }
             other => other?,
@@ -35,7 +35,7 @@ impl Batch<'_> {
         let limit = self.load(run).await?.plan.timeout.unwrap_or_default();
         let text = format!("run-timeout: it took longer than {} s, and is stopped", limit.as_secs_f64());
         self.note(run, "", text).await?;
-        self.load(run).await?.record.deadline = None;
+        self.load(run).await?.forget_deadline();
         self.apply(run, event).await
     }
 
