@@ -2,7 +2,8 @@
 //!
 //! Each attempt carries the same `webhook-id` and `Idempotency-Key`: a call
 //! whose answer was lost is made again, and the receiver tells that it is the
-//! same by them. Once an answer was taken, no attempt calls again.
+//! same by them. Once an answer was taken, no attempt calls again. `traceparent`
+//! (W3C Trace Context) names the span of the attempt that calls.
 
 mod targets;
 
@@ -141,7 +142,7 @@ impl Step for Trigger {
         let doubted = earlier.iter().any(|i| i.kind == "call" && i.target == aim && !i.done);
         let call = intent("call", json!({"id": id}), false);
         log.intend(run, step, &call).await.map_err(failure::engine)?;
-        let answer = match target.call(&id, body, self.targets.now()).await {
+        let answer = match target.call(&id, &context.span.traceparent(), body, self.targets.now()).await {
             Ok(answer) => answer,
             Err((sent, error)) => {
                 if !sent && !doubted {

@@ -21,6 +21,7 @@ use crate::{
     data::Data,
     database::Database,
     failure::{Failure, Result, io},
+    observe::Watching,
 };
 
 /// How long an orderly stop waits for running steps, unless something else is configured.
@@ -29,7 +30,7 @@ const DRAIN: Duration = Duration::from_secs(20);
 const CONCURRENCY: usize = 4;
 
 /// How a process works.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Work {
     /// Steps at once; none: as configured.
     pub(crate) concurrency: Option<usize>,
@@ -41,6 +42,8 @@ pub(crate) struct Work {
     pub(crate) embedded: Option<String>,
     /// Base of addresses of pages, for people.
     pub(crate) pages: Option<String>,
+    /// Who watches.
+    pub(crate) watching: Watching,
 }
 
 /// A process that works.
@@ -101,6 +104,7 @@ pub(crate) async fn start(
         owns_data: database.postgres().is_none(),
         drain: config.drain.unwrap_or(DRAIN),
         public_url: work.pages,
+        observer: work.watching.observer(),
     };
     let engine =
         Engine::start(database.runs.clone(), steps, channels, Arc::new(SystemClock), options).await?;

@@ -115,7 +115,10 @@ impl WriterTask {
             if waiting.iter().any(|c| matches!(c, Command::StopClaiming { .. } | Command::Close { .. })) {
                 self.claiming = false;
             }
-            match self.transact(&waiting).await {
+            let began = Instant::now();
+            let transacted = self.transact(&waiting).await;
+            super::seen::transaction(waiting.len(), began.elapsed(), &transacted);
+            match transacted {
                 Ok((after, verdicts, next)) => {
                     let delivered = waiting.iter().filter(|c| matches!(c, Command::Delivered { .. })).count();
                     self.parcels = self.parcels.saturating_sub(delivered);
@@ -183,10 +186,8 @@ impl WriterTask {
             if sweep {
                 batch.sweep().await?;
             }
-            let held = self.shared.held.len().saturating_sub(batch.after.released.len());
-            let free = self.shared.concurrency.saturating_sub(held);
-            batch.claim(free).await?;
-            more |= !batch.full.is_empty() && batch.after.claims.len() < free;
+            batch.claim().await?;
+            more |= !batch.full.is_empty() && batch.has_room();
             let free = PARCELS.saturating_sub(self.parcels.saturating_sub(delivered));
             batch.take_messages(free).await?;
             full = batch.after.parcels.len() == free;
@@ -217,6 +218,7 @@ impl WriterTask {
     /// Tells the world what is durable now.
     fn publish(&mut self, after: After) {
         let shared = &self.shared;
+        after.seen.tell(&after.events, shared.observer.as_ref());
         shared.plans.stand(after.plans);
         if shared.has_others {
             if after.left_ready {
@@ -244,7 +246,7 @@ impl WriterTask {
         }
         for claim in after.claims {
             let lease = claim.lease.clone();
-            let stop = shared.held.add(lease.clone(), claim.granted);
+            let stop = shared.held.add(lease.clone(), claim.bulk, claim.granted);
             let id = format!("{}/{}#{}", lease.run, claim.step, lease.fence);
             shared.jobs.push(id, Job::new(claim, stop, shared));
         }

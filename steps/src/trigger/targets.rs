@@ -114,11 +114,12 @@ impl Targets {
 }
 
 /// Set by us, or by HTTP itself.
-const OURS: [&str; 9] = [
+const OURS: [&str; 10] = [
     "webhook-id",
     "webhook-timestamp",
     "webhook-signature",
     "idempotency-key",
+    "traceparent",
     "content-type",
     "content-length",
     "transfer-encoding",
@@ -168,6 +169,7 @@ impl Target {
     pub(super) async fn call(
         &self,
         id: &str,
+        traceparent: &str,
         body: Vec<u8>,
         now: Timestamp,
     ) -> Result<Answer, (bool, StepError)> {
@@ -176,6 +178,7 @@ impl Target {
             headers.insert("idempotency-key", id);
         }
         headers.extend(self.headers.clone());
+        headers.extend(webhook::traceparent(traceparent));
         let method = self.method.clone();
         answer::call(method, &self.url, self.allow_private, "application/json", headers, body)
             .await

@@ -45,6 +45,7 @@ impl ChainRun {
             allow_expired: self.mirrors.allow_expired(),
             place: wiring::Place::DataFolder,
             no_work: false,
+            watching: Default::default(),
         };
         let running = wiring::start(config, &data, start).await?;
         let reference = match images::location(&running.registries, &self.image)? {
