@@ -21,6 +21,15 @@ impl Batch<'_> {
         self.apply(run, core::Event::Cancel { at: self.now }).await
     }
 
+    /// A newer run takes its place.
+    pub(super) async fn supersede(&mut self, run: &RunId, by: &RunId) -> Result<()> {
+        if matches!(self.load(run).await?.state.phase, Phase::Cancelling | Phase::Finished { .. }) {
+            return Ok(());
+        }
+        self.note(run, "", format!("superseded by run {by}")).await?;
+        self.apply(run, core::Event::Cancel { at: self.now }).await
+    }
+
     /// A run's time is over.
     pub(super) async fn time_out(&mut self, run: &RunId) -> Result<()> {
         let event = core::Event::TimedOut { at: self.now };

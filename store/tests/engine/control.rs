@@ -18,6 +18,20 @@ use serde_json::json;
 
 use crate::kit::*;
 
+on_both!(
+    a_failed_step_is_tried_again_in_an_ended_run_and_keeps_its_key,
+    a_live_run_goes_on_while_one_step_is_tried_again,
+    only_what_may_have_been_done_is_in_doubt,
+    doubt_is_decided_before_what_depends_on_it,
+    a_retry_reconciles_what_the_first_attempt_left,
+    a_run_has_its_time_and_has_it_anew,
+    a_run_that_is_opened_again_takes_its_turn,
+    a_child_that_is_mended_later_does_not_move_its_parent,
+    a_message_that_was_given_up_is_sent_again_by_a_person,
+    who_cancelled_and_why_stands_in_the_history,
+    a_run_that_was_opened_again_outlives_the_process,
+);
+
 /// A switch between "it fails" and "it works".
 #[derive(Clone, Default)]
 struct Works(Arc<AtomicBool>);
@@ -43,8 +57,7 @@ async fn notes(house: &House, run: &RunId) -> Vec<(String, String)> {
     notes.collect()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_failed_step_is_tried_again_in_an_ended_run_and_keeps_its_key() {
+async fn a_failed_step_is_tried_again_in_an_ended_run_and_keeps_its_key(place: Place) {
     let works = Works::default();
     let keys = Arc::new(Mutex::new(Vec::new()));
     let (switch, seen) = (works.clone(), keys.clone());
@@ -53,7 +66,7 @@ async fn a_failed_step_is_tried_again_in_an_ended_run_and_keeps_its_key() {
         let done = switch.act();
         async move { done }
     });
-    let house = House::new(&script).await;
+    let house = House::new(&place, &script).await;
     let view = house.run(&diamond()).await;
     assert_eq!(view.result, Some(RunResult::Failed));
     assert_eq!(
@@ -102,8 +115,7 @@ async fn a_failed_step_is_tried_again_in_an_ended_run_and_keeps_its_key() {
     assert_eq!(house.engine.events(&view.id, 0).await.unwrap().len(), events.len(), "a refusal says nothing");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_live_run_goes_on_while_one_step_is_tried_again() {
+async fn a_live_run_goes_on_while_one_step_is_tried_again(place: Place) {
     let (works, go) = (Works::default(), Arc::new(tokio::sync::Notify::new()));
     let (switch, gate) = (works.clone(), go.clone());
     let script = Script::default()
@@ -118,7 +130,7 @@ async fn a_live_run_goes_on_while_one_step_is_tried_again() {
                 Ok(Outcome::succeeded(json!({})))
             }
         });
-    let house = House::new(&script).await;
+    let house = House::new(&place, &script).await;
     let run = house.engine.submit(vec![submission(&diamond(), "v1")]).await.unwrap()[0].run.clone();
     let failed = async || house.engine.run(&run).await.unwrap().steps[1].status == S::Failed;
     until(failed).await;
@@ -148,13 +160,12 @@ fn intends(script: Script, step: &'static str, end: &'static str) -> Script {
     })
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn only_what_may_have_been_done_is_in_doubt() {
+async fn only_what_may_have_been_done_is_in_doubt(place: Place) {
     let mut script = Script::default();
     for (step, end) in [("a", "refused"), ("b", "made"), ("c", "neither"), ("d", "panic")] {
         script = intends(script, step, end);
     }
-    let house = House::new(&script).await;
+    let house = House::new(&place, &script).await;
     let flat = plan("doubt", ["a", "b", "c", "d"].map(|name| step(name, &[])).into());
     let view = house.run(&flat).await;
     assert_eq!(statuses(&view), [("a", S::Failed), ("b", S::Failed), ("c", S::Unknown), ("d", S::Unknown)]);
@@ -185,9 +196,8 @@ async fn only_what_may_have_been_done_is_in_doubt() {
     assert!(house.engine.is_own_effect("push", "x/d").await.unwrap(), "its event would still be ours");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn doubt_is_decided_before_what_depends_on_it() {
-    let house = House::new(&intends(Script::default(), "b", "neither")).await;
+async fn doubt_is_decided_before_what_depends_on_it(place: Place) {
+    let house = House::new(&place, &intends(Script::default(), "b", "neither")).await;
     let mut plan =
         plan("doubt", vec![step("a", &[]), step("b", &["a"]), step("c", &["b"]), step("d", &["b"])]);
     plan.steps[3].when = Some("failed".into());
@@ -203,8 +213,7 @@ async fn doubt_is_decided_before_what_depends_on_it() {
     assert_eq!(view.result, Some(RunResult::Passed));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_retry_reconciles_what_the_first_attempt_left() {
+async fn a_retry_reconciles_what_the_first_attempt_left(place: Place) {
     let script = Script::default().on("a", |c: Context| async move {
         let mine = c.effects.log.of_step(&c.run, &c.step).await.unwrap();
         if let Some(intent) = mine.first() {
@@ -216,7 +225,7 @@ async fn a_retry_reconciles_what_the_first_attempt_left() {
         c.effects.log.intend(&c.run, &c.step, &intent).await.unwrap();
         Err(error(ErrorClass::Permanent, "cut-off"))
     });
-    let house = House::new(&script).await;
+    let house = House::new(&place, &script).await;
     let view = house.run(&plan("reconcile", vec![step("a", &[])])).await;
     assert_eq!(statuses(&view), [("a", S::Unknown)]);
     house.engine.retry(&view.id, "a", "ana", "").await.unwrap();
@@ -224,8 +233,7 @@ async fn a_retry_reconciles_what_the_first_attempt_left() {
     assert_eq!((view.result, &view.steps[0].output["reconciled"]), (Some(RunResult::Passed), &json!(true)));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_run_has_its_time_and_has_it_anew() {
+async fn a_run_has_its_time_and_has_it_anew(place: Place) {
     let tries = Arc::new(AtomicU32::new(0));
     let count = tries.clone();
     let script = Script::default().on("b", move |c: Context| {
@@ -238,7 +246,7 @@ async fn a_run_has_its_time_and_has_it_anew() {
             Ok(Outcome::succeeded(json!({})))
         }
     });
-    let house = House::new(&script).await;
+    let house = House::new(&place, &script).await;
     let mut plan = diamond();
     plan.timeout = Some(Duration::from_secs(3600));
     plan.steps[1].timeout = Duration::from_secs(7200);
@@ -263,8 +271,7 @@ async fn a_run_has_its_time_and_has_it_anew() {
     assert_eq!(house.finished(&run).await.result, Some(RunResult::Passed));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_run_that_is_opened_again_takes_its_turn() {
+async fn a_run_that_is_opened_again_takes_its_turn(place: Place) {
     let (works, go) = (Works::default(), Arc::new(tokio::sync::Notify::new()));
     let (switch, gate) = (works.clone(), go.clone());
     let script = Script::default()
@@ -279,7 +286,7 @@ async fn a_run_that_is_opened_again_takes_its_turn() {
                 Ok(Outcome::succeeded(json!({})))
             }
         });
-    let house = House::new(&script).await;
+    let house = House::new(&place, &script).await;
     let mut plan = plan("turns", vec![step("a", &[]), step("b", &["a"])]);
     plan.concurrency = Some(ConcurrencyRule { key: "one".into(), limit: 1, when_busy: WhenBusy::Queue });
     let first = house.run_over(&plan, "v1").await;
@@ -297,8 +304,7 @@ async fn a_run_that_is_opened_again_takes_its_turn() {
     assert_eq!(house.finished(&first.id).await.result, Some(RunResult::Passed));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_child_that_is_mended_later_does_not_move_its_parent() {
+async fn a_child_that_is_mended_later_does_not_move_its_parent(place: Place) {
     let works = Works::default();
     let switch = works.clone();
     let script = Script::default().on("a", move |c: Context| {
@@ -311,7 +317,7 @@ async fn a_child_that_is_mended_later_does_not_move_its_parent() {
             done
         }
     });
-    let house = House::new(&script).await;
+    let house = House::new(&place, &script).await;
     let view = house.run(&plan("fix", vec![step("a", &[]), step("b", &["a"])])).await;
     assert_eq!((view.result, statuses(&view)[0]), (Some(RunResult::Failed), ("a", S::Failed)));
     let child = view.steps[0].child.clone().unwrap();
@@ -327,8 +333,7 @@ async fn a_child_that_is_mended_later_does_not_move_its_parent() {
     assert_eq!((after.result, after.steps[0].child.as_ref()), (Some(RunResult::Passed), Some(&child)));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_message_that_was_given_up_is_sent_again_by_a_person() {
+async fn a_message_that_was_given_up_is_sent_again_by_a_person(place: Place) {
     let script = Script::default().on("tell", |c: Context| async move {
         let messages = ["ci", "ops"].map(|channel| Message {
             id: format!("{}-{channel}", c.work()),
@@ -337,7 +342,7 @@ async fn a_message_that_was_given_up_is_sent_again_by_a_person() {
         });
         Ok(Outcome::Succeeded { output: json!({}), messages: messages.into(), mends: false })
     });
-    let house = House::new(&script).await;
+    let house = House::new(&place, &script).await;
     house.sink.refuse.lock().unwrap().extend([(false, None), (false, None)]);
     let view = house.run(&plan("t", vec![step("tell", &[])])).await;
     until(async || house.engine.dead_letters(0, None).await.unwrap().len() == 2).await;
@@ -365,13 +370,12 @@ async fn a_message_that_was_given_up_is_sent_again_by_a_person() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_cancelled_and_why_stands_in_the_history() {
+async fn who_cancelled_and_why_stands_in_the_history(place: Place) {
     let script = Script::default().on("a", |c: Context| async move {
         c.cancelled.cancelled().await;
         Err(error(ErrorClass::Transient, "interrupted"))
     });
-    let house = House::new(&script).await;
+    let house = House::new(&place, &script).await;
     let run = house.engine.submit(vec![submission(&diamond(), "v1")]).await.unwrap()[0].run.clone();
     until(async || script.count("a") == 1).await;
     for _ in 0..2 {
@@ -380,4 +384,34 @@ async fn who_cancelled_and_why_stands_in_the_history() {
     assert_eq!(house.finished(&run).await.result, Some(RunResult::Cancelled));
     house.engine.cancel(&run, "bo", "me too").await.unwrap();
     assert_eq!(notes(&house, &run).await, [(String::new(), "cancelled by ana: it hangs".into())]);
+}
+
+async fn a_run_that_was_opened_again_outlives_the_process(place: Place) {
+    let works = Works::default();
+    let switch = works.clone();
+    let tries = Arc::new(AtomicU32::new(0));
+    let count = tries.clone();
+    let script = Script::default().on("b", move |c: Context| {
+        let done = switch.act();
+        let nth = count.fetch_add(1, Ordering::SeqCst);
+        async move {
+            if nth == 1 {
+                // Tried again, and under way when its process stops.
+                c.cancelled.cancelled().await;
+                return Err(error(ErrorClass::Transient, "interrupted"));
+            }
+            done
+        }
+    });
+    let house = House::new(&place, &script).await;
+    let view = house.run(&diamond()).await;
+    works.now();
+    house.engine.retry(&view.id, "b", "ana", "").await.unwrap();
+    until(async || tries.load(Ordering::SeqCst) == 2).await;
+    house.engine.stop().await.unwrap();
+    let engine = engine(&house.place, &script, &house.sink, &house.clock, true).await;
+    let after =
+        tokio::time::timeout(Duration::from_secs(30), engine.finished(&view.id)).await.unwrap().unwrap();
+    assert_eq!(after.result, Some(RunResult::Passed));
+    assert_eq!((script.count("a"), script.count("b"), script.count("d")), (1, 3, 1));
 }
