@@ -7,6 +7,7 @@ mod basics;
 mod cascade;
 mod cluster;
 mod concurrency;
+mod control;
 mod cut;
 mod kill;
 mod kit;
