@@ -5,6 +5,7 @@ pub mod core;
 mod error;
 pub mod outbox;
 pub mod run;
+pub mod schedule;
 pub mod step;
 pub mod store;
 pub mod submit;
