@@ -126,6 +126,7 @@ pub(crate) async fn start(config: &Config, data: &Data, start: Start) -> Result<
             owns_data: true,
             drain: Duration::from_secs(20),
             public_url: Some(format!("http://{address}")),
+            ..EngineOptions::default()
         },
     )
     .await?;

@@ -16,6 +16,15 @@ pub enum Error {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The store could not do it just now: two transactions stood in each other's way, or waited too long. Once more.
+    #[error("the run store is busy while {operation}")]
+    Busy {
+        /// `completing a step`
+        operation: &'static str,
+        /// What the store said.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// No such run.
     #[error("there is no run {0}")]
     NoSuchRun(String),
@@ -47,6 +56,9 @@ pub enum Error {
         /// Its name.
         step: String,
     },
+    /// A chain that is to go on, and was not paused.
+    #[error("the chain {0} is not paused")]
+    NotPaused(String),
     /// A row is not as it was read: another process owns it now.
     #[error("{0} was changed by another process")]
     Conflict(String),
@@ -78,12 +90,14 @@ impl Error {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Store { .. } => "store-failed",
+            Self::Busy { .. } => "store-busy",
             Self::NoSuchRun(_) => "run-not-found",
             Self::NoSuchKind(_) => "step-kind-unknown",
             Self::Illegal { .. } => "illegal-transition",
             Self::NoSuchStep(_) => "step-not-found",
             Self::AlreadyDecided { .. } => "already-decided",
             Self::NothingToDecide { .. } => "nothing-to-decide",
+            Self::NotPaused(_) => "chain-not-paused",
             Self::Conflict(_) => "store-conflict",
             Self::NoSuchPlan(_) => "plan-not-found",
             Self::Params(error) => error.code(),

@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod core;
 mod error;
+pub mod limits;
 pub mod outbox;
 pub mod run;
 pub mod schedule;
@@ -13,12 +14,13 @@ pub mod worker;
 
 pub use clock::Clock;
 pub use error::{Error, Result};
+pub use limits::{Limit, Limits, Unlimited};
 pub use outbox::{Deliver, Delivery, DeliveryError, DeliveryState, Message};
 pub use run::{
     Decision, Event, EventKind, Problem, RunFilter, RunId, RunResult, RunStatus, RunView, StepStatus,
     StepView,
 };
 pub use step::{Context, ErrorClass, Outcome, Step, StepError};
-pub use store::Store;
+pub use store::{Pause, Store};
 pub use submit::{Parent, Subject, Submission, Submitted, Trigger, TriggerKind};
 pub use worker::{Engine, EngineOptions};

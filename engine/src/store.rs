@@ -28,61 +28,108 @@ pub trait Store: crate::step::EffectLog + Send + Sync + 'static {
     async fn plan(&self, hash: &str) -> Result<Option<Plan>>;
     /// What the run's steps sent.
     async fn deliveries(&self, run: &RunId) -> Result<Vec<Delivery>>;
+    /// Chains that are paused, by name.
+    async fn pauses(&self) -> Result<Vec<Pause>>;
+
+    /// Tells other processes, soon and perhaps together with later hints. One that gets lost costs them their timer.
+    async fn hint(&self, hint: &Hint) -> Result<()>;
+    /// Hints of other processes, until the receiver is dropped; none: there are no others.
+    async fn hints(&self) -> Result<Option<tokio::sync::mpsc::Receiver<Hint>>>;
 }
 
-/// One transaction: a batch of the writer's commands.
+/// News of one process for the others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Hint {
+    /// There is something to claim.
+    Ready,
+    /// These runs have new history, or are to stop.
+    Changed(Vec<RunId>),
+}
+
+/// A chain of which no step is claimed.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Pause {
+    /// Its name.
+    pub chain: String,
+    /// Who, as they call themselves.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+    /// Since.
+    pub at: Timestamp,
+}
+
+/// One transaction: a batch of the writer's commands. The run's row is the unit of locking: whoever changes a run or
+/// a step of it has it from [`Transaction::runs`] or [`Transaction::claimable`] of the same transaction.
 #[async_trait]
 pub trait Transaction: Send {
-    /// Locks a run and reads it, with its steps.
-    async fn run(&mut self, run: &RunId) -> Result<Option<RunRecord>>;
+    /// The database's own time, which leases of many processes are told by; none: the process's clock is as good.
+    fn now(&self) -> Option<Timestamp>;
+
+    /// Locks runs, in the order of their ids, and reads them with their steps. Missing ones are left out, and those
+    /// that still have the version that the caller knows are only locked.
+    async fn runs(&mut self, wanted: &[(RunId, Option<u64>)]) -> Result<Vec<Fetched>>;
     /// A plan by its hash.
     async fn plan(&mut self, hash: &str) -> Result<Option<Plan>>;
     /// Keeps a plan; twice is harmless.
     async fn put_plan(&mut self, hash: &str, plan: &Plan, at: Timestamp) -> Result<()>;
-    /// A new run, its steps with it.
-    async fn insert_run(&mut self, record: &RunRecord) -> Result<()>;
-    /// The run's own row: phase, last sequence number, end.
-    async fn save_run(&mut self, record: &RunRecord) -> Result<()>;
-    /// One step, if it still has the status and fence of `before`; else false, and nothing is written.
-    async fn save_step(
-        &mut self,
-        run: &RunId,
-        step: usize,
-        before: &StepRun,
-        after: &StepRun,
-    ) -> Result<bool>;
-    /// Adds to the history.
+    /// New runs, their steps with them.
+    async fn insert_runs(&mut self, runs: &[NewRun<'_>]) -> Result<()>;
+    /// The runs' own rows: phase, version, last sequence number, end.
+    async fn save_runs(&mut self, records: &[&RunRecord]) -> Result<()>;
+    /// Steps, if all of them still have the status and fence of their `before`; else false, and the transaction is spoilt.
+    async fn save_steps(&mut self, changes: &[StepChange<'_>]) -> Result<bool>;
+    /// Adds to the history. Events of one run stand together and follow each other.
     async fn append(&mut self, events: &[Event]) -> Result<()>;
 
-    /// The run that a delivery started.
-    async fn delivery(&mut self, source: &str, event_id: &str, chain: &str) -> Result<Option<RunId>>;
-    /// Remembers a delivery.
-    async fn put_delivery(
+    /// Keeps other processes from starting or counting what stands under these names, until the end of the transaction.
+    async fn lock_names(&mut self, names: &[String]) -> Result<()>;
+    /// The runs that deliveries started, in the order of the question.
+    async fn deliveries(&mut self, seen: &[Seen]) -> Result<Vec<Option<RunId>>>;
+    /// Remembers deliveries.
+    async fn put_deliveries(&mut self, seen: &[(Seen, RunId)], at: Timestamp) -> Result<()>;
+    /// Runs of a chain over a subject, for each (chain, identity) in the order of the question: newest first, at most
+    /// 16, and how they ended.
+    async fn runs_over(
         &mut self,
-        source: &str,
-        event_id: &str,
-        chain: &str,
-        run: &RunId,
-        at: Timestamp,
-    ) -> Result<()>;
-    /// Runs of a chain over a subject, newest first, at most 16, and how they ended.
-    async fn runs_over(&mut self, chain: &str, identity: &str) -> Result<Vec<(RunId, Option<RunResult>)>>;
+        wanted: &[(String, String)],
+    ) -> Result<Vec<Vec<(RunId, Option<RunResult>)>>>;
     /// The one run of a chain over a subject within a cascade.
     async fn run_in_cascade(&mut self, chain: &str, identity: &str, cascade: &RunId)
     -> Result<Option<RunId>>;
-    /// Who holds (false) or waits for (true) a concurrency slot, oldest first.
-    async fn slot(&mut self, slot: &str) -> Result<Vec<(RunId, bool)>>;
+    /// Who holds (false) or waits for (true) a concurrency slot, oldest first; at most `limit` of those that wait.
+    async fn slot(&mut self, slot: &str, limit: usize) -> Result<Vec<(RunId, bool)>>;
 
-    /// Steps that may be claimed: a person's run before a push before a schedule, then oldest first.
-    async fn ready(&mut self, limit: usize) -> Result<Vec<(RunId, usize)>>;
-    /// Leases, back-offs and times to decide that are over.
+    /// Ready steps that may be claimed, the runs of them locked and none that another has locked: a person's run
+    /// before a push before a schedule, then the oldest run first.
+    async fn claimable(&mut self, wanted: &Wanted<'_>) -> Result<Vec<(RunId, usize)>>;
+    /// Takes ready steps out of those that may be claimed, until the key has room.
+    async fn park(&mut self, steps: &[(RunId, usize)], key: &str) -> Result<()>;
+    /// Lets so many steps that were parked under the key be claimed again, the most urgent first; gives back how many.
+    /// Their runs are not locked, and keep their versions.
+    async fn unpark(&mut self, key: &str, limit: usize) -> Result<usize>;
+    /// How many permits are taken under each key. Other processes wait for the end of this transaction before they
+    /// count the same key.
+    async fn count_permits(&mut self, keys: &[String]) -> Result<Vec<usize>>;
+    /// Takes permits for claimed steps.
+    async fn take_permits(&mut self, permits: &[Permit]) -> Result<()>;
+    /// The permits of steps that are leased no more; gives back the keys that have room now.
+    async fn release_permits(&mut self, steps: &[(RunId, usize)]) -> Result<Vec<String>>;
+    /// Keys under which steps are parked, at most 1,000.
+    async fn parked(&mut self) -> Result<Vec<String>>;
+    /// Pauses a chain; one that is paused keeps its first reason.
+    async fn pause(&mut self, pause: &Pause) -> Result<()>;
+    /// Lets a chain go on; false: it was not paused.
+    async fn resume(&mut self, chain: &str) -> Result<bool>;
+
+    /// Leases, back-offs, times to decide and runs' deadlines that are over. Their runs are not locked yet.
     async fn due(&mut self, now: Timestamp, limit: usize) -> Result<Vec<Due>>;
     /// When the next lease, back-off or message falls due after `now`.
     async fn next_due(&mut self, now: Timestamp) -> Result<Option<Timestamp>>;
     /// All leases.
     async fn leases(&mut self) -> Result<Vec<Lease>>;
-    /// Prolongs a lease; false: its fence no longer holds.
-    async fn renew(&mut self, lease: &Lease) -> Result<bool>;
+    /// Prolongs leases; gives back those whose fence still holds, and whether their run is to stop.
+    async fn renew(&mut self, leases: &[Lease]) -> Result<Vec<(Lease, bool)>>;
 
     /// Messages for the outbox; an id that is there already is left alone.
     async fn enqueue(&mut self, run: &RunId, step: &str, messages: &[Message], at: Timestamp) -> Result<()>;
@@ -108,6 +155,68 @@ pub trait Transaction: Send {
     async fn commit(self: Box<Self>) -> Result<()>;
 }
 
+/// One delivery of an event, as one chain sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Seen {
+    /// `embedded`, `distribution`, `cli`…
+    pub source: String,
+    /// The source's own id.
+    pub event_id: String,
+    /// The chain's name.
+    pub chain: String,
+}
+
+/// A run that was asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Fetched {
+    /// Locked; it is as the caller knows it.
+    Same(RunId),
+    /// Locked and read.
+    Read(Box<RunRecord>),
+}
+
+/// A run that is written for the first time.
+#[derive(Debug, Clone, Copy)]
+pub struct NewRun<'a> {
+    /// With its steps.
+    pub record: &'a RunRecord,
+    /// Names the steps' kinds.
+    pub plan: &'a Plan,
+}
+
+/// A step that moves on.
+#[derive(Debug, Clone, Copy)]
+pub struct StepChange<'a> {
+    /// Its run.
+    pub run: &'a RunId,
+    /// Position in the plan.
+    pub step: usize,
+    /// As it was read.
+    pub before: &'a StepRun,
+    /// As it is now.
+    pub after: &'a StepRun,
+}
+
+/// What a process would claim.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    /// Step kinds that it takes; none: all.
+    pub kinds: Option<&'a [String]>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// A place under a limit; it stands and falls with the step's lease.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Permit {
+    /// The limit.
+    pub key: String,
+    /// The run.
+    pub run: RunId,
+    /// Position in the plan.
+    pub step: usize,
+}
+
 /// A run as it is kept.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunRecord {
@@ -127,6 +236,8 @@ pub struct RunRecord {
     pub slot: Option<String>,
     /// 0 a person's, 1 a push's, 2 bulk work.
     pub priority: u8,
+    /// When it is stopped, if it has not ended by then.
+    pub deadline: Option<Timestamp>,
     /// As a whole.
     pub phase: Phase,
     /// Where it stands, as shown.
@@ -135,6 +246,8 @@ pub struct RunRecord {
     pub steps: Vec<StepRun>,
     /// Of the last event.
     pub last_seq: u64,
+    /// Ascends with every change of the run or of a step of it; renewals do not count.
+    pub version: u64,
     /// When it was submitted.
     pub created_at: Timestamp,
     /// When it ended.
@@ -206,6 +319,8 @@ pub enum Due {
         /// Position in the plan.
         step: usize,
     },
+    /// A run's time.
+    Deadline(RunId),
 }
 
 /// A message on its way out.

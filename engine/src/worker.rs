@@ -1,12 +1,15 @@
 //! The engine itself: the writer task, the apalis runtime over our backend, the outbox, recovery.
 
 mod batch;
+mod cache;
 mod claim;
 mod command;
 mod feed;
 mod held;
+mod hints;
 mod ids;
 mod job;
+mod limited;
 mod obey;
 mod outbox;
 mod renew;
@@ -14,6 +17,7 @@ mod runtime;
 mod settle;
 mod shared;
 mod start;
+mod steady;
 mod writer;
 
 use std::{sync::Arc, time::Duration};
@@ -24,26 +28,47 @@ use self::{
     command::{Command, Writer},
     feed::Feed,
     held::{Held, Reason},
+    hints::Hints,
+    limited::Pauses,
     runtime::Runtime,
     shared::{GRACE, Plans, Shared},
+    steady::Steady,
     writer::WriterTask,
 };
 use crate::{
-    Clock, Deliver, Error, Event, EventKind, Result, RunFilter, RunId, RunStatus, RunView, Step, Store,
-    Submission, Submitted, step::Intent,
+    Clock, Deliver, Error, Event, EventKind, Limits, Pause, Result, RunFilter, RunId, RunStatus, RunView,
+    Step, Store, Submission, Submitted, step::Intent,
 };
 
 /// How to run.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct EngineOptions {
-    /// Steps at once in this process.
+    /// Steps at once in this process; 0: it claims none.
     pub concurrency: usize,
+    /// Step kinds that it claims; none: all that it has.
+    pub kinds: Option<Vec<String>>,
+    /// How many steps may run at once under a name, over all processes; none: as many as there are workers.
+    pub limits: Option<Arc<dyn Limits>>,
     /// This process owns the data lock: every lease in the store is dead.
     pub owns_data: bool,
     /// How long an orderly stop waits for running steps.
     pub drain: Duration,
     /// Base of addresses of pages, for `run.url`.
     pub public_url: Option<String>,
+}
+
+impl Default for EngineOptions {
+    /// Four steps at once, of all kinds; no limits; a guest over the store.
+    fn default() -> Self {
+        Self {
+            concurrency: 4,
+            kinds: None,
+            limits: None,
+            owns_data: false,
+            drain: Duration::from_secs(20),
+            public_url: None,
+        }
+    }
 }
 
 /// The engine's handle; cheap to clone.
@@ -64,11 +89,19 @@ impl Engine {
         options: EngineOptions,
     ) -> Result<Self> {
         let (sender, commands) = mpsc::unbounded_channel();
+        let others = store.hints().await?;
+        let has_limits = options.limits.is_some();
         let shared = Arc::new(Shared {
-            store,
-            clock,
+            clock: Steady::new(clock),
             kinds: steps.into_iter().map(|s| (s.kind(), s)).collect(),
-            concurrency: options.concurrency.max(1),
+            wanted: options.kinds,
+            limits: options.limits.unwrap_or_else(|| Arc::new(crate::Unlimited)),
+            has_limits,
+            pauses: Pauses::default(),
+            has_others: others.is_some(),
+            hints: Hints::over(store.clone()),
+            store,
+            concurrency: options.concurrency,
             public_url: options.public_url,
             events: broadcast::channel(4096).0,
             held: Held::default(),
@@ -82,6 +115,10 @@ impl Engine {
         let runtime = Arc::new(Runtime::start(&shared, &deliver));
         tokio::spawn(writer.run());
         tokio::spawn(renew::run(shared.clone()));
+        if let Some(hints) = others {
+            tokio::spawn(hints::follow(shared.clone(), hints));
+            tokio::spawn(hints::watch_pauses(shared.clone()));
+        }
         Ok(Self { shared, runtime, drain: options.drain })
     }
 
@@ -117,6 +154,22 @@ impl Engine {
     ) -> Result<()> {
         let (run, step, by, reason) = (run.clone(), step.to_owned(), by.to_owned(), reason.to_owned());
         self.shared.writer.ask(|reply| Command::Decide { run, step, approved, by, reason, reply }).await
+    }
+
+    /// From now on no step of the chain is claimed, by other processes within a second; what runs may end.
+    pub async fn pause(&self, chain: &str, by: &str, reason: &str) -> Result<()> {
+        let (chain, by, reason) = (chain.to_owned(), by.to_owned(), reason.to_owned());
+        self.shared.writer.ask(|reply| Command::Pause { chain, by, reason, reply }).await
+    }
+
+    /// A paused chain goes on.
+    pub async fn resume(&self, chain: &str) -> Result<()> {
+        self.shared.writer.ask(|reply| Command::Resume { chain: chain.to_owned(), reply }).await
+    }
+
+    /// The chains that are paused, by name.
+    pub async fn pauses(&self) -> Result<Vec<Pause>> {
+        self.shared.store.pauses().await
     }
 
     /// One run, whole.

@@ -9,6 +9,8 @@ mod fixes;
 mod inventories;
 mod outbox;
 mod pack;
+mod pauses;
+mod permits;
 mod plans;
 mod reports;
 mod runs;

@@ -87,6 +87,7 @@ impl Showcase {
             owns_data: true,
             drain: Duration::from_secs(5),
             public_url: None,
+            ..Default::default()
         };
         let engine =
             Engine::start(store.clone(), steps.to_vec(), Arc::new(Channels), Arc::new(SystemClock), options)

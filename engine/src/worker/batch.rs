@@ -1,18 +1,19 @@
 //! One transaction of the writer: runs read once, moved on by pure transitions, written back together.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeSet, HashMap, HashSet, VecDeque},
     sync::Arc,
+    time::Instant,
 };
 
 use jiff::Timestamp;
 use patchline_chains::Plan;
 
-use super::{ids::Ids, job::Claim, outbox::Parcel, shared::Shared};
+use super::{cache::Cache, ids::Ids, job::Claim, outbox::Parcel, shared::Shared};
 use crate::{
     Error, Event, EventKind, Result, RunId,
-    core::{self, Effect, RunState, recovery::Lease},
-    store::{RunRecord, Transaction},
+    core::{self, Effect, Phase, RunState, StepRun, StepState, recovery::Lease},
+    store::{Fetched, NewRun, RunRecord, StepChange, Transaction},
 };
 
 /// A run in the batch: as it was read, and as it is now.
@@ -20,17 +21,54 @@ pub(super) struct Loaded {
     pub(super) record: RunRecord,
     pub(super) plan: Arc<Plan>,
     pub(super) state: RunState,
+    /// Not written so far.
+    new: bool,
+    /// Something of it must be written that its steps and phase do not show.
+    touched: bool,
+}
+
+impl Loaded {
+    pub(super) fn new(record: RunRecord, plan: Arc<Plan>, state: RunState) -> Self {
+        Self { record, plan, state, new: true, touched: true }
+    }
+    /// Not to be found by queries yet.
+    pub(super) fn is_new(&self) -> bool {
+        self.new
+    }
 }
 
 /// What is done once the transaction is committed.
-#[derive(Default)]
 pub(super) struct After {
+    /// When the transaction began.
+    pub(super) began: Instant,
     pub(super) events: Vec<Event>,
     pub(super) stop: Vec<(RunId, usize)>,
     pub(super) released: Vec<Lease>,
     pub(super) renewed: Vec<Lease>,
     pub(super) claims: Vec<Claim>,
     pub(super) parcels: Vec<Parcel>,
+    pub(super) plans: Vec<String>,
+    /// Steps are ready that this process did not take.
+    pub(super) left_ready: bool,
+    /// Chains were paused or resumed.
+    pub(super) pauses_changed: bool,
+}
+
+impl After {
+    fn new(began: Instant) -> Self {
+        Self {
+            began,
+            events: Vec::new(),
+            stop: Vec::new(),
+            released: Vec::new(),
+            renewed: Vec::new(),
+            claims: Vec::new(),
+            parcels: Vec::new(),
+            plans: Vec::new(),
+            left_ready: false,
+            pauses_changed: false,
+        }
+    }
 }
 
 /// An open transaction with what was read in it.
@@ -38,26 +76,79 @@ pub(super) struct Batch<'a> {
     pub(super) tx: Box<dyn Transaction>,
     pub(super) shared: &'a Arc<Shared>,
     pub(super) ids: &'a mut Ids,
+    pub(super) cache: &'a mut Cache,
     pub(super) now: Timestamp,
+    /// When it began, by the clock that never jumps: leases that it gives last from here.
+    pub(super) began: Instant,
     pub(super) runs: HashMap<RunId, Loaded>,
     pub(super) after: After,
+    /// Became ready in this batch: no query has to find them. By urgency, then age.
+    pub(super) fresh: BTreeSet<(u8, RunId, usize)>,
+    /// Limits that were found full.
+    pub(super) full: HashSet<String>,
     history: Vec<Event>,
 }
 
 impl<'a> Batch<'a> {
-    pub(super) async fn begin(shared: &'a Arc<Shared>, ids: &'a mut Ids) -> Result<Self> {
+    pub(super) async fn begin(
+        shared: &'a Arc<Shared>,
+        ids: &'a mut Ids,
+        cache: &'a mut Cache,
+    ) -> Result<Self> {
+        let began = Instant::now();
         let tx = shared.store.begin().await?;
-        let now = shared.now();
-        Ok(Self { tx, shared, ids, now, runs: HashMap::new(), after: After::default(), history: Vec::new() })
+        let now = tx.now().unwrap_or_else(|| shared.now());
+        Ok(Self {
+            tx,
+            shared,
+            ids,
+            cache,
+            now,
+            began,
+            runs: HashMap::new(),
+            after: After::new(began),
+            fresh: BTreeSet::new(),
+            full: HashSet::new(),
+            history: Vec::new(),
+        })
     }
 
-    /// A run, read once.
+    /// Locks runs and reads what is not known of them, all at once. Those that are not there are left out.
+    pub(super) async fn fetch(&mut self, runs: impl IntoIterator<Item = RunId>) -> Result<()> {
+        let wanted: BTreeSet<RunId> = runs.into_iter().filter(|run| !self.runs.contains_key(run)).collect();
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let wanted: Vec<_> = wanted
+            .into_iter()
+            .map(|run| {
+                let version = self.cache.version(&run);
+                (run, version)
+            })
+            .collect();
+        for fetched in self.tx.runs(&wanted).await? {
+            match fetched {
+                Fetched::Same(run) => {
+                    if let Some(loaded) = self.cache.take(&run) {
+                        self.runs.insert(run, loaded);
+                    }
+                }
+                Fetched::Read(record) => {
+                    let plan = self.plan(&record.plan_hash).await?;
+                    let state = record.state(&plan, self.shared.url(&record.id).as_deref());
+                    let id = record.id.clone();
+                    let loaded = Loaded { record: *record, plan, state, new: false, touched: false };
+                    self.runs.insert(id, loaded);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A run, locked and read once.
     pub(super) async fn load(&mut self, run: &RunId) -> Result<&mut Loaded> {
         if !self.runs.contains_key(run) {
-            let record = self.tx.run(run).await?.ok_or_else(|| Error::NoSuchRun(run.0.clone()))?;
-            let plan = self.plan(&record.plan_hash).await?;
-            let state = record.state(&plan, self.shared.url(run).as_deref());
-            self.runs.insert(run.clone(), Loaded { record, plan, state });
+            self.fetch([run.clone()]).await?;
         }
         self.runs.get_mut(run).ok_or_else(|| Error::NoSuchRun(run.0.clone()))
     }
@@ -122,6 +213,12 @@ impl<'a> Batch<'a> {
                         .clone()
                         .filter(|_| !matches!(now.state, core::StepState::Succeeded { .. })),
                 };
+                let place = (loaded.record.priority, run.clone(), step);
+                if matches!(now.state, StepState::Ready { .. }) {
+                    self.fresh.insert(place);
+                } else {
+                    self.fresh.remove(&place);
+                }
                 self.record(run, kind).await?;
             }
             Effect::Stop { step } => self.after.stop.push((run.clone(), step)),
@@ -133,6 +230,8 @@ impl<'a> Batch<'a> {
             Effect::CancelChild { child } => todo.push_back((child, core::Event::Cancel { at })),
             Effect::Enqueue { step, messages } => {
                 let name = self.load(run).await?.plan.steps[step].name.clone();
+                // A message names its run, so a run of this batch must stand before it.
+                self.flush().await?;
                 self.tx.enqueue(run, &name, &messages, at).await?;
             }
             Effect::Finished { result } => {
@@ -163,33 +262,73 @@ impl<'a> Batch<'a> {
         let at = self.now;
         let loaded = self.load(run).await?;
         loaded.record.last_seq += 1;
+        loaded.touched = true;
         let event = Event { seq: loaded.record.last_seq, run: run.clone(), at, kind };
         self.history.push(event);
         Ok(())
     }
 
+    /// The next write of the run counts as a change, although its steps and phase are as they were.
+    pub(super) fn touch(&mut self, run: &RunId) {
+        if let Some(loaded) = self.runs.get_mut(run) {
+            loaded.touched = true;
+        }
+    }
+
     /// Writes what has changed so far, so that queries see it.
     pub(super) async fn flush(&mut self) -> Result<()> {
-        for (id, loaded) in &mut self.runs {
-            for (i, (before, after)) in loaded.record.steps.iter_mut().zip(&loaded.state.steps).enumerate() {
+        let mut released = Vec::new();
+        let mut changes = Vec::new();
+        for (run, loaded) in self.runs.iter().filter(|(_, loaded)| !loaded.new) {
+            for (step, (before, after)) in loaded.record.steps.iter().zip(&loaded.state.steps).enumerate() {
                 if before != after {
-                    if !self.tx.save_step(id, i, before, after).await? {
-                        return Err(Error::Conflict(format!("step {i} of run {id}")));
+                    if ended_lease(before, after) {
+                        released.push((run.clone(), step));
                     }
-                    *before = after.clone();
+                    changes.push(StepChange { run, step, before, after });
                 }
             }
-            let status = loaded.state.status();
-            let seq = self.history.iter().any(|e| e.run == *id);
-            if seq || loaded.record.phase != loaded.state.phase || loaded.record.status != status {
-                loaded.record.phase = loaded.state.phase;
-                loaded.record.status = status;
-                self.tx.save_run(&loaded.record).await?;
-            }
         }
-        if !self.history.is_empty() {
-            self.tx.append(&self.history).await?;
-            self.after.events.append(&mut self.history);
+        if !changes.is_empty() && !self.tx.save_steps(&changes).await? {
+            return Err(Error::Conflict("a step".into()));
+        }
+        drop(changes);
+        let (mut new, mut old) = (Vec::new(), Vec::new());
+        for loaded in self.runs.values_mut() {
+            let status = loaded.state.status();
+            let stands = !loaded.touched
+                && loaded.record.phase == loaded.state.phase
+                && loaded.record.status == status
+                && loaded.record.steps == loaded.state.steps;
+            if stands {
+                continue;
+            }
+            loaded.record.phase = loaded.state.phase;
+            loaded.record.status = status;
+            loaded.record.steps.clone_from(&loaded.state.steps);
+            loaded.record.version += 1;
+            loaded.touched = false;
+            if std::mem::take(&mut loaded.new) { new.push(&*loaded) } else { old.push(&loaded.record) }
+        }
+        if !new.is_empty() {
+            new.sort_unstable_by(|a, b| a.record.id.cmp(&b.record.id));
+            for loaded in &new {
+                let hash = &loaded.record.plan_hash;
+                if !self.shared.plans.stands(hash) && !self.after.plans.contains(hash) {
+                    self.tx.put_plan(hash, &loaded.plan, self.now).await?;
+                    self.after.plans.push(hash.clone());
+                }
+            }
+            let new: Vec<_> = new.iter().map(|l| NewRun { record: &l.record, plan: &l.plan }).collect();
+            self.tx.insert_runs(&new).await?;
+        }
+        if !old.is_empty() {
+            self.tx.save_runs(&old).await?;
+        }
+        if !released.is_empty() && self.shared.limited() {
+            for key in self.tx.release_permits(&released).await? {
+                self.tx.unpark(&key, released.len().min(UNPARKED)).await?;
+            }
         }
         Ok(())
     }
@@ -197,7 +336,30 @@ impl<'a> Batch<'a> {
     /// Writes the rest and makes all of it durable.
     pub(super) async fn commit(mut self) -> Result<After> {
         self.flush().await?;
+        if !self.history.is_empty() {
+            // Events of one run stand together, in the order in which they happened.
+            self.history.sort_by(|a, b| (&a.run, a.seq).cmp(&(&b.run, b.seq)));
+            self.tx.append(&self.history).await?;
+            self.after.events.append(&mut self.history);
+        }
         self.tx.commit().await?;
+        self.cache.keep(self.runs);
         Ok(self.after)
     }
+}
+
+/// Steps that are let in again at once when a limit has room.
+pub(super) const UNPARKED: usize = 1000;
+
+fn ended_lease(before: &StepRun, after: &StepRun) -> bool {
+    let leased = |step: &StepRun| match step.state {
+        StepState::Leased { fence, .. } => Some(fence),
+        _ => None,
+    };
+    leased(before).is_some() && leased(before) != leased(after)
+}
+
+/// Whether the run takes no more part in anything.
+pub(super) fn is_over(state: &RunState) -> bool {
+    matches!(state.phase, Phase::Finished { .. })
 }

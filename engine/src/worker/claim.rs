@@ -1,43 +1,159 @@
 //! Claiming inside a batch: ready steps become leases, due messages become parcels.
 
+use std::collections::HashMap;
+
 use patchline_chains::expr;
 
 use super::{
     batch::Batch,
     job::Claim,
+    limited::pause_key,
     outbox::Parcel,
     shared::{LEASE, PARCELS},
 };
 use crate::{
-    ErrorClass, Result, RunId,
+    Error, ErrorClass, Limit, Result, RunId,
     core::{self, Failure, StepState, recovery::Lease},
+    store::{Due, Permit, Wanted},
 };
 
 /// Messages are held back from others for so long.
 const PARCEL_LEASE: jiff::SignedDuration = jiff::SignedDuration::from_secs(90);
+/// How often one batch looks for other steps, after those that it found ran into limits or could not be started.
+const LOOKS: usize = 8;
+/// Steps asked for at least, once limits were found full: most of what comes next may run into the same ones.
+const LIMITED_LOOK: usize = 256;
 
 impl Batch<'_> {
     /// Claims as many ready steps as `free` workers can take. A step that
     /// cannot be started fails here, which may make others ready.
     pub(super) async fn claim(&mut self, mut free: usize) -> Result<()> {
-        while free > 0 {
-            self.flush().await?;
-            let ready = self.tx.ready(free).await?;
-            if ready.is_empty() {
+        for _ in 0..LOOKS {
+            if free == 0 {
+                break;
+            }
+            let places = self.places(free).await?;
+            let taken = self.claim_these(&places, free).await?;
+            // All that there was has been taken: nothing was parked, and no failed start has made others ready.
+            if places.is_empty() || (taken == places.len() && taken < free) {
                 return Ok(());
             }
-            for (run, step) in ready {
-                free -= usize::from(self.claim_one(&run, step).await?);
+            free -= taken;
+        }
+        self.after.left_ready |= free == 0 && !self.fresh.is_empty();
+        Ok(())
+    }
+
+    /// The most urgent steps that this process may take: those that the store knows, and those of this batch.
+    async fn places(&mut self, free: usize) -> Result<Vec<(u8, RunId, usize)>> {
+        let limit = if self.full.is_empty() { free } else { free.max(LIMITED_LOOK) };
+        let wanted = Wanted { kinds: self.shared.wanted.as_deref(), limit };
+        let found = self.tx.claimable(&wanted).await?;
+        self.fetch(found.iter().map(|(run, _)| run.clone())).await?;
+        let mut places: Vec<(u8, RunId, usize)> = Vec::with_capacity(found.len() + self.fresh.len());
+        for (run, step) in found {
+            // This batch may have moved it on, or another process before its run was locked.
+            if let Some(loaded) = self.runs.get(&run)
+                && is_ready(&loaded.state, step)
+            {
+                places.push((loaded.record.priority, run, step));
             }
         }
-        Ok(())
+        for (priority, run, step) in &self.fresh {
+            let kind = self.runs.get(run).map(|l| l.plan.steps[*step].uses.as_str());
+            if kind.is_some_and(|kind| self.shared.takes(kind)) {
+                places.push((*priority, run.clone(), *step));
+            } else {
+                self.after.left_ready = true;
+            }
+        }
+        places.sort_unstable();
+        places.dedup();
+        Ok(places)
+    }
+
+    async fn claim_these(&mut self, places: &[(u8, RunId, usize)], free: usize) -> Result<usize> {
+        let limits: Vec<Vec<Limit>> = places.iter().map(|(_, run, step)| self.limits(run, *step)).collect();
+        let mut room = self.room(&limits).await?;
+        let mut taken = 0;
+        let mut parked: HashMap<String, Vec<(RunId, usize)>> = HashMap::new();
+        let mut permits = Vec::new();
+        for ((_, run, step), limits) in places.iter().zip(limits) {
+            let full = limits.iter().find(|l| room.get(&l.key).is_none_or(|room| *room == 0));
+            if let Some(limit) = full {
+                parked.entry(limit.key.clone()).or_default().push((run.clone(), *step));
+            } else if taken < free && self.claim_one(run, *step).await? {
+                taken += 1;
+                for limit in limits {
+                    room.entry(limit.key.clone()).and_modify(|room| *room -= 1);
+                    permits.push(Permit { key: limit.key, run: run.clone(), step: *step });
+                }
+            }
+        }
+        if !permits.is_empty() {
+            self.tx.take_permits(&permits).await?;
+        }
+        if !parked.is_empty() {
+            // Only what stands there as ready can be parked.
+            self.flush().await?;
+            for (key, steps) in parked {
+                for (run, step) in &steps {
+                    if let Some(loaded) = self.runs.get(run) {
+                        self.fresh.remove(&(loaded.record.priority, run.clone(), *step));
+                    }
+                    // Others that know the run must see that it is parked.
+                    self.touch(run);
+                }
+                self.tx.park(&steps, &key).await?;
+                self.full.insert(key);
+            }
+        }
+        Ok(taken)
+    }
+
+    /// The limits that a step falls under; a paused chain is one of nothing.
+    fn limits(&self, run: &RunId, step: usize) -> Vec<Limit> {
+        let Some(loaded) = self.runs.get(run) else { return Vec::new() };
+        let record = &loaded.record;
+        let kind = &loaded.plan.steps[step].uses;
+        let mut limits = self.shared.limits.of(&record.chain, &record.submission.subject, kind);
+        if self.shared.pauses.is_paused(&record.chain) {
+            limits.insert(0, Limit { key: pause_key(&record.chain), most: 0 });
+        }
+        limits
+    }
+
+    /// How much room the limits have.
+    async fn room(&mut self, limits: &[Vec<Limit>]) -> Result<HashMap<String, usize>> {
+        let most: HashMap<&String, usize> =
+            limits.iter().flatten().map(|limit| (&limit.key, limit.most)).collect();
+        let mut keys: Vec<String> =
+            most.iter().filter(|(_, most)| **most > 0).map(|(k, _)| (*k).clone()).collect();
+        if keys.is_empty() {
+            return Ok(HashMap::new());
+        }
+        keys.sort_unstable();
+        let counts = self.tx.count_permits(&keys).await?;
+        Ok(keys
+            .into_iter()
+            .zip(counts)
+            .map(|(key, count)| {
+                let room = most.get(&key).copied().unwrap_or(0).saturating_sub(count);
+                (key, room)
+            })
+            .collect())
     }
 
     async fn claim_one(&mut self, run: &RunId, step: usize) -> Result<bool> {
         let at = self.now;
         let until = at + LEASE;
-        self.apply(run, core::Event::Claimed { step, until, at }).await?;
-        let kinds = self.shared.kinds.clone();
+        match self.apply(run, core::Event::Claimed { step, until, at }).await {
+            // Its run was paused, stopped or moved on by what came before in this batch.
+            Err(Error::Illegal { .. }) => return Ok(false),
+            other => other?,
+        }
+        let shared = self.shared.clone();
+        let began = self.began;
         let loaded = self.load(run).await?;
         let planned = &loaded.plan.steps[step];
         let fence = loaded.state.steps[step].fence;
@@ -47,7 +163,7 @@ impl Batch<'_> {
             code: code.into(),
             message,
         };
-        let fit = match (kinds.get(planned.uses.as_str()), expr::render(&planned.with, &names)) {
+        let fit = match (shared.kinds.get(planned.uses.as_str()), expr::render(&planned.with, &names)) {
             (None, _) => {
                 Err(unfit("step-kind-unknown", format!("this process has no step kind `{}`", planned.uses)))
             }
@@ -65,6 +181,7 @@ impl Batch<'_> {
         let all = loaded.plan.steps.iter().zip(&loaded.state.steps);
         let claim = Claim {
             lease: Lease { run: run.clone(), step, fence, until },
+            granted: began,
             kind,
             timeout: planned.timeout,
             step: planned.name.clone(),
@@ -82,34 +199,74 @@ impl Batch<'_> {
     }
 
     /// Moves on what has fallen due.
-    pub(super) async fn due(&mut self, limit: usize) -> Result<()> {
-        self.flush().await?;
+    pub(super) async fn due(&mut self, limit: usize) -> Result<usize> {
         let at = self.now;
-        for due in self.tx.due(at, limit).await? {
+        let due = self.tx.due(at, limit).await?;
+        if due.is_empty() {
+            return Ok(0);
+        }
+        let found = due.len();
+        self.fetch(due.iter().map(|due| match due {
+            Due::Lease(lease) => lease.run.clone(),
+            Due::Waiting { run, .. } | Due::Deadline(run) => run.clone(),
+        }))
+        .await?;
+        let mut ours = Vec::new();
+        for due in due {
             match due {
-                crate::store::Due::Lease(lease) => self.lose(lease, true).await?,
-                crate::store::Due::Waiting { run, step } => {
-                    let state = self.load(&run).await?.state.steps.get(step).map(|s| &s.state);
-                    let event = match state {
-                        Some(StepState::Approval { .. }) => core::Event::Expired { step, at },
-                        _ => core::Event::BackoffDue { step, at },
-                    };
-                    self.apply(&run, event).await?;
+                // A clock that jumped, or a store that was away: this process knows better.
+                Due::Lease(lease) if self.shared.held.is_alive(&lease) => {
+                    ours.push(Lease { until: at + LEASE, ..lease });
                 }
+                Due::Lease(lease) => self.lose(lease, true).await?,
+                Due::Waiting { run, step } => self.waited(&run, step).await?,
+                Due::Deadline(run) => self.deadline(&run).await?,
             }
         }
-        Ok(())
+        if !ours.is_empty() {
+            let renewed = self.tx.renew(&ours).await?;
+            self.after.renewed.extend(renewed.into_iter().map(|(lease, _)| lease));
+        }
+        Ok(found)
+    }
+
+    async fn waited(&mut self, run: &RunId, step: usize) -> Result<()> {
+        let at = self.now;
+        let state = self.runs.get(run).and_then(|l| l.state.steps.get(step)).map(|s| &s.state);
+        let event = match state {
+            Some(StepState::Approval { .. }) => core::Event::Expired { step, at },
+            _ => core::Event::BackoffDue { step, at },
+        };
+        self.late(run, event).await
+    }
+
+    /// Applies what another process may have done before the run was locked.
+    async fn late(&mut self, run: &RunId, event: core::Event) -> Result<()> {
+        match self.apply(run, event).await {
+            Err(Error::Illegal { event, state }) => {
+                tracing::debug!(run.id = %run, event, state, "it was done already");
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    /// A run's time is over.
+    async fn deadline(&mut self, run: &RunId) -> Result<()> {
+        self.late(run, core::Event::Cancel { at: self.now }).await
     }
 
     /// A lease is gone.
     pub(super) async fn lose(&mut self, lease: Lease, counts: bool) -> Result<()> {
-        tracing::warn!(run.id = %lease.run, step.position = lease.step, counts, "a lease was lost");
-        let event = core::Event::LeaseLost { step: lease.step, fence: lease.fence, counts, at: self.now };
         let run = lease.run.clone();
         let held = matches!(
             self.load(&run).await?.state.steps.get(lease.step).map(|s| &s.state),
             Some(StepState::Leased { fence, .. }) if *fence == lease.fence
         );
+        let event = core::Event::LeaseLost { step: lease.step, fence: lease.fence, counts, at: self.now };
+        if held {
+            tracing::warn!(run.id = %lease.run, step.position = lease.step, counts, "a lease was lost");
+        }
         self.after.released.push(lease);
         if held { self.apply(&run, event).await } else { Ok(()) }
     }
@@ -123,4 +280,8 @@ impl Batch<'_> {
         self.after.parcels.extend(taken.into_iter().map(Parcel::new));
         Ok(())
     }
+}
+
+fn is_ready(state: &core::RunState, step: usize) -> bool {
+    matches!(state.steps.get(step).map(|s| &s.state), Some(StepState::Ready { .. }))
 }

@@ -1,6 +1,5 @@
 //! What the writer is asked to do; every change of a run goes through it.
 
-use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
@@ -21,10 +20,16 @@ pub(super) enum Command {
     Complete { lease: Lease, result: Result<Outcome, StepError>, jitter: f64, reply: Reply<()> },
     /// A lease is given back undone.
     Return { lease: Lease, counts: bool },
-    /// Leases are prolonged; gives back those that still hold.
-    Renew { leases: Vec<Lease>, reply: Reply<Vec<Lease>> },
+    /// Leases are prolonged; gives back those that still hold, and whether their run is to stop.
+    Renew { leases: Vec<Lease>, reply: Reply<Vec<(Lease, bool)>> },
     /// A line of a step's log.
     Note { run: RunId, step: String, text: String, reply: Reply<()> },
+    /// Nothing of a chain is claimed any more.
+    Pause { chain: String, by: String, reason: String, reply: Reply<()> },
+    /// A chain goes on.
+    Resume { chain: String, reply: Reply<()> },
+    /// Another process has left something to claim.
+    Look,
     /// A message was sent, or not.
     Delivered {
         run: RunId,
@@ -48,7 +53,7 @@ pub(super) enum Verdict {
     /// The runs of a submission.
     Submitted(Vec<Submitted>),
     /// The leases that were prolonged.
-    Renewed(Vec<Lease>),
+    Renewed(Vec<(Lease, bool)>),
     /// It cannot be; the rest of the transaction stands.
     Refused(Error),
 }
@@ -66,6 +71,8 @@ impl Command {
                 | Self::Decide { reply, .. }
                 | Self::Complete { reply, .. }
                 | Self::Note { reply, .. }
+                | Self::Pause { reply, .. }
+                | Self::Resume { reply, .. }
                 | Self::Delivered { reply, .. }
                 | Self::StopClaiming { reply }
                 | Self::Close { reply },
@@ -75,6 +82,17 @@ impl Command {
                 _ => Ok(()),
             })),
             _ => {}
+        }
+    }
+    /// The run that it is about: all of a group are read at once.
+    pub(super) fn run(&self) -> Option<&RunId> {
+        match self {
+            Self::Cancel { run, .. }
+            | Self::Decide { run, .. }
+            | Self::Note { run, .. }
+            | Self::Delivered { run, .. } => Some(run),
+            Self::Complete { lease, .. } | Self::Return { lease, .. } => Some(&lease.run),
+            _ => None,
         }
     }
     /// Whether it must not be lost when the store fails: what was done in the world cannot be asked for again.
@@ -100,9 +118,4 @@ impl Writer {
         // A writer that is gone has given every lease back, or its process is dying.
         drop(self.0.send(command));
     }
-}
-
-/// A lease, prolonged.
-pub(super) fn prolonged(lease: &Lease, until: Timestamp) -> Lease {
-    Lease { until, ..lease.clone() }
 }

@@ -3,12 +3,13 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
-use jiff::Timestamp;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use super::shared::{LEASE, MARGIN, RENEW};
 use crate::{RunId, core::recovery::Lease};
 
 /// Why a step was told to stop.
@@ -44,7 +45,16 @@ impl StopSign {
 struct Entry {
     lease: Lease,
     stop: StopSign,
+    /// Since when, at the least, it lasts [`LASTS`]: a clock that jumps neither ends nor prolongs it.
+    granted: Instant,
 }
+
+/// How long a lease lasts, by the clock that never jumps.
+const LASTS: Duration = Duration::from_secs(LEASE.as_secs().unsigned_abs());
+/// A worker acts no more when so much of it is over.
+const ACTS: Duration = Duration::from_secs((LEASE.as_secs() - MARGIN.as_secs()).unsigned_abs());
+/// It is renewed when so much of it is over.
+const RENEWED: Duration = Duration::from_secs(RENEW.as_secs().unsigned_abs());
 
 /// All leases of this process; cheap to clone.
 #[derive(Clone, Default)]
@@ -57,9 +67,9 @@ impl Held {
     pub(super) fn len(&self) -> usize {
         lock(&self.leases).len()
     }
-    pub(super) fn add(&self, lease: Lease) -> StopSign {
+    pub(super) fn add(&self, lease: Lease, granted: Instant) -> StopSign {
         let stop = StopSign::default();
-        let entry = Entry { lease: lease.clone(), stop: stop.clone() };
+        let entry = Entry { lease: lease.clone(), stop: stop.clone(), granted };
         if let Some(old) = lock(&self.leases).insert((lease.run, lease.step), entry) {
             // Only a lease that ran out can be replaced: whoever had it must stop.
             old.stop.fire(Reason::Lost);
@@ -78,12 +88,29 @@ impl Held {
     pub(super) fn all(&self) -> Vec<Lease> {
         lock(&self.leases).values().map(|e| e.lease.clone()).collect()
     }
-    pub(super) fn prolong(&self, renewed: &Lease) {
+    /// Renewed: asked for at `granted`.
+    pub(super) fn prolong(&self, renewed: &Lease, granted: Instant) {
         if let Some(entry) = lock(&self.leases).get_mut(&(renewed.run.clone(), renewed.step))
             && entry.lease.fence == renewed.fence
         {
             entry.lease.until = renewed.until;
+            entry.granted = entry.granted.max(granted);
         }
+    }
+    /// Whether this process holds the lease, and it still lasts.
+    pub(super) fn is_alive(&self, lease: &Lease) -> bool {
+        lock(&self.leases)
+            .get(&(lease.run.clone(), lease.step))
+            .is_some_and(|e| e.lease.fence == lease.fence && e.granted.elapsed() < LASTS)
+    }
+    /// Leases that are to be renewed, and whose steps may still act.
+    pub(super) fn to_renew(&self) -> Vec<Lease> {
+        let due = |e: &&Entry| (RENEWED..ACTS).contains(&e.granted.elapsed());
+        lock(&self.leases).values().filter(due).map(|e| e.lease.clone()).collect()
+    }
+    /// The leases of these runs.
+    pub(super) fn of_runs(&self, runs: &[RunId]) -> Vec<Lease> {
+        lock(&self.leases).values().filter(|e| runs.contains(&e.lease.run)).map(|e| e.lease.clone()).collect()
     }
     pub(super) fn stop(&self, run: &RunId, step: usize, reason: Reason) {
         if let Some(entry) = lock(&self.leases).get(&(run.clone(), step)) {
@@ -93,11 +120,11 @@ impl Held {
     pub(super) fn stop_all(&self, reason: Reason) {
         lock(&self.leases).values().for_each(|e| e.stop.fire(reason));
     }
-    /// Stops what may act no more: its lease ends before `limit`.
-    pub(super) fn stop_before(&self, limit: Timestamp) {
+    /// Stops what may act no more: its lease is about to end.
+    pub(super) fn stop_ending(&self) {
         lock(&self.leases)
             .values()
-            .filter(|e| e.lease.until <= limit)
+            .filter(|e| e.granted.elapsed() >= ACTS)
             .for_each(|e| e.stop.fire(Reason::Lost));
     }
     /// Waits until none is held.

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{Arc, Weak},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use async_trait::async_trait;
@@ -25,6 +25,8 @@ const NOTE_LIMIT: usize = 4096;
 /// What a claim knows, inside the transaction.
 pub(super) struct Claim {
     pub(super) lease: Lease,
+    /// Before it was asked for.
+    pub(super) granted: Instant,
     pub(super) kind: Arc<dyn Step>,
     pub(super) timeout: Duration,
     pub(super) step: String,

@@ -18,13 +18,7 @@ impl Batch<'_> {
         let at = self.now;
         match command {
             Command::Submit { submissions, .. } => {
-                let checked =
-                    submissions.iter().map(|s| self.check(s.clone())).collect::<Result<Vec<_>>>()?;
-                let mut submitted = Vec::with_capacity(checked.len());
-                for one in checked {
-                    submitted.push(self.submit(one).await?);
-                }
-                return Ok(Verdict::Submitted(submitted));
+                return Ok(Verdict::Submitted(self.submit(submissions).await?));
             }
             Command::Cancel { run, .. } => match self.apply(run, core::Event::Cancel { at }).await {
                 // It had ended already, which is what was wanted.
@@ -41,15 +35,25 @@ impl Batch<'_> {
             }
             Command::Return { lease, counts } => self.lose(lease.clone(), *counts).await?,
             Command::Renew { leases, .. } => {
-                let mut renewed = Vec::new();
-                for lease in leases {
-                    if self.tx.renew(lease).await? {
-                        renewed.push(lease.clone());
-                    }
-                }
-                self.after.renewed.clone_from(&renewed);
+                let until = at + super::shared::LEASE;
+                let leases: Vec<Lease> = leases.iter().map(|l| Lease { until, ..l.clone() }).collect();
+                let renewed = self.tx.renew(&leases).await?;
+                self.after.renewed.extend(renewed.iter().map(|(lease, _)| lease.clone()));
                 return Ok(Verdict::Renewed(renewed));
             }
+            Command::Pause { chain, by, reason, .. } => {
+                let (chain, by, reason) = (chain.clone(), by.clone(), reason.clone());
+                self.tx.pause(&crate::Pause { chain, by, reason, at }).await?;
+                self.after.pauses_changed = true;
+            }
+            Command::Resume { chain, .. } => {
+                if !self.tx.resume(chain).await? {
+                    return Err(Error::NotPaused(chain.clone()));
+                }
+                self.tx.unpark(&super::limited::pause_key(chain), super::batch::UNPARKED).await?;
+                self.after.pauses_changed = true;
+            }
+            Command::Look => {}
             Command::Note { run, step, text, .. } => {
                 self.record(run, EventKind::Note { step: step.clone(), text: text.clone() }).await?;
             }

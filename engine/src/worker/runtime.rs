@@ -40,7 +40,7 @@ impl Runtime {
                     .backend(steps.jobs.clone())
                     .parallelize(tokio::spawn)
                     .enable_tracing()
-                    .concurrency(steps.concurrency)
+                    .concurrency(steps.concurrency.max(1))
                     .layer(SettleLayer(steps.clone()))
                     .layer(CatchPanicLayer::new())
                     .build(RunStep)

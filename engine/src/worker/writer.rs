@@ -1,11 +1,15 @@
 //! The writer: the one task that changes runs. It drains its channel into one transaction at a time.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tokio::sync::mpsc;
 
 use super::{
     batch::{After, Batch},
+    cache::Cache,
     command::{Command, Verdict},
     held::Reason,
     ids::Ids,
@@ -13,34 +17,57 @@ use super::{
     shared::{PARCELS, Shared, TICK},
 };
 use crate::{
-    Error, Result,
-    core::recovery::{self, Action},
+    Error, Result, RunId,
+    core::{
+        self, StepState,
+        recovery::{self, Action},
+    },
+    store::Hint,
 };
 
 /// Commands in one transaction, at most.
 const GROUP: usize = 256;
 /// Things that fall due in one transaction, at most.
 const DUE: usize = 256;
+/// Transactions that stood in another's way are tried so often again, before whoever asked is told.
+const AGAIN: u32 = 12;
+/// Steps that wait for room are looked at so often, beside what the ends of steps tell.
+const SWEEP: Duration = Duration::from_secs(5);
+/// No back-off lasts longer: what is due later was written by a clock that was ahead.
+const LONGEST_BACKOFF: jiff::SignedDuration = jiff::SignedDuration::from_hours(2);
 
 /// The writer's own state.
 pub(super) struct WriterTask {
     pub(super) shared: Arc<Shared>,
     pub(super) commands: mpsc::UnboundedReceiver<Command>,
     pub(super) ids: Ids,
+    cache: Cache,
     claiming: bool,
     /// Messages that this process has on their way.
     parcels: usize,
+    swept: Instant,
 }
 
 impl WriterTask {
     pub(super) fn new(shared: Arc<Shared>, commands: mpsc::UnboundedReceiver<Command>) -> Self {
-        Self { shared, commands, ids: Ids::default(), claiming: true, parcels: 0 }
+        Self {
+            shared,
+            commands,
+            ids: Ids::default(),
+            cache: Cache::default(),
+            claiming: true,
+            parcels: 0,
+            swept: Instant::now(),
+        }
     }
 
     /// What a crash left is put in order, before anything else is done.
     pub(super) async fn recover(&mut self, owns_data: bool) -> Result<()> {
-        let mut batch = Batch::begin(&self.shared, &mut self.ids).await?;
-        for action in recovery::plan(batch.tx.leases().await?, batch.now, owns_data) {
+        self.shared.pauses.set(self.shared.store.pauses().await?);
+        let mut batch = Batch::begin(&self.shared, &mut self.ids, &mut self.cache).await?;
+        let leases = batch.tx.leases().await?;
+        batch.fetch(leases.iter().map(|lease| lease.run.clone())).await?;
+        for action in recovery::plan(leases, batch.now, owns_data) {
             match action {
                 Action::Reclaim { lease, counts } => batch.lose(lease, counts).await?,
                 Action::Leave { lease } => {
@@ -51,6 +78,7 @@ impl WriterTask {
         if owns_data {
             batch.tx.release_messages().await?;
         }
+        realign(&mut batch).await?;
         let after = batch.commit().await?;
         self.publish(after);
         Ok(())
@@ -59,6 +87,7 @@ impl WriterTask {
     /// Works until told to close, or until nobody can ask any more.
     pub(super) async fn run(mut self) {
         let mut pause = Duration::ZERO;
+        let mut again = 0;
         let mut waiting: Vec<Command> = Vec::new();
         loop {
             tokio::select! {
@@ -88,13 +117,24 @@ impl WriterTask {
                     }
                     pause = next;
                 }
+                // Nothing of it stands, and nobody did anything wrong.
+                Err(error @ (Error::Busy { .. } | Error::Conflict(_))) if again < AGAIN => {
+                    again += 1;
+                    tracing::debug!(%error, again, "a transaction is tried again");
+                    self.cache.clear();
+                    tokio::time::sleep(Duration::from_millis(u64::from(rand::random_range(1..=4 * again))))
+                        .await;
+                    pause = Duration::ZERO;
+                    continue;
+                }
                 Err(error) => {
                     let source = std::error::Error::source(&error).map(ToString::to_string);
                     tracing::error!(%error, source, "a transaction failed");
+                    self.cache.clear();
                     // What was done in the world is kept, and written again; whoever else asked is told.
                     let (stand, rest): (Vec<_>, Vec<_>) = waiting.drain(..).partition(Command::must_stand);
                     for command in rest {
-                        command.answer(Verdict::Refused(again(&error)));
+                        command.answer(Verdict::Refused(same(&error)));
                     }
                     waiting = stand;
                     pause = TICK;
@@ -102,6 +142,7 @@ impl WriterTask {
                     tokio::time::sleep(TICK / 4).await;
                 }
             }
+            again = 0;
             if closing {
                 self.commands.close();
                 for command in waiting {
@@ -115,30 +156,49 @@ impl WriterTask {
     /// One transaction: the commands, what has fallen due, and new claims.
     async fn transact(&mut self, commands: &[Command]) -> Result<(After, Vec<Verdict>, Duration)> {
         let delivered = commands.iter().filter(|c| matches!(c, Command::Delivered { .. })).count();
-        let mut batch = Batch::begin(&self.shared, &mut self.ids).await?;
+        let mut batch = Batch::begin(&self.shared, &mut self.ids, &mut self.cache).await?;
+        batch.fetch(commands.iter().filter_map(Command::run).cloned()).await?;
         let mut verdicts = Vec::with_capacity(commands.len());
         for command in commands {
             verdicts.push(match batch.obey(command).await {
                 Ok(verdict) => verdict,
-                Err(error @ (Error::Store { .. } | Error::Conflict(_))) => return Err(error),
+                Err(error @ (Error::Store { .. } | Error::Busy { .. } | Error::Conflict(_))) => {
+                    return Err(error);
+                }
                 Err(error) => Verdict::Refused(error),
             });
         }
-        batch.due(DUE).await?;
+        let mut more = batch.due(DUE).await? == DUE;
+        let sweep = self.swept.elapsed() >= SWEEP;
         let mut full = false;
         if self.claiming {
+            if sweep {
+                batch.sweep().await?;
+            }
             let held = self.shared.held.len().saturating_sub(batch.after.released.len());
             let free = self.shared.concurrency.saturating_sub(held);
             batch.claim(free).await?;
-            batch.flush().await?;
+            more |= !batch.full.is_empty() && batch.after.claims.len() < free;
             let free = PARCELS.saturating_sub(self.parcels.saturating_sub(delivered));
             batch.take_messages(free).await?;
             full = batch.after.parcels.len() == free;
         }
+        batch.flush().await?;
         let now = batch.now;
         let next = batch.tx.next_due(now).await?;
         let after = batch.commit().await?;
+        if after.pauses_changed {
+            // Before anybody hears of it, and before the next claim.
+            match self.shared.store.pauses().await {
+                Ok(pauses) => self.shared.pauses.set(pauses),
+                Err(error) => tracing::warn!(%error, "the paused chains could not be read"),
+            }
+        }
+        if sweep {
+            self.swept = Instant::now();
+        }
         let pause = match next {
+            _ if more => Duration::ZERO,
             _ if full => TICK,
             Some(next) => Duration::try_from(next.duration_since(now)).unwrap_or(Duration::ZERO).min(TICK),
             None => TICK,
@@ -149,6 +209,17 @@ impl WriterTask {
     /// Tells the world what is durable now.
     fn publish(&mut self, after: After) {
         let shared = &self.shared;
+        shared.plans.stand(after.plans);
+        if shared.has_others {
+            if after.left_ready {
+                shared.hints.send(Hint::Ready);
+            }
+            let mut runs: Vec<RunId> = after.events.iter().map(|event| event.run.clone()).collect();
+            runs.dedup();
+            if !runs.is_empty() {
+                shared.hints.send(Hint::Changed(runs));
+            }
+        }
         for event in after.events {
             // Nobody may be listening: the history is in the store.
             drop(shared.events.send(event));
@@ -157,14 +228,15 @@ impl WriterTask {
             shared.held.remove(lease);
         }
         for lease in &after.renewed {
-            shared.held.prolong(lease);
+            // Asked for no earlier than the transaction began.
+            shared.held.prolong(lease, after.began);
         }
         for (run, step) in &after.stop {
             shared.held.stop(run, *step, Reason::Cancelled);
         }
         for claim in after.claims {
             let lease = claim.lease.clone();
-            let stop = shared.held.add(lease.clone());
+            let stop = shared.held.add(lease.clone(), claim.granted);
             let id = format!("{}/{}#{}", lease.run, claim.step, lease.fence);
             shared.jobs.push(id, Job::new(claim, stop, shared));
         }
@@ -175,8 +247,24 @@ impl WriterTask {
     }
 }
 
+/// A clock that was ahead when a back-off was written must not make anybody wait for it.
+async fn realign(batch: &mut Batch<'_>) -> Result<()> {
+    let far = batch.now + LONGEST_BACKOFF;
+    for due in batch.tx.due(jiff::Timestamp::MAX, usize::MAX >> 1).await? {
+        let crate::store::Due::Waiting { run, step } = due else { continue };
+        let loaded = batch.load(&run).await?;
+        if let Some(StepState::Backoff { at }) = loaded.state.steps.get(step).map(|s| &s.state)
+            && *at > far
+        {
+            let at = *at;
+            batch.apply(&run, core::Event::BackoffDue { step, at }).await?;
+        }
+    }
+    Ok(())
+}
+
 /// The same error for another one who asked.
-fn again(error: &Error) -> Error {
+fn same(error: &Error) -> Error {
     let mut text = error.to_string();
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {
@@ -185,6 +273,7 @@ fn again(error: &Error) -> Error {
     }
     match error {
         Error::Conflict(what) => Error::Conflict(what.clone()),
+        Error::Busy { operation, .. } => Error::Busy { operation, source: text.into() },
         Error::Store { operation, .. } => Error::Store { operation, source: text.into() },
         _ => Error::Store { operation: "writing a transaction", source: text.into() },
     }

@@ -29,14 +29,6 @@ pub(super) fn signed(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
-/// A unit enum's serde name.
-pub(super) fn word(value: &impl Serialize) -> String {
-    match serde_json::to_value(value) {
-        Ok(Value::String(word)) => word,
-        _ => String::new(),
-    }
-}
-
 /// A unit enum from its serde name.
 pub(super) fn of_word<T: DeserializeOwned>(table: &'static str, word: String) -> Result<T> {
     serde_json::from_value(Value::String(word)).map_err(|e| Error::row(table, e))

@@ -9,16 +9,21 @@ use crate::error::Result;
 
 const TABLE: &str = "events";
 
+/// One row for what happened to one run in one transaction: `seq` is the position of the last event of it.
 pub(super) async fn append(db: &mut SqliteConnection, events: &[Event]) -> Result<()> {
-    for event in events {
-        sqlx::query("INSERT INTO events (run, seq, at, body) VALUES (?1, ?2, ?3, ?4)")
-            .bind(&event.run.0)
-            .bind(signed(event.seq))
-            .bind(millis(event.at))
-            .bind(json(TABLE, &event.kind)?)
-            .execute(&mut *db)
-            .await?;
+    let mut rows = Vec::new();
+    for group in events.chunk_by(|a, b| a.run == b.run && a.at == b.at && a.seq + 1 == b.seq) {
+        let Some(last) = group.last() else { continue };
+        let kinds: Vec<&EventKind> = group.iter().map(|event| &event.kind).collect();
+        rows.push((&last.run, last.seq, millis(last.at), json(TABLE, &kinds)?));
     }
+    sqlx::query(
+        "INSERT INTO events (run, seq, at, body)
+         SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(?1)",
+    )
+    .bind(json(TABLE, &rows)?)
+    .execute(db)
+    .await?;
     Ok(())
 }
 
@@ -29,11 +34,19 @@ pub(super) async fn after(db: &mut SqliteConnection, run: &RunId, seq: u64) -> R
             .bind(signed(seq))
             .fetch_all(db)
             .await?;
-    rows.into_iter()
-        .map(|(seq, at, body)| {
-            let at: Timestamp = timestamp(TABLE, at)?;
-            let kind: EventKind = of_json(TABLE, &body)?;
-            Ok(Event { seq: unsigned(TABLE, seq)?, run: run.clone(), at, kind })
-        })
-        .collect()
+    let mut events = Vec::new();
+    for (last, at, body) in rows {
+        let at: Timestamp = timestamp(TABLE, at)?;
+        let last: u64 = unsigned(TABLE, last)?;
+        let kinds = kinds(&body)?;
+        let first = (last + 1).saturating_sub(kinds.len() as u64);
+        let all = (first..).zip(kinds).map(|(seq, kind)| Event { seq, run: run.clone(), at, kind });
+        events.extend(all.filter(|event| event.seq > seq));
+    }
+    Ok(events)
+}
+
+/// A list; from before there were groups, one alone.
+fn kinds(body: &str) -> Result<Vec<EventKind>> {
+    if body.starts_with('[') { of_json(TABLE, body) } else { Ok(vec![of_json(TABLE, body)?]) }
 }

@@ -1,9 +1,13 @@
 //! Runs: one row each, without steps.
 
-use patchline_engine::{RunFilter, RunId, RunResult, core::Phase, store::RunRecord};
+use patchline_engine::{
+    RunFilter, RunId, RunResult,
+    core::Phase,
+    store::{NewRun, RunRecord},
+};
 use sqlx::{FromRow, SqliteConnection};
 
-use super::column::{json, millis, of_json, of_word, signed, timestamp, unsigned, word};
+use super::column::{json, millis, of_json, of_word, signed, timestamp, unsigned};
 use crate::{Error, error::Result};
 
 const TABLE: &str = "runs";
@@ -24,6 +28,8 @@ struct Row {
     last_seq: i64,
     created_at: i64,
     finished_at: Option<i64>,
+    version: i64,
+    deadline: Option<i64>,
 }
 
 impl Row {
@@ -41,6 +47,8 @@ impl Row {
             status: of_word(TABLE, self.status)?,
             steps: Vec::new(),
             last_seq: unsigned(TABLE, self.last_seq)?,
+            version: unsigned(TABLE, self.version)?,
+            deadline: self.deadline.map(|at| timestamp(TABLE, at)).transpose()?,
             created_at: timestamp(TABLE, self.created_at)?,
             finished_at: self.finished_at.map(|at| timestamp(TABLE, at)).transpose()?,
         })
@@ -72,6 +80,24 @@ pub(super) async fn get(db: &mut SqliteConnection, run: &RunId) -> Result<Option
     row.map(Row::record).transpose()
 }
 
+pub(super) async fn get_all(db: &mut SqliteConnection, runs: &[&RunId]) -> Result<Vec<RunRecord>> {
+    let rows: Vec<Row> =
+        sqlx::query_as("SELECT * FROM runs WHERE id IN (SELECT value FROM json_each(?1)) ORDER BY id")
+            .bind(json(TABLE, &runs)?)
+            .fetch_all(db)
+            .await?;
+    rows.into_iter().map(Row::record).collect()
+}
+
+pub(super) async fn versions(db: &mut SqliteConnection, runs: &[&RunId]) -> Result<Vec<(RunId, u64)>> {
+    let rows: Vec<(String, i64)> =
+        sqlx::query_as("SELECT id, version FROM runs WHERE id IN (SELECT value FROM json_each(?1))")
+            .bind(json(TABLE, &runs)?)
+            .fetch_all(db)
+            .await?;
+    rows.into_iter().map(|(run, version)| Ok((RunId(run), unsigned(TABLE, version)?))).collect()
+}
+
 pub(super) async fn list(db: &mut SqliteConnection, filter: &RunFilter) -> Result<Vec<RunRecord>> {
     let limit = if filter.limit == 0 { 100 } else { filter.limit.min(1000) };
     let rows: Vec<Row> = sqlx::query_as(
@@ -88,62 +114,96 @@ pub(super) async fn list(db: &mut SqliteConnection, filter: &RunFilter) -> Resul
     rows.into_iter().map(Row::record).collect()
 }
 
-pub(super) async fn insert(db: &mut SqliteConnection, run: &RunRecord) -> Result<()> {
+/// New runs in one statement: rows come as JSON, so that it is prepared once for any number of them.
+pub(super) async fn insert(db: &mut SqliteConnection, runs: &[NewRun<'_>]) -> Result<()> {
+    let mut rows = Vec::with_capacity(runs.len());
+    for NewRun { record: run, .. } in runs {
+        rows.push((
+            (
+                &run.id,
+                &run.chain,
+                &run.plan_hash,
+                &run.submission.subject.identity,
+                json(TABLE, &run.submission)?,
+            ),
+            (
+                &run.cascade,
+                run.round,
+                &run.slot,
+                run.priority,
+                phase_word(run.phase),
+                &run.status,
+                run.result(),
+            ),
+            (run.last_seq, millis(run.created_at), run.finished_at.map(millis)),
+            (run.version, run.deadline.map(millis)),
+        ));
+    }
     sqlx::query(
         "INSERT INTO runs (id, chain, plan_hash, identity, submission, cascade, round, slot, priority, phase, status,
-                           result, last_seq, created_at, finished_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+                           result, last_seq, created_at, finished_at, version, deadline)
+         SELECT value ->> '$[0][0]', value ->> '$[0][1]', value ->> '$[0][2]', value ->> '$[0][3]',
+                value ->> '$[0][4]', value ->> '$[1][0]', value ->> '$[1][1]', value ->> '$[1][2]',
+                value ->> '$[1][3]', value ->> '$[1][4]', value ->> '$[1][5]', value ->> '$[1][6]',
+                value ->> '$[2][0]', value ->> '$[2][1]', value ->> '$[2][2]', value ->> '$[3][0]',
+                value ->> '$[3][1]'
+         FROM json_each(?1)",
     )
-    .bind(&run.id.0)
-    .bind(&run.chain)
-    .bind(&run.plan_hash)
-    .bind(&run.submission.subject.identity)
-    .bind(json(TABLE, &run.submission)?)
-    .bind(&run.cascade.0)
-    .bind(run.round)
-    .bind(&run.slot)
-    .bind(run.priority)
-    .bind(phase_word(run.phase))
-    .bind(word(&run.status))
-    .bind(run.result().map(|r| word(&r)))
-    .bind(signed(run.last_seq))
-    .bind(millis(run.created_at))
-    .bind(run.finished_at.map(millis))
+    .bind(json(TABLE, &rows)?)
     .execute(db)
     .await?;
     Ok(())
 }
 
-pub(super) async fn save(db: &mut SqliteConnection, run: &RunRecord) -> Result<()> {
+pub(super) async fn save(db: &mut SqliteConnection, runs: &[&RunRecord]) -> Result<()> {
+    let rows: Vec<_> = runs
+        .iter()
+        .map(|run| {
+            let (phase, result) = (phase_word(run.phase), run.result());
+            let finished_at = run.finished_at.map(millis);
+            let deadline = run.deadline.map(millis);
+            (&run.id, phase, &run.status, result, run.last_seq, finished_at, run.version, deadline)
+        })
+        .collect();
     sqlx::query(
-        "UPDATE runs SET phase = ?2, status = ?3, result = ?4, last_seq = ?5, finished_at = ?6 WHERE id = ?1",
+        "UPDATE runs SET phase = new.phase, status = new.status, result = new.result, last_seq = new.last_seq,
+                finished_at = new.finished_at, version = new.version, deadline = new.deadline
+         FROM (SELECT value ->> 0 AS id, value ->> 1 AS phase, value ->> 2 AS status, value ->> 3 AS result,
+                      value ->> 4 AS last_seq, value ->> 5 AS finished_at, value ->> 6 AS version,
+                      value ->> 7 AS deadline
+               FROM json_each(?1)) AS new
+         WHERE runs.id = new.id",
     )
-    .bind(&run.id.0)
-    .bind(phase_word(run.phase))
-    .bind(word(&run.status))
-    .bind(run.result().map(|r| word(&r)))
-    .bind(signed(run.last_seq))
-    .bind(run.finished_at.map(millis))
+    .bind(json(TABLE, &rows)?)
     .execute(db)
     .await?;
     Ok(())
 }
 
+/// For each (chain, identity), newest first, at most 16.
 pub(super) async fn over(
     db: &mut SqliteConnection,
-    chain: &str,
-    identity: &str,
-) -> Result<Vec<(RunId, Option<RunResult>)>> {
-    let rows: Vec<(String, Option<String>)> = sqlx::query_as(
-        "SELECT id, result FROM runs WHERE chain = ?1 AND identity = ?2 ORDER BY id DESC LIMIT 16",
+    wanted: &[(String, String)],
+) -> Result<Vec<Vec<(RunId, Option<RunResult>)>>> {
+    let rows: Vec<(i64, String, Option<String>)> = sqlx::query_as(
+        "SELECT n, id, result FROM (
+            SELECT j.key AS n, runs.id, runs.result,
+                   row_number() OVER (PARTITION BY j.key ORDER BY runs.id DESC) AS place
+            FROM json_each(?1) AS j JOIN runs ON runs.chain = j.value ->> 0 AND runs.identity = j.value ->> 1)
+         WHERE place <= 16 ORDER BY n, id DESC",
     )
-    .bind(chain)
-    .bind(identity)
+    .bind(json(TABLE, &wanted)?)
     .fetch_all(db)
     .await?;
-    rows.into_iter()
-        .map(|(id, result)| Ok((RunId(id), result.map(|r| of_word(TABLE, r)).transpose()?)))
-        .collect()
+    let mut found = vec![Vec::new(); wanted.len()];
+    for (n, id, result) in rows {
+        let n: usize = unsigned(TABLE, n)?;
+        let result = result.map(|r| of_word(TABLE, r)).transpose()?;
+        if let Some(runs) = found.get_mut(n) {
+            runs.push((RunId(id), result));
+        }
+    }
+    Ok(found)
 }
 
 pub(super) async fn in_cascade(
@@ -162,11 +222,19 @@ pub(super) async fn in_cascade(
     Ok(row.map(|(id,)| RunId(id)))
 }
 
-pub(super) async fn in_slot(db: &mut SqliteConnection, slot: &str) -> Result<Vec<(RunId, bool)>> {
+pub(super) async fn in_slot(
+    db: &mut SqliteConnection,
+    slot: &str,
+    limit: usize,
+) -> Result<Vec<(RunId, bool)>> {
     let rows: Vec<(String, bool)> = sqlx::query_as(
-        "SELECT id, phase = 'queued' FROM runs WHERE slot = ?1 AND phase <> 'finished' ORDER BY id",
+        "SELECT id, queued FROM (
+            SELECT id, phase = 'queued' AS queued, row_number() OVER (PARTITION BY phase = 'queued' ORDER BY id) AS place
+            FROM runs WHERE slot = ?1 AND phase <> 'finished')
+         WHERE NOT queued OR place <= ?2 ORDER BY id",
     )
     .bind(slot)
+    .bind(signed(limit as u64))
     .fetch_all(db)
     .await?;
     Ok(rows.into_iter().map(|(id, queued)| (RunId(id), queued)).collect())

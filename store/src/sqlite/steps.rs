@@ -1,14 +1,16 @@
 //! Steps of runs: the state as JSON, and the columns that claims, leases and back-offs are found by.
 
+use std::collections::HashMap;
+
 use jiff::Timestamp;
 use patchline_engine::{
     RunId,
     core::{StepRun, StepState, recovery::Lease},
-    store::Due,
+    store::{Due, NewRun, StepChange, Wanted},
 };
 use sqlx::SqliteConnection;
 
-use super::column::{json, millis, of_json, signed, timestamp, unsigned, word};
+use super::column::{json, millis, of_json, signed, timestamp, unsigned};
 use crate::error::Result;
 
 const TABLE: &str = "steps";
@@ -28,79 +30,93 @@ fn lease_until(step: &StepRun) -> Option<i64> {
     }
 }
 
-pub(super) async fn of_run(db: &mut SqliteConnection, run: &RunId) -> Result<Vec<StepRun>> {
-    let rows: Vec<(String, Option<i64>)> =
-        sqlx::query_as("SELECT body, lease_until FROM steps WHERE run = ?1 ORDER BY position")
-            .bind(&run.0)
-            .fetch_all(db)
-            .await?;
-    rows.into_iter()
-        .map(|(body, lease_until)| {
-            let mut step: StepRun = of_json(TABLE, &body)?;
-            // A renewal writes the column alone.
-            if let (StepState::Leased { until, .. }, Some(ms)) = (&mut step.state, lease_until) {
-                *until = timestamp(TABLE, ms)?;
-            }
-            Ok(step)
-        })
-        .collect()
+pub(super) async fn of_runs(
+    db: &mut SqliteConnection,
+    runs: &[&RunId],
+) -> Result<HashMap<String, Vec<StepRun>>> {
+    let rows: Vec<(String, String, Option<i64>)> = sqlx::query_as(
+        "SELECT run, body, lease_until FROM steps WHERE run IN (SELECT value FROM json_each(?1)) ORDER BY run, position",
+    )
+    .bind(json(TABLE, &runs)?)
+    .fetch_all(db)
+    .await?;
+    let mut steps: HashMap<String, Vec<StepRun>> = HashMap::new();
+    for (run, body, lease_until) in rows {
+        let mut step: StepRun = of_json(TABLE, &body)?;
+        // A renewal writes the column alone.
+        if let (StepState::Leased { until, .. }, Some(ms)) = (&mut step.state, lease_until) {
+            *until = timestamp(TABLE, ms)?;
+        }
+        steps.entry(run).or_default().push(step);
+    }
+    Ok(steps)
 }
 
-pub(super) async fn insert(
-    db: &mut SqliteConnection,
-    run: &RunId,
-    priority: u8,
-    position: usize,
-    step: &StepRun,
-) -> Result<()> {
+/// The steps of new runs, in one statement: rows come as JSON, so that it is prepared once for any number of them.
+pub(super) async fn insert(db: &mut SqliteConnection, runs: &[NewRun<'_>]) -> Result<()> {
+    let mut rows = Vec::new();
+    for NewRun { record, plan } in runs {
+        for (position, (step, planned)) in record.steps.iter().zip(&plan.steps).enumerate() {
+            rows.push((
+                &record.id.0,
+                position,
+                step.state.status(),
+                step.fence,
+                record.priority,
+                (&planned.uses, ready_at(step), lease_until(step), json(TABLE, step)?),
+            ));
+        }
+    }
     sqlx::query(
-        "INSERT INTO steps (run, position, status, fence, priority, ready_at, lease_until, body)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        "INSERT INTO steps (run, position, status, fence, priority, kind, ready_at, lease_until, body)
+         SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4,
+                value ->> '$[5][0]', value ->> '$[5][1]', value ->> '$[5][2]', value ->> '$[5][3]'
+         FROM json_each(?1)",
     )
-    .bind(&run.0)
-    .bind(signed(position as u64))
-    .bind(word(&step.state.status()))
-    .bind(signed(step.fence))
-    .bind(priority)
-    .bind(ready_at(step))
-    .bind(lease_until(step))
-    .bind(json(TABLE, step)?)
+    .bind(json(TABLE, &rows)?)
     .execute(db)
     .await?;
     Ok(())
 }
 
-/// The fenced write: it takes only a row that is as `before` says.
-pub(super) async fn save(
-    db: &mut SqliteConnection,
-    run: &RunId,
-    position: usize,
-    before: &StepRun,
-    after: &StepRun,
-) -> Result<bool> {
+/// The fenced write: it takes only rows that are as their `before` says.
+pub(super) async fn save(db: &mut SqliteConnection, changes: &[StepChange<'_>]) -> Result<bool> {
+    let mut rows = Vec::with_capacity(changes.len());
+    for StepChange { run, step, before, after } in changes {
+        rows.push((
+            &run.0,
+            step,
+            before.fence,
+            before.state.status(),
+            after.state.status(),
+            (after.fence, ready_at(after), lease_until(after), json(TABLE, after)?),
+        ));
+    }
     let done = sqlx::query(
-        "UPDATE steps SET status = ?5, fence = ?6, ready_at = ?7, lease_until = ?8, body = ?9
-         WHERE run = ?1 AND position = ?2 AND fence = ?3 AND status = ?4",
+        "UPDATE steps SET status = new.status, fence = new.fence, ready_at = new.ready_at,
+                lease_until = new.lease_until, body = new.body, parked = NULL
+         FROM (SELECT value ->> 0 AS run, value ->> 1 AS position, value ->> 2 AS old_fence, value ->> 3 AS old_status,
+                      value ->> 4 AS status, value ->> '$[5][0]' AS fence, value ->> '$[5][1]' AS ready_at,
+                      value ->> '$[5][2]' AS lease_until, value ->> '$[5][3]' AS body
+               FROM json_each(?1)) AS new
+         WHERE steps.run = new.run AND steps.position = new.position
+           AND steps.fence = new.old_fence AND steps.status = new.old_status",
     )
-    .bind(&run.0)
-    .bind(signed(position as u64))
-    .bind(signed(before.fence))
-    .bind(word(&before.state.status()))
-    .bind(word(&after.state.status()))
-    .bind(signed(after.fence))
-    .bind(ready_at(after))
-    .bind(lease_until(after))
-    .bind(json(TABLE, after)?)
+    .bind(json(TABLE, &rows)?)
     .execute(db)
     .await?;
-    Ok(done.rows_affected() == 1)
+    Ok(done.rows_affected() == changes.len() as u64)
 }
 
-pub(super) async fn ready(db: &mut SqliteConnection, limit: usize) -> Result<Vec<(RunId, usize)>> {
+pub(super) async fn claimable(db: &mut SqliteConnection, wanted: &Wanted<'_>) -> Result<Vec<(RunId, usize)>> {
+    let kinds = wanted.kinds.map(|kinds| json(TABLE, &kinds)).transpose()?;
     let rows: Vec<(String, i64)> = sqlx::query_as(
-        "SELECT run, position FROM steps WHERE status = 'ready' ORDER BY priority, ready_at, run, position LIMIT ?1",
+        "SELECT run, position FROM steps WHERE status = 'ready' AND parked IS NULL
+            AND (?1 IS NULL OR kind IN (SELECT value FROM json_each(?1)))
+         ORDER BY priority, run, position LIMIT ?2",
     )
-    .bind(signed(limit as u64))
+    .bind(kinds)
+    .bind(signed(wanted.limit as u64))
     .fetch_all(db)
     .await?;
     rows.into_iter().map(|(run, position)| Ok((RunId(run), unsigned(TABLE, position)?))).collect()
@@ -140,11 +156,20 @@ pub(super) async fn due(db: &mut SqliteConnection, now: Timestamp, limit: usize)
     )
     .bind(now)
     .bind(limit)
-    .fetch_all(db)
+    .fetch_all(&mut *db)
     .await?;
     for (run, position) in rows {
         due.push(Due::Waiting { run: RunId(run), step: unsigned(TABLE, position)? });
     }
+    let rows: Vec<(String,)> = sqlx::query_as(
+        "SELECT id FROM runs WHERE deadline IS NOT NULL AND phase <> 'finished' AND deadline < ?1
+         ORDER BY deadline LIMIT ?2",
+    )
+    .bind(now)
+    .bind(limit)
+    .fetch_all(db)
+    .await?;
+    due.extend(rows.into_iter().map(|(run,)| Due::Deadline(RunId(run))));
     Ok(due)
 }
 
@@ -155,6 +180,8 @@ pub(super) async fn next_due(db: &mut SqliteConnection, now: Timestamp) -> Resul
             UNION ALL
             SELECT min(ready_at) + 1 FROM steps WHERE status = 'waiting' AND ready_at IS NOT NULL AND ready_at >= ?1
             UNION ALL
+            SELECT min(deadline) + 1 FROM runs WHERE deadline IS NOT NULL AND phase <> 'finished' AND deadline >= ?1
+            UNION ALL
             SELECT min(due_at) FROM outbox WHERE state = 'pending' AND due_at > ?1
          )",
     )
@@ -164,15 +191,24 @@ pub(super) async fn next_due(db: &mut SqliteConnection, now: Timestamp) -> Resul
     next.map(|ms| timestamp(TABLE, ms)).transpose()
 }
 
-pub(super) async fn renew(db: &mut SqliteConnection, lease: &Lease) -> Result<bool> {
-    let done = sqlx::query(
-        "UPDATE steps SET lease_until = ?4 WHERE run = ?1 AND position = ?2 AND fence = ?3 AND status = 'leased'",
+/// Prolongs what still holds; and whether its run is being cancelled.
+pub(super) async fn renew(db: &mut SqliteConnection, leases: &[Lease]) -> Result<Vec<(Lease, bool)>> {
+    let rows: Vec<_> = leases.iter().map(|l| (&l.run.0, l.step, l.fence, millis(l.until))).collect();
+    let held: Vec<(String, i64, bool)> = sqlx::query_as(
+        "UPDATE steps SET lease_until = new.until
+         FROM (SELECT value ->> 0 AS run, value ->> 1 AS position, value ->> 2 AS fence, value ->> 3 AS until
+               FROM json_each(?1)) AS new
+         WHERE steps.run = new.run AND steps.position = new.position AND steps.fence = new.fence
+           AND steps.status = 'leased'
+         RETURNING steps.run, steps.position, (SELECT phase = 'cancelling' FROM runs WHERE id = steps.run)",
     )
-    .bind(&lease.run.0)
-    .bind(signed(lease.step as u64))
-    .bind(signed(lease.fence))
-    .bind(millis(lease.until))
-    .execute(db)
+    .bind(json(TABLE, &rows)?)
+    .fetch_all(db)
     .await?;
-    Ok(done.rows_affected() == 1)
+    let mut renewed = Vec::with_capacity(held.len());
+    for (run, position, stop) in held {
+        let step: usize = unsigned(TABLE, position)?;
+        renewed.extend(leases.iter().find(|l| l.run.0 == run && l.step == step).map(|l| (l.clone(), stop)));
+    }
+    Ok(renewed)
 }

@@ -3,11 +3,11 @@
 use async_trait::async_trait;
 use patchline_chains::Plan;
 use patchline_engine::{
-    Delivery, Event, Result, RunFilter, RunId, Store,
-    store::{RunRecord, Transaction},
+    Delivery, Event, Pause, Result, RunFilter, RunId, Store,
+    store::{Hint, RunRecord, Transaction},
 };
 
-use super::{Sqlite, events, outbox, plans, runs, steps, transaction::Tx};
+use super::{Sqlite, events, outbox, pauses, plans, runs, steps, transaction::Tx};
 use crate::error::{self, engine};
 
 impl Sqlite {
@@ -18,7 +18,7 @@ impl Sqlite {
     async fn read_run(&self, run: &RunId) -> error::Result<Option<RunRecord>> {
         let mut tx = self.reading().await?;
         let Some(mut record) = runs::get(&mut tx, run).await? else { return Ok(None) };
-        record.steps = steps::of_run(&mut tx, run).await?;
+        record.steps = steps::of_runs(&mut tx, &[run]).await?.remove(&run.0).unwrap_or_default();
         Ok(Some(record))
     }
 }
@@ -42,6 +42,17 @@ impl Store for Sqlite {
     async fn plan(&self, hash: &str) -> Result<Option<Plan>> {
         let read = async { plans::get(&mut *self.readers.acquire().await?, hash).await };
         read.await.map_err(engine("reading a plan"))
+    }
+    async fn pauses(&self) -> Result<Vec<Pause>> {
+        let read = async { pauses::all(&mut *self.readers.acquire().await?).await };
+        read.await.map_err(engine("reading the paused chains"))
+    }
+    async fn hint(&self, _: &Hint) -> Result<()> {
+        Ok(())
+    }
+    async fn hints(&self) -> Result<Option<tokio::sync::mpsc::Receiver<Hint>>> {
+        // The data folder has one owner.
+        Ok(None)
     }
     async fn deliveries(&self, run: &RunId) -> Result<Vec<Delivery>> {
         let read = async { outbox::of_run(&mut *self.readers.acquire().await?, run).await };

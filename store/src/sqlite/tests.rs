@@ -84,8 +84,13 @@ fn submission() -> Submission {
 async fn a_full_disk_refuses_what_is_new_and_keeps_what_was_done() {
     let dir = tempfile::tempdir().unwrap();
     let store = Sqlite::open(&dir.path().join("p.db")).await.unwrap();
-    let options =
-        EngineOptions { concurrency: 1, owns_data: true, drain: Duration::from_secs(1), public_url: None };
+    let options = EngineOptions {
+        concurrency: 1,
+        owns_data: true,
+        drain: Duration::from_secs(1),
+        public_url: None,
+        ..Default::default()
+    };
     let steps: Vec<Arc<dyn Step>> = vec![Arc::new(Fills(store.clone()))];
     let engine =
         Engine::start(Arc::new(store.clone()), steps, Arc::new(Nobody), Arc::new(SystemClock), options)

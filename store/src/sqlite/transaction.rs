@@ -1,16 +1,18 @@
 //! The engine's transaction: `BEGIN IMMEDIATE` on the one writing connection.
 
+use std::collections::HashSet;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
 use patchline_chains::Plan;
 use patchline_engine::{
-    DeliveryState, Event, Message, Result, RunId, RunResult,
-    core::{StepRun, recovery::Lease},
-    store::{Due, Outgoing, RunRecord, Transaction},
+    DeliveryState, Event, Message, Pause, Result, RunId, RunResult,
+    core::recovery::Lease,
+    store::{Due, Fetched, NewRun, Outgoing, Permit, RunRecord, Seen, StepChange, Transaction, Wanted},
 };
 use sqlx::{Sqlite, SqlitePool};
 
-use super::{deliveries, events, outbox, plans, runs, steps};
+use super::{deliveries, events, outbox, pauses, permits, plans, runs, steps};
 use crate::error::{self, engine};
 
 pub(super) struct Tx(sqlx::Transaction<'static, Sqlite>);
@@ -20,24 +22,41 @@ impl Tx {
         // Immediate: what is read inside cannot change before it is written.
         Ok(Self(writer.begin_with("BEGIN IMMEDIATE").await?))
     }
-    async fn read_run(&mut self, run: &RunId) -> error::Result<Option<RunRecord>> {
-        let Some(mut record) = runs::get(&mut self.0, run).await? else { return Ok(None) };
-        record.steps = steps::of_run(&mut self.0, run).await?;
-        Ok(Some(record))
-    }
-    async fn write_run(&mut self, record: &RunRecord) -> error::Result<()> {
-        runs::insert(&mut self.0, record).await?;
-        for (position, step) in record.steps.iter().enumerate() {
-            steps::insert(&mut self.0, &record.id, record.priority, position, step).await?;
+    async fn read_runs(&mut self, wanted: &[(RunId, Option<u64>)]) -> error::Result<Vec<Fetched>> {
+        let known: Vec<&RunId> = wanted.iter().filter(|(_, v)| v.is_some()).map(|(run, _)| run).collect();
+        let mut same = HashSet::new();
+        if !known.is_empty() {
+            let versions = runs::versions(&mut self.0, &known).await?;
+            let knew = |run: &RunId| wanted.iter().find(|(w, _)| w == run).and_then(|(_, version)| *version);
+            same =
+                versions.into_iter().filter(|(run, v)| knew(run) == Some(*v)).map(|(run, _)| run).collect();
         }
-        Ok(())
+        let unknown: Vec<&RunId> =
+            wanted.iter().map(|(run, _)| run).filter(|run| !same.contains(*run)).collect();
+        let mut fetched = Vec::with_capacity(wanted.len());
+        if !unknown.is_empty() {
+            let mut all = steps::of_runs(&mut self.0, &unknown).await?;
+            for mut record in runs::get_all(&mut self.0, &unknown).await? {
+                record.steps = all.remove(&record.id.0).unwrap_or_default();
+                fetched.push(Fetched::Read(Box::new(record)));
+            }
+        }
+        fetched.extend(same.into_iter().map(Fetched::Same));
+        Ok(fetched)
+    }
+    async fn write_runs(&mut self, new: &[NewRun<'_>]) -> error::Result<()> {
+        runs::insert(&mut self.0, new).await?;
+        steps::insert(&mut self.0, new).await
     }
 }
 
 #[async_trait]
 impl Transaction for Tx {
-    async fn run(&mut self, run: &RunId) -> Result<Option<RunRecord>> {
-        self.read_run(run).await.map_err(engine("reading a run"))
+    fn now(&self) -> Option<Timestamp> {
+        None
+    }
+    async fn runs(&mut self, wanted: &[(RunId, Option<u64>)]) -> Result<Vec<Fetched>> {
+        self.read_runs(wanted).await.map_err(engine("reading runs"))
     }
     async fn plan(&mut self, hash: &str) -> Result<Option<Plan>> {
         plans::get(&mut self.0, hash).await.map_err(engine("reading a plan"))
@@ -45,41 +64,34 @@ impl Transaction for Tx {
     async fn put_plan(&mut self, hash: &str, plan: &Plan, at: Timestamp) -> Result<()> {
         plans::put(&mut self.0, hash, plan, at).await.map_err(engine("keeping a plan"))
     }
-    async fn insert_run(&mut self, record: &RunRecord) -> Result<()> {
-        self.write_run(record).await.map_err(engine("starting a run"))
+    async fn insert_runs(&mut self, runs: &[NewRun<'_>]) -> Result<()> {
+        self.write_runs(runs).await.map_err(engine("starting runs"))
     }
-    async fn save_run(&mut self, record: &RunRecord) -> Result<()> {
-        runs::save(&mut self.0, record).await.map_err(engine("moving a run on"))
+    async fn save_runs(&mut self, records: &[&RunRecord]) -> Result<()> {
+        runs::save(&mut self.0, records).await.map_err(engine("moving runs on"))
     }
-    async fn save_step(
-        &mut self,
-        run: &RunId,
-        step: usize,
-        before: &StepRun,
-        after: &StepRun,
-    ) -> Result<bool> {
-        steps::save(&mut self.0, run, step, before, after).await.map_err(engine("moving a step on"))
+    async fn save_steps(&mut self, changes: &[StepChange<'_>]) -> Result<bool> {
+        steps::save(&mut self.0, changes).await.map_err(engine("moving steps on"))
     }
     async fn append(&mut self, events: &[Event]) -> Result<()> {
         events::append(&mut self.0, events).await.map_err(engine("writing history"))
     }
 
-    async fn delivery(&mut self, source: &str, event_id: &str, chain: &str) -> Result<Option<RunId>> {
-        deliveries::get(&mut self.0, source, event_id, chain).await.map_err(engine("looking for a delivery"))
+    async fn lock_names(&mut self, _: &[String]) -> Result<()> {
+        // There is one writer.
+        Ok(())
     }
-    async fn put_delivery(
+    async fn deliveries(&mut self, seen: &[Seen]) -> Result<Vec<Option<RunId>>> {
+        deliveries::get(&mut self.0, seen).await.map_err(engine("looking for deliveries"))
+    }
+    async fn put_deliveries(&mut self, seen: &[(Seen, RunId)], at: Timestamp) -> Result<()> {
+        deliveries::put(&mut self.0, seen, at).await.map_err(engine("remembering deliveries"))
+    }
+    async fn runs_over(
         &mut self,
-        source: &str,
-        event_id: &str,
-        chain: &str,
-        run: &RunId,
-        at: Timestamp,
-    ) -> Result<()> {
-        let put = deliveries::put(&mut self.0, source, event_id, chain, run, at).await;
-        put.map_err(engine("remembering a delivery"))
-    }
-    async fn runs_over(&mut self, chain: &str, identity: &str) -> Result<Vec<(RunId, Option<RunResult>)>> {
-        runs::over(&mut self.0, chain, identity).await.map_err(engine("looking for runs"))
+        wanted: &[(String, String)],
+    ) -> Result<Vec<Vec<(RunId, Option<RunResult>)>>> {
+        runs::over(&mut self.0, wanted).await.map_err(engine("looking for runs"))
     }
     async fn run_in_cascade(
         &mut self,
@@ -89,13 +101,38 @@ impl Transaction for Tx {
     ) -> Result<Option<RunId>> {
         runs::in_cascade(&mut self.0, chain, identity, cascade).await.map_err(engine("looking for a run"))
     }
-    async fn slot(&mut self, slot: &str) -> Result<Vec<(RunId, bool)>> {
-        runs::in_slot(&mut self.0, slot).await.map_err(engine("looking at a concurrency slot"))
+    async fn slot(&mut self, slot: &str, limit: usize) -> Result<Vec<(RunId, bool)>> {
+        runs::in_slot(&mut self.0, slot, limit).await.map_err(engine("looking at a concurrency slot"))
     }
 
-    async fn ready(&mut self, limit: usize) -> Result<Vec<(RunId, usize)>> {
-        steps::ready(&mut self.0, limit).await.map_err(engine("looking for ready steps"))
+    async fn claimable(&mut self, wanted: &Wanted<'_>) -> Result<Vec<(RunId, usize)>> {
+        steps::claimable(&mut self.0, wanted).await.map_err(engine("looking for ready steps"))
     }
+    async fn park(&mut self, steps: &[(RunId, usize)], key: &str) -> Result<()> {
+        permits::park(&mut self.0, steps, key).await.map_err(engine("parking steps"))
+    }
+    async fn unpark(&mut self, key: &str, limit: usize) -> Result<usize> {
+        permits::unpark(&mut self.0, key, limit).await.map_err(engine("letting steps in again"))
+    }
+    async fn count_permits(&mut self, keys: &[String]) -> Result<Vec<usize>> {
+        permits::count(&mut self.0, keys).await.map_err(engine("counting permits"))
+    }
+    async fn take_permits(&mut self, taken: &[Permit]) -> Result<()> {
+        permits::take(&mut self.0, taken).await.map_err(engine("taking permits"))
+    }
+    async fn release_permits(&mut self, steps: &[(RunId, usize)]) -> Result<Vec<String>> {
+        permits::release(&mut self.0, steps).await.map_err(engine("releasing permits"))
+    }
+    async fn parked(&mut self) -> Result<Vec<String>> {
+        permits::parked(&mut self.0).await.map_err(engine("looking for parked steps"))
+    }
+    async fn pause(&mut self, pause: &Pause) -> Result<()> {
+        pauses::put(&mut self.0, pause).await.map_err(engine("pausing a chain"))
+    }
+    async fn resume(&mut self, chain: &str) -> Result<bool> {
+        pauses::remove(&mut self.0, chain).await.map_err(engine("letting a chain go on"))
+    }
+
     async fn due(&mut self, now: Timestamp, limit: usize) -> Result<Vec<Due>> {
         steps::due(&mut self.0, now, limit).await.map_err(engine("looking for what is due"))
     }
@@ -105,8 +142,8 @@ impl Transaction for Tx {
     async fn leases(&mut self) -> Result<Vec<Lease>> {
         steps::leases(&mut self.0).await.map_err(engine("reading leases"))
     }
-    async fn renew(&mut self, lease: &Lease) -> Result<bool> {
-        steps::renew(&mut self.0, lease).await.map_err(engine("renewing a lease"))
+    async fn renew(&mut self, leases: &[Lease]) -> Result<Vec<(Lease, bool)>> {
+        steps::renew(&mut self.0, leases).await.map_err(engine("renewing leases"))
     }
 
     async fn enqueue(&mut self, run: &RunId, step: &str, messages: &[Message], at: Timestamp) -> Result<()> {

@@ -98,8 +98,13 @@ async fn victim() {
     let Some(dir) = std::env::var_os(DIR).map(PathBuf::from) else { return };
     let store = Arc::new(Sqlite::open(&dir.join("p.db")).await.unwrap());
     let steps: Vec<Arc<dyn Step>> = vec![Arc::new(script(&dir))];
-    let options =
-        EngineOptions { concurrency: 2, owns_data: true, drain: Duration::from_secs(1), public_url: None };
+    let options = EngineOptions {
+        concurrency: 2,
+        owns_data: true,
+        drain: Duration::from_secs(1),
+        public_url: None,
+        ..Default::default()
+    };
     let sink = Arc::new(FileSink(dir.join("messages")));
     let engine = Engine::start(store, steps, sink, Arc::new(SystemClock), options).await.unwrap();
     let plan = chain();

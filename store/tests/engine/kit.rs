@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use patchline_chains::{Plan, PlanStep, Retry, Scope};
 use patchline_engine::{
     Clock, Context, Deliver, DeliveryError, Engine, EngineOptions, ErrorClass, Message, Outcome, RunView,
-    Step, StepError, StepStatus, Subject, Submission, Trigger, TriggerKind, clock::SystemClock,
+    Step, StepError, StepStatus, Store, Subject, Submission, Trigger, TriggerKind, clock::SystemClock,
 };
 use patchline_store::Sqlite;
 use serde_json::{Value, json};
@@ -165,17 +165,39 @@ pub(crate) async fn engine(
     clock: &Ahead,
     owns_data: bool,
 ) -> Engine {
-    let store = Sqlite::open(file).await.unwrap();
-    let options = EngineOptions {
+    let store = Arc::new(Sqlite::open(file).await.unwrap());
+    let options = EngineOptions { owns_data, ..options() };
+    engine_with(store, script, sink, clock, options).await
+}
+
+/// An engine that is one of several over a store.
+pub(crate) async fn engine_over(
+    store: Arc<dyn Store>,
+    script: &Script,
+    sink: &Sink,
+    clock: &Ahead,
+) -> Engine {
+    engine_with(store, script, sink, clock, options()).await
+}
+
+pub(crate) async fn engine_with(
+    store: Arc<dyn Store>,
+    script: &Script,
+    sink: &Sink,
+    clock: &Ahead,
+    options: EngineOptions,
+) -> Engine {
+    let steps: Vec<Arc<dyn Step>> = vec![Arc::new(script.clone())];
+    Engine::start(store, steps, Arc::new(sink.clone()), Arc::new(clock.clone()), options).await.unwrap()
+}
+
+pub(crate) fn options() -> EngineOptions {
+    EngineOptions {
         concurrency: 4,
-        owns_data,
         drain: Duration::from_secs(2),
         public_url: Some("http://127.0.0.1:1/".into()),
-    };
-    let steps: Vec<Arc<dyn Step>> = vec![Arc::new(script.clone())];
-    Engine::start(Arc::new(store), steps, Arc::new(sink.clone()), Arc::new(clock.clone()), options)
-        .await
-        .unwrap()
+        ..EngineOptions::default()
+    }
 }
 
 /// A folder with an engine in it.

@@ -7,7 +7,7 @@ use patchline_engine::{Outcome, RunResult, StepStatus as S, Store};
 use patchline_store::Sqlite;
 use serde_json::json;
 
-use crate::kit::*;
+use crate::{cut::Cut, kit::*};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_expired_lease_is_taken_over_and_the_stale_end_is_discarded() {
@@ -27,28 +27,66 @@ async fn an_expired_lease_is_taken_over_and_the_stale_end_is_discarded() {
         }
         Ok(Outcome::succeeded(json!({"who": "second"})))
     });
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("p.db");
+    let (sink, clock) = (Sink::default(), Ahead::default());
+    // The one that will not reach the store any more has the step.
+    let cut = Cut::new(Arc::new(Sqlite::open(&file).await.unwrap()));
+    let first = engine_over(Arc::new(cut.clone()), &script, &sink, &clock).await;
+    let run = first.submit(vec![submission(&diamond(), "v1")]).await.unwrap()[0].run.clone();
+    until(async || script.count("a") == 1).await;
+    cut.cut();
+    clock.skip(SignedDuration::from_secs(16));
+    let second = engine(&file, &script, &sink, &clock, false).await;
+    let ended = tokio::time::timeout(Duration::from_secs(30), second.finished(&run)).await;
+    let view = ended.expect("the run ends").unwrap();
+    assert_eq!(view.steps[0].output, json!({"who": "second"}));
+    assert_eq!((view.steps[0].attempt, script.count("a")), (1, 2));
+    // The first stops by itself before its lease ends by its own watch, and its end comes too late.
+    cut.mend();
+    tokio::time::sleep(Duration::from_secs(15)).await;
+    assert_eq!(second.run(&run).await.unwrap(), view);
+    assert_eq!(first.run(&run).await.unwrap(), view);
+    assert!(second.is_own_effect("push", "t").await.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_clock_that_jumps_takes_no_lease_away() {
+    let script = Script::default().on("a", |_| async {
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        Ok(Outcome::succeeded(json!({})))
+    });
     let house = House::new(&script).await;
     let run = house.engine.submit(vec![submission(&diamond(), "v1")]).await.unwrap()[0].run.clone();
     until(async || script.count("a") == 1).await;
-    house.clock.skip(SignedDuration::from_secs(16));
-    let view = house.finished(&run).await;
-    assert_eq!(view.steps[0].output, json!({"who": "second"}));
-    assert_eq!((view.steps[0].attempt, script.count("a")), (1, 2));
+    house.clock.skip(SignedDuration::from_hours(1));
     tokio::time::sleep(Duration::from_millis(1500)).await;
-    assert_eq!(house.engine.run(&run).await.unwrap(), view);
-    assert!(house.engine.is_own_effect("push", "t").await.unwrap());
+    house.clock.skip(SignedDuration::from_hours(-2));
+    let view = house.finished(&run).await;
+    assert_eq!((view.result, script.count("a")), (Some(RunResult::Passed), 1));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn five_lost_leases_are_poison() {
+    // Each process in turn takes the step and is cut off; the last one finds it poisoned.
     let script = Script::default().on("a", |_| async { std::future::pending().await });
-    let house = House::new(&script).await;
-    let run = house.engine.submit(vec![submission(&diamond(), "v1")]).await.unwrap()[0].run.clone();
+    let dir = tempfile::tempdir().unwrap();
+    let store: Arc<dyn Store> = Arc::new(Sqlite::open(&dir.path().join("p.db")).await.unwrap());
+    let (sink, clock) = (Sink::default(), Ahead::default());
+    let mut run = None;
     for time in 1..=5 {
+        let cut = Cut::new(store.clone());
+        let engine = engine_over(Arc::new(cut.clone()), &script, &sink, &clock).await;
+        if run.is_none() {
+            run = Some(engine.submit(vec![submission(&diamond(), "v1")]).await.unwrap()[0].run.clone());
+        }
         until(async || script.count("a") == time).await;
-        house.clock.skip(SignedDuration::from_secs(16));
+        cut.cut();
+        clock.skip(SignedDuration::from_secs(16));
     }
-    let view = house.finished(&run).await;
+    let last = engine_over(store, &script, &sink, &clock).await;
+    let ended = tokio::time::timeout(Duration::from_secs(30), last.finished(&run.unwrap())).await;
+    let view = ended.expect("the run ends").unwrap();
     assert_eq!(view.steps[0].problem.as_ref().unwrap().class, "poison");
     assert_eq!((view.result, script.count("a")), (Some(RunResult::Failed), 5));
 }
@@ -56,17 +94,12 @@ async fn five_lost_leases_are_poison() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lease_is_renewed_for_as_long_as_its_step_runs() {
     let script = Script::default().on("a", |_| async {
-        tokio::time::sleep(Duration::from_secs(4)).await;
+        // Longer than a lease.
+        tokio::time::sleep(Duration::from_secs(17)).await;
         Ok(Outcome::succeeded(json!({})))
     });
     let house = House::new(&script).await;
     let run = house.engine.submit(vec![submission(&diamond(), "v1")]).await.unwrap()[0].run.clone();
-    until(async || script.count("a") == 1).await;
-    // Three times nearly to the edge: 18 s in all, more than one lease.
-    for _ in 0..3 {
-        house.clock.skip(SignedDuration::from_secs(6));
-        tokio::time::sleep(Duration::from_millis(1200)).await;
-    }
     let view = house.finished(&run).await;
     assert_eq!((view.result, script.count("a")), (Some(RunResult::Passed), 1));
 }
@@ -96,6 +129,7 @@ async fn restart_and_stop(file: &Path, house: &House, script: &Script) {
         owns_data: true,
         drain: Duration::ZERO,
         public_url: None,
+        ..Default::default()
     };
     let store = Arc::new(Sqlite::open(file).await.unwrap());
     let steps: Vec<Arc<dyn patchline_engine::Step>> = vec![Arc::new(script.clone())];

@@ -6,6 +6,7 @@ mod approvals;
 mod basics;
 mod cascade;
 mod concurrency;
+mod cut;
 mod kill;
 mod kit;
 mod leases;
