@@ -3,13 +3,13 @@
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use patchline_chains::Plan;
-use patchline_engine::{Engine, EngineOptions, clock::SystemClock};
+use patchline_engine::{Engine, EngineOptions, ScheduleOptions, clock::SystemClock};
 use patchline_registry::{Registries, RegistryConfig, embedded::Embedded, events::PushEvent};
 use patchline_remediation::{
     Remediator,
     apt::{Apt, AptConfig, Mirrors},
 };
-use patchline_server::ServerContext;
+use patchline_server::{Launcher, ServerContext};
 use patchline_steps::{World, notify::Channels};
 use patchline_store::Sqlite;
 use tokio::{net::TcpListener, sync::mpsc};
@@ -142,8 +142,16 @@ pub(crate) async fn start(config: &Config, data: &Data, start: Start) -> Result<
         embedded: EMBEDDED.to_owned(),
         reports: store.clone(),
         fixes: store.clone(),
+        sightings: store.clone(),
+        clock: Arc::new(SystemClock),
         distribution,
         public_url: None,
+    };
+
+    let schedules = ScheduleOptions {
+        catch_up: config.schedules.catch_up()?,
+        owns_data: true,
+        ..ScheduleOptions::new(context.chains.to_vec())
     };
 
     let stop = CancellationToken::new();
@@ -156,6 +164,7 @@ pub(crate) async fn start(config: &Config, data: &Data, start: Start) -> Result<
     serve(&tasks, &stop, pages, patchline_server::router(context.clone()));
     let follower = patchline_server::follow_pushes(context.clone(), pushes);
     tasks.spawn(stop.clone().run_until_cancelled_owned(follower));
+    let scheduling = context.clone();
     // A tag that was pushed right before a crash has no run yet: the registry is asked, not the event.
     let (tags, late) = (embedded.all_tags()?, stop.clone());
     tasks.spawn(late.run_until_cancelled_owned(async move {
@@ -167,6 +176,10 @@ pub(crate) async fn start(config: &Config, data: &Data, start: Start) -> Result<
             }
         }
     }));
+
+    // The embedded registry answers by now: what fires at once may ask it.
+    let launcher = Launcher::new(scheduling, data.advisories());
+    engine.start_schedules(store.clone(), Arc::new(launcher), schedules).await?;
 
     Ok(Running { engine, registries, apt, store, address, registry, stop, tasks })
 }

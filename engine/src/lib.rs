@@ -23,4 +23,4 @@ pub use run::{
 pub use step::{Context, ErrorClass, Outcome, Step, StepError};
 pub use store::{Pause, Store};
 pub use submit::{Parent, Subject, Submission, Submitted, Trigger, TriggerKind};
-pub use worker::{Engine, EngineOptions};
+pub use worker::{Engine, EngineOptions, ScheduleOptions};

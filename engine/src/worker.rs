@@ -14,13 +14,17 @@ mod obey;
 mod outbox;
 mod renew;
 mod runtime;
+mod schedules;
 mod settle;
 mod shared;
 mod start;
 mod steady;
 mod writer;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use tokio::sync::{broadcast, mpsc};
 
@@ -31,6 +35,7 @@ use self::{
     hints::Hints,
     limited::Pauses,
     runtime::Runtime,
+    schedules::Schedules,
     shared::{GRACE, Plans, Shared},
     steady::Steady,
     writer::WriterTask,
@@ -39,6 +44,8 @@ use crate::{
     Clock, Deliver, Error, Event, EventKind, Limits, Pause, Result, RunFilter, RunId, RunStatus, RunView,
     Step, Store, Submission, Submitted, step::Intent,
 };
+
+pub use self::schedules::ScheduleOptions;
 
 /// How to run.
 #[derive(Clone)]
@@ -76,6 +83,7 @@ impl Default for EngineOptions {
 pub struct Engine {
     shared: Arc<Shared>,
     runtime: Arc<Runtime>,
+    schedules: Arc<OnceLock<Schedules>>,
     drain: Duration,
 }
 
@@ -119,7 +127,7 @@ impl Engine {
             tokio::spawn(hints::follow(shared.clone(), hints));
             tokio::spawn(hints::watch_pauses(shared.clone()));
         }
-        Ok(Self { shared, runtime, drain: options.drain })
+        Ok(Self { shared, runtime, schedules: Arc::default(), drain: options.drain })
     }
 
     /// Starts runs, all in one transaction. A delivery (source, event id) that was seen before
@@ -234,6 +242,9 @@ impl Engine {
 
     /// Takes no new step, waits for the running ones up to `drain`, gives leases back.
     pub async fn stop(&self) -> Result<()> {
+        if let Some(schedules) = self.schedules.get() {
+            schedules.stop().await;
+        }
         let held = &self.shared.held;
         self.shared.writer.ask(|reply| Command::StopClaiming { reply }).await?;
         if tokio::time::timeout(self.drain, held.empty()).await.is_err() {
