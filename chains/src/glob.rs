@@ -23,6 +23,22 @@ fn build(pattern: &str) -> Result<Glob, globset::Error> {
     GlobBuilder::new(pattern).literal_separator(true).backslash_escape(true).build()
 }
 
+/// One pattern, read once and matched often; `!` has no meaning in it.
+#[derive(Debug, Clone)]
+pub struct Pattern(globset::GlobMatcher);
+
+impl Pattern {
+    /// Reads it; the reason, if it is none.
+    pub fn new(pattern: &str) -> Result<Self, String> {
+        check(pattern)?;
+        build(pattern).map(|glob| Self(glob.compile_matcher())).map_err(|error| error.kind().to_string())
+    }
+    /// Whether it means the text.
+    pub fn matches(&self, text: &str) -> bool {
+        self.0.is_match(text)
+    }
+}
+
 /// Whether `text` is among what a list of patterns means: some pattern without `!` matches it and none with `!` does.
 /// A list without patterns means everything; one with exclusions alone, everything but these.
 /// `*` and `?` do not cross `/`; `**` does. A pattern that does not parse matches nothing.

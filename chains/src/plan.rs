@@ -43,6 +43,9 @@ pub struct Plan {
     pub parameters: BTreeMap<String, params::Parameter>,
     /// Who waits for whom.
     pub concurrency: Option<ConcurrencyRule>,
+    /// Longest time of a run from its start, waiting included; none: any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<Duration>,
     /// Topologically ordered.
     pub steps: Vec<PlanStep>,
 }

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use patchline_registry::{RegistryConfig, remote::Secret};
@@ -41,8 +42,75 @@ pub(crate) struct Config {
     pub(crate) hooks: HookEntry,
     /// What gates leave out of their rules, by the name of the list.
     pub(crate) exceptions: BTreeMap<String, Vec<Exception>>,
+    /// Steps at once: the earlier place of `work.concurrency`.
+    pub(crate) concurrency: Option<usize>,
+    /// What this process works on.
+    pub(crate) work: WorkEntry,
+    /// Where runs are kept; none: SQLite in the data folder.
+    pub(crate) database: Option<DatabaseEntry>,
+    /// How many steps run at once over a registry, in repositories, of a chain; over all processes.
+    pub(crate) limits: Vec<LimitEntry>,
+    /// How long history stays.
+    pub(crate) retention: RetentionEntry,
+    /// How long an orderly stop waits for running steps.
+    #[serde(deserialize_with = "duration")]
+    pub(crate) drain: Option<Duration>,
+}
+
+/// A database beside the data folder's own.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct DatabaseEntry {
+    /// `postgres://…`; it holds a password, so it is named like a secret.
+    pub(crate) url: SecretRef,
+}
+
+/// What a process works on.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(crate) struct WorkEntry {
+    /// Chains that start by themselves.
+    pub(crate) schedules: ScheduleEntry,
     /// Steps at once.
     pub(crate) concurrency: Option<usize>,
+    /// Step kinds that it takes; none: all.
+    pub(crate) kinds: Option<Vec<String>>,
+}
+
+/// One limit. Exactly one of `registry`, `repository` and `chain` is given.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct LimitEntry {
+    /// Its name in `registries`, or `embedded`.
+    pub(crate) registry: Option<String>,
+    /// A glob over `registry/repository`.
+    pub(crate) repository: Option<String>,
+    /// The chain's name.
+    pub(crate) chain: Option<String>,
+    /// So many at once.
+    pub(crate) steps: usize,
+}
+
+/// How long history stays; none: for ever.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(crate) struct RetentionEntry {
+    /// The lines of runs' histories, of runs that have ended.
+    #[serde(deserialize_with = "duration")]
+    pub(crate) events: Option<Duration>,
+    /// Runs that have ended, with all that is theirs.
+    #[serde(deserialize_with = "duration")]
+    pub(crate) runs: Option<Duration>,
+}
+
+/// `20s`, `30d`: as chains write durations.
+fn duration<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    use serde::de::Error as _;
+    let text = String::deserialize(deserializer)?;
+    match patchline_chains::duration::parse(&text) {
+        Ok(duration) => Ok(Some(duration)),
+        Err(error) => Err(D::Error::custom(format!("`{text}` is {error}: write 20s, 15m, 30d"))),
+    }
 }
 
 /// One registry.
@@ -101,6 +169,14 @@ pub(crate) struct TargetEntry {
 pub(crate) struct MirrorEntry {
     debian: Option<Url>,
     debian_security: Option<Url>,
+}
+
+/// Chains that start by themselves.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(crate) struct ScheduleEntry {
+    /// What was missed is made up for, once, within this time: `24h`.
+    catch_up: Option<String>,
 }
 
 /// Webhook receivers.
@@ -226,9 +302,43 @@ impl Config {
         Targets::new(all.collect::<Result<_>>()?)
             .map_err(|error| Failure::usage("config-invalid", error.to_string()))
     }
+    /// Limits, checked.
+    pub(crate) fn limits(&self) -> Result<crate::limits::Configured> {
+        crate::limits::Configured::new(&self.limits)
+    }
+    /// Steps at once, where something is said of it.
+    pub(crate) fn concurrency(&self) -> Result<Option<usize>> {
+        match (self.concurrency, self.work.concurrency) {
+            (Some(_), Some(_)) => Err(Failure::usage(
+                "config-invalid",
+                "`concurrency` and `work.concurrency` say the same thing twice",
+            )),
+            (Some(0), _) | (_, Some(0)) => {
+                Err(Failure::usage("config-invalid", "`concurrency` is at least 1")
+                    .hint("`patchline serve --no-work` works on nothing"))
+            }
+            (one, other) => Ok(one.or(other)),
+        }
+    }
     /// Mirrors as configured.
     pub(crate) fn mirrors(&self) -> Mirrors {
         Mirrors { debian: self.mirrors.debian.clone(), debian_security: self.mirrors.debian_security.clone() }
+    }
+}
+
+impl ScheduleEntry {
+    /// How long after its time a missed firing is made up for; a day when it is not said, a week at most.
+    pub(crate) fn catch_up(&self) -> Result<Duration> {
+        let Some(text) = &self.catch_up else { return Ok(CATCH_UP.unsigned_abs()) };
+        let wrong = |why: &str| {
+            Failure::usage("config-invalid", format!("`schedules.catch-up`: {why}"))
+                .hint("a number and a unit: `0s`, `90m`, `24h`, `7d`")
+        };
+        let time = patchline_chains::duration::parse(text).map_err(|error| wrong(&error.to_string()))?;
+        if time > LONGEST_CATCH_UP.unsigned_abs() {
+            return Err(wrong("more than a week"));
+        }
+        Ok(time)
     }
 }
 
@@ -295,10 +405,29 @@ mod tests {
         let (_, rest) = text.split_once("```yaml\n").unwrap();
         let (example, _) = rest.split_once("```").unwrap();
         let config = load(example).unwrap();
-        assert_eq!((config.channels.len(), config.targets.len()), (2, 1));
+        assert_eq!((config.channels.len(), config.targets.len(), config.limits.len()), (2, 1, 3));
+        config.limits().unwrap();
+        assert_eq!(config.concurrency().unwrap(), Some(4));
+        assert_eq!(config.drain, Some(Duration::from_secs(20)));
+        assert_eq!(config.retention.events, Some(Duration::from_secs(30 * 86_400)));
+        assert!(
+            matches!(&config.database, Some(DatabaseEntry { url: SecretRef::Env(name) }) if name == "DATABASE_URL")
+        );
         assert!(
             matches!(&config.channels["ops-dingtalk"].secret, Some(SecretRef::Env(name)) if name == "DINGTALK_SECRET")
         );
+    }
+
+    #[test]
+    fn how_long_is_made_up_for_is_a_duration() {
+        let catch_up = |text: &str| load(text).unwrap().schedules.catch_up();
+        assert_eq!(catch_up("concurrency: 1\n").unwrap(), Duration::from_secs(86_400));
+        assert_eq!(catch_up("schedules: {catch-up: 90m}\n").unwrap(), Duration::from_secs(5_400));
+        assert_eq!(catch_up("schedules: {catch-up: 0s}\n").unwrap(), Duration::ZERO);
+        for bad in ["soon", "8d", "1"] {
+            let failure = catch_up(&format!("schedules: {{catch-up: '{bad}'}}\n")).unwrap_err();
+            assert!(format!("{failure:?}").contains("config-invalid"), "{failure:?}");
+        }
     }
 
     #[test]
@@ -319,6 +448,38 @@ mod tests {
         ] {
             let said_of_it = format!("{:?}", load(&format!("{head}    - {entry}\n")).unwrap_err());
             assert!(said_of_it.contains(said) && said_of_it.contains("line 4"), "{entry}: {said_of_it}");
+        }
+    }
+
+    #[test]
+    fn what_a_fleet_is_told_is_located_where_it_is_wrong() {
+        for (text, said) in [
+            ("drain: soon\n", "`soon` is not a duration"),
+            ("retention: {events: 20y}\n", "is not a duration"),
+            ("retention: {event: 20d}\n", "event"),
+            ("limits:\n  - {registry: main}\n", "steps"),
+            ("limits:\n  - {registry: main, steps: -1}\n", "line 2"),
+            ("database: {url: 'postgres://a:hunter2@db/patchline'}\n", "a secret does not stand here"),
+        ] {
+            let said_of_it = format!("{:?}", load(text).unwrap_err());
+            assert!(said_of_it.contains(said) && !said_of_it.contains("hunter2"), "{text}: {said_of_it}");
+        }
+        for (text, said) in [
+            ("limits: [{registry: main, steps: 0}]\n", "at least 1"),
+            (
+                "limits: [{registry: main, chain: web, steps: 1}]\n",
+                "one of `registry`, `repository` and `chain`",
+            ),
+            ("limits: [{steps: 1}]\n", "one of `registry`, `repository` and `chain`"),
+            ("limits: [{repository: 'main/[', steps: 1}]\n", "is no glob"),
+            ("limits: [{chain: web, steps: 1}, {chain: web, steps: 2}]\n", "stands twice"),
+        ] {
+            let failure = load(text).unwrap().limits().err().unwrap();
+            assert_eq!(failure.code, "config-invalid");
+            assert!(failure.causes[0].contains(said), "{text}: {:?}", failure.causes);
+        }
+        for text in ["concurrency: 4\nwork: {concurrency: 4}\n", "work: {concurrency: 0}\n"] {
+            assert_eq!(load(text).unwrap().concurrency().err().unwrap().code, "config-invalid");
         }
     }
 

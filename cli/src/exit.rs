@@ -13,6 +13,9 @@ pub const DENIED: u8 = 3;
 /// A gate denied the image, and an image fixed from it passed.
 pub const REMEDIATED: u8 = 4;
 
+/// An orderly stop was asked for, and steps that did not end in time were given back for others.
+pub const RETURNED: u8 = 5;
+
 /// How a command that did not fail ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
@@ -22,6 +25,15 @@ pub enum Exit {
     Denied,
     /// [`REMEDIATED`]
     Remediated,
+    /// [`RETURNED`]
+    Returned,
+}
+
+impl Exit {
+    /// Of an orderly stop that gave back so many steps.
+    pub(crate) fn stopped(returned: usize) -> Self {
+        if returned == 0 { Self::Ok } else { Self::Returned }
+    }
 }
 
 impl From<Exit> for ExitCode {
@@ -30,6 +42,7 @@ impl From<Exit> for ExitCode {
             Exit::Ok => OK,
             Exit::Denied => DENIED,
             Exit::Remediated => REMEDIATED,
+            Exit::Returned => RETURNED,
         })
     }
 }

@@ -1,11 +1,15 @@
 //! The `patchline` binary: one file per command, configuration, exit codes, wiring.
 
+mod client;
 mod commands;
 mod config;
 mod data;
+mod database;
 pub mod exit;
 mod failure;
 mod images;
+mod limits;
+mod observe;
 mod progress;
 mod table;
 mod terminal;
@@ -18,7 +22,8 @@ use clap::{Parser, Subcommand, ValueEnum};
 /// Gates what is dangerous, and mends what can be mended.
 ///
 /// Data goes to stdout, everything else to stderr. Exit codes: 0 fine, 1 error, 2 bad usage or
-/// input, 3 denied by a gate, 4 denied but a fixed image passed.
+/// input, 3 denied by a gate, 4 denied but a fixed image passed, 5 stopped, and steps that did not end
+/// in time were given back.
 #[derive(Debug, Parser)]
 #[command(name = "patchline", version, max_term_width = 100)]
 struct Arguments {
@@ -40,6 +45,16 @@ struct Flags {
     /// How data is printed; sarif: `chain validate` alone
     #[arg(long, global = true, value_enum, default_value_t)]
     output: Format,
+    /// How logs are written, to stderr
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        env = "PATCHLINE_LOG_FORMAT",
+        value_name = "FORMAT"
+    )]
+    log_format: observe::logs::LogFormat,
 }
 
 /// How data is printed, as it is typed.
@@ -90,6 +105,8 @@ enum Command {
     Demo(commands::demo::Demo),
     /// Run the server: API, pages, embedded registry, workers
     Serve(commands::serve::Serve),
+    /// Work on the steps of a server's runs, over the PostgreSQL that both share
+    Worker(commands::worker::Worker),
     /// Check, draw and run chains
     #[command(subcommand)]
     Chain(commands::chain::Chain),
@@ -105,16 +122,21 @@ enum Command {
     /// Load advisories and tell how old they are
     #[command(subcommand)]
     Advisories(commands::advisories::Advisories),
-    /// Look at the runs of a server
+    /// Look at the runs of a server, and say how they go on
     #[command(subcommand)]
-    Runs(commands::runs::Runs),
+    Runs(Box<commands::runs::Runs>),
+    /// Messages that a server could not deliver
+    #[command(subcommand)]
+    Outbox(commands::outbox::Outbox),
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let filter = tracing_subscriber::EnvFilter::try_from_env("PATCHLINE_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let stays = matches!(arguments.command, Command::Serve(_) | Command::Worker(_));
+    let level = if stays { observe::logs::RUNNING } else { observe::logs::QUIET };
+    if let Err(failure) = observe::logs::install(arguments.flags.log_format, level) {
+        return failure.report();
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return failure::io("start the runtime")(error).report(),
@@ -124,6 +146,7 @@ fn main() -> ExitCode {
         match arguments.command {
             Command::Demo(c) => c.run(global).await,
             Command::Serve(c) => c.run(global).await,
+            Command::Worker(c) => c.run(global).await,
             Command::Chain(c) => c.run(global).await,
             Command::Scan(c) => c.run(global).await,
             Command::Fix(c) => c.run(global).await,
@@ -131,6 +154,7 @@ fn main() -> ExitCode {
             Command::Image(c) => c.run(global).await,
             Command::Advisories(c) => c.run(global).await,
             Command::Runs(c) => c.run(global).await,
+            Command::Outbox(c) => c.run(global).await,
         }
     });
     // A blocking read of a dead connection must not hold the process.

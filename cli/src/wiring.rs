@@ -1,24 +1,27 @@
 //! The only place where everything is put together.
 
+mod fleet;
+pub(crate) mod work;
+
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use patchline_chains::Plan;
-use patchline_engine::{Engine, EngineOptions, ScheduleOptions, clock::SystemClock};
-use patchline_registry::{Registries, RegistryConfig, embedded::Embedded, events::PushEvent};
-use patchline_remediation::{
-    Remediator,
-    apt::{Apt, AptConfig, Mirrors},
-};
+use patchline_engine::{Engine, ScheduleOptions, clock::SystemClock};
+use patchline_registry::{Registries, embedded::Embedded, events::PushEvent};
+use patchline_remediation::apt::{Apt, AptConfig, Mirrors};
 use patchline_server::{Launcher, ServerContext};
-use patchline_steps::{World, notify::Channels};
-use patchline_store::Sqlite;
 use tokio::{net::TcpListener, sync::mpsc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+pub(crate) use self::fleet::worker;
+use self::work::{Work, Working};
 use crate::{
     config::Config,
     data::Data,
+    database::Database,
+    exit::Exit,
     failure::{Failure, Result, io},
+    observe::Watching,
 };
 
 /// The name under which the embedded registry stands beside the configured ones.
@@ -40,6 +43,21 @@ pub(crate) struct Start {
     pub(crate) keyrings: Vec<PathBuf>,
     /// Accept suites whose `Valid-Until` has passed.
     pub(crate) allow_expired: bool,
+    /// Where runs are kept.
+    pub(crate) place: Place,
+    /// Leave the steps to workers.
+    pub(crate) no_work: bool,
+    /// Who watches.
+    pub(crate) watching: Watching,
+}
+
+/// Where runs are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Where the configuration says.
+    Configured,
+    /// In the data folder: of a process that is alone with its runs.
+    DataFolder,
 }
 
 /// A running server.
@@ -51,13 +69,14 @@ pub(crate) struct Running {
     /// Verified repositories.
     pub(crate) apt: Apt,
     /// The database.
-    pub(crate) store: Arc<Sqlite>,
+    pub(crate) database: Database,
     /// API and pages.
     pub(crate) address: SocketAddr,
     /// Embedded registry.
     pub(crate) registry: SocketAddr,
     stop: CancellationToken,
     tasks: TaskTracker,
+    watching: Watching,
 }
 
 /// Opens the repositories of a configuration, without a server.
@@ -85,51 +104,20 @@ pub(crate) async fn start(config: &Config, data: &Data, start: Start) -> Result<
     let address = pages.local_addr().map_err(io("read the address of the pages"))?;
     let registry = images.local_addr().map_err(io("read the address of the registry"))?;
 
-    let mut by_name = config.registries()?;
-    by_name.insert(
-        EMBEDDED.to_owned(),
-        RegistryConfig {
-            host: registry.to_string(),
-            plain_http: true,
-            credentials: None,
-            token_hosts: Vec::new(),
-        },
-    );
-    let registries = Registries::new(by_name)?;
-
-    let store = Arc::new(Sqlite::open(&data.database()).await?);
-    let apt = apt(config, data, start.mirrors, start.keyrings, start.allow_expired)?;
-    let scratch = empty(data.scratch())?;
-    let mut channels = config.channels()?;
-    channels.extend(start.channels);
-    let channels = Arc::new(Channels::new(channels));
-    let world = World {
-        registries: registries.clone(),
-        remediator: Remediator::new(apt.clone(), store.clone()),
-        facts: store.clone(),
-        reports: store.clone(),
-        fixes: store.clone(),
-        advisories: data.advisories(),
-        scratch,
-        channels: channels.clone(),
-        exceptions: Arc::new(config.exceptions()),
-        clock: Arc::new(SystemClock),
-        targets: Arc::new(config.targets()?),
+    let database = match start.place {
+        Place::Configured => Database::open(config, data, "patchline serve").await?,
+        Place::DataFolder => Database::local(data).await?,
     };
-    let engine = Engine::start(
-        store.clone(),
-        patchline_steps::all(&world),
-        channels,
-        Arc::new(SystemClock),
-        EngineOptions {
-            concurrency: config.concurrency.unwrap_or(4),
-            owns_data: true,
-            drain: Duration::from_secs(20),
-            public_url: Some(format!("http://{address}")),
-            ..EngineOptions::default()
-        },
-    )
-    .await?;
+    let apt = apt(config, data, start.mirrors, start.keyrings, start.allow_expired)?;
+    let work = Work {
+        concurrency: start.no_work.then_some(0),
+        kinds: None,
+        channels: start.channels,
+        embedded: Some(registry.to_string()),
+        pages: Some(format!("http://{address}")),
+        watching: start.watching.clone(),
+    };
+    let Working { engine, registries, advisories } = work::start(config, data, &database, &apt, work).await?;
 
     let distribution = match &config.hooks.distribution {
         Some(hook) => Some((hook.secret.resolve()?, hook.registry.clone())),
@@ -140,9 +128,9 @@ pub(crate) async fn start(config: &Config, data: &Data, start: Start) -> Result<
         chains: Arc::new(start.chains),
         registries: registries.clone(),
         embedded: EMBEDDED.to_owned(),
-        reports: store.clone(),
-        fixes: store.clone(),
-        sightings: store.clone(),
+        reports: database.reports.clone(),
+        fixes: database.fixes.clone(),
+        sightings: database.sightings.clone(),
         clock: Arc::new(SystemClock),
         distribution,
         public_url: None,
@@ -150,18 +138,23 @@ pub(crate) async fn start(config: &Config, data: &Data, start: Start) -> Result<
 
     let schedules = ScheduleOptions {
         catch_up: config.schedules.catch_up()?,
-        owns_data: true,
+        owns_data: database.postgres().is_none(),
         ..ScheduleOptions::new(context.chains.to_vec())
     };
 
     let stop = CancellationToken::new();
     let tasks = TaskTracker::new();
+    if let Some(fleet) = database.postgres() {
+        fleet::announce(fleet, &registry.to_string(), &format!("http://{address}")).await?;
+        tasks.spawn(stop.clone().run_until_cancelled_owned(fleet::offer(advisories)));
+    }
     let (events, pushes) = mpsc::channel::<PushEvent>(1024);
     let embedded = Embedded::open(&data.registry(), events)?;
     // A page of another site that finds the registry under some name reads and writes nothing in it.
     let guarded = patchline_server::guard_local(embedded.router(), context.public_url.as_deref());
     serve(&tasks, &stop, images, guarded);
-    serve(&tasks, &stop, pages, patchline_server::router(context.clone()));
+    let metrics = start.watching.router(&engine, &tasks, &stop);
+    serve(&tasks, &stop, pages, patchline_server::router(context.clone()).merge(metrics));
     let follower = patchline_server::follow_pushes(context.clone(), pushes);
     tasks.spawn(stop.clone().run_until_cancelled_owned(follower));
     let scheduling = context.clone();
@@ -179,20 +172,32 @@ pub(crate) async fn start(config: &Config, data: &Data, start: Start) -> Result<
 
     // The embedded registry answers by now: what fires at once may ask it.
     let launcher = Launcher::new(scheduling, data.advisories());
-    engine.start_schedules(store.clone(), Arc::new(launcher), schedules).await?;
+    engine.start_schedules(database.schedules.clone(), Arc::new(launcher), schedules).await?;
 
-    Ok(Running { engine, registries, apt, store, address, registry, stop, tasks })
+    Ok(Running {
+        engine,
+        registries,
+        apt,
+        database,
+        address,
+        registry,
+        stop,
+        tasks,
+        watching: start.watching,
+    })
 }
 
 impl Running {
     /// Takes no new work, lets running steps end, closes the doors.
-    pub(crate) async fn stop(self) -> Result<()> {
-        self.engine.stop().await?;
+    pub(crate) async fn stop(self) -> Result<Exit> {
+        let returned = self.engine.stop().await?;
         self.stop.cancel();
         self.tasks.close();
         // An open page holds its stream for as long as it likes.
         let _ = tokio::time::timeout(Duration::from_secs(3), self.tasks.wait()).await;
-        Ok(())
+        self.database.close().await;
+        self.watching.stop().await;
+        Ok(Exit::stopped(returned))
     }
     /// `http://127.0.0.1:7800`
     pub(crate) fn url(&self) -> String {
@@ -216,16 +221,4 @@ fn serve(tasks: &TaskTracker, stop: &CancellationToken, listener: TcpListener, r
             tracing::error!(%error, "a listener ended");
         }
     });
-}
-
-/// What a crash left in the scratch folder is of no use to anybody.
-fn empty(folder: PathBuf) -> Result<PathBuf> {
-    match std::fs::remove_dir_all(&folder) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            return Err(io(format!("empty {}", folder.display()))(error));
-        }
-        _ => {}
-    }
-    std::fs::create_dir_all(&folder).map_err(io(format!("make {}", folder.display())))?;
-    Ok(folder)
 }

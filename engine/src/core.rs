@@ -1,6 +1,7 @@
 //! Pure transitions: `transition(plan, state, event) -> Result<(state, effects)>`. No clock, no I/O, no randomness.
 
 pub mod backoff;
+mod control;
 pub mod event;
 pub mod names;
 pub mod recovery;

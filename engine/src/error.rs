@@ -59,6 +59,45 @@ pub enum Error {
     /// A chain that is to go on, and was not paused.
     #[error("the chain {0} is not paused")]
     NotPaused(String),
+    /// A retry of a step that has not ended badly.
+    #[error("step `{step}` is {status}: only one that failed, is unknown or was cancelled is tried again")]
+    NothingToRetry {
+        /// Its name.
+        step: String,
+        /// Where it stands.
+        status: crate::StepStatus,
+    },
+    /// A re-run of a step that has not ended.
+    #[error("step `{step}` is {status}: it has not ended yet")]
+    StepNotEnded {
+        /// Its name.
+        step: String,
+        /// Where it stands.
+        status: crate::StepStatus,
+    },
+    /// A step is to be set back while one after it is under way.
+    #[error("step `{busy}` comes after `{step}` and is under way")]
+    DescendantsBusy {
+        /// The step that was asked for.
+        step: String,
+        /// One that runs or waits.
+        busy: String,
+    },
+    /// A step is to be set back in a run that is being stopped.
+    #[error("the run is being stopped")]
+    Cancelling,
+    /// A person's word on an effect that is not in doubt.
+    #[error("step `{step}` has no effect that is in doubt")]
+    NothingToResolve {
+        /// Its name.
+        step: String,
+    },
+    /// No such message in the outbox.
+    #[error("there is no message {0}")]
+    NoSuchMessage(String),
+    /// Only what was given up is sent again by hand.
+    #[error("message {0} was not given up")]
+    MessageNotFailed(String),
     /// A row is not as it was read: another process owns it now.
     #[error("{0} was changed by another process")]
     Conflict(String),
@@ -98,6 +137,13 @@ impl Error {
             Self::AlreadyDecided { .. } => "already-decided",
             Self::NothingToDecide { .. } => "nothing-to-decide",
             Self::NotPaused(_) => "chain-not-paused",
+            Self::NothingToRetry { .. } => "nothing-to-retry",
+            Self::StepNotEnded { .. } => "step-not-ended",
+            Self::DescendantsBusy { .. } => "descendants-busy",
+            Self::Cancelling => "run-cancelling",
+            Self::NothingToResolve { .. } => "nothing-to-resolve",
+            Self::NoSuchMessage(_) => "message-not-found",
+            Self::MessageNotFailed(_) => "message-not-failed",
             Self::Conflict(_) => "store-conflict",
             Self::NoSuchPlan(_) => "plan-not-found",
             Self::Params(error) => error.code(),

@@ -4,12 +4,14 @@ pub mod clock;
 pub mod core;
 mod error;
 pub mod limits;
+pub mod metrics;
 pub mod outbox;
 pub mod run;
 pub mod schedule;
 pub mod step;
 pub mod store;
 pub mod submit;
+pub mod trace;
 pub mod worker;
 
 pub use clock::Clock;

@@ -73,6 +73,23 @@ pub enum StepStatus {
     Unknown,
 }
 
+impl std::fmt::Display for StepStatus {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Blocked => "blocked",
+            Self::Ready => "ready",
+            Self::Leased => "leased",
+            Self::Waiting => "waiting",
+            Self::Succeeded => "succeeded",
+            Self::Denied => "denied",
+            Self::Failed => "failed",
+            Self::Skipped => "skipped",
+            Self::Cancelled => "cancelled",
+            Self::Unknown => "unknown",
+        })
+    }
+}
+
 impl StepStatus {
     /// Whether nothing more will happen to it.
     pub fn is_terminal(self) -> bool {
@@ -217,9 +234,9 @@ pub enum EventKind {
         /// Why, when it failed.
         problem: Option<Problem>,
     },
-    /// A line of a step's log.
+    /// A line of a step's log, or what a person did and why.
     Note {
-        /// Which.
+        /// Which; empty: the run as a whole.
         step: String,
         /// For people.
         text: String,
@@ -244,6 +261,8 @@ pub enum EventKind {
         /// Where it stands.
         state: crate::DeliveryState,
     },
+    /// A run that had ended is open again: a person goes on with one of its steps.
+    RunReopened,
     /// The run ended.
     RunFinished {
         /// How.

@@ -3,10 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Message, RunId, Subject};
+use crate::{Message, RunId, Subject, trace::SpanContext};
 
 /// One step kind. It has one side effect and may run twice with the same idempotency key.
 #[async_trait]
@@ -67,7 +68,8 @@ impl Outcome {
 }
 
 /// What the engine does about a failure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ErrorClass {
     /// Network, 5xx: jittered exponential back-off.
     Transient,
@@ -126,7 +128,8 @@ pub struct Context {
     pub plan_hash: String,
     /// From 1.
     pub attempt: u32,
-    /// The same on every attempt, also after a crash: `run/step`.
+    /// The same on every attempt, also after a crash: `run/step`, and from the second time that a person wants the
+    /// step's work done anew `run/step/2`.
     pub idempotency_key: String,
     /// Parameters, rendered.
     pub with: Value,
@@ -136,6 +139,8 @@ pub struct Context {
     pub names: Value,
     /// 1 for the first run of a cascade.
     pub round: u32,
+    /// The span of this claim: calls to others carry it as `traceparent`.
+    pub span: SpanContext,
     /// Steps of this run so far: (name, kind, status), plan order.
     pub steps: Vec<(String, String, crate::StepStatus)>,
     /// Fires when the run is cancelled, the lease is lost, or the process stops.
@@ -144,6 +149,14 @@ pub struct Context {
     pub effects: Effects,
     /// Live news for people.
     pub news: Arc<dyn News>,
+}
+
+impl Context {
+    /// What this piece of work is called within its run: `notify`, `notify/2`… See [`Context::idempotency_key`].
+    pub fn work(&self) -> &str {
+        let work = self.idempotency_key.strip_prefix(self.run.0.as_str()).and_then(|k| k.strip_prefix('/'));
+        work.unwrap_or(&self.step)
+    }
 }
 
 /// Live news of a running step.
@@ -166,6 +179,21 @@ pub struct Effects {
     pub step: String,
 }
 
+impl Effects {
+    /// What was intended has surely not been made: it was refused, or never sent. A step that fails with an intent
+    /// that is neither withdrawn nor known to be made ends `unknown`.
+    pub async fn withdraw(&self, kind: &str, target: &str) -> crate::Result<()> {
+        self.log.withdraw(&self.run, &self.step, kind, target).await
+    }
+    /// Withdraws all that is not known to have been made.
+    pub async fn withdraw_open(&self) -> crate::Result<()> {
+        for intent in self.log.of_step(&self.run, &self.step).await?.iter().filter(|i| !i.done) {
+            self.withdraw(&intent.kind, &intent.target).await?;
+        }
+        Ok(())
+    }
+}
+
 /// One recorded intent.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Intent {
@@ -186,9 +214,12 @@ pub trait EffectLog: Send + Sync {
     async fn intend(&self, run: &RunId, step: &str, intent: &Intent) -> crate::Result<()>;
     /// Marks it made.
     async fn done(&self, run: &RunId, step: &str, kind: &str, target: &str) -> crate::Result<()>;
-    /// All intents of a step, also of earlier attempts.
+    /// Marks it as not made, and not under way any more: the other side said no, or was never asked. One that is known
+    /// to have been made stays so; one that is recorded again is open again.
+    async fn withdraw(&self, run: &RunId, step: &str, kind: &str, target: &str) -> crate::Result<()>;
+    /// All intents of a step, also of earlier attempts, without those that were withdrawn.
     async fn of_step(&self, run: &RunId, step: &str) -> crate::Result<Vec<Intent>>;
-    /// Whether any run ever intended this (kind, target): events of our own pushes are dropped by it.
+    /// Whether any run ever intended this (kind, target), withdrawn or not: events of our own pushes are dropped by it.
     async fn intended(&self, kind: &str, target: &str) -> crate::Result<bool>;
     /// What all runs intended of this (kind, target), at most 100: a copy's intents tell which chains it comes from.
     async fn of_target(&self, kind: &str, target: &str) -> crate::Result<Vec<Intent>>;

@@ -28,6 +28,8 @@ pub trait Store: crate::step::EffectLog + Send + Sync + 'static {
     async fn plan(&self, hash: &str) -> Result<Option<Plan>>;
     /// What the run's steps sent.
     async fn deliveries(&self, run: &RunId) -> Result<Vec<Delivery>>;
+    /// What waits, for gauges: a few looks into indexes.
+    async fn backlog(&self) -> Result<Backlog>;
     /// Chains that are paused, by name.
     async fn pauses(&self) -> Result<Vec<Pause>>;
 
@@ -35,6 +37,38 @@ pub trait Store: crate::step::EffectLog + Send + Sync + 'static {
     async fn hint(&self, hint: &Hint) -> Result<()>;
     /// Hints of other processes, until the receiver is dropped; none: there are no others.
     async fn hints(&self) -> Result<Option<tokio::sync::mpsc::Receiver<Hint>>>;
+    /// Messages that were given up, the last first, at most 1,000: those before (time of the last change, id).
+    async fn dead_letters(&self, limit: u32, before: Option<(Timestamp, &str)>) -> Result<Vec<DeadLetter>>;
+}
+
+/// What waits in the store.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Backlog {
+    /// When it was looked at, by the database's own time; none: by the process's clock.
+    pub now: Option<Timestamp>,
+    /// Ready steps that wait for no limit, by priority and kind.
+    pub ready: Vec<ReadySteps>,
+    /// How many steps wait for room under a limit, by priority.
+    pub parked: Vec<(u8, u64)>,
+    /// Messages that are neither delivered nor given up.
+    pub pending: u64,
+    /// When the first of them is to be tried.
+    pub due: Option<Timestamp>,
+    /// Messages that were given up.
+    pub dead: u64,
+}
+
+/// Ready steps of one kind and priority.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadySteps {
+    /// Step kind.
+    pub kind: String,
+    /// 0 a person's, 1 a push's, 2 bulk work.
+    pub priority: u8,
+    /// How many.
+    pub steps: u64,
+    /// Since when the oldest of them has been ready.
+    pub oldest: Option<Timestamp>,
 }
 
 /// News of one process for the others.
@@ -42,7 +76,7 @@ pub trait Store: crate::step::EffectLog + Send + Sync + 'static {
 pub enum Hint {
     /// There is something to claim.
     Ready,
-    /// These runs have new history, or are to stop.
+    /// These runs have new history, or are to stop; none named: too many to be named.
     Changed(Vec<RunId>),
 }
 
@@ -150,6 +184,14 @@ pub trait Transaction: Send {
     ) -> Result<()>;
     /// Messages that a dead process had taken may be taken again.
     async fn release_messages(&mut self) -> Result<()>;
+
+    /// Lets a message that was given up be sent again, its attempts counted anew; none: no message has this id.
+    async fn resend_message(&mut self, id: &str, at: Timestamp) -> Result<Option<Resent>>;
+
+    /// Whether a step has intents that are neither known to be made nor withdrawn.
+    async fn has_open_intents(&mut self, run: &RunId, step: &str) -> Result<bool>;
+    /// What a person says of a step's open intents: they were made, or not.
+    async fn settle_intents(&mut self, run: &RunId, step: &str, made: bool) -> Result<()>;
 
     /// Makes it durable.
     async fn commit(self: Box<Self>) -> Result<()>;
@@ -332,4 +374,29 @@ pub struct Outgoing {
     pub run: RunId,
     /// Tries so far.
     pub attempts: u32,
+}
+
+/// A message that was given up.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct DeadLetter {
+    /// The run whose step wrote it.
+    pub run: RunId,
+    /// The message and why it was given up.
+    #[serde(flatten)]
+    pub delivery: Delivery,
+    /// Tries so far.
+    pub attempts: u32,
+}
+
+/// What became of a message that was to be sent again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resent {
+    /// The run whose step wrote it.
+    pub run: RunId,
+    /// That step.
+    pub step: String,
+    /// The channel's name.
+    pub channel: String,
+    /// Whether it had been given up; if not, it is left alone.
+    pub again: bool,
 }

@@ -4,7 +4,9 @@ mod batch;
 mod cache;
 mod claim;
 mod command;
+mod control;
 mod feed;
+mod gauges;
 mod held;
 mod hints;
 mod ids;
@@ -15,6 +17,7 @@ mod outbox;
 mod renew;
 mod runtime;
 mod schedules;
+mod seen;
 mod settle;
 mod shared;
 mod start;
@@ -26,11 +29,13 @@ use std::{
     time::Duration,
 };
 
+use jiff::Timestamp;
 use tokio::sync::{broadcast, mpsc};
 
 use self::{
-    command::{Command, Writer},
+    command::{Command, GoOn, Writer},
     feed::Feed,
+    gauges::Gauges,
     held::{Held, Reason},
     hints::Hints,
     limited::Pauses,
@@ -42,7 +47,7 @@ use self::{
 };
 use crate::{
     Clock, Deliver, Error, Event, EventKind, Limits, Pause, Result, RunFilter, RunId, RunStatus, RunView,
-    Step, Store, Submission, Submitted, step::Intent,
+    Step, Store, Submission, Submitted, step::Intent, store::DeadLetter, trace::Observer,
 };
 
 pub use self::schedules::ScheduleOptions;
@@ -62,6 +67,8 @@ pub struct EngineOptions {
     pub drain: Duration,
     /// Base of addresses of pages, for `run.url`.
     pub public_url: Option<String>,
+    /// Is told of spans.
+    pub observer: Option<Arc<dyn Observer>>,
 }
 
 impl Default for EngineOptions {
@@ -74,6 +81,7 @@ impl Default for EngineOptions {
             owns_data: false,
             drain: Duration::from_secs(20),
             public_url: None,
+            observer: None,
         }
     }
 }
@@ -84,6 +92,7 @@ pub struct Engine {
     shared: Arc<Shared>,
     runtime: Arc<Runtime>,
     schedules: Arc<OnceLock<Schedules>>,
+    gauges: Arc<Gauges>,
     drain: Duration,
 }
 
@@ -111,6 +120,7 @@ impl Engine {
             store,
             concurrency: options.concurrency,
             public_url: options.public_url,
+            observer: options.observer,
             events: broadcast::channel(4096).0,
             held: Held::default(),
             jobs: Feed::new(),
@@ -118,6 +128,7 @@ impl Engine {
             writer: Writer(sender),
             plans: Plans::default(),
         });
+        crate::metrics::begin(shared.kinds.keys());
         let mut writer = WriterTask::new(shared.clone(), commands);
         writer.recover(options.owns_data).await?;
         let runtime = Arc::new(Runtime::start(&shared, &deliver));
@@ -127,7 +138,12 @@ impl Engine {
             tokio::spawn(hints::follow(shared.clone(), hints));
             tokio::spawn(hints::watch_pauses(shared.clone()));
         }
-        Ok(Self { shared, runtime, schedules: Arc::default(), drain: options.drain })
+        Ok(Self { shared, runtime, gauges: Arc::default(), schedules: Arc::default(), drain: options.drain })
+    }
+
+    /// Sets the gauges: what this process holds, and what waits in the store, read at most every five seconds.
+    pub async fn measure(&self) {
+        self.gauges.set(&self.shared).await;
     }
 
     /// Starts runs, all in one transaction. A delivery (source, event id) that was seen before
@@ -146,9 +162,52 @@ impl Engine {
         self.shared.store.of_target(kind, target).await
     }
 
-    /// Stops a run: what is ready is cancelled, what runs is told.
-    pub async fn cancel(&self, run: &RunId) -> Result<()> {
-        self.shared.writer.ask(|reply| Command::Cancel { run: run.clone(), reply }).await
+    /// Stops a run: what is ready is cancelled, what runs is told. One that has ended is left as it is. Who and why
+    /// stand in the history, here and below.
+    pub async fn cancel(&self, run: &RunId, by: &str, reason: &str) -> Result<()> {
+        let (run, by, reason) = (run.clone(), by.to_owned(), reason.to_owned());
+        self.shared.writer.ask(|reply| Command::Cancel { run, by, reason, reply }).await
+    }
+
+    /// Tries a step again that failed, is unknown or was cancelled, as the same piece of work: what it intended is
+    /// reconciled first. What comes after it is set back. A run that had ended is open again, behind its concurrency
+    /// key. `nothing-to-retry`, `descendants-busy`, `run-cancelling`.
+    pub async fn retry(&self, run: &RunId, step: &str, by: &str, reason: &str) -> Result<()> {
+        self.go_on(run, step, GoOn::Retry, by, reason).await
+    }
+
+    /// Does a step that has ended once more, however it ended, as a new piece of work, and all that comes after it.
+    /// Else as [`Engine::retry`]. `step-not-ended`, `descendants-busy`, `run-cancelling`.
+    pub async fn rerun(&self, run: &RunId, step: &str, by: &str, reason: &str) -> Result<()> {
+        self.go_on(run, step, GoOn::Rerun, by, reason).await
+    }
+
+    /// A person has looked whether an unknown step's effect was made: then it has succeeded, else it has failed, and
+    /// what comes after it is decided anew. `nothing-to-resolve`, `descendants-busy`, `run-cancelling`.
+    pub async fn resolve(&self, run: &RunId, step: &str, made: bool, by: &str, reason: &str) -> Result<()> {
+        self.go_on(run, step, GoOn::Resolve { made }, by, reason).await
+    }
+
+    async fn go_on(&self, run: &RunId, step: &str, how: GoOn, by: &str, reason: &str) -> Result<()> {
+        let (run, step, by, reason) = (run.clone(), step.to_owned(), by.to_owned(), reason.to_owned());
+        self.shared.writer.ask(|reply| Command::GoOn { run, step, how, by, reason, reply }).await
+    }
+
+    /// Messages that were given up, the last first; 0: 100, at most 1,000. The next page is what comes before
+    /// (`delivery.at`, `delivery.message.id`) of the last one.
+    pub async fn dead_letters(
+        &self,
+        limit: u32,
+        before: Option<(Timestamp, &str)>,
+    ) -> Result<Vec<DeadLetter>> {
+        self.shared.store.dead_letters(limit, before).await
+    }
+
+    /// Sends a message again that was given up: the same id, attempts counted anew. `message-not-found`,
+    /// `message-not-failed`.
+    pub async fn resend(&self, message: &str, by: &str) -> Result<()> {
+        let (id, by) = (message.to_owned(), by.to_owned());
+        self.shared.writer.ask(|reply| Command::Resend { id, by, reply }).await
     }
 
     /// What a person says of a step that waits for one. The first decision stands.
@@ -240,14 +299,16 @@ impl Engine {
         }
     }
 
-    /// Takes no new step, waits for the running ones up to `drain`, gives leases back.
-    pub async fn stop(&self) -> Result<()> {
+    /// Takes no new step, waits for the running ones up to `drain`, gives leases back: so many did not end in time.
+    pub async fn stop(&self) -> Result<usize> {
         if let Some(schedules) = self.schedules.get() {
             schedules.stop().await;
         }
         let held = &self.shared.held;
+        let mut late = 0;
         self.shared.writer.ask(|reply| Command::StopClaiming { reply }).await?;
         if tokio::time::timeout(self.drain, held.empty()).await.is_err() {
+            late = held.len();
             held.stop_all(Reason::Stopping);
             self.shared.jobs.clear();
             // Those that do not listen are dropped after their grace, and give back their leases themselves.
@@ -257,6 +318,7 @@ impl Engine {
         for lease in held.all() {
             self.shared.writer.tell(Command::Return { lease, counts: false });
         }
-        self.shared.writer.ask(|reply| Command::Close { reply }).await
+        self.shared.writer.ask(|reply| Command::Close { reply }).await?;
+        Ok(late)
     }
 }

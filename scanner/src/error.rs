@@ -47,6 +47,9 @@ pub enum Error {
     /// What keeps facts failed.
     #[error("layer facts cannot be kept")]
     Facts(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// What keeps advisories for other machines failed.
+    #[error("the shared advisories cannot be reached")]
+    Shelf(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The disk.
     #[error("{operation}")]
     Io {
@@ -68,6 +71,7 @@ impl Error {
             Self::Limit { .. } => "limit-exceeded",
             Self::Advisories { .. } => "advisories-unreadable",
             Self::Facts(_) => "facts-unavailable",
+            Self::Shelf(_) => "shared-advisories-unavailable",
             Self::Io { .. } => "scanner-io",
         }
     }

@@ -91,14 +91,16 @@ function progress({ step, phase, done, total }) {
   }
 }
 
-// A person's answer to a step that waits for one.
+// What a person says in a form: who, why, and what the button stands for.
 async function decide(event) {
   const form = event.target.closest("[data-decide]");
   if (!form) return;
   event.preventDefault();
   const { by, reason } = Object.fromEntries(new FormData(form));
-  const approve = event.submitter?.value === "approve";
-  await send(event.submitter ?? form.querySelector("button"), form.dataset.decide, { approve, by, reason });
+  const button = event.submitter ?? form.querySelector("button");
+  const said = { ...JSON.parse(button.dataset.say ?? "{}"), by, ...(reason === undefined ? {} : { reason }) };
+  // A list that was opened for the form is closed by it, or it would keep the page as it is.
+  if (await send(button, button.dataset.to ?? form.dataset.decide, said)) form.closest("details")?.removeAttribute("open");
 }
 
 async function post(button) {
@@ -116,7 +118,8 @@ async function send(button, address, body) {
     const said = await answer.json();
     if (!answer.ok) throw new Error(`${said.error.message} (${said.error.code})`);
     if (startChain) location.href = `/runs/${encodeURIComponent(said.run)}`;
-    else refreshSoon();
+    else reopen();
+    return true;
   } catch (error) {
     const note = button.parentElement.querySelector(".post-failed") ?? document.createElement("span");
     note.className = "post-failed";
@@ -124,7 +127,15 @@ async function send(button, address, body) {
     note.textContent = error.message;
     button.after(note);
     button.disabled = false;
+    return false;
   }
+}
+
+// A run that had ended may go on: its page listens again.
+function reopen() {
+  const run = document.querySelector("[data-run]");
+  if (run && !run.dataset.events) location.reload();
+  else refreshSoon();
 }
 
 async function copy(button) {

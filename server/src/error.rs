@@ -135,11 +135,23 @@ impl Error {
         use patchline_engine::Error as Engine;
         use patchline_registry::Error as Registry;
         match self {
-            Self::Engine(Engine::NoSuchRun(_) | Engine::NoSuchStep(_)) => StatusCode::NOT_FOUND,
+            Self::Engine(Engine::NoSuchRun(_) | Engine::NoSuchStep(_) | Engine::NoSuchMessage(_)) => {
+                StatusCode::NOT_FOUND
+            }
             Self::Engine(
-                Engine::Illegal { .. } | Engine::AlreadyDecided { .. } | Engine::NothingToDecide { .. },
+                Engine::Illegal { .. }
+                | Engine::AlreadyDecided { .. }
+                | Engine::NothingToDecide { .. }
+                | Engine::NothingToRetry { .. }
+                | Engine::StepNotEnded { .. }
+                | Engine::DescendantsBusy { .. }
+                | Engine::Cancelling
+                | Engine::NothingToResolve { .. }
+                | Engine::MessageNotFailed(_),
             ) => StatusCode::CONFLICT,
-            Self::Engine(Engine::Stopping | Engine::Store { .. }) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Engine(Engine::Stopping | Engine::Store { .. } | Engine::Busy { .. }) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::Registry(Registry::NotFound { .. }) => StatusCode::NOT_FOUND,
             Self::Registry(Registry::InvalidReference { .. } | Registry::UnknownRegistry(_)) => {
                 StatusCode::UNPROCESSABLE_ENTITY
@@ -181,7 +193,12 @@ impl Error {
             }
             Self::HookDisabled => Some("configure a shared secret for it".to_owned()),
             Self::Unauthorized => Some("send the configured secret as `Authorization: Bearer …`".to_owned()),
-            Self::Engine(patchline_engine::Error::Stopping) => Some("try again in a moment".to_owned()),
+            Self::Engine(patchline_engine::Error::Stopping | patchline_engine::Error::Busy { .. }) => {
+                Some("try again in a moment".to_owned())
+            }
+            Self::Engine(patchline_engine::Error::DescendantsBusy { .. }) => {
+                Some("cancel the run first, or wait for that step".to_owned())
+            }
             _ => None,
         }
     }

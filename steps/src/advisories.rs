@@ -1,13 +1,13 @@
 //! Which advisory sets hold for one image: the loaded ones, and what its security suite itself says.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use patchline_engine::{Context, ErrorClass, StepError};
 use patchline_registry::Digest;
 use patchline_remediation::{Error as RemediationError, Remediator};
 use patchline_scanner::{
     Error as ScannerError, Inventory,
-    advisories::{AdvisorySet, apt_security},
+    advisories::{Advisories, AdvisorySet, apt_security},
 };
 
 use crate::failure;
@@ -32,7 +32,7 @@ impl Sets {
     /// Opens the loaded set and derives the other one.
     pub(crate) async fn read(
         context: &Context,
-        folder: PathBuf,
+        advisories: &Advisories,
         revision: Revision<'_>,
         remediator: &Remediator,
         inventory: &Inventory,
@@ -41,8 +41,14 @@ impl Sets {
             Revision::Newest => None,
             Revision::Of(text) => Some(text.to_owned()),
         };
+        // Another machine may have loaded it: then it is fetched, once.
+        match wanted.as_deref().map(|text| names(text).find(|name| is_loaded(name))) {
+            None => drop(advisories.fetch_newest().await.map_err(failure::scanner)?),
+            Some(Some(revision)) => advisories.fetch(revision).await.map_err(failure::scanner)?,
+            Some(None) => {}
+        }
         // Opening reads megabytes: not on a thread that serves others.
-        let of_report = wanted.clone();
+        let (of_report, folder) = (wanted.clone(), advisories.folder().to_owned());
         let loaded =
             tokio::task::spawn_blocking(move || open(&folder, of_report.as_deref())).await.map_err(
                 |e| StepError::permanent("scan-aborted", format!("reading advisories was aborted: {e}")),

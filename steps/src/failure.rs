@@ -50,7 +50,7 @@ fn registry_class(error: &RegistryError) -> ErrorClass {
 fn scanner_class(error: &ScannerError) -> ErrorClass {
     match error {
         ScannerError::Registry(inner) => registry_class(inner),
-        ScannerError::Facts(_) => ErrorClass::Transient,
+        ScannerError::Facts(_) | ScannerError::Shelf(_) => ErrorClass::Transient,
         _ => ErrorClass::Permanent,
     }
 }

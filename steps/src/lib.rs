@@ -32,7 +32,7 @@ use std::{path::PathBuf, sync::Arc};
 use patchline_engine::{Clock, Step};
 use patchline_registry::Registries;
 use patchline_remediation::{Remediator, fix::Fixes};
-use patchline_scanner::{LayerFacts, Reports};
+use patchline_scanner::{LayerFacts, Reports, advisories::Advisories};
 
 pub use catalogue::catalogue;
 
@@ -49,8 +49,8 @@ pub struct World {
     pub reports: Arc<dyn Reports>,
     /// Kept fixes.
     pub fixes: Arc<dyn Fixes>,
-    /// Folder of compiled advisories; may be empty.
-    pub advisories: PathBuf,
+    /// Compiled advisories; there may be none.
+    pub advisories: Advisories,
     /// Folder for work, emptied at start.
     pub scratch: PathBuf,
     /// Channels by name.

@@ -112,8 +112,9 @@ impl Scan {
             .await
             .map_err(failure::scanner)?;
         self.world.reports.put_inventory(&inventory).await.map_err(failure::store)?;
-        let folder = self.world.advisories.clone();
-        let sets = Sets::read(context, folder, Revision::Newest, &self.world.remediator, &inventory).await?;
+        let advisories = &self.world.advisories;
+        let sets =
+            Sets::read(context, advisories, Revision::Newest, &self.world.remediator, &inventory).await?;
         // Matching takes a while: not on a thread that serves others.
         let (inventory, mut report, sets) = tokio::task::spawn_blocking(move || {
             let report = patchline_scanner::report(&inventory, &sets.all());

@@ -1,7 +1,7 @@
 //! What the tests of steps stand on: a real registry on loopback, persistence in memory, contexts.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex},
 };
 
@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use patchline_engine::{
     Clock, Context, RunId, StepStatus, Subject,
     step::{EffectLog, Effects, Intent, News},
+    trace::SpanContext,
 };
 use patchline_registry::{
     BlobContent, Descriptor, Digest, RawManifest, Registries, RegistryConfig, Repository,
@@ -33,9 +34,15 @@ pub(crate) struct Memory {
     reports: Mutex<BTreeMap<String, Report>>,
     fixes: Mutex<Vec<(Digest, Digest, FixPlan)>>,
     intents: Mutex<Vec<Intent>>,
+    withdrawn: Mutex<BTreeSet<(String, String)>>,
 }
 
 impl Memory {
+    /// What a step that fails now would leave in doubt.
+    pub(crate) async fn open(&self) -> Vec<Intent> {
+        let all = self.of_step(&RunId(String::new()), "").await.expect("intents");
+        all.into_iter().filter(|i| !i.done).collect()
+    }
     /// All intents, as they are kept.
     pub(crate) fn all(&self) -> Vec<Intent> {
         self.intents.lock().expect("lock").clone()
@@ -84,6 +91,7 @@ impl Fixes for Memory {
 #[async_trait]
 impl EffectLog for Memory {
     async fn intend(&self, _: &RunId, _: &str, intent: &Intent) -> patchline_engine::Result<()> {
+        self.withdrawn.lock().expect("lock").remove(&(intent.kind.clone(), intent.target.clone()));
         let mut all = self.intents.lock().expect("lock");
         if !all.iter().any(|i| i.kind == intent.kind && i.target == intent.target) {
             all.push(intent.clone());
@@ -96,8 +104,18 @@ impl EffectLog for Memory {
         }
         Ok(())
     }
+    async fn withdraw(&self, _: &RunId, _: &str, kind: &str, target: &str) -> patchline_engine::Result<()> {
+        let all = self.intents.lock().expect("lock");
+        let open = all.iter().any(|i| i.kind == kind && i.target == target && !i.done);
+        if open {
+            self.withdrawn.lock().expect("lock").insert((kind.into(), target.into()));
+        }
+        Ok(())
+    }
     async fn of_step(&self, _: &RunId, _: &str) -> patchline_engine::Result<Vec<Intent>> {
-        Ok(self.intents.lock().expect("lock").clone())
+        let withdrawn = self.withdrawn.lock().expect("lock");
+        let all = self.intents.lock().expect("lock").clone();
+        Ok(all.into_iter().filter(|i| !withdrawn.contains(&(i.kind.clone(), i.target.clone()))).collect())
     }
     async fn intended(&self, kind: &str, target: &str) -> patchline_engine::Result<bool> {
         Ok(self.intents.lock().expect("lock").iter().any(|i| i.kind == kind && i.target == target))
@@ -163,7 +181,7 @@ impl Bench {
             facts: Arc::new(NoFacts),
             reports: memory.clone(),
             fixes: memory.clone(),
-            advisories: dir.path().join("advisories"),
+            advisories: patchline_scanner::advisories::Advisories::alone(dir.path().join("advisories")),
             scratch: dir.path().join("scratch"),
             channels: Arc::new(Channels::default()),
             exceptions: Arc::default(),
@@ -267,6 +285,7 @@ pub(crate) fn context(
             "params": {}, "trigger": {"kind": "push", "source": "test"}, "steps": outputs,
         }),
         round: 1,
+        span: SpanContext::of_step(&run, &run, "it", 1),
         steps: steps.iter().map(|(n, k, s, _)| ((*n).to_owned(), (*k).to_owned(), *s)).collect(),
         cancelled: CancellationToken::new(),
         effects: Effects { log: memory, run, step: "it".into() },

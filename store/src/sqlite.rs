@@ -1,6 +1,6 @@
 //! SQLite: one connection that writes, a few that read. One file an entity.
 
-mod column;
+mod backlog;
 mod deliveries;
 mod effects;
 mod events;
@@ -8,7 +8,6 @@ mod facts;
 mod fixes;
 mod inventories;
 mod outbox;
-mod pack;
 mod pauses;
 mod permits;
 mod plans;
@@ -29,7 +28,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-use crate::{Error, error::Result};
+use crate::{Error, column, error::Result, pack};
 
 /// The SQLite database of a data folder; cheap to clone. It implements `engine::Store` and
 /// `EffectLog`, `scanner::{LayerFacts, Reports}`, `remediation::fix::Fixes`.

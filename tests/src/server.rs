@@ -43,6 +43,8 @@ pub struct Options {
     pub registry: String,
     /// Environment.
     pub env: Vec<(String, String)>,
+    /// Flags beyond these.
+    pub flags: Vec<String>,
 }
 
 impl Options {
@@ -59,6 +61,7 @@ impl Options {
             listen: "127.0.0.1:0".into(),
             registry: "127.0.0.1:0".into(),
             env: Vec::new(),
+            flags: Vec::new(),
         }
     }
 }
@@ -79,7 +82,7 @@ impl Server {
         for chain in &options.chains {
             command.arg("--chain").arg(chain);
         }
-        command.envs(options.env.iter().cloned());
+        command.args(&options.flags).envs(options.env.iter().cloned());
         let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let (mut url, mut registry, mut seen) = (None, None, String::new());

@@ -183,7 +183,7 @@ async fn the_distribution_hook_believes_the_registry_alone() {
     // What was handled is not handled again on the next start.
     let tags = vec![("shop/slow".to_owned(), "v3".to_owned(), slow)];
     assert_eq!(patchline_server::catch_up(showcase.context.clone(), tags).await.unwrap(), 0);
-    showcase.engine.cancel(&run.id).await.unwrap();
+    showcase.engine.cancel(&run.id, "ana", "it is not wanted").await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -16,6 +16,12 @@ pub(crate) struct Bench {
     /// End with one line of JSON on standard output
     #[arg(long)]
     json: bool,
+    /// engine: first without and then with 1,000,000 finished runs in the store
+    #[arg(long)]
+    history: bool,
+    /// What is handed on to the bench, such as `--store sqlite`, `--runs 2000`, `--seconds 5`
+    #[arg(last = true)]
+    rest: Vec<String>,
 }
 
 /// What has benches.
@@ -23,12 +29,19 @@ pub(crate) struct Bench {
 enum Room {
     /// Compiling chains
     Chains,
+    /// Runs and steps of the engine, over both stores
+    Engine,
 }
 
 impl Bench {
     pub(crate) fn run(self) -> Result<(), String> {
         let figures = match self.room {
             Room::Chains => chains()?,
+            Room::Engine => {
+                let mut rest = self.rest;
+                rest.extend(self.history.then(|| "--history".to_owned()));
+                engine(&rest)?
+            }
         };
         if self.json {
             tell(&figures);
@@ -46,11 +59,8 @@ fn chains() -> Result<Value, String> {
     if folder.exists() {
         std::fs::remove_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
     }
-    bench("compile", Stdio::inherit())?;
-    let memory = bench("memory", Stdio::piped())?;
-    let last = memory.lines().last().unwrap_or_default();
-    let worst: Value =
-        serde_json::from_str(last).map_err(|e| format!("the memory bench said `{last}`: {e}"))?;
+    bench("patchline-chains", "compile", Stdio::inherit(), &[])?;
+    let worst = last(&bench("patchline-chains", "memory", Stdio::piped(), &[])?)?;
     let mut hostile = 0.0_f64;
     for entry in std::fs::read_dir(&folder).map_err(|e| format!("{}: {e}", folder.display()))? {
         let entry = entry.map_err(|e| e.to_string())?;
@@ -66,9 +76,25 @@ fn chains() -> Result<Value, String> {
     }))
 }
 
-fn bench(name: &str, out: Stdio) -> Result<String, String> {
+/// The engine's figures, or those of one of its other measurements.
+pub(crate) fn engine(arguments: &[String]) -> Result<Value, String> {
+    let mut all = vec!["--json".to_owned()];
+    all.splice(0..0, arguments.iter().cloned());
+    last(&bench("patchline-store", "engine", Stdio::piped(), &all)?)
+}
+
+/// The one line of JSON that a program ends with.
+pub(crate) fn last(said: &str) -> Result<Value, String> {
+    let line = said.lines().last().unwrap_or_default();
+    serde_json::from_str(line).map_err(|e| format!("it ended with `{line}`: {e}"))
+}
+
+fn bench(package: &str, name: &str, out: Stdio, arguments: &[String]) -> Result<String, String> {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["bench", "--locked", "--package", "patchline-chains", "--bench", name]).stdout(out);
+    cargo.args(["bench", "--locked", "--package", package, "--bench", name]).stdout(out);
+    if !arguments.is_empty() {
+        cargo.arg("--").args(arguments);
+    }
     let ended =
         cargo.spawn().and_then(|c| c.wait_with_output()).map_err(|e| format!("cargo does not start: {e}"))?;
     if !ended.status.success() {
@@ -88,6 +114,6 @@ fn median(bench: &Path) -> Result<f64, String> {
 }
 
 #[expect(clippy::print_stdout, reason = "figures are what is asked for")]
-fn tell(figures: &Value) {
+pub(crate) fn tell(figures: &Value) {
     println!("{figures}");
 }

@@ -37,6 +37,7 @@ impl Ctx<'_> {
             params: Value::Object(Map::new()),
             parameters: BTreeMap::new(),
             concurrency: None,
+            timeout: None,
             steps: Vec::new(),
         };
         let start = Span { length: 0, ..root.span };
@@ -71,6 +72,7 @@ impl Ctx<'_> {
             (params, plan.params) = self.params(node);
             plan.parameters = params.iter().map(|p| (p.name.clone(), p.parameter.clone())).collect();
         }
+        plan.timeout = fields.get("timeout").and_then(|n| self.timeout(n));
         let defaults = fields.get("defaults").map(|n| self.defaults(n)).unwrap_or_default();
         let drafts = match fields.entry("steps") {
             None => {

@@ -179,12 +179,12 @@ impl Ctx<'_> {
         None
     }
 
-    fn timeout(&mut self, node: &Node) -> Option<Duration> {
+    pub(super) fn timeout(&mut self, node: &Node) -> Option<Duration> {
         let timeout = self.duration(node)?;
         if timeout.is_zero() {
             self.push(
                 Diagnostic::error("out-of-range", node.span, "a timeout of nothing")
-                    .hint("give the step some time"),
+                    .hint("give it some time"),
             );
             return None;
         }

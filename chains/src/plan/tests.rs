@@ -30,6 +30,7 @@ fn plan(steps: Vec<PlanStep>) -> Plan {
         params: json!({}),
         parameters: Default::default(),
         concurrency: None,
+        timeout: None,
         steps,
     }
 }

@@ -74,7 +74,7 @@ pub(crate) enum Shape {
 }
 
 /// A document.
-pub(crate) static CHAIN: [Key; 9] = [
+pub(crate) static CHAIN: [Key; 10] = [
     must("version", Shape::Version, "Version of the language.", "1"),
     must("chain", Shape::Name, "The chain's name, unique on a server.", "web-release"),
     may("description", Shape::Text, "What the chain is for.", "Gate what the web team ships."),
@@ -96,6 +96,12 @@ pub(crate) static CHAIN: [Key; 9] = [
         Shape::Map(&CONCURRENCY),
         "Which runs wait for each other; none when left out.",
         "{key: \"{{image.repository}}\"}",
+    ),
+    may(
+        "timeout",
+        Shape::Timeout,
+        "Longest time of a run from its start, with all that it waits for; any when left out.",
+        "7d",
     ),
     may(
         "defaults",

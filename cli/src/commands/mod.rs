@@ -6,9 +6,11 @@ pub(crate) mod demo;
 pub(crate) mod diff;
 pub(crate) mod fix;
 pub(crate) mod image;
+pub(crate) mod outbox;
 pub(crate) mod runs;
 pub(crate) mod scan;
 pub(crate) mod serve;
+pub(crate) mod worker;
 
 /// Data for programs.
 pub(crate) fn json<T: serde::Serialize + ?Sized>(value: &T) -> crate::failure::Result<()> {

@@ -1,21 +1,22 @@
-//! `patchline runs list|show|watch|approve|reject`: a running server's runs, over its API.
+//! `patchline runs …`: a running server's runs, over its API: looking at them, and what a person does to them.
+
+mod show;
 
 use clap::Subcommand;
-use patchline_engine::{
-    DeliveryState, Engine, Event, EventKind, RunId, RunResult, RunStatus, RunView, StepStatus, StepView,
-};
-use url::Url;
+use patchline_engine::RunView;
+use serde_json::json;
 
+pub(crate) use self::show::{follow, render, seconds, status_word};
+use self::show::{list, tell};
 use crate::{
     Global, Output,
-    data::Data,
+    client::{Api, Said, Server},
     exit::Exit,
-    failure::{Failure, Result},
-    table::Table,
-    terminal::{self, Colour, paint},
+    failure::Result,
+    terminal,
 };
 
-/// Look at the runs of a server
+/// Look at the runs of a server, and say how they go on
 #[derive(Debug, Subcommand)]
 pub(crate) enum Runs {
     /// The newest runs
@@ -37,9 +38,34 @@ pub(crate) enum Runs {
         server: Server,
     },
     /// Let a step that waits for a person go on
-    Approve(Say),
+    Approve(Step),
     /// Refuse at a step that waits for a person
-    Reject(Say),
+    Reject(Step),
+    /// Try a step again that failed, is unknown or was cancelled: the same piece of work
+    Retry(Step),
+    /// Run from a step that has ended: it and all that comes after it, as new work
+    Rerun(Step),
+    /// Say whether an effect was made of which nobody knows
+    #[command(group = clap::ArgGroup::new("found").required(true))]
+    Resolve {
+        #[command(flatten)]
+        step: Step,
+        /// It was made: the step has succeeded
+        #[arg(long, group = "found")]
+        made: bool,
+        /// It was not made: the step has failed
+        #[arg(long, group = "found")]
+        not_made: bool,
+    },
+    /// Stop a run: what has not begun is cancelled, what runs is told
+    Cancel {
+        /// The run's id
+        run: String,
+        #[command(flatten)]
+        said: Said,
+        #[command(flatten)]
+        server: Server,
+    },
     /// Follow a run to its end; exits with the code of its result
     Watch {
         /// The run's id
@@ -49,29 +75,17 @@ pub(crate) enum Runs {
     },
 }
 
-/// What is said of a step.
+/// A step, and what is said of it.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Say {
+pub(crate) struct Step {
     /// The run's id
     run: String,
     /// The step's name
     step: String,
-    /// Why; kept with the run
-    #[arg(long, value_name = "TEXT")]
-    reason: String,
-    /// Who says so; kept with the run
-    #[arg(long, env = "USER", value_name = "NAME")]
-    by: String,
+    #[command(flatten)]
+    said: Said,
     #[command(flatten)]
     server: Server,
-}
-
-/// Which server.
-#[derive(Debug, Clone, clap::Args)]
-pub(crate) struct Server {
-    /// Its address [default: the one that runs on the data folder]
-    #[arg(long, env = "PATCHLINE_SERVER", value_name = "URL")]
-    server: Option<Url>,
 }
 
 impl Runs {
@@ -100,11 +114,24 @@ impl Runs {
                 }
                 Ok(Exit::Ok)
             }
-            Self::Approve(say) => say.tell(true, global).await,
-            Self::Reject(say) => say.tell(false, global).await,
+            Self::Approve(step) => step.post("decision", json!({"approve": true}), global).await,
+            Self::Reject(step) => step.post("decision", json!({"approve": false}), global).await,
+            Self::Retry(step) => step.post("retry", json!({}), global).await,
+            Self::Rerun(step) => step.post("rerun", json!({}), global).await,
+            Self::Resolve { step, made, .. } => step.post("resolution", json!({"made": made}), global).await,
+            Self::Cancel { run, said, server } => {
+                let api = Api::new(global, &server)?;
+                let answer: serde_json::Value =
+                    api.post(&["api", "v1", "runs", &run, "cancel"], &said.body(json!({}))).await?;
+                match global.output {
+                    Output::Json => super::json(&answer)?,
+                    Output::Table => terminal::err("it is being stopped"),
+                }
+                Ok(Exit::Ok)
+            }
             Self::Watch { run, server } => {
                 let api = Api::new(global, &server)?;
-                api.watch(&run).await?;
+                api.watch(&run, tell).await?;
                 let view: RunView = api.get(&format!("api/v1/runs/{run}"), &[]).await?;
                 match global.output {
                     Output::Json => super::json(&view)?,
@@ -116,11 +143,11 @@ impl Runs {
     }
 }
 
-impl Say {
-    async fn tell(self, approve: bool, global: &Global) -> Result<Exit> {
-        let body = serde_json::json!({"approve": approve, "by": self.by, "reason": self.reason});
-        let path = ["api", "v1", "runs", &self.run, "steps", &self.step, "decision"];
-        let view: RunView = Api::new(global, &self.server)?.post(&path, &body).await?;
+impl Step {
+    /// Says it, and shows the run as it is then.
+    async fn post(self, what: &str, more: serde_json::Value, global: &Global) -> Result<Exit> {
+        let path = ["api", "v1", "runs", &self.run, "steps", &self.step, what];
+        let view: RunView = Api::new(global, &self.server)?.post(&path, &self.said.body(more)).await?;
         match global.output {
             Output::Json => super::json(&view)?,
             Output::Table => terminal::out(&render(&view)),
@@ -132,268 +159,4 @@ impl Say {
 #[derive(serde::Deserialize)]
 struct Page {
     runs: Vec<RunView>,
-}
-
-struct Api {
-    base: Url,
-    client: reqwest::Client,
-}
-
-impl Api {
-    fn new(global: &Global, server: &Server) -> Result<Self> {
-        let base = match &server.server {
-            Some(url) => url.clone(),
-            None => {
-                let file = Data::path(global.data.as_deref()).join("server.address");
-                let text = std::fs::read_to_string(&file).map_err(|_| {
-                    Failure::says("no-server", "no server runs on this data folder")
-                        .hint("start one with `patchline serve`, or name one with --server")
-                })?;
-                Url::parse(text.trim()).map_err(|e| Failure::new("invalid-url", &e))?
-            }
-        };
-        // reqwest comes without a TLS provider of its own; a second install changes nothing.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = reqwest::Client::builder()
-            .connect_timeout(std::time::Duration::from_secs(10))
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .map_err(|e| Failure::new("http-client", &e))?;
-        Ok(Self { base, client })
-    }
-    async fn request(&self, path: &str, query: &[(&str, String)]) -> Result<reqwest::Response> {
-        let url = self.base.join(path).map_err(|e| Failure::new("invalid-url", &e))?;
-        self.answer(self.client.get(url).query(query)).await
-    }
-    /// Names that a person typed become one segment of the path each.
-    async fn post<T: serde::de::DeserializeOwned>(
-        &self,
-        path: &[&str],
-        body: &serde_json::Value,
-    ) -> Result<T> {
-        let mut url = self.base.clone();
-        url.path_segments_mut()
-            .map_err(|()| Failure::says("invalid-url", "the server's address takes no path"))?
-            .pop_if_empty()
-            .extend(path);
-        let answer = self.answer(self.client.post(url).json(body)).await?;
-        answer.json().await.map_err(|e| Failure::new("server-answer", &e.without_url()))
-    }
-    async fn answer(&self, request: reqwest::RequestBuilder) -> Result<reqwest::Response> {
-        let answer = request.send().await.map_err(|error| {
-            Failure::new("server-unreachable", &error.without_url()).hint("is `patchline serve` running?")
-        })?;
-        if answer.status().is_success() {
-            return Ok(answer);
-        }
-        #[derive(serde::Deserialize)]
-        struct Body {
-            error: Inner,
-        }
-        #[derive(serde::Deserialize)]
-        struct Inner {
-            code: String,
-            message: String,
-        }
-        let status = answer.status();
-        match answer.json::<Body>().await {
-            Ok(body) => Err(Failure::says(body.error.code, body.error.message)),
-            Err(_) => Err(Failure::says("server-status", format!("the server answers {status}"))),
-        }
-    }
-    async fn get<T: serde::de::DeserializeOwned>(&self, path: &str, query: &[(&str, String)]) -> Result<T> {
-        let answer = self.request(path, query).await?;
-        answer.json().await.map_err(|e| Failure::new("server-answer", &e.without_url()))
-    }
-    /// Prints the events of a run until it ends.
-    async fn watch(&self, run: &str) -> Result<()> {
-        let mut answer = self.request(&format!("api/v1/runs/{run}/events"), &[]).await?;
-        let mut text = String::new();
-        while let Some(bytes) =
-            answer.chunk().await.map_err(|e| Failure::new("server-answer", &e.without_url()))?
-        {
-            text.push_str(&String::from_utf8_lossy(&bytes));
-            while let Some(end) = text.find('\n') {
-                let line: String = text.drain(..=end).collect();
-                let Some(json) = line.trim_end().strip_prefix("data:") else { continue };
-                let Ok(event) = serde_json::from_str::<Event>(json.trim_start()) else { continue };
-                tell(&event);
-                if matches!(event.kind, EventKind::RunFinished { .. }) {
-                    return Ok(());
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Waits for a run of this process, telling its events; `server`: where a question of it is answered.
-pub(crate) async fn follow(engine: &Engine, run: &RunId, server: &str) -> Result<RunView> {
-    let mut events = engine.subscribe();
-    let (engine, run) = (engine.clone(), run.clone());
-    let finished = engine.finished(&run);
-    tokio::pin!(finished);
-    loop {
-        tokio::select! {
-            view = &mut finished => return Ok(view?),
-            event = events.recv() => {
-                let Ok(event) = event else { continue };
-                tell(&event);
-                if let EventKind::StepChanged { step, status: StepStatus::Waiting, .. } = &event.kind
-                    && event.run == run
-                {
-                    let view = engine.run(&run).await?;
-                    let asks = view.steps.iter().find(|s| s.name == *step);
-                    if let Some(question) = asks.and_then(|s| question(&run, s, Some(server))) {
-                        terminal::err(&question);
-                    }
-                }
-            }
-        }
-    }
-}
-
-fn tell(event: &Event) {
-    let at = event.at.strftime("%H:%M:%S");
-    match &event.kind {
-        EventKind::StepChanged { step, status, problem, .. } => {
-            if matches!(status, StepStatus::Blocked | StepStatus::Ready) {
-                return;
-            }
-            let why = problem.as_ref().map(|p| format!(": {}: {}", p.code, p.message)).unwrap_or_default();
-            terminal::err(&format!("{at}  {step:<12} {}{why}", status_word(*status)));
-        }
-        EventKind::Note { step, text } => terminal::err(&format!("{at}  {step:<12} {text}")),
-        _ => {}
-    }
-}
-
-fn list(runs: &[RunView]) -> String {
-    let mut table = Table::new(&["run", "chain", "image", "state", "started", ">took"]);
-    for run in runs {
-        table.row([
-            run.id.to_string(),
-            run.chain.clone(),
-            image(run),
-            state(run),
-            run.created_at.strftime("%m-%d %H:%M:%S").to_string(),
-            run.finished_at.map(|end| seconds(run.created_at, end)).unwrap_or_default(),
-        ]);
-    }
-    table.render()
-}
-
-/// One run, for people.
-pub(crate) fn render(run: &RunView) -> String {
-    let colour = match run.result {
-        Some(RunResult::Passed) => Colour::Good,
-        Some(RunResult::Remediated) => Colour::Gold,
-        Some(RunResult::Denied | RunResult::Failed) => Colour::High,
-        _ => Colour::Quiet,
-    };
-    let mut text =
-        format!("{}  {}  {}\n", paint(&state(run), colour), image(run), paint(&run.id.0, Colour::Quiet));
-    let mut table = Table::new(&["step", "kind", "state", ">took", "why"]);
-    for step in &run.steps {
-        let took = match (step.started_at, step.finished_at) {
-            (Some(start), Some(end)) => seconds(start, end),
-            _ => String::new(),
-        };
-        table.row([
-            step.name.clone(),
-            step.uses.clone(),
-            status_word(step.status).to_owned(),
-            took,
-            why(step),
-        ]);
-    }
-    text.push_str(&table.render());
-    for step in &run.steps {
-        if let Some(question) = question(&run.id, step, None) {
-            text.push_str("\n\n");
-            text.push_str(&question);
-        }
-    }
-    if !run.deliveries.is_empty() {
-        let mut table = Table::new(&["channel", "notification", "why"]);
-        for delivery in &run.deliveries {
-            let (state, why) = match &delivery.state {
-                DeliveryState::Delivered => ("delivered".to_owned(), String::new()),
-                DeliveryState::Pending { attempts: 0, .. } => ("on its way".to_owned(), String::new()),
-                DeliveryState::Pending { attempts, problem } => (
-                    format!("tried {attempts} times"),
-                    problem.as_ref().map(|p| format!("{}: {}", p.code, p.message)).unwrap_or_default(),
-                ),
-                DeliveryState::Failed { problem } => {
-                    ("failed".to_owned(), format!("{}: {}", problem.code, problem.message))
-                }
-            };
-            table.row([delivery.message.channel.clone(), state, why]);
-        }
-        text.push_str("\n\n");
-        text.push_str(&table.render());
-    }
-    text
-}
-
-/// What a person is asked, and the command line that answers; none where nobody is.
-fn question(run: &RunId, step: &StepView, server: Option<&str>) -> Option<String> {
-    let until = step.decide_by?.strftime("%Y-%m-%d %H:%M UTC");
-    let asked = step.output.get("message").and_then(|v| v.as_str()).unwrap_or_default();
-    let server = server.map(|url| format!(" --server {url}")).unwrap_or_default();
-    let name = &step.name;
-    Some(format!(
-        "{name} waits for a person until {until}: {asked}\n  \
-         patchline runs approve {run} {name} --reason TEXT{server}   (or: reject)"
-    ))
-}
-
-fn why(step: &StepView) -> String {
-    if let Some(problem) = &step.problem {
-        return format!("{}: {}", problem.code, problem.message);
-    }
-    let text = step.output.get("summary").and_then(|v| v.as_str());
-    text.unwrap_or_default().to_owned()
-}
-
-/// The image as people name it.
-pub(crate) fn image(run: &RunView) -> String {
-    let identity = &run.submission.subject.identity;
-    identity.split_once('@').map_or(identity.as_str(), |(name, _)| name).to_owned()
-}
-
-/// Result where there is one, else status.
-pub(crate) fn state(run: &RunView) -> String {
-    match (run.status, run.result) {
-        (_, Some(RunResult::Passed)) => "passed",
-        (_, Some(RunResult::Remediated)) => "remediated",
-        (_, Some(RunResult::Denied)) => "denied",
-        (_, Some(RunResult::Failed)) => "failed",
-        (_, Some(RunResult::Cancelled)) => "cancelled",
-        (RunStatus::Queued, None) => "queued",
-        (RunStatus::Waiting, None) => "waiting",
-        _ => "running",
-    }
-    .to_owned()
-}
-
-/// The word of a step's status.
-pub(crate) fn status_word(status: StepStatus) -> &'static str {
-    match status {
-        StepStatus::Blocked => "blocked",
-        StepStatus::Ready => "ready",
-        StepStatus::Leased => "running",
-        StepStatus::Waiting => "waiting",
-        StepStatus::Succeeded => "succeeded",
-        StepStatus::Denied => "denied",
-        StepStatus::Failed => "failed",
-        StepStatus::Skipped => "skipped",
-        StepStatus::Cancelled => "cancelled",
-        StepStatus::Unknown => "unknown",
-    }
-}
-
-/// `12.3 s`.
-pub(crate) fn seconds(start: jiff::Timestamp, end: jiff::Timestamp) -> String {
-    format!("{:.1} s", end.duration_since(start).as_secs_f64())
 }

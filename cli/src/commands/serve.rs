@@ -8,6 +8,7 @@ use crate::{
     data::Data,
     exit::Exit,
     failure::{Failure, Result, io},
+    observe::Watching,
     terminal, wiring,
 };
 
@@ -26,6 +27,9 @@ pub(crate) struct Serve {
     /// Chain files or folders, beside the configured ones
     #[arg(long = "chain", value_name = "FILE|DIR")]
     chains: Vec<PathBuf>,
+    /// Leave the steps to `patchline worker` processes; needs PostgreSQL
+    #[arg(long)]
+    no_work: bool,
     #[command(flatten)]
     mirrors: super::MirrorFlags,
 }
@@ -33,6 +37,9 @@ pub(crate) struct Serve {
 impl Serve {
     pub(crate) async fn run(self, global: &Global) -> Result<Exit> {
         let config = Config::load(global.config.as_deref())?;
+        if self.no_work && config.database.is_none() {
+            return Err(crate::database::not_shared());
+        }
         let files: Vec<PathBuf> = config.chains.iter().cloned().chain(self.chains).collect();
         let chains = super::chain::load::plans(&files)?;
         if chains.is_empty() {
@@ -49,6 +56,9 @@ impl Serve {
             mirrors: self.mirrors.mirrors(),
             keyrings: self.mirrors.keyrings(),
             allow_expired: self.mirrors.allow_expired(),
+            place: wiring::Place::Configured,
+            no_work: self.no_work,
+            watching: Watching::start()?,
         };
         let running = wiring::start(&config, &data, start).await?;
         // Written aside and renamed: a reader sees a whole address or none.
@@ -59,9 +69,7 @@ impl Serve {
         terminal::err(&format!("registry        {}", running.registry));
         terminal::err("stop with Ctrl-C");
         wait_for_signal().await?;
-        terminal::err("stopping: running steps may end");
-        running.stop().await?;
-        Ok(Exit::Ok)
+        stopping(running.stop()).await
     }
 }
 
@@ -73,6 +81,20 @@ fn address(flag: Option<SocketAddr>, configured: Option<&str>, default: &str) ->
             text.parse()
                 .map_err(|_| Failure::usage("invalid-address", format!("`{text}` is no address with a port")))
         }
+    }
+}
+
+/// An orderly stop; a second signal ends it at once.
+pub(crate) async fn stopping(stop: impl Future<Output = Result<Exit>>) -> Result<Exit> {
+    terminal::err("stopping: running steps may end; a second signal ends them at once");
+    tokio::select! {
+        exit = stop => {
+            if let Ok(Exit::Returned) = exit {
+                terminal::err("steps that did not end in time were given back");
+            }
+            exit
+        }
+        signal = wait_for_signal() => signal.map(|()| Exit::Returned),
     }
 }
 

@@ -1,12 +1,15 @@
 //! What may happen to a run, and what follows from it.
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{Decision, ErrorClass, Message, Parent, RunId, RunResult, Subject};
 
 /// Something that happened. Times, jitter and new ids come in as values; steps are named by position in the plan.
-#[derive(Debug, Clone, PartialEq)]
+/// A log of them, told again to a fresh run, leads to the same state.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
     /// The run may begin: its concurrency key has room.
     Started {
@@ -43,6 +46,8 @@ pub enum Event {
         failure: Failure,
         /// From 0 up to 1.
         jitter: f64,
+        /// Whether the step has an intent that is neither known to be made nor withdrawn.
+        open: bool,
         /// When.
         at: Timestamp,
     },
@@ -54,6 +59,8 @@ pub enum Event {
         fence: u64,
         /// Not for an orderly stop, nor for a restart that owns the data.
         counts: bool,
+        /// Whether the step has an intent that is neither known to be made nor withdrawn.
+        open: bool,
         /// When.
         at: Timestamp,
     },
@@ -94,10 +101,57 @@ pub enum Event {
         /// When.
         at: Timestamp,
     },
+    /// The run has taken longer than its chain allows.
+    TimedOut {
+        /// When.
+        at: Timestamp,
+    },
+    /// A person wants a step that ended badly tried again, as the same piece of work.
+    Retry {
+        /// Which.
+        step: usize,
+        /// Who, as they call themselves.
+        by: String,
+        /// Why.
+        reason: String,
+        /// Whether the concurrency key has room; a run that is under way has its place.
+        room: bool,
+        /// When.
+        at: Timestamp,
+    },
+    /// A person wants a step that has ended done once more, as a new piece of work.
+    Rerun {
+        /// Which.
+        step: usize,
+        /// Who, as they call themselves.
+        by: String,
+        /// Why.
+        reason: String,
+        /// As for a retry.
+        room: bool,
+        /// When.
+        at: Timestamp,
+    },
+    /// A person has looked what became of an effect that nobody knew of.
+    Resolved {
+        /// Of which step.
+        step: usize,
+        /// Whether it was made.
+        made: bool,
+        /// Who, as they call themselves.
+        by: String,
+        /// Why.
+        reason: String,
+        /// As for a retry.
+        room: bool,
+        /// When.
+        at: Timestamp,
+    },
 }
 
 /// How a step's work ended: [`crate::Outcome`], with the child's id given.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "ended", rename_all = "snake_case")]
 pub enum Ended {
     /// Well.
     Succeeded {
@@ -136,7 +190,7 @@ pub enum Ended {
 }
 
 /// Why an attempt failed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
     /// What to do about it.
     pub class: ErrorClass,
@@ -180,6 +234,10 @@ pub enum Effect {
         /// Unique by id.
         messages: Vec<Message>,
     },
+    /// The run begins, or goes on after it had ended: its time counts from now.
+    Started,
+    /// A run that had ended is open again. [`Effect::Started`] follows when its concurrency key has room.
+    Reopened,
     /// The run has ended.
     Finished {
         /// How.

@@ -38,6 +38,22 @@ impl Facts {
     }
 }
 
+/// What short forms of `when` look at: how the needs of a step have ended, without their outputs.
+pub(super) fn needs(plan: &Plan, state: &RunState, step: usize) -> Value {
+    let needs = &plan.steps[step].needs;
+    let mut steps = Map::new();
+    for (planned, run) in plan.steps.iter().zip(&state.steps).filter(|(p, _)| needs.contains(&p.name)) {
+        let failed = matches!(run.state, StepState::Failed { .. } | StepState::Unknown { .. });
+        let ended = json!({
+            "succeeded": matches!(run.state, StepState::Succeeded { .. }),
+            "denied": matches!(run.state, StepState::Denied { .. }),
+            "failed": failed,
+        });
+        steps.insert(planned.name.clone(), ended);
+    }
+    json!({"steps": steps})
+}
+
 /// All names as they are now.
 pub fn names(plan: &Plan, state: &RunState) -> Value {
     let mut all = state.facts.names.clone();
@@ -49,7 +65,7 @@ pub fn names(plan: &Plan, state: &RunState) -> Value {
             json!({
                 "succeeded": is(|s| matches!(s, StepState::Succeeded { .. })),
                 "denied": is(|s| matches!(s, StepState::Denied { .. })),
-                "failed": is(|s| matches!(s, StepState::Failed { .. })),
+                "failed": is(|s| matches!(s, StepState::Failed { .. } | StepState::Unknown { .. })),
                 "skipped": is(|s| matches!(s, StepState::Skipped)),
                 "outcome": step.state.status(),
                 "output": step.state.output(),

@@ -47,6 +47,7 @@ pub(super) fn plan(shape: &[(u64, usize, bool)]) -> Plan {
         params: json!({}),
         parameters: Default::default(),
         concurrency: None,
+        timeout: None,
         steps,
     }
 }
@@ -129,9 +130,9 @@ impl Watched {
             }
             8 => {
                 let class = if choice & 64 == 0 { ErrorClass::Transient } else { ErrorClass::Permanent };
-                Event::Failed { step, fence, failure: fail(class), jitter: 0.5, at }
+                Event::Failed { step, fence, failure: fail(class), jitter: 0.5, open: false, at }
             }
-            9 => Event::LeaseLost { step, fence, counts: choice & 64 == 0, at },
+            9 => Event::LeaseLost { step, fence, counts: choice & 64 == 0, open: false, at },
             10 => {
                 let result =
                     [RunResult::Passed, RunResult::Denied, RunResult::Failed][choice as usize / 16 % 3];

@@ -71,6 +71,13 @@ pub enum StepState {
         /// Output of a step whose child failed, else an empty object.
         output: Value,
     },
+    /// Ended badly, and nobody knows whether what it intended was done. A person can say.
+    Unknown {
+        /// What is known of why.
+        problem: Problem,
+        /// Output.
+        output: Value,
+    },
     /// Not to be run.
     Skipped,
     /// Stopped.
@@ -88,6 +95,7 @@ impl StepState {
             Self::Succeeded { .. } => StepStatus::Succeeded,
             Self::Denied { .. } => StepStatus::Denied,
             Self::Failed { .. } => StepStatus::Failed,
+            Self::Unknown { .. } => StepStatus::Unknown,
             Self::Skipped => StepStatus::Skipped,
             Self::Cancelled => StepStatus::Cancelled,
         }
@@ -103,7 +111,8 @@ impl StepState {
             | Self::Approval { output, .. }
             | Self::Succeeded { output, .. }
             | Self::Denied { output }
-            | Self::Failed { output, .. } => output.clone(),
+            | Self::Failed { output, .. }
+            | Self::Unknown { output, .. } => output.clone(),
             _ => Value::Object(serde_json::Map::new()),
         }
     }
@@ -120,10 +129,13 @@ pub struct StepRun {
     pub failures: u32,
     /// Leases lost since the last attempt that ended by itself.
     pub lost: u32,
-    /// The last fence given out.
+    /// The last fence given out. It ascends for ever, whatever is set back.
     pub fence: u64,
     /// First claim.
     pub started_at: Option<Timestamp>,
+    /// Last claim, where it is not the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claimed_at: Option<Timestamp>,
     /// When it became terminal.
     pub finished_at: Option<Timestamp>,
     /// Of the last failed attempt.
@@ -133,6 +145,14 @@ pub struct StepRun {
     /// What became of an approval.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decision: Option<Decision>,
+    /// How often its work was begun anew after it had ended: each time is a piece of work with a key of its own.
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub resets: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+fn is_first(resets: &u32) -> bool {
+    *resets == 0
 }
 
 impl StepRun {
@@ -144,10 +164,12 @@ impl StepRun {
             lost: 0,
             fence: 0,
             started_at: None,
+            claimed_at: None,
             finished_at: None,
             problem: None,
             child: None,
             decision: None,
+            resets: 0,
         }
     }
 }

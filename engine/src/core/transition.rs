@@ -3,12 +3,17 @@
 use std::collections::VecDeque;
 
 use jiff::{SignedDuration, Timestamp};
-use patchline_chains::Plan;
+use patchline_chains::{
+    Plan,
+    plan::{ShortForm, should_run},
+};
 use serde_json::{Value, json};
 
 use super::{
     Effect, Ended, Event, Failure, LOST_LEASES, MESSAGES_LIMIT, OUTPUT_LIMIT, Phase, RunState, StepState,
-    backoff, names::names, result::result,
+    backoff,
+    names::{names, needs},
+    result::{is_late, result},
 };
 use crate::{Decision, Error, ErrorClass, Message, Problem, Result, RunId, RunResult};
 
@@ -20,25 +25,34 @@ pub fn transition(plan: &Plan, state: RunState, event: Event) -> Result<(RunStat
         Event::Started { at } => machine.started(at)?,
         Event::Claimed { step, until, at } => machine.claimed(step, until, at)?,
         Event::Completed { step, fence, ended, at } => machine.completed(step, fence, ended, at)?,
-        Event::Failed { step, fence, failure, jitter, at } => {
+        Event::Failed { step, fence, failure, jitter, open, at } => {
             machine.leased(step, fence, "failed")?;
-            machine.failed(step, failure, jitter, at);
+            machine.failed(step, failure, jitter, open, at);
         }
-        Event::LeaseLost { step, fence, counts, at } => machine.lease_lost(step, fence, counts, at)?,
+        Event::LeaseLost { step, fence, counts, open, at } => {
+            machine.lease_lost(step, fence, counts, open, at)?;
+        }
         Event::BackoffDue { step, at } => machine.backoff_due(step, at)?,
         Event::ChildFinished { step, child, result, at } => machine.child(step, &child, result, at)?,
         Event::Decided { step, decision } => machine.decided(step, decision)?,
         Event::Expired { step, at } => machine.expired(step, at)?,
         Event::Cancel { at } => machine.cancel(at)?,
+        Event::TimedOut { at } => machine.timed_out(at)?,
+        Event::Retry { step, room, at, .. } => machine.retry(step, room, at)?,
+        Event::Rerun { step, room, at, .. } => machine.rerun(step, room, at)?,
+        Event::Resolved { step, made, by, reason, room, at } => {
+            let said = json!({"made": made, "by": by, "reason": reason, "at": at});
+            machine.resolved(step, made, said, room, at)?;
+        }
     }
     machine.finish();
     Ok((machine.state, machine.effects))
 }
 
-struct Machine<'a> {
-    plan: &'a Plan,
-    state: RunState,
-    effects: Vec<Effect>,
+pub(super) struct Machine<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) state: RunState,
+    pub(super) effects: Vec<Effect>,
 }
 
 impl Machine<'_> {
@@ -47,6 +61,7 @@ impl Machine<'_> {
             return Err(self.illegal("started"));
         }
         self.state.phase = Phase::Active;
+        self.effects.push(Effect::Started);
         let roots: VecDeque<usize> = (0..self.state.steps.len())
             .filter(|&i| matches!(self.state.steps[i].state, StepState::Blocked { pending: 0 }))
             .collect();
@@ -62,6 +77,7 @@ impl Machine<'_> {
         let run = &mut self.state.steps[step];
         run.fence += 1;
         run.attempt = run.failures + 1;
+        run.claimed_at = run.started_at.map(|_| at);
         run.started_at.get_or_insert(at);
         let fence = run.fence;
         self.set(step, StepState::Leased { fence, until });
@@ -77,7 +93,7 @@ impl Machine<'_> {
             Ended::Child { output, .. } | Ended::Approval { output, .. } => (output, &[][..]),
         };
         if let Some(failure) = too_large(output, messages) {
-            self.failed(step, failure, 0.0, at);
+            self.failed(step, failure, 0.0, false, at);
             return Ok(());
         }
         self.state.steps[step].lost = 0;
@@ -105,7 +121,7 @@ impl Machine<'_> {
         Ok(())
     }
 
-    fn failed(&mut self, step: usize, failure: Failure, jitter: f64, at: Timestamp) {
+    fn failed(&mut self, step: usize, failure: Failure, jitter: f64, open: bool, at: Timestamp) {
         let run = &mut self.state.steps[step];
         run.failures += 1;
         run.lost = 0;
@@ -116,25 +132,49 @@ impl Machine<'_> {
             ErrorClass::Permanent => "permanent",
         };
         let problem = Problem { code: failure.code, message: failure.message, class: class.into() };
-        run.problem = Some(problem.clone());
         if self.state.phase == Phase::Cancelling {
-            self.end(step, StepState::Cancelled, at);
+            self.stopped(step, problem, open, at);
             return;
         }
+        run.problem = Some(problem.clone());
         let failures = run.failures;
         match backoff::pause(&self.plan.steps[step].retry, failure.class, failures, jitter) {
             Some(pause) => {
                 let pause = SignedDuration::try_from(pause).unwrap_or(SignedDuration::from_hours(1));
                 self.set(step, StepState::Backoff { at: at.saturating_add(pause).unwrap_or(at) });
             }
-            None => self.end(step, StepState::Failed { problem, output: json!({}) }, at),
+            None => self.end_badly(step, problem, open, at),
         }
     }
 
-    fn lease_lost(&mut self, step: usize, fence: u64, counts: bool, at: Timestamp) -> Result<()> {
+    /// The last attempt has failed. What may have been done is not called undone.
+    fn end_badly(&mut self, step: usize, problem: Problem, open: bool, at: Timestamp) {
+        let output = json!({});
+        let state =
+            if open { StepState::Unknown { problem, output } } else { StepState::Failed { problem, output } };
+        self.end(step, state, at);
+    }
+
+    /// It was told to stop, and has.
+    fn stopped(&mut self, step: usize, problem: Problem, open: bool, at: Timestamp) {
+        let run = &mut self.state.steps[step];
+        if !is_late(run) {
+            run.problem = Some(problem.clone());
+        }
+        let state =
+            if open { StepState::Unknown { problem, output: json!({}) } } else { StepState::Cancelled };
+        self.end(step, state, at);
+    }
+
+    fn lease_lost(&mut self, step: usize, fence: u64, counts: bool, open: bool, at: Timestamp) -> Result<()> {
         self.leased(step, fence, "lease lost")?;
         if self.state.phase == Phase::Cancelling {
-            self.end(step, StepState::Cancelled, at);
+            let problem = Problem {
+                code: "step-stopped".into(),
+                message: "its worker was lost after it was told to stop".into(),
+                class: "permanent".into(),
+            };
+            self.stopped(step, problem, open, at);
             return Ok(());
         }
         let run = &mut self.state.steps[step];
@@ -146,7 +186,7 @@ impl Machine<'_> {
                 class: "poison".into(),
             };
             run.problem = Some(problem.clone());
-            self.end(step, StepState::Failed { problem, output: json!({}) }, at);
+            self.end_badly(step, problem, open, at);
         } else {
             self.set(step, StepState::Ready { at });
         }
@@ -183,7 +223,10 @@ impl Machine<'_> {
                     message: format!("the run {child} {word}"),
                     class: "permanent".into(),
                 };
-                self.state.steps[step].problem = Some(problem.clone());
+                let run = &mut self.state.steps[step];
+                if !is_late(run) {
+                    run.problem = Some(problem.clone());
+                }
                 StepState::Failed { problem, output }
             }
         };
@@ -228,29 +271,6 @@ impl Machine<'_> {
         }
     }
 
-    fn cancel(&mut self, at: Timestamp) -> Result<()> {
-        match self.state.phase {
-            Phase::Finished { .. } => return Err(self.illegal("cancelled")),
-            Phase::Cancelling => return Ok(()),
-            Phase::Queued | Phase::Active => self.state.phase = Phase::Cancelling,
-        }
-        for step in 0..self.state.steps.len() {
-            match &self.state.steps[step].state {
-                StepState::Blocked { .. }
-                | StepState::Ready { .. }
-                | StepState::Backoff { .. }
-                | StepState::Approval { .. } => {
-                    self.state.steps[step].finished_at = Some(at);
-                    self.set(step, StepState::Cancelled);
-                }
-                StepState::Leased { .. } => self.effects.push(Effect::Stop { step }),
-                StepState::Child { run, .. } => self.effects.push(Effect::CancelChild { child: run.clone() }),
-                _ => {}
-            }
-        }
-        Ok(())
-    }
-
     /// Makes a step terminal, and decides about what waited for it alone.
     fn end(&mut self, step: usize, state: StepState, at: Timestamp) {
         self.state.steps[step].finished_at = Some(at);
@@ -277,10 +297,14 @@ impl Machine<'_> {
     }
 
     /// Evaluates `when` of steps whose needs are all terminal; one that does not run unblocks others.
-    fn decide(&mut self, mut steps: VecDeque<usize>, at: Timestamp) {
+    pub(super) fn decide(&mut self, mut steps: VecDeque<usize>, at: Timestamp) {
         while let Some(step) = steps.pop_front() {
             let planned = &self.plan.steps[step];
-            let state = match patchline_chains::plan::should_run(planned, &names(self.plan, &self.state)) {
+            // Most steps ask no more than how their needs have ended: then outputs are not copied.
+            let short = planned.when.as_deref().is_none_or(|when| ShortForm::parse(when).is_some());
+            let names =
+                if short { needs(self.plan, &self.state, step) } else { names(self.plan, &self.state) };
+            let state = match should_run(planned, &names) {
                 Ok(true) => StepState::Ready { at },
                 Ok(false) => StepState::Skipped,
                 Err(error) => {
@@ -315,7 +339,7 @@ impl Machine<'_> {
         }
     }
 
-    fn set(&mut self, step: usize, state: StepState) {
+    pub(super) fn set(&mut self, step: usize, state: StepState) {
         self.state.steps[step].state = state;
         self.effects.push(Effect::Changed { step });
     }
@@ -333,11 +357,11 @@ impl Machine<'_> {
         }
     }
 
-    fn illegal(&self, event: &'static str) -> Error {
+    pub(super) fn illegal(&self, event: &'static str) -> Error {
         Error::Illegal { event, state: format!("the run is {:?}", self.state.phase) }
     }
 
-    fn illegal_step(&self, event: &'static str, step: usize) -> Error {
+    pub(super) fn illegal_step(&self, event: &'static str, step: usize) -> Error {
         let state = match (self.plan.steps.get(step), self.state.steps.get(step)) {
             (Some(planned), Some(run)) => {
                 format!("step {} is {:?} with fence {}", planned.name, run.state.status(), run.fence)

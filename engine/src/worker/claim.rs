@@ -15,6 +15,7 @@ use crate::{
     Error, ErrorClass, Limit, Result, RunId,
     core::{self, Failure, StepState, recovery::Lease},
     store::{Due, Permit, Wanted},
+    trace::SpanContext,
 };
 
 /// Messages are held back from others for so long.
@@ -74,7 +75,7 @@ impl Batch<'_> {
 
     async fn claim_these(&mut self, places: &[(u8, RunId, usize)], free: usize) -> Result<usize> {
         let limits: Vec<Vec<Limit>> = places.iter().map(|(_, run, step)| self.limits(run, *step)).collect();
-        let mut room = self.room(&limits).await?;
+        let mut room = self.space(&limits).await?;
         let mut taken = 0;
         let mut parked: HashMap<String, Vec<(RunId, usize)>> = HashMap::new();
         let mut permits = Vec::new();
@@ -91,6 +92,8 @@ impl Batch<'_> {
             }
         }
         if !permits.is_empty() {
+            // A permit names its run, which may be of this batch.
+            self.flush().await?;
             self.tx.take_permits(&permits).await?;
         }
         if !parked.is_empty() {
@@ -101,8 +104,6 @@ impl Batch<'_> {
                     if let Some(loaded) = self.runs.get(run) {
                         self.fresh.remove(&(loaded.record.priority, run.clone(), *step));
                     }
-                    // Others that know the run must see that it is parked.
-                    self.touch(run);
                 }
                 self.tx.park(&steps, &key).await?;
                 self.full.insert(key);
@@ -124,7 +125,7 @@ impl Batch<'_> {
     }
 
     /// How much room the limits have.
-    async fn room(&mut self, limits: &[Vec<Limit>]) -> Result<HashMap<String, usize>> {
+    async fn space(&mut self, limits: &[Vec<Limit>]) -> Result<HashMap<String, usize>> {
         let most: HashMap<&String, usize> =
             limits.iter().flatten().map(|limit| (&limit.key, limit.most)).collect();
         let mut keys: Vec<String> =
@@ -173,7 +174,8 @@ impl Batch<'_> {
         let (kind, with) = match fit {
             Ok(fit) => fit,
             Err(failure) => {
-                let event = core::Event::Failed { step, fence, failure, jitter: 0.0, at };
+                let open = self.is_open(run, step).await?;
+                let event = core::Event::Failed { step, fence, failure, jitter: 0.0, open, at };
                 self.apply(run, event).await?;
                 return Ok(false);
             }
@@ -188,10 +190,12 @@ impl Batch<'_> {
             chain: loaded.plan.chain.clone(),
             plan_hash: loaded.record.plan_hash.clone(),
             attempt: loaded.state.steps[step].attempt,
+            resets: loaded.state.steps[step].resets,
             with,
             names,
             subject: loaded.record.submission.subject.clone(),
             round: loaded.record.round,
+            span: SpanContext::of_step(&loaded.record.cascade, run, &planned.name, fence),
             steps: all.map(|(p, s)| (p.name.clone(), p.uses.clone(), s.state.status())).collect(),
         };
         self.after.claims.push(claim);
@@ -220,7 +224,7 @@ impl Batch<'_> {
                 }
                 Due::Lease(lease) => self.lose(lease, true).await?,
                 Due::Waiting { run, step } => self.waited(&run, step).await?,
-                Due::Deadline(run) => self.deadline(&run).await?,
+                Due::Deadline(run) => self.time_out(&run).await?,
             }
         }
         if !ours.is_empty() {
@@ -251,11 +255,6 @@ impl Batch<'_> {
         }
     }
 
-    /// A run's time is over.
-    async fn deadline(&mut self, run: &RunId) -> Result<()> {
-        self.late(run, core::Event::Cancel { at: self.now }).await
-    }
-
     /// A lease is gone.
     pub(super) async fn lose(&mut self, lease: Lease, counts: bool) -> Result<()> {
         let run = lease.run.clone();
@@ -263,12 +262,16 @@ impl Batch<'_> {
             self.load(&run).await?.state.steps.get(lease.step).map(|s| &s.state),
             Some(StepState::Leased { fence, .. }) if *fence == lease.fence
         );
-        let event = core::Event::LeaseLost { step: lease.step, fence: lease.fence, counts, at: self.now };
         if held {
             tracing::warn!(run.id = %lease.run, step.position = lease.step, counts, "a lease was lost");
         }
+        let (step, fence, at) = (lease.step, lease.fence, self.now);
         self.after.released.push(lease);
-        if held { self.apply(&run, event).await } else { Ok(()) }
+        if !held {
+            return Ok(());
+        }
+        let open = self.is_open(&run, step).await?;
+        self.apply(&run, core::Event::LeaseLost { step, fence, counts, open, at }).await
     }
 
     /// Takes due messages for `free` senders.

@@ -13,7 +13,11 @@ pub(super) enum Command {
     /// Starts runs, all or none.
     Submit { submissions: Vec<Submission>, reply: Reply<Vec<Submitted>> },
     /// Stops a run.
-    Cancel { run: RunId, reply: Reply<()> },
+    Cancel { run: RunId, by: String, reason: String, reply: Reply<()> },
+    /// A person goes on with a step that has ended.
+    GoOn { run: RunId, step: String, how: GoOn, by: String, reason: String, reply: Reply<()> },
+    /// A message that was given up is sent again.
+    Resend { id: String, by: String, reply: Reply<()> },
     /// A person decides about a step.
     Decide { run: RunId, step: String, approved: bool, by: String, reason: String, reply: Reply<()> },
     /// A step's work is over.
@@ -46,6 +50,17 @@ pub(super) enum Command {
     Close { reply: Reply<()> },
 }
 
+/// How a person goes on with a step that has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum GoOn {
+    /// The same piece of work again.
+    Retry,
+    /// A new piece of work.
+    Rerun,
+    /// What was in doubt was made, or not.
+    Resolve { made: bool },
+}
+
 /// What became of a command.
 pub(super) enum Verdict {
     /// It stands.
@@ -68,6 +83,8 @@ impl Command {
             (Self::Renew { reply, .. }, Verdict::Refused(error)) => drop(reply.send(Err(error))),
             (
                 Self::Cancel { reply, .. }
+                | Self::GoOn { reply, .. }
+                | Self::Resend { reply, .. }
                 | Self::Decide { reply, .. }
                 | Self::Complete { reply, .. }
                 | Self::Note { reply, .. }

@@ -44,7 +44,8 @@ pub(super) async fn follow(shared: Arc<Shared>, mut hints: mpsc::Receiver<Hint>)
         match hint {
             Hint::Ready => shared.writer.tell(Command::Look),
             Hint::Changed(runs) => {
-                let ours = shared.held.of_runs(&runs);
+                // Too many to be named: any of ours may be among them.
+                let ours = if runs.is_empty() { shared.held.all() } else { shared.held.of_runs(&runs) };
                 if !ours.is_empty() {
                     // One of them may have been told to stop.
                     tokio::spawn(renew::renew(shared.clone(), ours));

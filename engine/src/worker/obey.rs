@@ -8,7 +8,7 @@ use super::{
     outbox,
 };
 use crate::{
-    Decision, DeliveryError, Error, ErrorClass, EventKind, Outcome, Result, RunId, StepError,
+    Decision, DeliveryError, ErrorClass, EventKind, Outcome, Result, RunId, StepError,
     core::{self, Ended, Failure, StepState, recovery::Lease},
 };
 
@@ -20,11 +20,11 @@ impl Batch<'_> {
             Command::Submit { submissions, .. } => {
                 return Ok(Verdict::Submitted(self.submit(submissions).await?));
             }
-            Command::Cancel { run, .. } => match self.apply(run, core::Event::Cancel { at }).await {
-                // It had ended already, which is what was wanted.
-                Err(Error::Illegal { .. }) => {}
-                other => other?,
-            },
+            Command::Cancel { run, by, reason, .. } => self.cancel(run, by, reason).await?,
+            Command::GoOn { run, step, how, by, reason, .. } => {
+                self.go_on(run, step, *how, by, reason).await?;
+            }
+            Command::Resend { id, by, .. } => self.resend(id, by).await?,
             Command::Decide { run, step, approved, by, reason, .. } => {
                 let (approved, by, reason) = (*approved, Some(by.clone()), reason.clone());
                 self.decide(run, step, Decision { approved, by, reason, at }).await?;
@@ -48,7 +48,7 @@ impl Batch<'_> {
             }
             Command::Resume { chain, .. } => {
                 if !self.tx.resume(chain).await? {
-                    return Err(Error::NotPaused(chain.clone()));
+                    return Err(crate::Error::NotPaused(chain.clone()));
                 }
                 self.tx.unpark(&super::limited::pause_key(chain), super::batch::UNPARKED).await?;
                 self.after.pauses_changed = true;
@@ -77,9 +77,8 @@ impl Batch<'_> {
     /// A decision that comes after its time finds the step refused.
     async fn decide(&mut self, run: &RunId, name: &str, decision: Decision) -> Result<()> {
         let at = self.now;
+        let step = self.position(run, name).await?;
         let loaded = self.load(run).await?;
-        let found = loaded.plan.steps.iter().position(|s| s.name == name);
-        let step = found.ok_or_else(|| Error::NoSuchStep(name.chars().take(200).collect()))?;
         if matches!(loaded.state.steps[step].state, StepState::Approval { until, .. } if until <= at) {
             self.apply(run, core::Event::Expired { step, at }).await?;
         }
@@ -98,7 +97,10 @@ impl Batch<'_> {
         let (run, step, fence, at) = (&lease.run, lease.step, lease.fence, self.now);
         let event = match self.ended(run, result).await? {
             Ok(ended) => core::Event::Completed { step, fence, ended, at },
-            Err(failure) => core::Event::Failed { step, fence, failure, jitter, at },
+            Err(failure) => {
+                let open = self.is_open(run, step).await?;
+                core::Event::Failed { step, fence, failure, jitter, open, at }
+            }
         };
         self.apply(run, event).await
     }

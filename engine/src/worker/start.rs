@@ -312,7 +312,7 @@ impl Batch<'_> {
 /// Runs that wait for a slot, looked at when it gets free: more than one may have room, and some may have gone.
 const QUEUED_LOOK: usize = 64;
 
-fn slot_name(slot: &str) -> String {
+pub(super) fn slot_name(slot: &str) -> String {
     format!("slot {slot}")
 }
 

@@ -65,9 +65,15 @@ impl WriterTask {
     pub(super) async fn recover(&mut self, owns_data: bool) -> Result<()> {
         self.shared.pauses.set(self.shared.store.pauses().await?);
         let mut batch = Batch::begin(&self.shared, &mut self.ids, &mut self.cache).await?;
-        let leases = batch.tx.leases().await?;
-        batch.fetch(leases.iter().map(|lease| lease.run.clone())).await?;
-        for action in recovery::plan(leases, batch.now, owns_data) {
+        let actions = recovery::plan(batch.tx.leases().await?, batch.now, owns_data);
+        // Runs that others work on are left alone, and not locked.
+        batch
+            .fetch(actions.iter().filter_map(|action| match action {
+                Action::Reclaim { lease, .. } => Some(lease.run.clone()),
+                Action::Leave { .. } => None,
+            }))
+            .await?;
+        for action in actions {
             match action {
                 Action::Reclaim { lease, counts } => batch.lose(lease, counts).await?,
                 Action::Leave { lease } => {
@@ -78,7 +84,9 @@ impl WriterTask {
         if owns_data {
             batch.tx.release_messages().await?;
         }
-        realign(&mut batch).await?;
+        if batch.tx.now().is_none() {
+            realign(&mut batch).await?;
+        }
         let after = batch.commit().await?;
         self.publish(after);
         Ok(())
@@ -107,7 +115,10 @@ impl WriterTask {
             if waiting.iter().any(|c| matches!(c, Command::StopClaiming { .. } | Command::Close { .. })) {
                 self.claiming = false;
             }
-            match self.transact(&waiting).await {
+            let began = Instant::now();
+            let transacted = self.transact(&waiting).await;
+            super::seen::transaction(waiting.len(), began.elapsed(), &transacted);
+            match transacted {
                 Ok((after, verdicts, next)) => {
                     let delivered = waiting.iter().filter(|c| matches!(c, Command::Delivered { .. })).count();
                     self.parcels = self.parcels.saturating_sub(delivered);
@@ -209,6 +220,7 @@ impl WriterTask {
     /// Tells the world what is durable now.
     fn publish(&mut self, after: After) {
         let shared = &self.shared;
+        after.seen.tell(&after.events, shared.observer.as_ref());
         shared.plans.stand(after.plans);
         if shared.has_others {
             if after.left_ready {

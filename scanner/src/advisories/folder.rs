@@ -17,7 +17,7 @@ const POINTER: &str = "current.json";
 /// Bytes of a set after decompression.
 const SET: u64 = 4 << 30;
 /// Sets that stay: a plan and its proof use one revision, whatever is loaded meanwhile.
-const KEPT: usize = 5;
+pub(super) const KEPT: usize = 5;
 /// Of the pointer and the sets. 2 has the day of publication; a set of 1 is read as one that does not say it.
 const FORMAT: u32 = 2;
 
@@ -89,6 +89,22 @@ pub(super) fn publish(
     if !folder.join(&name).is_file() || verified(folder, &revision).is_err() {
         replace(folder, &name, &packed)?;
     }
+    turn(folder, before, revision, sources, etag)
+}
+
+/// Points at a set that stands in the folder already.
+pub(super) fn point(folder: &Path, revision: &str, sources: Vec<SourceStatus>) -> Result<()> {
+    let before = Pointer::read(folder).unwrap_or_default();
+    turn(folder, before, revision.to_owned(), sources, None)
+}
+
+fn turn(
+    folder: &Path,
+    before: Option<Pointer>,
+    revision: String,
+    sources: Vec<SourceStatus>,
+    etag: Option<(String, String)>,
+) -> Result<()> {
     let mut earlier: Vec<String> =
         before.into_iter().flat_map(|p| std::iter::once(p.revision).chain(p.earlier)).collect();
     earlier.retain(|r| *r != revision);
@@ -138,7 +154,7 @@ pub(super) fn verified(folder: &Path, revision: &str) -> Result<Vec<u8>> {
     Ok(packed)
 }
 
-fn file_name(revision: &str) -> String {
+pub(super) fn file_name(revision: &str) -> String {
     format!("{}.osv.zst", revision.strip_prefix("sha256:").unwrap_or(revision))
 }
 

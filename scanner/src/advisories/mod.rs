@@ -8,6 +8,7 @@ mod folder;
 pub(crate) mod ids;
 pub mod osv;
 mod records;
+mod shelf;
 pub mod update;
 
 use std::{
@@ -17,6 +18,7 @@ use std::{
 };
 
 pub(crate) use advisory::{Advisory, Verdict};
+pub use shelf::{Advisories, Shelf};
 
 use crate::Result;
 

@@ -22,7 +22,11 @@ pub(super) struct After {
     after: Option<u64>,
 }
 
-/// Each message has the event's position as its id, but progress, which has none. Ends after `run_finished`.
+/// What another process did to a run is told by a hint, which may be lost: then it is read after so long.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// Each message has the event's position as its id, but progress, which has none. Ends after `run_finished`, unless
+/// the run was opened again after it.
 pub(super) async fn stream(
     State(app): State<App>,
     Path(id): Path<String>,
@@ -37,8 +41,7 @@ pub(super) async fn stream(
     let live = app.engine.subscribe();
     let view = app.engine.run(&run).await?;
     let history = app.engine.events(&run, after).await?;
-    let over = |e: &Event| matches!(e.kind, EventKind::RunFinished { .. });
-    if view.status == RunStatus::Finished && !history.iter().any(over) {
+    if view.status == RunStatus::Finished && end(&history).is_none() {
         // All of it has been read: 204 is what stops an EventSource from asking again.
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
@@ -71,6 +74,7 @@ impl Pump {
             let received = tokio::select! {
                 () = self.sender.closed() => return,
                 received = live.recv() => received,
+                () = tokio::time::sleep(LOOK) => Err(broadcast::error::RecvError::Lagged(0)),
             };
             let done = match received {
                 Ok(event) if event.run != self.run => Ok(()),
@@ -97,8 +101,13 @@ impl Pump {
     }
 
     async fn send_all(&mut self, events: &[Event]) -> Result<(), Over> {
-        for event in events {
-            self.send(event).await?;
+        let end = end(events);
+        for (place, event) in events.iter().enumerate() {
+            match self.send(event).await {
+                // It has gone on since.
+                Err(Over) if !self.sender.is_closed() && end != Some(place) => {}
+                sent => sent?,
+            }
         }
         Ok(())
     }
@@ -111,5 +120,33 @@ impl Pump {
         }
         self.sender.send(Ok(message)).await.map_err(|_| Over)?;
         if matches!(event.kind, EventKind::RunFinished { .. }) { Err(Over) } else { Ok(()) }
+    }
+}
+
+/// Where in its history a run ended for good: after which it was not opened again.
+fn end(events: &[Event]) -> Option<usize> {
+    let finished = events.iter().rposition(|e| matches!(e.kind, EventKind::RunFinished { .. }))?;
+    let again = events[finished..].iter().any(|e| matches!(e.kind, EventKind::RunReopened));
+    (!again).then_some(finished)
+}
+
+#[cfg(test)]
+mod tests {
+    use patchline_engine::RunResult;
+
+    use super::*;
+
+    #[test]
+    fn a_run_that_was_opened_again_has_not_ended() {
+        let finished = || EventKind::RunFinished { result: RunResult::Failed };
+        let place = |kinds: Vec<EventKind>| {
+            let event =
+                |(seq, kind)| Event { seq, run: RunId("r".into()), at: jiff::Timestamp::UNIX_EPOCH, kind };
+            end(&(1..).zip(kinds).map(event).collect::<Vec<_>>())
+        };
+        assert_eq!(place(vec![EventKind::RunCreated]), None);
+        assert_eq!(place(vec![EventKind::RunCreated, finished()]), Some(1));
+        assert_eq!(place(vec![finished(), EventKind::RunReopened, EventKind::RunCreated]), None);
+        assert_eq!(place(vec![finished(), EventKind::RunReopened, finished()]), Some(2));
     }
 }

@@ -1,17 +1,19 @@
 //! The JSON API, version 1.
 
+mod chains;
+mod control;
 mod events;
 mod images;
+pub(crate) mod outbox;
 mod runs;
+mod said;
 
 use axum::{
-    Json, Router,
-    extract::{DefaultBodyLimit, State},
-    response::IntoResponse,
+    Router,
+    extract::DefaultBodyLimit,
     routing::{get, post},
 };
 use patchline_registry::Digest;
-use serde_json::json;
 
 use crate::{App, Error, Result};
 
@@ -25,35 +27,22 @@ pub(crate) fn router() -> Router<App> {
         .route("/runs/{id}", get(runs::show))
         .route("/runs/{id}/plan", get(runs::plan))
         .route("/runs/{id}/events", get(events::stream))
-        .route("/runs/{id}/cancel", post(runs::cancel))
-        .route("/runs/{id}/steps/{step}/decision", post(runs::decide))
+        .route("/runs/{id}/cancel", post(control::cancel))
+        .route("/runs/{id}/steps/{step}/decision", post(control::decide))
+        .route("/runs/{id}/steps/{step}/retry", post(control::retry))
+        .route("/runs/{id}/steps/{step}/rerun", post(control::rerun))
+        .route("/runs/{id}/steps/{step}/resolution", post(control::resolve))
         .route("/images", get(images::list))
         .route("/images/{digest}", get(images::show))
         .route("/images/{digest}/findings", get(images::findings))
         .route("/images/{digest}/fix", get(images::fix))
-        .route("/chains", get(chains))
+        .route("/chains", get(chains::list))
+        .route("/chains/{name}/pause", post(chains::pause))
+        .route("/chains/{name}/resume", post(chains::resume))
+        .route("/outbox", get(outbox::list))
+        .route("/outbox/{id}/resend", post(outbox::resend))
         .fallback(async |uri: axum::http::Uri| Error::NoSuchPage(uri.path().chars().take(200).collect()))
         .layer(DefaultBodyLimit::max(LONGEST_BODY))
-}
-
-/// The chains that can be started, with their scope and steps.
-async fn chains(State(app): State<App>) -> Result<impl IntoResponse> {
-    let chains: Vec<_> = app
-        .chains
-        .iter()
-        .map(|plan| {
-            json!({
-                "chain": plan.chain,
-                "description": plan.description,
-                "plan_hash": plan.hash(),
-                "scope": plan.scope,
-                "on_push": plan.on_push,
-                "params": plan.params,
-                "steps": plan.steps.iter().map(|s| json!({"name": s.name, "uses": s.uses, "needs": s.needs})).collect::<Vec<_>>(),
-            })
-        })
-        .collect();
-    Ok(Json(json!({ "chains": chains })))
 }
 
 /// A digest of the address.

@@ -92,62 +92,9 @@ pub(super) async fn start(
     State(app): State<App>,
     body: Result<Json<Start>, JsonRejection>,
 ) -> Result<impl IntoResponse> {
-    let Json(body) = body.map_err(|rejection| Error::InvalidBody {
-        status: rejection.status(),
-        reason: rejection.body_text(),
-    })?;
+    let body = super::said::body(body)?;
     let submitted = start::start(&app, "api", &body.chain, &body.image, body.params).await?;
     let status = if submitted.new { StatusCode::CREATED } else { StatusCode::OK };
     let location = format!("/api/v1/runs/{}", submitted.run);
     Ok((status, [(header::LOCATION, location)], Json(submitted)))
-}
-
-pub(super) async fn cancel(State(app): State<App>, Path(id): Path<String>) -> Result<impl IntoResponse> {
-    let id = RunId(id);
-    app.engine.cancel(&id).await?;
-    Ok((StatusCode::ACCEPTED, Json(json!({"run": id}))))
-}
-
-/// What a person says of a step that waits. Until there is sign-in, `by` is what they call themselves.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Decide {
-    approve: bool,
-    by: String,
-    reason: String,
-}
-
-/// Characters of a name, and of a reason.
-const LONGEST_NAME: usize = 100;
-const LONGEST_REASON: usize = 1000;
-
-/// 200 with the run as it is then; 409 where it is decided, or waits for nobody.
-pub(super) async fn decide(
-    State(app): State<App>,
-    Path((id, step)): Path<(String, String)>,
-    body: Result<Json<Decide>, JsonRejection>,
-) -> Result<impl IntoResponse> {
-    let Json(body) = body.map_err(|rejection| Error::InvalidBody {
-        status: rejection.status(),
-        reason: rejection.body_text(),
-    })?;
-    let by = line("by", &body.by, LONGEST_NAME)?;
-    let reason = line("reason", &body.reason, LONGEST_REASON)?;
-    let id = RunId(id);
-    app.engine.decide(&id, &step, body.approve, &by, &reason).await?;
-    Ok(Json(app.engine.run(&id).await?))
-}
-
-/// A text that stands in a log and on a page: not empty, one line, not long.
-fn line(key: &str, text: &str, most: usize) -> Result<String> {
-    let words: Vec<&str> =
-        text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|w| !w.is_empty()).collect();
-    let line = words.join(" ");
-    if line.is_empty() || line.chars().count() > most {
-        return Err(Error::InvalidBody {
-            status: StatusCode::UNPROCESSABLE_ENTITY,
-            reason: format!("`{key}` has 1 to {most} characters"),
-        });
-    }
-    Ok(line)
 }

@@ -21,6 +21,9 @@ words! {
     overview: "Overview", "总览";
     runs: "Runs", "运行";
     images: "Images", "镜像";
+    chains: "Chains", "交付链";
+    schedules: "Schedules", "定时计划";
+    outbox: "Undelivered", "未送达";
     switch_theme: "Switch between light and dark", "切换浅色与深色";
     copy: "Copy", "复制";
     copied: "Copied", "已复制";
@@ -106,6 +109,15 @@ words! {
     your_reason: "Reason", "理由";
     approve: "Approve", "批准";
     reject: "Reject", "拒绝";
+    act: "Go on with this step", "对此步骤的操作";
+    retry: "Try again", "重试";
+    retry_note: "The same piece of work: what it had begun in the outside world is looked at first.", "继续同一项工作：先核对它已对外部做过的改动。";
+    rerun: "Run again from here", "从此步骤重新运行";
+    rerun_note: "A new piece of work. All steps after it run again too.", "作为一项新的工作；其后的步骤也会重新运行。";
+    in_doubt: "Nobody knows whether this was done", "无法确定此操作是否已完成";
+    in_doubt_do: "Look at the place itself, then say what you found:", "请先到目标处核实，再告知结果：";
+    was_made: "It was done", "已完成";
+    was_not_made: "It was not done", "未完成";
     dag: "Steps", "步骤";
     why: "Why", "原因";
     inputs: "Inputs", "输入";
@@ -132,6 +144,36 @@ words! {
     fixed_image: "Fixed image", "修复镜像";
     compare: "Before and after", "修复前后对比";
     seq_cut: "Earlier lines are left out; the API has them all.", "较早的日志已省略，可通过接口获取。";
+
+    // Chains, schedules
+    paused: "Paused", "已暂停";
+    chain_paused: "Chain {} is paused: none of its steps starts.", "交付链 {} 已暂停：其步骤不会开始。";
+    paused_by: "by", "操作人";
+    pause: "Pause", "暂停";
+    resume: "Let it go on", "继续运行";
+    repositories: "Repositories", "仓库";
+    all_repositories: "all", "全部";
+    starts: "Starts", "启动方式";
+    in_use: "In use", "使用中";
+    not_loaded: "not loaded here", "此处未加载";
+    no_chains: "No chain is loaded", "未加载交付链";
+    no_chains_do: "Start the server with one:", "启动服务时指定交付链：";
+    next_firing: "Next", "下一次";
+    last_firing: "Last", "上一次";
+    cron: "When", "时间";
+    zone: "Time zone", "时区";
+    never: "never yet", "尚未触发";
+    no_schedules: "No chain has a schedule", "没有定时的交付链";
+    no_schedules_do: "Write one into a chain, and start the server with it:", "在交付链中写入定时计划，再启动服务：";
+
+    // Undelivered
+    message: "Message", "消息";
+    send_again: "Send again", "重新发送";
+    given_up: "Given up", "放弃时间";
+    tries: "Tries", "尝试次数";
+    no_dead: "Every message was delivered", "所有消息均已送达";
+    no_dead_do: "A message that a channel keeps refusing is listed here, and can be sent again.", "渠道持续拒收的消息会列在这里，可重新发送。";
+    older_messages: "Older messages", "更早的消息";
 
     // Images
     no_images: "No image yet", "还没有镜像";

@@ -1,6 +1,7 @@
 //! The web pages: what a visitor asked for, and each page under its own file.
 
 mod assets;
+mod chains;
 mod compare;
 mod dag;
 mod format;
@@ -8,8 +9,10 @@ mod graph;
 mod icons;
 mod image;
 mod images;
+mod outbox;
 mod overview;
 mod panel;
+mod paused;
 mod run;
 mod runs;
 mod state;
@@ -43,6 +46,8 @@ pub(crate) fn router() -> Router<App> {
         .route("/images", get(images::page))
         .route("/images/{digest}", get(image::page))
         .route("/images/{digest}/compare", get(compare::page))
+        .route("/chains", get(chains::page))
+        .route("/outbox", get(outbox::page))
         .route("/assets/{name}", get(assets::serve))
 }
 

@@ -5,7 +5,7 @@ use axum::{extract::State, response::Response};
 use jiff::{SignedDuration, Timestamp};
 use patchline_engine::{RunResult, RunStatus, RunView};
 
-use super::{Visit, encode, format, state::Badge, table::RunRow};
+use super::{Visit, encode, format, paused::Banner, state::Badge, table::RunRow};
 use crate::{
     App, Result,
     i18n::Words,
@@ -21,6 +21,7 @@ struct Page<'a> {
     visit: &'a Visit,
     words: &'static Words,
     numbers: [Number; 4],
+    paused: Vec<Banner>,
     now: Vec<Current>,
     rows: Vec<RunRow>,
     push_target: String,
@@ -59,8 +60,10 @@ async fn build<'a>(visit: &'a Visit, app: &App) -> Result<Page<'a>> {
         current.push(Current::new(&app.engine.run(&run.id).await?, now, words));
     }
     let rows = runs.iter().take(10).map(|run| RunRow::new(run, now, words)).collect();
+    let pauses = app.engine.pauses().await?;
+    let paused = pauses.iter().take(SHOWN_NOW).map(|pause| Banner::new(pause, now, words)).collect();
     let push_target = format!("{}/…", app.embedded);
-    Ok(Page { visit, words, numbers: numbers(&runs, now, words), now: current, rows, push_target })
+    Ok(Page { visit, words, numbers: numbers(&runs, now, words), paused, now: current, rows, push_target })
 }
 
 fn numbers(runs: &[RunView], now: Timestamp, words: &'static Words) -> [Number; 4] {

@@ -35,6 +35,8 @@ pub(crate) struct Panel {
     child: Option<String>,
     /// It waits for a person.
     ask: Option<Ask>,
+    /// Where a person can go on with it.
+    act: Option<Act>,
     inputs: Vec<(String, String)>,
     output: Vec<(String, String)>,
     log: Vec<LogLine>,
@@ -58,6 +60,29 @@ impl Ask {
             message: cut(message, 2_000),
             until: fill(words.asks_until, until),
             post: format!("/api/v1/runs/{}/steps/{}/decision", encode(&run.0), encode(&step.name)),
+        })
+    }
+}
+
+/// What a person can do about a step that has ended, and where it is asked for; the engine has the last word.
+#[derive(Debug, Clone)]
+struct Act {
+    /// It ended badly: the same once more.
+    retry: Option<String>,
+    rerun: String,
+    /// Nobody knows what became of its effect.
+    resolve: Option<String>,
+}
+
+impl Act {
+    fn new(run: &RunId, step: &StepView) -> Option<Self> {
+        use StepStatus::{Cancelled, Denied, Failed, Skipped, Succeeded, Unknown};
+        let to = |what| format!("/api/v1/runs/{}/steps/{}/{what}", encode(&run.0), encode(&step.name));
+        let badly = matches!(step.status, Failed | Unknown | Cancelled);
+        (badly || matches!(step.status, Succeeded | Denied | Skipped)).then(|| Self {
+            retry: badly.then(|| to("retry")),
+            rerun: to("rerun"),
+            resolve: (step.status == Unknown).then(|| to("resolution")),
         })
     }
 }
@@ -94,6 +119,7 @@ impl Panel {
             skipped: step.status == StepStatus::Skipped,
             child: step.child.as_ref().map(|run| format!("/runs/{}", encode(&run.0))),
             ask: Ask::new(run, step, words),
+            act: Act::new(run, step),
             inputs: planned.map(|p| fields(&p.with)).unwrap_or_default(),
             output: fields(&step.output),
             log,

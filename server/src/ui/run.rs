@@ -16,6 +16,7 @@ use super::{
     format::{self, ShortDigest, When},
     graph::Graph,
     panel::Panel,
+    paused::Banner,
     state::{Badge, trigger},
     verdict,
 };
@@ -46,6 +47,8 @@ struct Page<'a> {
     /// What the page shows already.
     after: u64,
     reasons: Vec<String>,
+    /// Its chain is paused, and it has not ended.
+    paused: Option<Banner>,
     lineage: Option<Chain>,
     graphs: [Graph; 2],
     panel: Option<Panel>,
@@ -87,7 +90,14 @@ async fn build<'a>(visit: &'a Visit, app: &App, id: RunId) -> Result<Page<'a>> {
         Some(child) => Some(app.engine.run(&child).await?),
         None => None,
     };
-    Ok(Page::new(visit, words, &run, &plan, &events, child.as_ref(), format::now(), app))
+    let now = format::now();
+    let mut page = Page::new(visit, words, &run, &plan, &events, child.as_ref(), now, app);
+    if page.live {
+        let pauses = app.engine.pauses().await?;
+        page.paused =
+            pauses.iter().find(|pause| pause.chain == run.chain).map(|pause| Banner::new(pause, now, words));
+    }
+    Ok(page)
 }
 
 impl<'a> Page<'a> {
@@ -126,6 +136,7 @@ impl<'a> Page<'a> {
             pending: run.deliveries.iter().any(|d| matches!(d.state, DeliveryState::Pending { .. })),
             after: events.last().map_or(0, |event| event.seq),
             reasons: verdict::reasons(run),
+            paused: None,
             lineage: child.map(|child| Chain::new(run, &image, child, words)),
             graphs: [graph(Direction::Right), graph(Direction::Down)],
             panel: chosen.map(|step| Panel::new(&run.id, step, plan.step(&step.name), events, words)),
@@ -143,6 +154,7 @@ fn choose<'r>(run: &'r RunView, asked: Option<&str>) -> Option<&'r StepView> {
         .and_then(|name| run.steps.iter().find(|s| s.name == name))
         .or_else(|| with(StepStatus::Leased))
         .or_else(|| with(StepStatus::Failed))
+        .or_else(|| with(StepStatus::Unknown))
         .or_else(|| with(StepStatus::Waiting))
         .or_else(|| with(StepStatus::Denied))
         .or_else(|| run.steps.iter().rev().find(|s| s.status == StepStatus::Succeeded))

@@ -73,6 +73,14 @@ impl Badge {
         }
     }
 
+    pub(crate) fn paused(words: &'static Words) -> Self {
+        Self::new("waiting", icons::PAUSE, words.paused)
+    }
+
+    pub(crate) fn in_use(words: &'static Words) -> Self {
+        Self::new("passed", icons::TICK, words.in_use)
+    }
+
     pub(crate) fn undetermined(words: &'static Words) -> Self {
         Self::new("unknown", icons::QUESTION, words.undetermined)
     }

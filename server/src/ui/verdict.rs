@@ -11,6 +11,7 @@ pub(crate) fn reasons(run: &RunView) -> Vec<String> {
         .steps
         .iter()
         .find(|s| s.status == StepStatus::Failed)
+        .or_else(|| run.steps.iter().find(|s| s.status == StepStatus::Unknown))
         .or_else(|| run.steps.iter().find(|s| s.status == StepStatus::Denied));
     heaviest.map(of_step).unwrap_or_default()
 }

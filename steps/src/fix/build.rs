@@ -137,7 +137,7 @@ impl Job<'_> {
                 )
             })?;
         let revision = Revision::Of(&found.report.advisory_revision);
-        Sets::read(self.context, self.world.advisories.clone(), revision, remediator, &inventory).await
+        Sets::read(self.context, &self.world.advisories, revision, remediator, &inventory).await
     }
 }
 

@@ -6,6 +6,8 @@ use patchline_engine::{
     step::{EffectLog, Intent},
 };
 
+use sqlx::SqliteConnection;
+
 use super::{
     Sqlite,
     column::{json, of_json},
@@ -16,10 +18,11 @@ const TABLE: &str = "effects";
 
 impl Sqlite {
     async fn intend(&self, run: &RunId, step: &str, intent: &Intent) -> Result<()> {
-        // An intent that is recorded again keeps what was known of it.
+        // An intent that is recorded again keeps what was known of it; one that was withdrawn is open again.
         sqlx::query(
             "INSERT INTO effects (run, step, kind, target, detail, done) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-             ON CONFLICT (run, step, kind, target) DO UPDATE SET done = max(done, excluded.done)",
+             ON CONFLICT (run, step, kind, target)
+             DO UPDATE SET done = max(done, excluded.done), withdrawn = 0",
         )
         .bind(&run.0)
         .bind(step)
@@ -33,19 +36,37 @@ impl Sqlite {
     }
 
     async fn effect_done(&self, run: &RunId, step: &str, kind: &str, target: &str) -> Result<()> {
-        sqlx::query("UPDATE effects SET done = 1 WHERE run = ?1 AND step = ?2 AND kind = ?3 AND target = ?4")
-            .bind(&run.0)
-            .bind(step)
-            .bind(kind)
-            .bind(target)
-            .execute(&self.writer)
-            .await?;
+        sqlx::query(
+            "UPDATE effects SET done = 1, withdrawn = 0
+             WHERE run = ?1 AND step = ?2 AND kind = ?3 AND target = ?4",
+        )
+        .bind(&run.0)
+        .bind(step)
+        .bind(kind)
+        .bind(target)
+        .execute(&self.writer)
+        .await?;
+        Ok(())
+    }
+
+    async fn effect_withdrawn(&self, run: &RunId, step: &str, kind: &str, target: &str) -> Result<()> {
+        sqlx::query(
+            "UPDATE effects SET withdrawn = 1
+             WHERE run = ?1 AND step = ?2 AND kind = ?3 AND target = ?4 AND done = 0",
+        )
+        .bind(&run.0)
+        .bind(step)
+        .bind(kind)
+        .bind(target)
+        .execute(&self.writer)
+        .await?;
         Ok(())
     }
 
     async fn effects(&self, run: &RunId, step: &str) -> Result<Vec<Intent>> {
         let rows: Vec<(String, String, String, bool)> = sqlx::query_as(
-            "SELECT kind, target, detail, done FROM effects WHERE run = ?1 AND step = ?2 ORDER BY rowid",
+            "SELECT kind, target, detail, done FROM effects
+             WHERE run = ?1 AND step = ?2 AND withdrawn = 0 ORDER BY rowid",
         )
         .bind(&run.0)
         .bind(step)
@@ -85,6 +106,32 @@ impl Sqlite {
     }
 }
 
+/// Whether a step has an intent that is neither known to be made nor withdrawn.
+pub(super) async fn any_open(db: &mut SqliteConnection, run: &RunId, step: &str) -> Result<bool> {
+    let (found,): (bool,) = sqlx::query_as(
+        "SELECT EXISTS (SELECT 1 FROM effects WHERE run = ?1 AND step = ?2 AND done = 0 AND withdrawn = 0)",
+    )
+    .bind(&run.0)
+    .bind(step)
+    .fetch_one(db)
+    .await?;
+    Ok(found)
+}
+
+/// A step's open intents were made, or not.
+pub(super) async fn settle(db: &mut SqliteConnection, run: &RunId, step: &str, made: bool) -> Result<()> {
+    sqlx::query(
+        "UPDATE effects SET done = ?3, withdrawn = NOT ?3
+         WHERE run = ?1 AND step = ?2 AND done = 0 AND withdrawn = 0",
+    )
+    .bind(&run.0)
+    .bind(step)
+    .bind(made)
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
 #[async_trait]
 impl EffectLog for Sqlite {
     async fn intend(&self, run: &RunId, step: &str, intent: &Intent) -> EngineResult<()> {
@@ -92,6 +139,10 @@ impl EffectLog for Sqlite {
     }
     async fn done(&self, run: &RunId, step: &str, kind: &str, target: &str) -> EngineResult<()> {
         self.effect_done(run, step, kind, target).await.map_err(engine("marking an intent as made"))
+    }
+    async fn withdraw(&self, run: &RunId, step: &str, kind: &str, target: &str) -> EngineResult<()> {
+        let withdrawn = self.effect_withdrawn(run, step, kind, target).await;
+        withdrawn.map_err(engine("withdrawing an intent"))
     }
     async fn of_step(&self, run: &RunId, step: &str) -> EngineResult<Vec<Intent>> {
         self.effects(run, step).await.map_err(engine("reading intents"))

@@ -1,7 +1,10 @@
 //! Messages on their way out.
 
 use jiff::Timestamp;
-use patchline_engine::{Delivery, DeliveryState, Message, Problem, RunId, store::Outgoing};
+use patchline_engine::{
+    Delivery, DeliveryState, Message, Problem, RunId,
+    store::{DeadLetter, Outgoing, Resent},
+};
 use sqlx::SqliteConnection;
 
 use super::column::{json, millis, of_json, signed, timestamp, unsigned};
@@ -86,6 +89,58 @@ pub(super) async fn settle(
     .execute(db)
     .await?;
     Ok(())
+}
+
+/// Lets a message that was given up go out again.
+pub(super) async fn resend(db: &mut SqliteConnection, id: &str, at: Timestamp) -> Result<Option<Resent>> {
+    let row: Option<(String, String, String, String)> =
+        sqlx::query_as("SELECT run, step, channel, state FROM outbox WHERE id = ?1")
+            .bind(id)
+            .fetch_optional(&mut *db)
+            .await?;
+    let Some((run, step, channel, state)) = row else { return Ok(None) };
+    let again = state == "failed";
+    if again {
+        sqlx::query(
+            "UPDATE outbox SET state = 'pending', attempts = 0, problem = NULL, due_at = ?2, held_until = NULL,
+                    changed_at = ?2
+             WHERE id = ?1",
+        )
+        .bind(id)
+        .bind(millis(at))
+        .execute(db)
+        .await?;
+    }
+    Ok(Some(Resent { run: RunId(run), step, channel, again }))
+}
+
+/// What was given up, the last first.
+pub(super) async fn dead(
+    db: &mut SqliteConnection,
+    limit: u32,
+    before: Option<(Timestamp, &str)>,
+) -> Result<Vec<DeadLetter>> {
+    type Row = (String, String, String, String, String, i64, Option<String>, i64);
+    let rows: Vec<Row> = sqlx::query_as(
+        "SELECT id, run, step, channel, payload, attempts, problem, changed_at FROM outbox
+         WHERE state = 'failed' AND (?1 IS NULL OR (changed_at, id) < (?1, ?2))
+         ORDER BY changed_at DESC, id DESC LIMIT ?3",
+    )
+    .bind(before.map(|(at, _)| millis(at)))
+    .bind(before.map(|(_, id)| id))
+    .bind(if limit == 0 { 100 } else { limit.min(1000) })
+    .fetch_all(db)
+    .await?;
+    rows.into_iter()
+        .map(|(id, run, step, channel, payload, attempts, problem, at)| {
+            let problem =
+                problem.ok_or_else(|| Error::row(TABLE, "a message was given up without a reason"))?;
+            let state = DeliveryState::Failed { problem: of_json(TABLE, &problem)? };
+            let message = Message { id, channel, payload: of_json(TABLE, &payload)? };
+            let delivery = Delivery { message, step, state, at: timestamp(TABLE, at)? };
+            Ok(DeadLetter { run: RunId(run), delivery, attempts: unsigned(TABLE, attempts)? })
+        })
+        .collect()
 }
 
 pub(super) async fn release(db: &mut SqliteConnection) -> Result<()> {

@@ -1,13 +1,14 @@
 //! The engine's reads, and the opening of its transactions.
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use patchline_chains::Plan;
 use patchline_engine::{
     Delivery, Event, Pause, Result, RunFilter, RunId, Store,
-    store::{Hint, RunRecord, Transaction},
+    store::{Backlog, DeadLetter, Hint, RunRecord, Transaction},
 };
 
-use super::{Sqlite, events, outbox, pauses, plans, runs, steps, transaction::Tx};
+use super::{Sqlite, backlog, events, outbox, pauses, plans, runs, steps, transaction::Tx};
 use crate::error::{self, engine};
 
 impl Sqlite {
@@ -43,6 +44,10 @@ impl Store for Sqlite {
         let read = async { plans::get(&mut *self.readers.acquire().await?, hash).await };
         read.await.map_err(engine("reading a plan"))
     }
+    async fn backlog(&self) -> Result<Backlog> {
+        let read = async { backlog::read(&mut *self.readers.acquire().await?).await };
+        read.await.map_err(engine("counting what waits"))
+    }
     async fn pauses(&self) -> Result<Vec<Pause>> {
         let read = async { pauses::all(&mut *self.readers.acquire().await?).await };
         read.await.map_err(engine("reading the paused chains"))
@@ -57,5 +62,9 @@ impl Store for Sqlite {
     async fn deliveries(&self, run: &RunId) -> Result<Vec<Delivery>> {
         let read = async { outbox::of_run(&mut *self.readers.acquire().await?, run).await };
         read.await.map_err(engine("reading the messages of a run"))
+    }
+    async fn dead_letters(&self, limit: u32, before: Option<(Timestamp, &str)>) -> Result<Vec<DeadLetter>> {
+        let read = async { outbox::dead(&mut *self.readers.acquire().await?, limit, before).await };
+        read.await.map_err(engine("reading messages that were given up"))
     }
 }

@@ -68,6 +68,7 @@ fn submission() -> Submission {
         params: json!({}),
         parameters: Default::default(),
         concurrency: None,
+        timeout: None,
         steps: vec![step],
     };
     Submission {

@@ -8,11 +8,13 @@ use patchline_chains::Plan;
 use patchline_engine::{
     DeliveryState, Event, Message, Pause, Result, RunId, RunResult,
     core::recovery::Lease,
-    store::{Due, Fetched, NewRun, Outgoing, Permit, RunRecord, Seen, StepChange, Transaction, Wanted},
+    store::{
+        Due, Fetched, NewRun, Outgoing, Permit, Resent, RunRecord, Seen, StepChange, Transaction, Wanted,
+    },
 };
 use sqlx::{Sqlite, SqlitePool};
 
-use super::{deliveries, events, outbox, pauses, permits, plans, runs, steps};
+use super::{deliveries, effects, events, outbox, pauses, permits, plans, runs, steps};
 use crate::error::{self, engine};
 
 pub(super) struct Tx(sqlx::Transaction<'static, Sqlite>);
@@ -168,6 +170,17 @@ impl Transaction for Tx {
     }
     async fn release_messages(&mut self) -> Result<()> {
         outbox::release(&mut self.0).await.map_err(engine("releasing messages"))
+    }
+
+    async fn resend_message(&mut self, id: &str, at: Timestamp) -> Result<Option<Resent>> {
+        outbox::resend(&mut self.0, id, at).await.map_err(engine("sending a message again"))
+    }
+
+    async fn has_open_intents(&mut self, run: &RunId, step: &str) -> Result<bool> {
+        effects::any_open(&mut self.0, run, step).await.map_err(engine("looking for open intents"))
+    }
+    async fn settle_intents(&mut self, run: &RunId, step: &str, made: bool) -> Result<()> {
+        effects::settle(&mut self.0, run, step, made).await.map_err(engine("settling intents"))
     }
 
     async fn commit(self: Box<Self>) -> Result<()> {

@@ -99,7 +99,7 @@ async fn the_timer_refuses_by_itself_and_a_cancel_asks_no_more() {
     assert_eq!((view.steps[1].status, view.steps[1].output.get("by")), (S::Denied, None));
     let second = house.engine.submit(vec![submission(&diamond(), "v2")]).await.unwrap()[0].run.clone();
     asked(&house.engine, &second).await;
-    house.engine.cancel(&second).await.unwrap();
+    house.engine.cancel(&second, "ana", "it is not wanted").await.unwrap();
     let view = house.finished(&second).await;
     assert_eq!((view.result, view.steps[1].status), (Some(RunResult::Cancelled), S::Cancelled));
     assert_eq!(code(&house.engine, &second, "b").await, "nothing-to-decide");

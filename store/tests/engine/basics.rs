@@ -125,13 +125,18 @@ async fn cancelling_tells_what_runs_and_ends_what_waits() {
     let house = House::new(&script).await;
     let run = house.engine.submit(vec![submission(&diamond(), "v1")]).await.unwrap()[0].run.clone();
     until(async || script.count("a") == 1).await;
-    house.engine.cancel(&run).await.unwrap();
+    house.engine.cancel(&run, "ana", "it is not wanted").await.unwrap();
     let view = house.finished(&run).await;
     assert_eq!(view.result, Some(RunResult::Cancelled));
     assert!(view.steps.iter().all(|s| s.status == S::Cancelled));
-    house.engine.cancel(&run).await.unwrap();
+    house.engine.cancel(&run, "ana", "it is not wanted").await.unwrap();
     assert_eq!(
-        house.engine.cancel(&patchline_engine::RunId("no".into())).await.unwrap_err().code(),
+        house
+            .engine
+            .cancel(&patchline_engine::RunId("no".into()), "ana", "it is not wanted")
+            .await
+            .unwrap_err()
+            .code(),
         "run-not-found"
     );
 }

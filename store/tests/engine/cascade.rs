@@ -103,7 +103,7 @@ async fn cancelling_a_parent_cancels_its_child_and_a_wait_survives_a_restart() {
     let view = engine.run(&run).await.unwrap();
     assert_eq!((view.status, view.steps[1].status), (patchline_engine::RunStatus::Waiting, S::Waiting));
     until(async || script.count("gate") == 3).await;
-    engine.cancel(&run).await.unwrap();
+    engine.cancel(&run, "ana", "it is not wanted").await.unwrap();
     let view = engine.finished(&run).await.unwrap();
     assert_eq!((view.result, view.steps[1].status), (Some(RunResult::Cancelled), S::Cancelled));
     let child = engine.run(view.steps[1].child.as_ref().unwrap()).await.unwrap();

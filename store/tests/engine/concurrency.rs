@@ -41,7 +41,7 @@ async fn a_queued_run_starts_when_the_slot_is_free() {
     until(async || script.count("hold") == 1).await;
     assert_eq!(house.engine.run(&submitted[1].run).await.unwrap().status, RunStatus::Queued);
     // One that waits can be cancelled, and does not hold up the next.
-    house.engine.cancel(&submitted[1].run).await.unwrap();
+    house.engine.cancel(&submitted[1].run, "ana", "it is not wanted").await.unwrap();
     gate.add_permits(2);
     assert_eq!(house.finished(&submitted[2].run).await.result, Some(RunResult::Passed));
     assert_eq!(house.finished(&submitted[1].run).await.result, Some(RunResult::Cancelled));

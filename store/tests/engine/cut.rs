@@ -6,11 +6,12 @@ use std::sync::{
 };
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use patchline_chains::Plan;
 use patchline_engine::{
     Delivery, Error, Event, Pause, Result, RunFilter, RunId, Store,
     step::{EffectLog, Intent},
-    store::{Hint, RunRecord, Transaction},
+    store::{Backlog, DeadLetter, Hint, RunRecord, Transaction},
 };
 
 /// A store behind a wire that can be cut.
@@ -46,6 +47,9 @@ impl EffectLog for Cut {
     async fn done(&self, run: &RunId, step: &str, kind: &str, target: &str) -> Result<()> {
         self.there()?.done(run, step, kind, target).await
     }
+    async fn withdraw(&self, run: &RunId, step: &str, kind: &str, target: &str) -> Result<()> {
+        self.there()?.withdraw(run, step, kind, target).await
+    }
     async fn of_step(&self, run: &RunId, step: &str) -> Result<Vec<Intent>> {
         self.there()?.of_step(run, step).await
     }
@@ -76,6 +80,12 @@ impl Store for Cut {
     }
     async fn deliveries(&self, run: &RunId) -> Result<Vec<Delivery>> {
         self.there()?.deliveries(run).await
+    }
+    async fn dead_letters(&self, limit: u32, before: Option<(Timestamp, &str)>) -> Result<Vec<DeadLetter>> {
+        self.there()?.dead_letters(limit, before).await
+    }
+    async fn backlog(&self) -> Result<Backlog> {
+        self.there()?.backlog().await
     }
     async fn pauses(&self) -> Result<Vec<Pause>> {
         self.there()?.pauses().await

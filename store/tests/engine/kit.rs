@@ -132,6 +132,7 @@ pub(crate) fn plan(chain: &str, steps: Vec<PlanStep>) -> Plan {
         params: json!({"level": "high"}),
         parameters: Default::default(),
         concurrency: None,
+        timeout: None,
         steps,
     }
 }

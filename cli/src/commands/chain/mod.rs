@@ -4,6 +4,7 @@ mod explain;
 mod graph;
 mod import;
 mod init;
+mod live;
 pub(crate) mod load;
 mod plan;
 pub(crate) mod run;
@@ -36,6 +37,12 @@ pub(crate) enum Chain {
     Import(import::Import),
     /// Run a chain over one image in this process, and wait for its end
     Run(Box<run::ChainRun>),
+    /// The chains of a server: what starts them, and which are paused
+    List(live::List),
+    /// Start none of a server's chain's steps, until it goes on; what runs may end
+    Pause(live::Turn),
+    /// Let a paused chain of a server go on
+    Resume(live::Turn),
 }
 
 impl Chain {
@@ -52,6 +59,9 @@ impl Chain {
             Self::Init(command) => command.run(),
             Self::Explain(command) => command.run(global),
             Self::Import(command) => command.run(),
+            Self::List(command) => command.run(global).await,
+            Self::Pause(command) => command.run("pause", global).await,
+            Self::Resume(command) => command.run("resume", global).await,
             Self::Plan(command) => command.run(global).await,
             Self::Run(command) => {
                 let config = Config::load(global.config.as_deref())?;

@@ -43,6 +43,9 @@ impl ChainRun {
             mirrors: self.mirrors.mirrors(),
             keyrings: self.mirrors.keyrings(),
             allow_expired: self.mirrors.allow_expired(),
+            place: wiring::Place::DataFolder,
+            no_work: false,
+            watching: Default::default(),
         };
         let running = wiring::start(config, &data, start).await?;
         let reference = match images::location(&running.registries, &self.image)? {
@@ -55,7 +58,8 @@ impl ChainRun {
                 .hint("push it first: patchline image copy oci:DIR:tag host/repository:tag"));
             }
         };
-        let subject = subject::resolve(&running.registries, running.store.as_ref(), &reference).await?;
+        let subject =
+            subject::resolve(&running.registries, running.database.fixes.as_ref(), &reference).await?;
         let submission = Submission {
             subject: subject::for_chain(&subject, &plan),
             plan: Some(plan),

@@ -12,7 +12,6 @@ use patchline_remediation::{
     apt::Mirrors,
     bootstrap::{BootstrapOptions, bootstrap},
 };
-use patchline_scanner::Reports as _;
 
 use crate::{
     Global,
@@ -112,6 +111,9 @@ impl Demo {
             mirrors,
             keyrings: self.mirrors.keyrings(),
             allow_expired: self.mirrors.allow_expired(),
+            place: wiring::Place::DataFolder,
+            no_work: false,
+            watching: Default::default(),
         };
         wiring::start(config, data, start).await
     }
@@ -208,7 +210,7 @@ pub(super) async fn report_of(
     digest: &str,
 ) -> Result<Option<patchline_scanner::Report>> {
     let Ok(digest) = digest.parse() else { return Ok(None) };
-    let found = running.store.latest_report(&digest).await;
+    let found = running.database.reports.latest_report(&digest).await;
     let found = found.map_err(|error| Failure::new("store-failed", error.as_ref()))?;
     Ok(found.map(|(_, report)| report))
 }

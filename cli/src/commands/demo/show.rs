@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use patchline_engine::{EventKind, RunId, RunView, StepStatus};
-use patchline_remediation::fix::Fixes as _;
 use patchline_scanner::Report;
 
 use super::{report_of, sink::Sink, verdict};
@@ -73,8 +72,12 @@ pub(super) async fn summary(running: &Running, sink: &Sink, view: &RunView) -> R
         risk(before, after.as_ref());
     }
     if let Some(digest) = fixed.as_deref().and_then(|d| d.parse().ok()) {
-        let found =
-            running.store.fix_of(&digest).await.map_err(|e| Failure::new("store-failed", e.as_ref()))?;
+        let found = running
+            .database
+            .fixes
+            .fix_of(&digest)
+            .await
+            .map_err(|e| Failure::new("store-failed", e.as_ref()))?;
         if let Some((_, plan)) = found {
             terminal::out(&format!(
                 "\n{}",

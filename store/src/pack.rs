@@ -9,11 +9,11 @@ use crate::{Error, error::Result};
 /// What a document may unpack to: a row of ours is never larger, a damaged one could be.
 const LIMIT: u64 = 512 << 20;
 
-pub(super) fn pack(table: &'static str, json: &[u8]) -> Result<Vec<u8>> {
+pub(crate) fn pack(table: &'static str, json: &[u8]) -> Result<Vec<u8>> {
     zstd::encode_all(json, 3).map_err(|source| Error::Packing { table, source })
 }
 
-pub(super) fn inflate(table: &'static str, body: &[u8]) -> Result<Vec<u8>> {
+pub(crate) fn inflate(table: &'static str, body: &[u8]) -> Result<Vec<u8>> {
     let packed = |source| Error::Packing { table, source };
     let mut bytes = Vec::new();
     let read =
@@ -24,12 +24,12 @@ pub(super) fn inflate(table: &'static str, body: &[u8]) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-pub(super) fn unpack<T: DeserializeOwned>(table: &'static str, body: &[u8]) -> Result<T> {
+pub(crate) fn unpack<T: DeserializeOwned>(table: &'static str, body: &[u8]) -> Result<T> {
     serde_json::from_slice(&inflate(table, body)?).map_err(|e| Error::row(table, e))
 }
 
 /// Compact JSON with sorted keys: equal values have equal bytes.
-pub(super) fn canonical(table: &'static str, value: &impl Serialize) -> Result<Vec<u8>> {
+pub(crate) fn canonical(table: &'static str, value: &impl Serialize) -> Result<Vec<u8>> {
     let mut value = serde_json::to_value(value).map_err(|e| Error::row(table, e))?;
     value.sort_all_objects();
     serde_json::to_vec(&value).map_err(|e| Error::row(table, e))

@@ -1,0 +1,107 @@
+//! Where runs are kept: SQLite in the data folder, or the PostgreSQL that `patchline.yaml` names.
+
+use std::sync::Arc;
+
+use patchline_engine::{Store, schedule::ScheduleLog};
+use patchline_remediation::fix::Fixes;
+use patchline_scanner::{LayerFacts, Reports, advisories::Shelf};
+use patchline_store::{Postgres, PostgresOptions, Sightings, Sqlite};
+
+use crate::{
+    config::Config,
+    data::Data,
+    failure::{Failure, Result},
+};
+
+/// An open database, as each room wants it.
+#[derive(Clone)]
+pub(crate) struct Database {
+    /// Of the engine.
+    pub(crate) runs: Arc<dyn Store>,
+    /// Of the scanner.
+    pub(crate) facts: Arc<dyn LayerFacts>,
+    /// Inventories and reports.
+    pub(crate) reports: Arc<dyn Reports>,
+    /// Plans of fixes.
+    pub(crate) fixes: Arc<dyn Fixes>,
+    /// Chains that start by themselves.
+    pub(crate) schedules: Arc<dyn ScheduleLog>,
+    /// When images were seen.
+    pub(crate) sightings: Arc<dyn Sightings>,
+    kind: Kind,
+}
+
+#[derive(Clone)]
+pub(crate) enum Kind {
+    /// One process alone.
+    Sqlite(Sqlite),
+    /// As many as wanted.
+    Postgres(Postgres),
+}
+
+impl Database {
+    /// The configured one; none configured: the data folder's, which must be owned.
+    pub(crate) async fn open(config: &Config, data: &Data, application: &str) -> Result<Self> {
+        match &config.database {
+            Some(_) => Self::shared(config, application).await,
+            None => Self::local(data).await,
+        }
+    }
+    /// The data folder's own, whatever is configured.
+    pub(crate) async fn local(data: &Data) -> Result<Self> {
+        let store = Sqlite::open(&data.database()).await?;
+        Ok(Self::of(Arc::new(store.clone()), Kind::Sqlite(store)))
+    }
+    /// The one that many processes share.
+    ///
+    /// # Errors
+    /// `database-not-shared` where none is configured.
+    pub(crate) async fn shared(config: &Config, application: &str) -> Result<Self> {
+        let Some(entry) = &config.database else { return Err(not_shared()) };
+        let url = entry.url.resolve()?;
+        let options = PostgresOptions { application: application.to_owned(), ..PostgresOptions::default() };
+        let store = Postgres::open(url.expose(), options).await?;
+        Ok(Self::of(Arc::new(store.clone()), Kind::Postgres(store)))
+    }
+    fn of<S>(store: Arc<S>, kind: Kind) -> Self
+    where
+        S: Store + LayerFacts + Reports + Fixes + ScheduleLog + Sightings,
+    {
+        Self {
+            runs: store.clone(),
+            facts: store.clone(),
+            reports: store.clone(),
+            fixes: store.clone(),
+            schedules: store.clone(),
+            sightings: store,
+            kind,
+        }
+    }
+    /// The PostgreSQL behind it, if it is one.
+    pub(crate) fn postgres(&self) -> Option<&Postgres> {
+        match &self.kind {
+            Kind::Postgres(store) => Some(store),
+            Kind::Sqlite(_) => None,
+        }
+    }
+    /// Where advisories are shared, if they are.
+    pub(crate) fn shelf(&self) -> Option<Arc<dyn Shelf>> {
+        self.postgres().map(|store| -> Arc<dyn Shelf> { Arc::new(store.clone()) })
+    }
+    /// Closes its connections; what was committed stands.
+    pub(crate) async fn close(&self) {
+        match &self.kind {
+            Kind::Sqlite(store) => store.close().await,
+            Kind::Postgres(store) => store.close().await,
+        }
+    }
+}
+
+/// What needs PostgreSQL has none.
+pub(crate) fn not_shared() -> Failure {
+    Failure::usage(
+        "database-not-shared",
+        "no database is configured, and the data folder's own has one process alone",
+    )
+    .hint("name a PostgreSQL in patchline.yaml, for server and workers: database: {url: {env: DATABASE_URL}}")
+}

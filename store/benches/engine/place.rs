@@ -1,0 +1,68 @@
+//! The store that is measured, and questions that only a bench asks of it.
+
+use std::{path::PathBuf, sync::Arc};
+
+use patchline_engine::Store;
+use patchline_store::Sqlite;
+use sqlx::{Connection as _, Executor as _};
+
+/// Where it is.
+#[derive(Debug, Clone)]
+pub(crate) enum Place {
+    /// A file.
+    Sqlite(PathBuf),
+    /// The address of an empty database.
+    Postgres(String),
+}
+
+impl Place {
+    /// `sqlite` or `postgres`.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Sqlite(_) => "sqlite",
+            Self::Postgres(_) => "postgres",
+        }
+    }
+    pub(crate) async fn open(&self) -> Arc<dyn Store> {
+        match self {
+            Self::Sqlite(file) => Arc::new(Sqlite::open(file).await.unwrap()),
+            Self::Postgres(_) => unimplemented_postgres(),
+        }
+    }
+    /// Runs SQL of our own, past the store.
+    pub(crate) async fn execute(&self, sql: &'static str) {
+        match self {
+            Self::Sqlite(file) => {
+                let mut db = sqlx::SqliteConnection::connect(&file.display().to_string()).await.unwrap();
+                db.execute(sqlx::raw_sql(sql)).await.unwrap();
+                db.close().await.unwrap();
+            }
+            Self::Postgres(url) => {
+                let mut db = sqlx::PgConnection::connect(url).await.unwrap();
+                db.execute(sqlx::raw_sql(sql)).await.unwrap();
+                db.close().await.unwrap();
+            }
+        }
+    }
+    /// One number.
+    pub(crate) async fn number(&self, sql: &'static str) -> i64 {
+        match self {
+            Self::Sqlite(file) => {
+                let mut db = sqlx::SqliteConnection::connect(&file.display().to_string()).await.unwrap();
+                sqlx::query_scalar(sql).fetch_one(&mut db).await.unwrap()
+            }
+            Self::Postgres(url) => {
+                let mut db = sqlx::PgConnection::connect(url).await.unwrap();
+                sqlx::query_scalar(sql).fetch_one(&mut db).await.unwrap()
+            }
+        }
+    }
+    /// Runs that have not ended.
+    pub(crate) async fn unfinished(&self) -> i64 {
+        self.number("SELECT count(*) FROM runs WHERE phase <> 'finished'").await
+    }
+}
+
+fn unimplemented_postgres() -> Arc<dyn Store> {
+    panic!("not yet")
+}

@@ -1,0 +1,183 @@
+//! Messages on their way out.
+
+use jiff::Timestamp;
+use patchline_engine::{
+    Delivery, DeliveryState, Message, Problem, RunId,
+    store::{DeadLetter, Outgoing, Resent},
+};
+use sqlx::PgConnection;
+
+use super::{
+    column::{json, millis, of_json, signed, timestamp, unsigned},
+    text::{key, plain},
+};
+use crate::{Error, error::Result};
+
+const TABLE: &str = "outbox";
+
+pub(super) async fn enqueue(
+    db: &mut PgConnection,
+    run: &RunId,
+    step: &str,
+    messages: &[Message],
+    at: Timestamp,
+) -> Result<()> {
+    let payloads: Vec<String> = messages.iter().map(|m| json(TABLE, &m.payload)).collect::<Result<_>>()?;
+    sqlx::query(
+        "INSERT INTO outbox (id, run, step, channel, payload, state, attempts, due_at, changed_at)
+         SELECT t.id, $4, $5, t.channel, t.payload, 'pending', 0, $6, $6
+         FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS t (id, channel, payload, place)
+         ORDER BY t.place
+         ON CONFLICT (id) DO NOTHING",
+    )
+    .bind(messages.iter().map(|m| key(&m.id)).collect::<Vec<_>>())
+    .bind(messages.iter().map(|m| plain(&m.channel)).collect::<Vec<_>>())
+    .bind(payloads)
+    .bind(&run.0)
+    .bind(plain(step))
+    .bind(millis(at))
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn take(
+    db: &mut PgConnection,
+    now: Timestamp,
+    until: Timestamp,
+    limit: usize,
+) -> Result<Vec<Outgoing>> {
+    let rows: Vec<(String, String, String, String, i64)> = sqlx::query_as(
+        "UPDATE outbox o SET held_until = $2
+         FROM (
+            SELECT id FROM outbox
+            WHERE state = 'pending' AND due_at <= $1 AND (held_until IS NULL OR held_until <= $1)
+            ORDER BY due_at, id LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED) AS t
+         WHERE o.id = t.id
+         RETURNING o.id, o.run, o.channel, o.payload, o.attempts",
+    )
+    .bind(millis(now))
+    .bind(millis(until))
+    .bind(signed(limit as u64))
+    .fetch_all(db)
+    .await?;
+    rows.into_iter()
+        .map(|(id, run, channel, payload, attempts)| {
+            let message = Message { id, channel, payload: of_json(TABLE, &payload)? };
+            Ok(Outgoing { message, run: RunId(run), attempts: unsigned(TABLE, attempts)? })
+        })
+        .collect()
+}
+
+pub(super) async fn settle(
+    db: &mut PgConnection,
+    id: &str,
+    state: &DeliveryState,
+    at: Timestamp,
+    due: Option<Timestamp>,
+) -> Result<()> {
+    let (word, attempts, problem) = match state {
+        DeliveryState::Pending { attempts, problem } => ("pending", Some(*attempts), problem.as_ref()),
+        DeliveryState::Delivered => ("delivered", None, None),
+        DeliveryState::Failed { problem } => ("failed", None, Some(problem)),
+    };
+    sqlx::query(
+        "UPDATE outbox SET state = $2, attempts = coalesce($3, attempts + 1), problem = $4, due_at = $5,
+                held_until = NULL, changed_at = $6
+         WHERE id = $1 AND state = 'pending'",
+    )
+    .bind(key(id))
+    .bind(word)
+    .bind(attempts.map(i64::from))
+    .bind(problem.map(|p| json(TABLE, p)).transpose()?)
+    .bind(due.map(millis))
+    .bind(millis(at))
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Lets a message that was given up go out again.
+pub(super) async fn resend(db: &mut PgConnection, id: &str, at: Timestamp) -> Result<Option<Resent>> {
+    let row: Option<(String, String, String, String)> =
+        sqlx::query_as("SELECT run, step, channel, state FROM outbox WHERE id = $1 FOR NO KEY UPDATE")
+            .bind(key(id))
+            .fetch_optional(&mut *db)
+            .await?;
+    let Some((run, step, channel, state)) = row else { return Ok(None) };
+    let again = state == "failed";
+    if again {
+        sqlx::query(
+            "UPDATE outbox SET state = 'pending', attempts = 0, problem = NULL, due_at = $2, held_until = NULL,
+                    changed_at = $2
+             WHERE id = $1",
+        )
+        .bind(key(id))
+        .bind(millis(at))
+        .execute(db)
+        .await?;
+    }
+    Ok(Some(Resent { run: RunId(run), step, channel, again }))
+}
+
+/// What was given up, the last first.
+pub(super) async fn dead(
+    db: &mut PgConnection,
+    limit: u32,
+    before: Option<(Timestamp, &str)>,
+) -> Result<Vec<DeadLetter>> {
+    type Row = (String, String, String, String, String, i64, Option<String>, i64);
+    let rows: Vec<Row> = sqlx::query_as(
+        "SELECT id, run, step, channel, payload, attempts, problem, changed_at FROM outbox
+         WHERE state = 'failed' AND ($1::bigint IS NULL OR (changed_at, id) < ($1, $2))
+         ORDER BY changed_at DESC, id DESC LIMIT $3",
+    )
+    .bind(before.map(|(at, _)| millis(at)))
+    .bind(before.map(|(_, id)| key(id)))
+    .bind(if limit == 0 { 100_i64 } else { i64::from(limit.min(1000)) })
+    .fetch_all(db)
+    .await?;
+    rows.into_iter()
+        .map(|(id, run, step, channel, payload, attempts, problem, at)| {
+            let problem =
+                problem.ok_or_else(|| Error::row(TABLE, "a message was given up without a reason"))?;
+            let state = DeliveryState::Failed { problem: of_json(TABLE, &problem)? };
+            let message = Message { id, channel, payload: of_json(TABLE, &payload)? };
+            let delivery = Delivery { message, step, state, at: timestamp(TABLE, at)? };
+            Ok(DeadLetter { run: RunId(run), delivery, attempts: unsigned(TABLE, attempts)? })
+        })
+        .collect()
+}
+
+pub(super) async fn release(db: &mut PgConnection) -> Result<()> {
+    sqlx::query("UPDATE outbox SET held_until = NULL WHERE state = 'pending' AND held_until IS NOT NULL")
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
+pub(super) async fn of_run(db: &mut PgConnection, run: &RunId) -> Result<Vec<Delivery>> {
+    type Row = (String, String, String, String, String, i64, Option<String>, i64);
+    let rows: Vec<Row> = sqlx::query_as(
+        "SELECT id, step, channel, payload, state, attempts, problem, changed_at FROM outbox WHERE run = $1
+         ORDER BY written",
+    )
+    .bind(&run.0)
+    .fetch_all(db)
+    .await?;
+    rows.into_iter()
+        .map(|(id, step, channel, payload, state, attempts, problem, at)| {
+            let problem: Option<Problem> = problem.map(|p| of_json(TABLE, &p)).transpose()?;
+            let state = match (state.as_str(), problem) {
+                ("pending", problem) => {
+                    DeliveryState::Pending { attempts: unsigned(TABLE, attempts)?, problem }
+                }
+                ("delivered", _) => DeliveryState::Delivered,
+                ("failed", Some(problem)) => DeliveryState::Failed { problem },
+                (other, _) => return Err(Error::row(TABLE, format!("unknown state {other}"))),
+            };
+            let message = Message { id, channel, payload: of_json(TABLE, &payload)? };
+            Ok(Delivery { message, step, state, at: timestamp(TABLE, at)? })
+        })
+        .collect()
+}

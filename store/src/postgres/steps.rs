@@ -1,0 +1,161 @@
+//! Steps of runs: the state as JSON, and the columns that claims, leases and back-offs are found by.
+
+use std::collections::HashMap;
+
+use patchline_engine::{
+    RunId,
+    core::{StepRun, StepState, recovery::Lease},
+    store::{NewRun, StepChange},
+};
+use sqlx::PgConnection;
+
+use super::{
+    column::{json, millis, of_json, signed, timestamp, unsigned, word},
+    permits::positions,
+    text::key,
+};
+use crate::error::Result;
+
+const TABLE: &str = "steps";
+
+fn ready_at(step: &StepRun) -> Option<i64> {
+    match &step.state {
+        StepState::Ready { at } | StepState::Backoff { at } => Some(millis(*at)),
+        StepState::Approval { until, .. } => Some(millis(*until)),
+        _ => None,
+    }
+}
+
+fn lease_until(step: &StepRun) -> Option<i64> {
+    match &step.state {
+        StepState::Leased { until, .. } => Some(millis(*until)),
+        _ => None,
+    }
+}
+
+/// A step from its row.
+pub(super) fn read(body: &str, lease_until: Option<i64>) -> Result<StepRun> {
+    let mut step: StepRun = of_json(TABLE, body)?;
+    // A renewal writes the column alone.
+    if let (StepState::Leased { until, .. }, Some(ms)) = (&mut step.state, lease_until) {
+        *until = timestamp(TABLE, ms)?;
+    }
+    Ok(step)
+}
+
+pub(super) async fn of_runs(db: &mut PgConnection, runs: &[&str]) -> Result<HashMap<String, Vec<StepRun>>> {
+    let rows: Vec<(String, String, Option<i64>)> = sqlx::query_as(
+        "SELECT s.run, s.body, s.lease_until FROM unnest($1::text[]) AS t (run) JOIN steps s ON s.run = t.run
+         ORDER BY s.run, s.position",
+    )
+    .bind(runs)
+    .fetch_all(db)
+    .await?;
+    let mut steps: HashMap<String, Vec<StepRun>> = HashMap::with_capacity(runs.len());
+    for (run, body, lease_until) in rows {
+        steps.entry(run).or_default().push(read(&body, lease_until)?);
+    }
+    Ok(steps)
+}
+
+/// The columns of new steps.
+#[derive(Default)]
+pub(super) struct New<'a> {
+    pub(super) runs: Vec<&'a str>,
+    pub(super) positions: Vec<i32>,
+    pub(super) kinds: Vec<std::borrow::Cow<'a, str>>,
+    pub(super) statuses: Vec<String>,
+    pub(super) fences: Vec<i64>,
+    pub(super) priorities: Vec<i16>,
+    pub(super) ready_ats: Vec<Option<i64>>,
+    pub(super) lease_untils: Vec<Option<i64>>,
+    pub(super) bodies: Vec<String>,
+}
+
+impl<'a> New<'a> {
+    pub(super) fn of(runs: &[NewRun<'a>]) -> Result<Self> {
+        let mut new = Self::default();
+        for NewRun { record, plan } in runs {
+            new.positions.extend(positions(0..record.steps.len().min(plan.steps.len())));
+            for (step, planned) in record.steps.iter().zip(&plan.steps) {
+                new.runs.push(&record.id.0);
+                new.kinds.push(key(&planned.uses));
+                new.statuses.push(word(&step.state.status()));
+                new.fences.push(signed(step.fence));
+                new.priorities.push(i16::from(record.priority));
+                new.ready_ats.push(ready_at(step));
+                new.lease_untils.push(lease_until(step));
+                new.bodies.push(json(TABLE, step)?);
+            }
+        }
+        Ok(new)
+    }
+}
+
+/// The fenced write: it takes only rows that are as their `before` says.
+pub(super) async fn save(db: &mut PgConnection, changes: &[StepChange<'_>]) -> Result<bool> {
+    let bodies: Vec<String> = changes.iter().map(|c| json(TABLE, c.after)).collect::<Result<_>>()?;
+    let done = sqlx::query(
+        "UPDATE steps s SET status = t.status, fence = t.fence, ready_at = t.ready_at, lease_until = t.lease_until,
+                parked = NULL, body = t.body
+         FROM unnest($1::text[], $2::int[], $3::bigint[], $4::text[], $5::text[], $6::bigint[], $7::bigint[],
+                     $8::bigint[], $9::text[])
+              AS t (run, position, old_fence, old_status, status, fence, ready_at, lease_until, body)
+         WHERE s.run = t.run AND s.position = t.position AND s.fence = t.old_fence AND s.status = t.old_status",
+    )
+    .bind(changes.iter().map(|c| c.run.0.as_str()).collect::<Vec<_>>())
+    .bind(positions(changes.iter().map(|c| c.step)))
+    .bind(changes.iter().map(|c| signed(c.before.fence)).collect::<Vec<_>>())
+    .bind(changes.iter().map(|c| word(&c.before.state.status())).collect::<Vec<_>>())
+    .bind(changes.iter().map(|c| word(&c.after.state.status())).collect::<Vec<_>>())
+    .bind(changes.iter().map(|c| signed(c.after.fence)).collect::<Vec<_>>())
+    .bind(changes.iter().map(|c| ready_at(c.after)).collect::<Vec<_>>())
+    .bind(changes.iter().map(|c| lease_until(c.after)).collect::<Vec<_>>())
+    .bind(bodies)
+    .execute(db)
+    .await?;
+    Ok(done.rows_affected() == changes.len() as u64)
+}
+
+/// All leases.
+pub(super) async fn leases(db: &mut PgConnection) -> Result<Vec<Lease>> {
+    let rows: Vec<(String, i32, i64, i64)> = sqlx::query_as(
+        "SELECT run, position, fence, lease_until FROM steps WHERE status = 'leased' ORDER BY lease_until",
+    )
+    .fetch_all(db)
+    .await?;
+    rows.into_iter().map(|(run, position, fence, until)| lease(run, position, fence, until)).collect()
+}
+
+pub(super) fn lease(run: String, position: i32, fence: i64, until: i64) -> Result<Lease> {
+    Ok(Lease {
+        run: RunId(run),
+        step: unsigned(TABLE, i64::from(position))?,
+        fence: unsigned(TABLE, fence)?,
+        until: timestamp(TABLE, until)?,
+    })
+}
+
+/// Prolongs what still holds; and whether its run is being cancelled.
+pub(super) async fn renew(db: &mut PgConnection, leases: &[Lease]) -> Result<Vec<(Lease, bool)>> {
+    let held: Vec<(String, i32, bool)> = sqlx::query_as(
+        "UPDATE steps s SET lease_until = t.until
+         FROM unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[]) AS t (run, position, fence, until)
+         WHERE s.run = t.run AND s.position = t.position AND s.fence = t.fence AND s.status = 'leased'
+         RETURNING s.run, s.position, coalesce((SELECT phase = 'cancelling' FROM runs WHERE id = s.run), false)",
+    )
+    .bind(leases.iter().map(|l| l.run.0.as_str()).collect::<Vec<_>>())
+    .bind(positions(leases.iter().map(|l| l.step)))
+    .bind(leases.iter().map(|l| signed(l.fence)).collect::<Vec<_>>())
+    .bind(leases.iter().map(|l| millis(l.until)).collect::<Vec<_>>())
+    .fetch_all(db)
+    .await?;
+    let mut held: HashMap<(String, i32), bool> =
+        held.into_iter().map(|(run, position, stop)| ((run, position), stop)).collect();
+    let places = positions(leases.iter().map(|l| l.step));
+    let renewed = leases.iter().zip(places).filter_map(|(lease, place)| {
+        let stop = held.remove(&(lease.run.0.clone(), place))?;
+        Some((lease.clone(), stop))
+    });
+    Ok(renewed.collect())
+}
