@@ -142,6 +142,7 @@ impl Error {
                 Engine::Illegal { .. }
                 | Engine::AlreadyDecided { .. }
                 | Engine::NothingToDecide { .. }
+                | Engine::NotPaused(_)
                 | Engine::NothingToRetry { .. }
                 | Engine::StepNotEnded { .. }
                 | Engine::DescendantsBusy { .. }
