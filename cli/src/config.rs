@@ -69,6 +69,8 @@ pub(crate) struct DatabaseEntry {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub(crate) struct WorkEntry {
+    /// Chains that start by themselves.
+    pub(crate) schedules: ScheduleEntry,
     /// Steps at once.
     pub(crate) concurrency: Option<usize>,
     /// Step kinds that it takes; none: all.
@@ -93,9 +95,6 @@ pub(crate) struct LimitEntry {
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub(crate) struct RetentionEntry {
-    /// The lines of runs' histories, of runs that have ended.
-    #[serde(deserialize_with = "duration")]
-    pub(crate) events: Option<Duration>,
     /// Runs that have ended, with all that is theirs.
     #[serde(deserialize_with = "duration")]
     pub(crate) runs: Option<Duration>,
@@ -167,6 +166,14 @@ pub(crate) struct TargetEntry {
 pub(crate) struct MirrorEntry {
     debian: Option<Url>,
     debian_security: Option<Url>,
+}
+
+/// Chains that start by themselves.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(crate) struct ScheduleEntry {
+    /// What was missed is made up for, once, within this time: `24h`.
+    catch_up: Option<String>,
 }
 
 /// Webhook receivers.
@@ -316,6 +323,22 @@ impl Config {
     }
 }
 
+impl ScheduleEntry {
+    /// How long after its time a missed firing is made up for; a day when it is not said, a week at most.
+    pub(crate) fn catch_up(&self) -> Result<Duration> {
+        let Some(text) = &self.catch_up else { return Ok(CATCH_UP.unsigned_abs()) };
+        let wrong = |why: &str| {
+            Failure::usage("config-invalid", format!("`schedules.catch-up`: {why}"))
+                .hint("a number and a unit: `0s`, `90m`, `24h`, `7d`")
+        };
+        let time = patchline_chains::duration::parse(text).map_err(|error| wrong(&error.to_string()))?;
+        if time > LONGEST_CATCH_UP.unsigned_abs() {
+            return Err(wrong("more than a week"));
+        }
+        Ok(time)
+    }
+}
+
 impl RegistryEntry {
     fn resolve(&self) -> Result<RegistryConfig> {
         let credentials = match (&self.username, &self.password) {
@@ -383,13 +406,25 @@ mod tests {
         config.limits().unwrap();
         assert_eq!(config.concurrency().unwrap(), Some(4));
         assert_eq!(config.drain, Some(Duration::from_secs(20)));
-        assert_eq!(config.retention.events, Some(Duration::from_secs(30 * 86_400)));
+        assert_eq!(config.retention.runs, Some(Duration::from_secs(180 * 86_400)));
         assert!(
             matches!(&config.database, Some(DatabaseEntry { url: SecretRef::Env(name) }) if name == "DATABASE_URL")
         );
         assert!(
             matches!(&config.channels["ops-dingtalk"].secret, Some(SecretRef::Env(name)) if name == "DINGTALK_SECRET")
         );
+    }
+
+    #[test]
+    fn how_long_is_made_up_for_is_a_duration() {
+        let catch_up = |text: &str| load(text).unwrap().schedules.catch_up();
+        assert_eq!(catch_up("concurrency: 1\n").unwrap(), Duration::from_secs(86_400));
+        assert_eq!(catch_up("schedules: {catch-up: 90m}\n").unwrap(), Duration::from_secs(5_400));
+        assert_eq!(catch_up("schedules: {catch-up: 0s}\n").unwrap(), Duration::ZERO);
+        for bad in ["soon", "8d", "1"] {
+            let failure = catch_up(&format!("schedules: {{catch-up: '{bad}'}}\n")).unwrap_err();
+            assert!(format!("{failure:?}").contains("config-invalid"), "{failure:?}");
+        }
     }
 
     #[test]
@@ -417,8 +452,8 @@ mod tests {
     fn what_a_fleet_is_told_is_located_where_it_is_wrong() {
         for (text, said) in [
             ("drain: soon\n", "`soon` is not a duration"),
-            ("retention: {events: 20y}\n", "is not a duration"),
-            ("retention: {event: 20d}\n", "event"),
+            ("retention: {runs: 20y}\n", "is not a duration"),
+            ("retention: {run: 20d}\n", "run"),
             ("limits:\n  - {registry: main}\n", "steps"),
             ("limits:\n  - {registry: main, steps: -1}\n", "line 2"),
             ("database: {url: 'postgres://a:hunter2@db/patchline'}\n", "a secret does not stand here"),
