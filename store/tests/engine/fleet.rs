@@ -18,7 +18,10 @@ use patchline_engine::{
 use patchline_store::{Postgres, PostgresOptions};
 use serde_json::json;
 
-use crate::kit::*;
+use crate::{
+    cluster::{self, Stop},
+    kit::*,
+};
 
 /// As a process has it: the server tells the time.
 async fn process(place: &Place) -> Postgres {
@@ -250,4 +253,41 @@ async fn a_run_that_somebody_works_on_is_waited_for_and_read_anew() {
         [Fetched::Same(run)],
         "what is known is only locked"
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_was_killed_or_froze_is_found_again() {
+    let Some(cluster) = cluster::own() else { return };
+    let url = cluster.fresh().unwrap();
+    let quick = PostgresOptions { statement_timeout: Duration::from_secs(1), ..PostgresOptions::default() };
+    let store = Arc::new(Postgres::open(&url, quick).await.unwrap());
+    let (script, sink) = (Script::default(), Sink::default());
+    let engine = engine_with(store.clone(), &script, &sink, &Ahead::default(), options()).await;
+    let run = engine.submit(vec![submission(&diamond(), "v1")]).await.unwrap().remove(0).run;
+    engine.finished(&run).await.unwrap();
+    for how in [Stop::Fast, Stop::Kill] {
+        cluster.restart(Some(how)).unwrap();
+        // Each connection that was open is dead, and nobody is told so: not the reader, and not the writer.
+        assert_eq!(Store::run(&*store, &run).await.unwrap().unwrap().result(), Some(RunResult::Passed));
+        store.begin().await.unwrap().commit().await.unwrap();
+    }
+    let again = engine.submit(vec![submission(&diamond(), "v2")]).await.unwrap().remove(0).run;
+    assert_eq!(engine.finished(&again).await.unwrap().result, Some(RunResult::Passed));
+    // While nothing answers, whoever asks is told within a bounded time.
+    cluster.freeze();
+    let asked = tokio::time::timeout(Duration::from_secs(30), Store::run(&*store, &run)).await;
+    let error = asked.expect("it gives up").unwrap_err();
+    assert_eq!(error.code(), "store-failed");
+    cluster.thaw();
+    until(async || Store::run(&*store, &run).await.is_ok()).await;
+    let last = tokio::time::timeout(Duration::from_secs(30), async {
+        loop {
+            if let Ok(mut started) = engine.submit(vec![submission(&diamond(), "v3")]).await {
+                return engine.finished(&started.remove(0).run).await;
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    });
+    assert_eq!(last.await.expect("it goes on").unwrap().result, Some(RunResult::Passed));
+    engine.stop().await.unwrap();
 }
