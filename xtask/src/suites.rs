@@ -28,6 +28,11 @@ pub(crate) const SUITES: &[Suite] = &[
         shows: "fixing an image that dpkg itself installed, checked in a chroot",
     },
     Suite {
+        name: "postgresql",
+        needs: &[("psql", "postgresql"), ("setpriv", "util-linux")],
+        shows: "the engine, schedules and documents over PostgreSQL as over SQLite",
+    },
+    Suite {
         name: "fleet",
         needs: &[("psql", "postgresql"), ("skopeo", "skopeo")],
         shows: "a server and its workers over one PostgreSQL",
