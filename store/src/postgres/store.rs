@@ -27,15 +27,15 @@ impl Postgres {
     async fn read_deliveries(&self, run: &RunId) -> error::Result<Vec<Delivery>> {
         once!(self, |db| outbox::of_run(db, run))
     }
-    async fn read_backlog(&self) -> error::Result<Backlog> {
-        once!(self, |db| backlog::read(db))
-    }
     async fn read_dead(
         &self,
         limit: u32,
         before: Option<(Timestamp, &str)>,
     ) -> error::Result<Vec<DeadLetter>> {
         once!(self, |db| outbox::dead(db, limit, before))
+    }
+    async fn read_backlog(&self) -> error::Result<Backlog> {
+        once!(self, |db| backlog::read(db))
     }
     async fn read_pauses(&self) -> error::Result<Vec<Pause>> {
         once!(self, |db| pauses::all(db))
@@ -62,11 +62,11 @@ impl Store for Postgres {
     async fn deliveries(&self, run: &RunId) -> Result<Vec<Delivery>> {
         self.read_deliveries(run).await.map_err(engine("reading the messages of a run"))
     }
-    async fn backlog(&self) -> Result<Backlog> {
-        self.read_backlog().await.map_err(engine("counting what waits"))
-    }
     async fn dead_letters(&self, limit: u32, before: Option<(Timestamp, &str)>) -> Result<Vec<DeadLetter>> {
         self.read_dead(limit, before).await.map_err(engine("listing messages that were given up"))
+    }
+    async fn backlog(&self) -> Result<Backlog> {
+        self.read_backlog().await.map_err(engine("counting what waits"))
     }
     async fn pauses(&self) -> Result<Vec<Pause>> {
         self.read_pauses().await.map_err(engine("reading the paused chains"))

@@ -81,11 +81,11 @@ impl Store for Cut {
     async fn deliveries(&self, run: &RunId) -> Result<Vec<Delivery>> {
         self.there()?.deliveries(run).await
     }
-    async fn backlog(&self) -> Result<Backlog> {
-        self.there()?.backlog().await
-    }
     async fn dead_letters(&self, limit: u32, before: Option<(Timestamp, &str)>) -> Result<Vec<DeadLetter>> {
         self.there()?.dead_letters(limit, before).await
+    }
+    async fn backlog(&self) -> Result<Backlog> {
+        self.there()?.backlog().await
     }
     async fn pauses(&self) -> Result<Vec<Pause>> {
         self.there()?.pauses().await
