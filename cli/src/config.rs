@@ -93,9 +93,6 @@ pub(crate) struct LimitEntry {
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub(crate) struct RetentionEntry {
-    /// The lines of runs' histories, of runs that have ended.
-    #[serde(deserialize_with = "duration")]
-    pub(crate) events: Option<Duration>,
     /// Runs that have ended, with all that is theirs.
     #[serde(deserialize_with = "duration")]
     pub(crate) runs: Option<Duration>,
@@ -383,7 +380,7 @@ mod tests {
         config.limits().unwrap();
         assert_eq!(config.concurrency().unwrap(), Some(4));
         assert_eq!(config.drain, Some(Duration::from_secs(20)));
-        assert_eq!(config.retention.events, Some(Duration::from_secs(30 * 86_400)));
+        assert_eq!(config.retention.runs, Some(Duration::from_secs(180 * 86_400)));
         assert!(
             matches!(&config.database, Some(DatabaseEntry { url: SecretRef::Env(name) }) if name == "DATABASE_URL")
         );
@@ -417,8 +414,8 @@ mod tests {
     fn what_a_fleet_is_told_is_located_where_it_is_wrong() {
         for (text, said) in [
             ("drain: soon\n", "`soon` is not a duration"),
-            ("retention: {events: 20y}\n", "is not a duration"),
-            ("retention: {event: 20d}\n", "event"),
+            ("retention: {runs: 20y}\n", "is not a duration"),
+            ("retention: {run: 20d}\n", "run"),
             ("limits:\n  - {registry: main}\n", "steps"),
             ("limits:\n  - {registry: main, steps: -1}\n", "line 2"),
             ("database: {url: 'postgres://a:hunter2@db/patchline'}\n", "a secret does not stand here"),

@@ -133,6 +133,7 @@ impl Error {
                 Engine::Illegal { .. }
                 | Engine::AlreadyDecided { .. }
                 | Engine::NothingToDecide { .. }
+                | Engine::NotPaused(_)
                 | Engine::NothingToRetry { .. }
                 | Engine::StepNotEnded { .. }
                 | Engine::DescendantsBusy { .. }

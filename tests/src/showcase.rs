@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use patchline_chains::{Plan, Source};
 use patchline_engine::{
     Context, Deliver, DeliveryError, Engine, EngineOptions, Message, Outcome, Step, StepError, Subject,
-    clock::SystemClock,
+    clock::SystemClock, step::Intent,
 };
 use patchline_registry::{
     BlobContent, Digest, Location, Platform, RawManifest, Reference, Registries, RegistryConfig, Secret,
@@ -203,7 +203,7 @@ impl Deliver for Channels {
 }
 
 /// A step kind that does what its script says. A repository `shop/slow` is scanned for ever, one named
-/// `shop/broken` cannot be scanned.
+/// `shop/broken` cannot be scanned, and of the backup of `shop/doubt` nobody knows whether it was made.
 struct Scripted {
     kind: &'static str,
     store: Arc<Sqlite>,
@@ -262,6 +262,16 @@ impl Step for Scripted {
                 let output = json!({"message": message, "summary": "waits for a person"});
                 Ok(Outcome::Approval { expires: Duration::from_secs(3 * 86_400), output })
             }
+            "backup" if repository == "shop/doubt" => {
+                let intent = Intent {
+                    kind: "copy".into(),
+                    target: format!("main/vault/{repository}@{digest}"),
+                    detail: Value::Null,
+                    done: false,
+                };
+                context.effects.log.intend(&context.run, &context.step, &intent).await.unwrap();
+                Err(StepError::permanent("registry-timeout", format!("the vault did not answer {HOSTILE}")))
+            }
             "fix" => self.fix(&context, &repository, &digest).await,
             "notify" => {
                 let channels = ["ops-dingtalk", "ci-webhook"].map(|channel| Message {
@@ -288,7 +298,7 @@ impl Scripted {
         let layers = [name.as_str(), "the patch layer"];
         // The intent stands before the push, so that the registry's event of it starts nothing.
         let digest = manifest_digest(&layers);
-        let intent = patchline_engine::step::Intent {
+        let intent = Intent {
             kind: "push".into(),
             target: format!("main/{repository}:{tag}@{digest}"),
             detail: Value::Null,

@@ -14,6 +14,16 @@ use serde_json::{Value, json};
 
 use crate::machine::{find, skip};
 
+/// Where screenshots are kept: `target/screenshots`.
+pub fn screenshots() -> PathBuf {
+    let mut folder = std::env::current_exe().unwrap();
+    folder.pop();
+    while folder.file_name().is_some_and(|name| name == "deps" || name == "debug" || name == "release") {
+        folder.pop();
+    }
+    folder.join("screenshots")
+}
+
 /// One browser window with a profile of its own; gone when dropped.
 pub struct Browser {
     driver: Child,

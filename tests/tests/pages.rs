@@ -1,20 +1,13 @@
 //! Each page in a real Chromium: light and dark, a desk and a telephone, with a screenshot kept of each.
 
-use std::{path::PathBuf, time::Duration};
+use std::time::Duration;
 
 use patchline_engine::{RunId, RunResult, RunView};
-use patchline_tests::{showcase::Showcase, webdriver::Browser};
+use patchline_tests::{
+    showcase::Showcase,
+    webdriver::{Browser, screenshots},
+};
 use serde_json::json;
-
-/// Where the screenshots are kept: `target/screenshots`.
-fn screenshots() -> PathBuf {
-    let mut folder = std::env::current_exe().unwrap();
-    folder.pop();
-    while folder.file_name().is_some_and(|name| name == "deps" || name == "debug" || name == "release") {
-        folder.pop();
-    }
-    folder.join("screenshots")
-}
 
 async fn finished(showcase: &Showcase, run: &RunId) -> RunView {
     tokio::time::timeout(Duration::from_secs(60), showcase.engine.finished(run)).await.unwrap().unwrap()
@@ -29,7 +22,12 @@ async fn every_page_in_a_real_browser() {
 
     // Empty first: each page says what to do.
     browser.viewport(1280, 800).await;
-    for (path, said) in [("/", "No run yet"), ("/runs", "No run yet"), ("/images", "No image yet")] {
+    for (path, said) in [
+        ("/", "No run yet"),
+        ("/runs", "No run yet"),
+        ("/images", "No image yet"),
+        ("/outbox", "Every message was delivered"),
+    ] {
         browser.goto(&format!("{url}{path}")).await;
         assert!(browser.text().await.contains(said), "{path}: {}", browser.text().await);
     }
@@ -54,6 +52,8 @@ async fn every_page_in_a_real_browser() {
         ("images", "/images".into(), "shop/web:v1_fixed"),
         ("image", format!("/images/{web}"), "12 findings, 11 packages, 10 mendable"),
         ("compare", format!("/images/{web}/compare"), "Packages that went up"),
+        ("chains", "/chains".into(), "Gate what the web team ships"),
+        ("outbox", "/outbox".into(), "dingtalk-310000"),
         ("missing", format!("/images/sha256:{}", "0".repeat(64)), "image-unseen"),
     ];
     for scheme in ["light", "dark"] {

@@ -28,6 +28,11 @@ pub(crate) const SUITES: &[Suite] = &[
         shows: "fixing an image that dpkg itself installed, checked in a chroot",
     },
     Suite {
+        name: "fleet",
+        needs: &[("psql", "postgresql"), ("skopeo", "skopeo")],
+        shows: "a server and its workers over one PostgreSQL",
+    },
+    Suite {
         name: "chromium",
         needs: &[("chromium", "chromium"), ("chromedriver", "chromium-driver")],
         shows: "the pages in a real browser",

@@ -161,8 +161,13 @@ words! {
     next_firing: "Next", "下一次";
     last_firing: "Last", "上一次";
     cron: "When", "时间";
-    zone: "Time zone", "时区";
     never: "never yet", "尚未触发";
+    fired_started: "{} started", "启动 {} 个";
+    fired_present: "{} under way already", "{} 个已在运行";
+    fired_left_out: "{} need none", "{} 个无需运行";
+    fired_failed: "{} failed", "{} 个失败";
+    fired_done: "Done", "已完成";
+    fired_missed: "Missed", "已错过";
     no_schedules: "No chain has a schedule", "没有定时的交付链";
     no_schedules_do: "Write one into a chain, and start the server with it:", "在交付链中写入定时计划，再启动服务：";
 
@@ -240,6 +245,10 @@ words! {
     minutes_ago: "{} min ago", "{} 分钟前";
     hours_ago: "{} h ago", "{} 小时前";
     days_ago: "{} d ago", "{} 天前";
+    in_seconds: "in {} s", "{} 秒后";
+    in_minutes: "in {} min", "{} 分钟后";
+    in_hours: "in {} h", "{} 小时后";
+    in_days: "in {} d", "{} 天后";
 }
 
 /// Puts `value` where `{}` stands.

@@ -38,6 +38,20 @@ impl When {
         };
         Self { exact, text }
     }
+
+    /// A moment that is still to come.
+    pub(crate) fn coming(at: Timestamp, now: Timestamp, words: &Words) -> Self {
+        let seconds = at.as_second() - now.as_second();
+        let text = match seconds {
+            ..5 => words.just_now.to_owned(),
+            5..60 => fill(words.in_seconds, seconds),
+            60..3_600 => fill(words.in_minutes, seconds / 60),
+            3_600..86_400 => fill(words.in_hours, seconds / 3_600),
+            86_400..2_592_000 => fill(words.in_days, seconds / 86_400),
+            _ => at.strftime("%Y-%m-%d").to_string(),
+        };
+        Self { exact: at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(), text }
+    }
 }
 
 /// From start to end, or to now while it goes on.
@@ -117,6 +131,7 @@ mod tests {
             r#"<time datetime="2023-11-14T22:13:20Z" title="2023-11-14T22:13:20Z">3 min ago</time>"#
         );
         assert_eq!(When::new(at, now, &ZH).text, "3 分钟前");
+        assert_eq!(When::coming(now, at, &EN).text, "in 3 min");
         // A clock that runs ahead of ours is no moment in the future.
         assert_eq!(When::new(now, at, &EN).text, "just now");
     }

@@ -37,8 +37,8 @@ CREATE UNIQUE INDEX runs_in_cascade ON runs (chain, identity, cascade);
 CREATE INDEX runs_over ON runs (chain, identity, id DESC);
 CREATE INDEX runs_by_slot ON runs (slot, id) WHERE slot IS NOT NULL AND phase <> 'finished';
 CREATE INDEX runs_by_deadline ON runs (deadline) WHERE deadline IS NOT NULL AND phase <> 'finished';
--- Who is still under way in a cascade: nothing of it is forgotten before.
-CREATE INDEX runs_live ON runs (cascade) WHERE phase <> 'finished';
+-- A cascade is forgotten as a whole.
+CREATE INDEX runs_by_cascade ON runs (cascade);
 CREATE INDEX runs_finished ON runs (finished_at) WHERE phase = 'finished';
 
 CREATE TABLE steps (
