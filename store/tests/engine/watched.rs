@@ -4,8 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use jiff::SignedDuration;
 use patchline_engine::{
-    EngineOptions, ErrorClass, Outcome, RunId, Store,
-    step::EffectLog as _,
+    EngineOptions, ErrorClass, Outcome, RunId,
     trace::{Observer, Part, Span, SpanContext, SpanId, TraceId},
 };
 use serde_json::json;
