@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use jiff::SignedDuration;
 use patchline_engine::{
     EngineOptions, ErrorClass, Outcome, RunId,
+    store::Backlog,
     trace::{Observer, Part, Span, SpanContext, SpanId, TraceId},
 };
 use serde_json::json;
@@ -146,7 +147,8 @@ async fn what_waits_is_counted(place: Place) {
     let (sink, clock, script) = (Sink::default(), Ahead::default(), Script::default());
     let nobody = EngineOptions { concurrency: 0, owns_data: true, ..options() };
     let engine = engine_with(store.clone(), &script, &sink, &clock, nobody).await;
-    assert_eq!(store.backlog().await.unwrap(), Default::default());
+    let empty = store.backlog().await.unwrap();
+    assert_eq!(Backlog { now: None, ..empty }, Backlog::default());
     let plan = diamond();
     engine.submit(vec![submission(&plan, "v1"), submission(&plan, "v2")]).await.unwrap();
     clock.skip(SignedDuration::from_secs(60));
