@@ -110,7 +110,11 @@ impl Api {
         }
     }
     /// An answer to a question.
-    pub(crate) async fn get<T: serde::de::DeserializeOwned>(&self, path: &str, query: &[(&str, String)]) -> Result<T> {
+    pub(crate) async fn get<T: serde::de::DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+    ) -> Result<T> {
         let answer = self.request(path, query).await?;
         answer.json().await.map_err(|e| Failure::new("server-answer", &e.without_url()))
     }

@@ -296,9 +296,10 @@ impl Config {
     /// Steps at once, where something is said of it.
     pub(crate) fn concurrency(&self) -> Result<Option<usize>> {
         match (self.concurrency, self.work.concurrency) {
-            (Some(_), Some(_)) => {
-                Err(Failure::usage("config-invalid", "`concurrency` and `work.concurrency` say the same thing twice"))
-            }
+            (Some(_), Some(_)) => Err(Failure::usage(
+                "config-invalid",
+                "`concurrency` and `work.concurrency` say the same thing twice",
+            )),
             (Some(0), _) | (_, Some(0)) => {
                 Err(Failure::usage("config-invalid", "`concurrency` is at least 1")
                     .hint("`patchline serve --no-work` works on nothing"))
@@ -380,7 +381,9 @@ mod tests {
         assert_eq!(config.concurrency().unwrap(), Some(4));
         assert_eq!(config.drain, Some(Duration::from_secs(20)));
         assert_eq!(config.retention.runs, Some(Duration::from_secs(180 * 86_400)));
-        assert!(matches!(&config.database, Some(DatabaseEntry { url: SecretRef::Env(name) }) if name == "DATABASE_URL"));
+        assert!(
+            matches!(&config.database, Some(DatabaseEntry { url: SecretRef::Env(name) }) if name == "DATABASE_URL")
+        );
         assert!(
             matches!(&config.channels["ops-dingtalk"].secret, Some(SecretRef::Env(name)) if name == "DINGTALK_SECRET")
         );
@@ -422,7 +425,10 @@ mod tests {
         }
         for (text, said) in [
             ("limits: [{registry: main, steps: 0}]\n", "at least 1"),
-            ("limits: [{registry: main, chain: web, steps: 1}]\n", "one of `registry`, `repository` and `chain`"),
+            (
+                "limits: [{registry: main, chain: web, steps: 1}]\n",
+                "one of `registry`, `repository` and `chain`",
+            ),
             ("limits: [{steps: 1}]\n", "one of `registry`, `repository` and `chain`"),
             ("limits: [{repository: 'main/[', steps: 1}]\n", "is no glob"),
             ("limits: [{chain: web, steps: 1}, {chain: web, steps: 2}]\n", "stands twice"),

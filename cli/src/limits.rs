@@ -101,12 +101,13 @@ mod tests {
 
     #[test]
     fn a_step_falls_under_each_limit_that_names_what_it_is_about() {
-        let entry = |registry: Option<&str>, repository: Option<&str>, chain: Option<&str>, steps| LimitEntry {
-            registry: registry.map(str::to_owned),
-            repository: repository.map(str::to_owned),
-            chain: chain.map(str::to_owned),
-            steps,
-        };
+        let entry =
+            |registry: Option<&str>, repository: Option<&str>, chain: Option<&str>, steps| LimitEntry {
+                registry: registry.map(str::to_owned),
+                repository: repository.map(str::to_owned),
+                chain: chain.map(str::to_owned),
+                steps,
+            };
         let limits = Configured::new(&[
             entry(Some("main"), None, None, 4),
             entry(None, Some("main/shop/**"), None, 2),

@@ -9,6 +9,7 @@ pub mod exit;
 mod failure;
 mod images;
 mod limits;
+mod observe;
 mod progress;
 mod table;
 mod terminal;
@@ -44,6 +45,16 @@ struct Flags {
     /// How data is printed; sarif: `chain validate` alone
     #[arg(long, global = true, value_enum, default_value_t)]
     output: Format,
+    /// How logs are written, to stderr
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        env = "PATCHLINE_LOG_FORMAT",
+        value_name = "FORMAT"
+    )]
+    log_format: observe::logs::LogFormat,
 }
 
 /// How data is printed, as it is typed.
@@ -121,9 +132,11 @@ enum Command {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let filter = tracing_subscriber::EnvFilter::try_from_env("PATCHLINE_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let stays = matches!(arguments.command, Command::Serve(_) | Command::Worker(_));
+    let level = if stays { observe::logs::RUNNING } else { observe::logs::QUIET };
+    if let Err(failure) = observe::logs::install(arguments.flags.log_format, level) {
+        return failure.report();
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return failure::io("start the runtime")(error).report(),

@@ -1,6 +1,9 @@
 //! The one place that writes to the terminal: data on stdout, all else on stderr.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::{
+    io::{IsTerminal as _, Write as _},
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 /// A line of data.
 pub(crate) fn out(text: &str) {
@@ -8,9 +11,22 @@ pub(crate) fn out(text: &str) {
     let _ = writeln!(std::io::stdout().lock(), "{text}");
 }
 
+/// Whether the log on stderr is JSON.
+static JSON: AtomicBool = AtomicBool::new(false);
+
+/// From now on lines for people are lines of a JSON log.
+pub(crate) fn speak_json() {
+    JSON.store(true, Ordering::Relaxed);
+}
+
 /// A line for people.
 pub(crate) fn err(text: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "{text}");
+    let mut out = std::io::stderr().lock();
+    let _ = if JSON.load(Ordering::Relaxed) {
+        writeln!(out, "{}", crate::observe::logs::said(text))
+    } else {
+        writeln!(out, "{text}")
+    };
 }
 
 /// Whether stdout takes colours: a terminal, and `NO_COLOR` unset.

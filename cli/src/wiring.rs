@@ -21,6 +21,7 @@ use crate::{
     database::Database,
     exit::Exit,
     failure::{Failure, Result, io},
+    observe::Watching,
 };
 
 /// The name under which the embedded registry stands beside the configured ones.
@@ -46,6 +47,8 @@ pub(crate) struct Start {
     pub(crate) place: Place,
     /// Leave the steps to workers.
     pub(crate) no_work: bool,
+    /// Who watches.
+    pub(crate) watching: Watching,
 }
 
 /// Where runs are kept.
@@ -73,6 +76,7 @@ pub(crate) struct Running {
     pub(crate) registry: SocketAddr,
     stop: CancellationToken,
     tasks: TaskTracker,
+    watching: Watching,
 }
 
 /// Opens the repositories of a configuration, without a server.
@@ -111,9 +115,9 @@ pub(crate) async fn start(config: &Config, data: &Data, start: Start) -> Result<
         channels: start.channels,
         embedded: Some(registry.to_string()),
         pages: Some(format!("http://{address}")),
+        watching: start.watching.clone(),
     };
-    let Working { engine, registries, advisories } =
-        work::start(config, data, &database, &apt, work).await?;
+    let Working { engine, registries, advisories } = work::start(config, data, &database, &apt, work).await?;
 
     let distribution = match &config.hooks.distribution {
         Some(hook) => Some((hook.secret.resolve()?, hook.registry.clone())),
@@ -141,7 +145,8 @@ pub(crate) async fn start(config: &Config, data: &Data, start: Start) -> Result<
     // A page of another site that finds the registry under some name reads and writes nothing in it.
     let guarded = patchline_server::guard_local(embedded.router(), context.public_url.as_deref());
     serve(&tasks, &stop, images, guarded);
-    serve(&tasks, &stop, pages, patchline_server::router(context.clone()));
+    let metrics = start.watching.router(&engine, &tasks, &stop);
+    serve(&tasks, &stop, pages, patchline_server::router(context.clone()).merge(metrics));
     let follower = patchline_server::follow_pushes(context.clone(), pushes);
     tasks.spawn(stop.clone().run_until_cancelled_owned(follower));
     // A tag that was pushed right before a crash has no run yet: the registry is asked, not the event.
@@ -156,7 +161,17 @@ pub(crate) async fn start(config: &Config, data: &Data, start: Start) -> Result<
         }
     }));
 
-    Ok(Running { engine, registries, apt, database, address, registry, stop, tasks })
+    Ok(Running {
+        engine,
+        registries,
+        apt,
+        database,
+        address,
+        registry,
+        stop,
+        tasks,
+        watching: start.watching,
+    })
 }
 
 impl Running {
@@ -168,6 +183,7 @@ impl Running {
         // An open page holds its stream for as long as it likes.
         let _ = tokio::time::timeout(Duration::from_secs(3), self.tasks.wait()).await;
         self.database.close().await;
+        self.watching.stop().await;
         Ok(Exit::stopped(returned))
     }
     /// `http://127.0.0.1:7800`

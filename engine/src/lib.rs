@@ -4,11 +4,13 @@ pub mod clock;
 pub mod core;
 mod error;
 pub mod limits;
+pub mod metrics;
 pub mod outbox;
 pub mod run;
 pub mod step;
 pub mod store;
 pub mod submit;
+pub mod trace;
 pub mod worker;
 
 pub use clock::Clock;

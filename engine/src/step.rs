@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Message, RunId, Subject};
+use crate::{Message, RunId, Subject, trace::SpanContext};
 
 /// One step kind. It has one side effect and may run twice with the same idempotency key.
 #[async_trait]
@@ -139,6 +139,8 @@ pub struct Context {
     pub names: Value,
     /// 1 for the first run of a cascade.
     pub round: u32,
+    /// The span of this claim: calls to others carry it as `traceparent`.
+    pub span: SpanContext,
     /// Steps of this run so far: (name, kind, status), plan order.
     pub steps: Vec<(String, String, crate::StepStatus)>,
     /// Fires when the run is cancelled, the lease is lost, or the process stops.

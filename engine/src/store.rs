@@ -28,6 +28,8 @@ pub trait Store: crate::step::EffectLog + Send + Sync + 'static {
     async fn plan(&self, hash: &str) -> Result<Option<Plan>>;
     /// What the run's steps sent.
     async fn deliveries(&self, run: &RunId) -> Result<Vec<Delivery>>;
+    /// What waits, for gauges: a few looks into indexes.
+    async fn backlog(&self) -> Result<Backlog>;
     /// Chains that are paused, by name.
     async fn pauses(&self) -> Result<Vec<Pause>>;
 
@@ -37,6 +39,36 @@ pub trait Store: crate::step::EffectLog + Send + Sync + 'static {
     async fn hints(&self) -> Result<Option<tokio::sync::mpsc::Receiver<Hint>>>;
     /// Messages that were given up, the last first, at most 1,000: those before (time of the last change, id).
     async fn dead_letters(&self, limit: u32, before: Option<(Timestamp, &str)>) -> Result<Vec<DeadLetter>>;
+}
+
+/// What waits in the store.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Backlog {
+    /// When it was looked at, by the database's own time; none: by the process's clock.
+    pub now: Option<Timestamp>,
+    /// Ready steps that wait for no limit, by priority and kind.
+    pub ready: Vec<ReadySteps>,
+    /// How many steps wait for room under a limit, by priority.
+    pub parked: Vec<(u8, u64)>,
+    /// Messages that are neither delivered nor given up.
+    pub pending: u64,
+    /// When the first of them is to be tried.
+    pub due: Option<Timestamp>,
+    /// Messages that were given up.
+    pub dead: u64,
+}
+
+/// Ready steps of one kind and priority.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadySteps {
+    /// Step kind.
+    pub kind: String,
+    /// 0 a person's, 1 a push's, 2 bulk work.
+    pub priority: u8,
+    /// How many.
+    pub steps: u64,
+    /// Since when the oldest of them has been ready.
+    pub oldest: Option<Timestamp>,
 }
 
 /// News of one process for the others.

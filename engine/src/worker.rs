@@ -6,6 +6,7 @@ mod claim;
 mod command;
 mod control;
 mod feed;
+mod gauges;
 mod held;
 mod hints;
 mod ids;
@@ -15,6 +16,7 @@ mod obey;
 mod outbox;
 mod renew;
 mod runtime;
+mod seen;
 mod settle;
 mod shared;
 mod start;
@@ -29,6 +31,7 @@ use tokio::sync::{broadcast, mpsc};
 use self::{
     command::{Command, GoOn, Writer},
     feed::Feed,
+    gauges::Gauges,
     held::{Held, Reason},
     hints::Hints,
     limited::Pauses,
@@ -39,7 +42,7 @@ use self::{
 };
 use crate::{
     Clock, Deliver, Error, Event, EventKind, Limits, Pause, Result, RunFilter, RunId, RunStatus, RunView,
-    Step, Store, Submission, Submitted, step::Intent, store::DeadLetter,
+    Step, Store, Submission, Submitted, step::Intent, store::DeadLetter, trace::Observer,
 };
 
 /// How to run.
@@ -57,6 +60,8 @@ pub struct EngineOptions {
     pub drain: Duration,
     /// Base of addresses of pages, for `run.url`.
     pub public_url: Option<String>,
+    /// Is told of spans.
+    pub observer: Option<Arc<dyn Observer>>,
 }
 
 impl Default for EngineOptions {
@@ -69,6 +74,7 @@ impl Default for EngineOptions {
             owns_data: false,
             drain: Duration::from_secs(20),
             public_url: None,
+            observer: None,
         }
     }
 }
@@ -78,6 +84,7 @@ impl Default for EngineOptions {
 pub struct Engine {
     shared: Arc<Shared>,
     runtime: Arc<Runtime>,
+    gauges: Arc<Gauges>,
     drain: Duration,
 }
 
@@ -105,6 +112,7 @@ impl Engine {
             store,
             concurrency: options.concurrency,
             public_url: options.public_url,
+            observer: options.observer,
             events: broadcast::channel(4096).0,
             held: Held::default(),
             jobs: Feed::new(),
@@ -112,6 +120,7 @@ impl Engine {
             writer: Writer(sender),
             plans: Plans::default(),
         });
+        crate::metrics::begin(shared.kinds.keys());
         let mut writer = WriterTask::new(shared.clone(), commands);
         writer.recover(options.owns_data).await?;
         let runtime = Arc::new(Runtime::start(&shared, &deliver));
@@ -121,7 +130,12 @@ impl Engine {
             tokio::spawn(hints::follow(shared.clone(), hints));
             tokio::spawn(hints::watch_pauses(shared.clone()));
         }
-        Ok(Self { shared, runtime, drain: options.drain })
+        Ok(Self { shared, runtime, gauges: Arc::default(), drain: options.drain })
+    }
+
+    /// Sets the gauges: what this process holds, and what waits in the store, read at most every five seconds.
+    pub async fn measure(&self) {
+        self.gauges.set(&self.shared).await;
     }
 
     /// Starts runs, all in one transaction. A delivery (source, event id) that was seen before

@@ -184,9 +184,9 @@ impl Error {
             }
             Self::HookDisabled => Some("configure a shared secret for it".to_owned()),
             Self::Unauthorized => Some("send the configured secret as `Authorization: Bearer …`".to_owned()),
-            Self::Engine(
-                patchline_engine::Error::Stopping | patchline_engine::Error::Busy { .. },
-            ) => Some("try again in a moment".to_owned()),
+            Self::Engine(patchline_engine::Error::Stopping | patchline_engine::Error::Busy { .. }) => {
+                Some("try again in a moment".to_owned())
+            }
             Self::Engine(patchline_engine::Error::DescendantsBusy { .. }) => {
                 Some("cancel the run first, or wait for that step".to_owned())
             }

@@ -113,7 +113,8 @@ impl Scan {
             .map_err(failure::scanner)?;
         self.world.reports.put_inventory(&inventory).await.map_err(failure::store)?;
         let advisories = &self.world.advisories;
-        let sets = Sets::read(context, advisories, Revision::Newest, &self.world.remediator, &inventory).await?;
+        let sets =
+            Sets::read(context, advisories, Revision::Newest, &self.world.remediator, &inventory).await?;
         // Matching takes a while: not on a thread that serves others.
         let (inventory, mut report, sets) = tokio::task::spawn_blocking(move || {
             let report = patchline_scanner::report(&inventory, &sets.all());

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use patchline_engine::{
     Clock, Context, RunId, StepStatus, Subject,
     step::{EffectLog, Effects, Intent, News},
+    trace::SpanContext,
 };
 use patchline_registry::{
     BlobContent, Descriptor, Digest, RawManifest, Registries, RegistryConfig, Repository,
@@ -284,6 +285,7 @@ pub(crate) fn context(
             "params": {}, "trigger": {"kind": "push", "source": "test"}, "steps": outputs,
         }),
         round: 1,
+        span: SpanContext::of_step(&run, &run, "it", 1),
         steps: steps.iter().map(|(n, k, s, _)| ((*n).to_owned(), (*k).to_owned(), *s)).collect(),
         cancelled: CancellationToken::new(),
         effects: Effects { log: memory, run, step: "it".into() },

@@ -2,7 +2,8 @@
 //!
 //! Each attempt carries the same `webhook-id` and `Idempotency-Key`: a call
 //! whose answer was lost is made again, and the receiver tells that it is the
-//! same by them. Once an answer was taken, no attempt calls again.
+//! same by them. Once an answer was taken, no attempt calls again. `traceparent`
+//! (W3C Trace Context) names the span of the attempt that calls.
 
 mod targets;
 
@@ -134,7 +135,7 @@ impl Step for Trigger {
         };
         let call = intent("call", json!({"id": id}), false);
         log.intend(run, step, &call).await.map_err(failure::engine)?;
-        let answer = target.call(&id, body, self.targets.now()).await?;
+        let answer = target.call(&id, &context.span.traceparent(), body, self.targets.now()).await?;
         let said = target.redact(&answer.body, EXCERPT);
         judge(name, &params.expect, &answer, &said)?;
         let status = answer.status.as_u16();

@@ -2,6 +2,7 @@
 
 mod advisories;
 mod announcements;
+mod backlog;
 mod claims;
 mod deliveries;
 mod effects;
@@ -9,10 +10,12 @@ mod events;
 mod facts;
 mod fixes;
 mod hints;
+mod housekeep;
 mod inventories;
 mod migrate;
 mod names;
 mod outbox;
+mod partitions;
 mod pauses;
 mod permits;
 mod plans;
@@ -21,17 +24,18 @@ mod reports;
 mod runs;
 mod steps;
 mod store;
-mod text;
+pub(crate) mod text;
 mod transaction;
 
 use std::{str::FromStr, time::Duration};
 
-use sqlx::postgres::PgConnectOptions;
+use jiff::Timestamp;
+use sqlx::{ConnectOptions, PgConnection, postgres::PgConnectOptions};
 
 use self::{
     claims::Looks,
     hints::Hints,
-    pool::{Lent, Pool},
+    pool::{Lent, Pool, bounded},
 };
 use crate::{Error, column, error::Result, pack};
 
@@ -71,6 +75,7 @@ impl Default for PostgresOptions {
 /// `scanner::{LayerFacts, Reports}`, `remediation::fix::Fixes`.
 #[derive(Debug, Clone)]
 pub struct Postgres {
+    server: PgConnectOptions,
     /// For transactions of the engine alone: they never wait behind readers.
     writers: Pool,
     others: Pool,
@@ -95,10 +100,33 @@ impl Postgres {
         Ok(Self {
             writers: pool(format!("{setup}; {PLANS}"), 2),
             others: pool(setup.clone(), options.connections.max(1)),
+            server,
             hints,
             looks: Looks::default(),
             server_clock: options.server_clock,
         })
+    }
+
+    /// A connection of its own for long work: it ends what it has begun when it is dropped, and waits as long as it takes.
+    pub(crate) async fn connect_alone(&self) -> Result<PgConnection> {
+        let mut db = bounded(self.others.patience(), async { Ok(self.server.connect().await?) }).await?;
+        sqlx::raw_sql(
+            "SET statement_timeout = 0; SET lock_timeout = '10s'; SET client_min_messages = warning",
+        )
+        .execute(&mut db)
+        .await?;
+        Ok(db)
+    }
+
+    /// Partitions of the history for the days from `first` to `last`, at most so many of the last ones.
+    pub(crate) async fn make_days(
+        &self,
+        db: &mut PgConnection,
+        first: Timestamp,
+        last: Timestamp,
+        most: i64,
+    ) -> Result<()> {
+        partitions::make_all(db, first, last, most).await
     }
 
     /// Closes all connections; what was committed stands.

@@ -1,10 +1,12 @@
 //! SQLite: one connection that writes, a few that read. One file an entity.
 
+mod backlog;
 mod deliveries;
 mod effects;
 mod events;
 mod facts;
 mod fixes;
+mod housekeep;
 mod inventories;
 mod outbox;
 mod pauses;
@@ -26,6 +28,8 @@ use sqlx::{
 };
 
 use crate::{Error, column, error::Result, pack};
+
+static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite");
 
 /// The SQLite database of a data folder; cheap to clone. It implements `engine::Store` and
 /// `EffectLog`, `scanner::{LayerFacts, Reports}`, `remediation::fix::Fixes`.
@@ -60,13 +64,25 @@ impl Sqlite {
         };
         let opened = |source| Error::Open { path: path(), source };
         let writer = pool(1).connect_with(options.clone()).await.map_err(opened)?;
-        sqlx::migrate!("migrations/sqlite")
-            .run(&writer)
-            .await
-            .map_err(|source| Error::Migrate { path: path(), source })?;
+        MIGRATIONS.run(&writer).await.map_err(|source| Error::Migrate { path: path(), source })?;
         // Query-only instead of read-only: a reader of a WAL must be able to make its index.
         let readers = pool(4).connect_with(options.pragma("query_only", "true")).await.map_err(opened)?;
         Ok(Self { writer, readers })
+    }
+
+    /// The newest migration that this version knows.
+    pub(crate) fn schema() -> i64 {
+        MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0)
+    }
+
+    /// A transaction beside which nobody writes.
+    pub(crate) async fn begin_alone(&self) -> Result<sqlx::Transaction<'static, sqlx::Sqlite>> {
+        Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
+    }
+
+    /// A transaction that sees one state of the database.
+    pub(crate) async fn begin_reading(&self) -> Result<sqlx::Transaction<'static, sqlx::Sqlite>> {
+        Ok(self.readers.begin().await?)
     }
 
     /// Closes all connections; what was committed stands.

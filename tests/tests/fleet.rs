@@ -130,7 +130,8 @@ impl Fleet {
         let mut run = String::new();
         let found = process::until(Duration::from_secs(20), || {
             let named = |r: &Value| r["submission"]["subject"]["context"]["tag"] == json!(tag);
-            let id = server.first_rounds().iter().find(|r| named(r)).map(|r| r["id"].as_str().unwrap().to_owned());
+            let id =
+                server.first_rounds().iter().find(|r| named(r)).map(|r| r["id"].as_str().unwrap().to_owned());
             run = id.unwrap_or_default();
             !run.is_empty()
         });
@@ -139,7 +140,11 @@ impl Fleet {
     }
     fn cli(&self, arguments: &[&str]) -> Output {
         let mut command = Command::new(machine::patchline());
-        command.args(arguments).arg("--config").arg(&self.options.config).envs(self.options.env.iter().cloned());
+        command
+            .args(arguments)
+            .arg("--config")
+            .arg(&self.options.config)
+            .envs(self.options.env.iter().cloned());
         command.output().unwrap()
     }
 }
@@ -166,7 +171,8 @@ fn listen(server: &Server, run: &str) -> std::thread::JoinHandle<Vec<Value>> {
     std::thread::spawn(move || {
         let client = reqwest::blocking::Client::builder().timeout(Duration::from_secs(90)).build().unwrap();
         let lines = BufReader::new(client.get(url).send().unwrap()).lines();
-        let events = lines.map_while(Result::ok).filter_map(|line| line.strip_prefix("data:").map(str::to_owned));
+        let events =
+            lines.map_while(Result::ok).filter_map(|line| line.strip_prefix("data:").map(str::to_owned));
         events.map(|json| serde_json::from_str(json.trim()).unwrap()).collect()
     })
 }

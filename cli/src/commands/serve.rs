@@ -8,6 +8,7 @@ use crate::{
     data::Data,
     exit::Exit,
     failure::{Failure, Result, io},
+    observe::Watching,
     terminal, wiring,
 };
 
@@ -57,6 +58,7 @@ impl Serve {
             allow_expired: self.mirrors.allow_expired(),
             place: wiring::Place::Configured,
             no_work: self.no_work,
+            watching: Watching::start()?,
         };
         let running = wiring::start(&config, &data, start).await?;
         // Written aside and renamed: a reader sees a whole address or none.

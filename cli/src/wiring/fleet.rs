@@ -1,11 +1,12 @@
 //! A server and its workers over one PostgreSQL: what the one announces and the others read, advisories among it.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use patchline_engine::Engine;
 use patchline_remediation::apt::Apt;
 use patchline_scanner::advisories::Advisories;
 use patchline_store::Postgres;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::work::{self, Work, Working};
 use crate::{
@@ -14,6 +15,7 @@ use crate::{
     database::{self, Database},
     exit::Exit,
     failure::Result,
+    observe::Watching,
     terminal,
 };
 
@@ -49,6 +51,9 @@ pub(crate) struct Worker {
     engine: Engine,
     database: Database,
     takes: String,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+    watching: Watching,
 }
 
 /// Starts one over the configured database.
@@ -58,7 +63,9 @@ pub(crate) async fn worker(config: &Config, data: &Data, apt: &Apt, mut work: Wo
     work.embedded = store.announced(REGISTRY).await?;
     work.pages = store.announced(PAGES).await?;
     match &work.embedded {
-        None => terminal::err("warning: no server has used this database yet: images of its embedded registry are out of reach"),
+        None => terminal::err(
+            "warning: no server has used this database yet: images of its embedded registry are out of reach",
+        ),
         Some(host) if tokio::net::TcpStream::connect(host).await.is_err() => terminal::err(&format!(
             "warning: the server's embedded registry at {host} is not reached from here: steps over its images will fail"
         )),
@@ -66,8 +73,10 @@ pub(crate) async fn worker(config: &Config, data: &Data, apt: &Apt, mut work: Wo
     }
     let kinds = work.kinds.clone().or_else(|| config.work.kinds.clone());
     let takes = kinds.map_or_else(|| "all step kinds".to_owned(), |kinds| kinds.join(", "));
+    let watching = work.watching.clone();
     let Working { engine, .. } = work::start(config, data, &database, apt, work).await?;
-    Ok(Worker { engine, database, takes })
+    let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+    Ok(Worker { engine, database, takes, stop, tasks, watching })
 }
 
 impl Worker {
@@ -75,10 +84,19 @@ impl Worker {
     pub(crate) fn takes(&self) -> &str {
         &self.takes
     }
+    /// Opens `/metrics`; gives back its address.
+    pub(crate) async fn measured(&self, address: SocketAddr) -> Result<SocketAddr> {
+        self.watching.listen(address, &self.engine, &self.tasks, &self.stop).await
+    }
     /// Takes no new step, lets running ones end.
     pub(crate) async fn stop(self) -> Result<Exit> {
         let returned = self.engine.stop().await?;
+        self.stop.cancel();
+        self.tasks.close();
+        // Whoever is asking for metrics may be slow.
+        let _ = tokio::time::timeout(Duration::from_secs(1), self.tasks.wait()).await;
         self.database.close().await;
+        self.watching.stop().await;
         Ok(Exit::stopped(returned))
     }
 }

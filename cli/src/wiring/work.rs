@@ -21,6 +21,7 @@ use crate::{
     data::Data,
     database::Database,
     failure::{Failure, Result, io},
+    observe::Watching,
 };
 
 /// How long an orderly stop waits for running steps, unless something else is configured.
@@ -29,7 +30,7 @@ const DRAIN: Duration = Duration::from_secs(20);
 const CONCURRENCY: usize = 4;
 
 /// How a process works.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Work {
     /// Steps at once; none: as configured.
     pub(crate) concurrency: Option<usize>,
@@ -41,6 +42,8 @@ pub(crate) struct Work {
     pub(crate) embedded: Option<String>,
     /// Base of addresses of pages, for people.
     pub(crate) pages: Option<String>,
+    /// Who watches.
+    pub(crate) watching: Watching,
 }
 
 /// A process that works.
@@ -101,6 +104,7 @@ pub(crate) async fn start(
         owns_data: database.postgres().is_none(),
         drain: config.drain.unwrap_or(DRAIN),
         public_url: work.pages,
+        observer: work.watching.observer(),
     };
     let engine =
         Engine::start(database.runs.clone(), steps, channels, Arc::new(SystemClock), options).await?;
@@ -110,10 +114,14 @@ pub(crate) async fn start(
 fn check(kinds: &[String], known: &[&str]) -> Result<()> {
     let hint = || format!("there are: {}", known.join(", "));
     if kinds.is_empty() {
-        return Err(Failure::usage("kind-unknown", "a process that takes no step kind does nothing").hint(hint()));
+        return Err(
+            Failure::usage("kind-unknown", "a process that takes no step kind does nothing").hint(hint())
+        );
     }
     match kinds.iter().find(|kind| !known.contains(&kind.as_str())) {
-        Some(kind) => Err(Failure::usage("kind-unknown", format!("there is no step kind `{kind}`")).hint(hint())),
+        Some(kind) => {
+            Err(Failure::usage("kind-unknown", format!("there is no step kind `{kind}`")).hint(hint()))
+        }
         None => Ok(()),
     }
 }
@@ -140,7 +148,10 @@ mod tests {
         assert!(check(&["fix".into()], &known).is_ok());
         for kinds in [vec!["scna".to_owned()], Vec::new()] {
             let failure = check(&kinds, &known).unwrap_err();
-            assert_eq!((failure.code.as_str(), failure.hint.as_deref()), ("kind-unknown", Some("there are: scan, fix")));
+            assert_eq!(
+                (failure.code.as_str(), failure.hint.as_deref()),
+                ("kind-unknown", Some("there are: scan, fix"))
+            );
         }
     }
 }

@@ -133,6 +133,9 @@ pub struct StepRun {
     pub fence: u64,
     /// First claim.
     pub started_at: Option<Timestamp>,
+    /// Last claim, where it is not the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claimed_at: Option<Timestamp>,
     /// When it became terminal.
     pub finished_at: Option<Timestamp>,
     /// Of the last failed attempt.
@@ -161,6 +164,7 @@ impl StepRun {
             lost: 0,
             fence: 0,
             started_at: None,
+            claimed_at: None,
             finished_at: None,
             problem: None,
             child: None,

@@ -77,6 +77,7 @@ impl Machine<'_> {
         let run = &mut self.state.steps[step];
         run.fence += 1;
         run.attempt = run.failures + 1;
+        run.claimed_at = run.started_at.map(|_| at);
         run.started_at.get_or_insert(at);
         let fence = run.fence;
         self.set(step, StepState::Leased { fence, until });

@@ -9,7 +9,14 @@ use std::{
 use jiff::Timestamp;
 use patchline_chains::Plan;
 
-use super::{cache::Cache, ids::Ids, job::Claim, outbox::Parcel, shared::Shared};
+use super::{
+    cache::Cache,
+    ids::Ids,
+    job::Claim,
+    outbox::Parcel,
+    seen::{Moved, Seen},
+    shared::Shared,
+};
 use crate::{
     Error, Event, EventKind, Result, RunId,
     core::{self, Effect, Phase, RunState, StepRun, StepState, recovery::Lease},
@@ -48,6 +55,8 @@ pub(super) struct After {
     pub(super) claims: Vec<Claim>,
     pub(super) parcels: Vec<Parcel>,
     pub(super) plans: Vec<String>,
+    /// For those who watch.
+    pub(super) seen: Seen,
     /// Steps are ready that this process did not take.
     pub(super) left_ready: bool,
     /// Chains were paused or resumed.
@@ -65,6 +74,7 @@ impl After {
             claims: Vec::new(),
             parcels: Vec::new(),
             plans: Vec::new(),
+            seen: Seen::default(),
             left_ready: false,
             pauses_changed: false,
         }
@@ -186,10 +196,32 @@ impl<'a> Batch<'a> {
     ) -> Result<()> {
         let loaded = self.load(run).await?;
         let (state, effects) = core::transition(&loaded.plan, loaded.state.clone(), event)?;
-        loaded.state = state;
+        let before = std::mem::replace(&mut loaded.state, state);
+        self.look(run, &before, &effects).await?;
         for effect in effects {
             self.effect(run, effect, todo).await?;
         }
+        Ok(())
+    }
+
+    /// Gathers what there is to tell of a transition.
+    async fn look(&mut self, run: &RunId, before: &RunState, effects: &[Effect]) -> Result<()> {
+        let spans = self.shared.observer.is_some();
+        let ended = effects.iter().find_map(|effect| match effect {
+            Effect::TellParent { parent, .. } => Some(parent),
+            _ => None,
+        });
+        // The parent hears of it next, so it is read in any case.
+        let parent = match ended.filter(|_| spans) {
+            Some(parent) => {
+                let loaded = self.load(&parent.run).await?;
+                super::seen::waiting_span(&loaded.record, &loaded.plan, &loaded.state, parent, run)
+            }
+            None => None,
+        };
+        let Some(Loaded { record, plan, state: after, .. }) = self.runs.get(run) else { return Ok(()) };
+        let moved = Moved { record, plan, before, after, effects, parent, at: self.now };
+        self.after.seen.look(&moved, &self.shared.kinds, spans);
         Ok(())
     }
 

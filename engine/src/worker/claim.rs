@@ -15,6 +15,7 @@ use crate::{
     Error, ErrorClass, Limit, Result, RunId,
     core::{self, Failure, StepState, recovery::Lease},
     store::{Due, Permit, Wanted},
+    trace::SpanContext,
 };
 
 /// Messages are held back from others for so long.
@@ -194,6 +195,7 @@ impl Batch<'_> {
             names,
             subject: loaded.record.submission.subject.clone(),
             round: loaded.record.round,
+            span: SpanContext::of_step(&loaded.record.cascade, run, &planned.name, fence),
             steps: all.map(|(p, s)| (p.name.clone(), p.uses.clone(), s.state.status())).collect(),
         };
         self.after.claims.push(claim);

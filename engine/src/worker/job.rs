@@ -17,6 +17,7 @@ use crate::{
     Context, Event, EventKind, RunId, Step, StepStatus, Subject,
     core::recovery::Lease,
     step::{Effects, News},
+    trace::SpanContext,
 };
 
 /// A line of a step's log, at most.
@@ -38,6 +39,7 @@ pub(super) struct Claim {
     pub(super) names: Value,
     pub(super) subject: Subject,
     pub(super) round: u32,
+    pub(super) span: SpanContext,
     pub(super) steps: Vec<(String, String, StepStatus)>,
 }
 
@@ -82,6 +84,7 @@ impl Job {
             subject: claim.subject,
             names: claim.names,
             round: claim.round,
+            span: claim.span,
             steps: claim.steps,
             cancelled: stop.token.clone(),
             news: Arc::new(news),
@@ -96,6 +99,22 @@ impl Job {
             stop,
             guard: Some(guard),
         }
+    }
+}
+
+impl Job {
+    /// What every line of the log says that is written while the step runs. At the level of errors, so that a filter
+    /// that lets nothing but errors through lets them have it too.
+    pub(super) fn span(&self) -> tracing::Span {
+        let Some(context) = &self.context else { return tracing::Span::none() };
+        tracing::error_span!(
+            "step",
+            run.id = %context.run,
+            chain = context.chain,
+            step.name = context.step,
+            step.attempt = context.attempt,
+            trace_id = %context.span.trace,
+        )
     }
 }
 

@@ -8,6 +8,7 @@ use std::{
 use apalis_core::{error::BoxDynError, task::Task};
 use futures::future::BoxFuture;
 use tower::{Layer, Service};
+use tracing::Instrument as _;
 
 use super::{
     command::Command,
@@ -74,9 +75,10 @@ where
     fn call(&mut self, mut task: Task<Job>) -> Self::Future {
         let (lease, stop, limit) = (task.args.lease.clone(), task.args.stop.clone(), task.args.timeout);
         let guard = task.args.guard.take();
+        let span = task.args.span();
         let work = self.inner.call(task);
         let shared = self.shared.clone();
-        Box::pin(async move {
+        let settled = async move {
             let ended = tokio::select! {
                 biased;
                 ended = tokio::time::timeout(limit, work) => ended,
@@ -97,7 +99,13 @@ where
             };
             // Whoever failed because it had to stop has not failed: the lease goes back.
             if result.is_err() && matches!(stop.reason(), Some(Reason::Stopping | Reason::Lost)) {
+                tracing::info!(reason = ?stop.reason(), "the step was stopped; it will be run again");
                 return Ok(());
+            }
+            match &result {
+                Err(error) => tracing::warn!(error.code = error.code, "the step failed: {error}"),
+                Ok(Outcome::Denied { .. }) => tracing::info!("the step refuses"),
+                Ok(_) => tracing::debug!("the step is done"),
             }
             let jitter = rand::random();
             let told = shared
@@ -116,7 +124,8 @@ where
                 guard.disarm();
             }
             Ok(())
-        })
+        };
+        Box::pin(settled.instrument(span))
     }
 }
 

@@ -14,7 +14,7 @@ use super::{
     command::Writer, feed::Feed, held::Held, hints::Hints, job::Job, limited::Pauses, outbox::Parcel,
     steady::Steady,
 };
-use crate::{Event, Limits, RunId, Step, Store};
+use crate::{Event, Limits, RunId, Step, Store, trace::Observer};
 
 /// How long a lease lasts.
 pub(super) const LEASE: SignedDuration = SignedDuration::from_secs(15);
@@ -45,6 +45,7 @@ pub(super) struct Shared {
     pub(super) hints: Hints,
     pub(super) concurrency: usize,
     pub(super) public_url: Option<String>,
+    pub(super) observer: Option<Arc<dyn Observer>>,
     pub(super) events: broadcast::Sender<Event>,
     pub(super) held: Held,
     pub(super) jobs: Feed<Job>,

@@ -115,7 +115,10 @@ impl WriterTask {
             if waiting.iter().any(|c| matches!(c, Command::StopClaiming { .. } | Command::Close { .. })) {
                 self.claiming = false;
             }
-            match self.transact(&waiting).await {
+            let began = Instant::now();
+            let transacted = self.transact(&waiting).await;
+            super::seen::transaction(waiting.len(), began.elapsed(), &transacted);
+            match transacted {
                 Ok((after, verdicts, next)) => {
                     let delivered = waiting.iter().filter(|c| matches!(c, Command::Delivered { .. })).count();
                     self.parcels = self.parcels.saturating_sub(delivered);
@@ -217,6 +220,7 @@ impl WriterTask {
     /// Tells the world what is durable now.
     fn publish(&mut self, after: After) {
         let shared = &self.shared;
+        after.seen.tell(&after.events, shared.observer.as_ref());
         shared.plans.stand(after.plans);
         if shared.has_others {
             if after.left_ready {

@@ -99,7 +99,10 @@ impl Advisories {
             let (folder, revision) = (self.folder.clone(), own.revision.clone());
             let packed = work(move || folder::verified(&folder, &revision)).await?;
             if packed.len() > PART * PARTS as usize {
-                return Err(Error::Limit { what: "a set of advisories", limit: (PART as u64) * u64::from(PARTS) });
+                return Err(Error::Limit {
+                    what: "a set of advisories",
+                    limit: (PART as u64) * u64::from(PARTS),
+                });
             }
             for (part, body) in (0_u32..).zip(packed.chunks(PART)) {
                 shelf.put_part(&own.revision, part, body).await.map_err(Error::Shelf)?;
@@ -160,8 +163,8 @@ impl Advisories {
             return Ok(());
         }
         folder::prepare(&self.folder)?;
-        let mut aside = tempfile::NamedTempFile::new_in(&self.folder)
-            .map_err(|e| folder::io_error("write", &path, e))?;
+        let mut aside =
+            tempfile::NamedTempFile::new_in(&self.folder).map_err(|e| folder::io_error("write", &path, e))?;
         let mut hash = Sha256::new();
         for part in 0.. {
             let Some(body) = shelf.part(revision, part).await.map_err(Error::Shelf)? else {

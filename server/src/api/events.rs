@@ -140,12 +140,8 @@ mod tests {
     fn a_run_that_was_opened_again_has_not_ended() {
         let finished = || EventKind::RunFinished { result: RunResult::Failed };
         let place = |kinds: Vec<EventKind>| {
-            let event = |(seq, kind)| Event {
-                seq,
-                run: RunId("r".into()),
-                at: jiff::Timestamp::UNIX_EPOCH,
-                kind,
-            };
+            let event =
+                |(seq, kind)| Event { seq, run: RunId("r".into()), at: jiff::Timestamp::UNIX_EPOCH, kind };
             end(&(1..).zip(kinds).map(event).collect::<Vec<_>>())
         };
         assert_eq!(place(vec![EventKind::RunCreated]), None);

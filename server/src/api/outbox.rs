@@ -2,7 +2,10 @@
 
 use axum::{
     Json,
-    extract::{Path, Query, State, rejection::{JsonRejection, QueryRejection}},
+    extract::{
+        Path, Query, State,
+        rejection::{JsonRejection, QueryRejection},
+    },
     response::IntoResponse,
 };
 use jiff::Timestamp;
@@ -34,7 +37,8 @@ pub(super) async fn list(
     let mut messages = app.engine.dead_letters(limit + 1, before).await?;
     let more = messages.len() > limit as usize;
     messages.truncate(limit as usize);
-    let next = messages.last().filter(|_| more).map(|last| cursor(last.delivery.at, &last.delivery.message.id));
+    let next =
+        messages.last().filter(|_| more).map(|last| cursor(last.delivery.at, &last.delivery.message.id));
     Ok(Json(json!({"messages": messages, "next": next})))
 }
 

@@ -26,10 +26,8 @@ impl Said {
 
 /// A body, or what is wrong with it.
 pub(super) fn body<T>(body: Result<Json<T>, JsonRejection>) -> Result<T> {
-    body.map(|Json(body)| body).map_err(|rejection| Error::InvalidBody {
-        status: rejection.status(),
-        reason: rejection.body_text(),
-    })
+    body.map(|Json(body)| body)
+        .map_err(|rejection| Error::InvalidBody { status: rejection.status(), reason: rejection.body_text() })
 }
 
 /// Who.

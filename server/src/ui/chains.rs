@@ -55,19 +55,31 @@ async fn build<'a>(visit: &'a Visit, app: &App) -> Result<Page<'a>> {
         rows.push(Row::new(&plan.chain, Some(plan), pause, now, words));
     }
     // A pause outlives the chain that it was made for.
-    rows.extend(pauses.into_iter().map(|pause| Row::new(&pause.chain.clone(), None, Some(pause), now, words)));
+    rows.extend(
+        pauses.into_iter().map(|pause| Row::new(&pause.chain.clone(), None, Some(pause), now, words)),
+    );
     Ok(Page { visit, words, rows })
 }
 
 impl Row {
-    fn new(name: &str, plan: Option<&Plan>, pause: Option<Pause>, now: Timestamp, words: &'static Words) -> Self {
+    fn new(
+        name: &str,
+        plan: Option<&Plan>,
+        pause: Option<Pause>,
+        now: Timestamp,
+        words: &'static Words,
+    ) -> Self {
         let repositories = plan.map(|plan| plan.scope.repositories.join(", ")).unwrap_or_default();
         let what = if pause.is_some() { "resume" } else { "pause" };
         Self {
             name: name.to_owned(),
             description: plan.and_then(|plan| plan.description.clone()).unwrap_or_default(),
             badge: if pause.is_some() { Badge::paused(words) } else { Badge::in_use(words) },
-            repositories: if repositories.is_empty() { words.all_repositories.to_owned() } else { repositories },
+            repositories: if repositories.is_empty() {
+                words.all_repositories.to_owned()
+            } else {
+                repositories
+            },
             starts: plan.map(|plan| starts(plan, words)).unwrap_or_default(),
             steps: plan.map_or(0, |plan| plan.steps.len()),
             loaded: plan.is_some(),

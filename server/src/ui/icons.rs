@@ -32,8 +32,10 @@ pub(crate) const SPINNER: &str = icon!(
     "spinner",
     r#"<circle cx="8" cy="8" r="6" class="line faint"/><path d="M8 2a6 6 0 0 1 6 6" class="line spin"/>"#
 );
-pub(crate) const PAUSE: &str =
-    icon!("pause", r#"<circle cx="8" cy="8" r="6" class="line"/><path d="M6.4 5.6v4.8M9.6 5.6v4.8" class="line"/>"#);
+pub(crate) const PAUSE: &str = icon!(
+    "pause",
+    r#"<circle cx="8" cy="8" r="6" class="line"/><path d="M6.4 5.6v4.8M9.6 5.6v4.8" class="line"/>"#
+);
 pub(crate) const QUEUE: &str = icon!("queue", r#"<path d="M2.5 4h11M2.5 8h11M2.5 12h6" class="line"/>"#);
 pub(crate) const DASHED: &str =
     icon!("dashed", r#"<circle cx="8" cy="8" r="6" class="line" stroke-dasharray="2.6 2.1"/>"#);

@@ -8,9 +8,7 @@ use super::{
     format::{When, cut},
     icons,
 };
-use crate::{
-    i18n::{Words, fill},
-};
+use crate::i18n::{Words, fill};
 
 /// The banner of one paused chain.
 #[derive(Debug, Clone, Template)]

@@ -138,6 +138,7 @@ impl Step for Notify {
             "type": story.event_type(),
             "source": format!("urn:patchline:chain:{}", context.chain),
             "subject": image.place_text(),
+            "traceparent": context.span.traceparent(),
             "title": params.title.unwrap_or_else(|| story.title(params.language)),
             "text_markdown": params.text.unwrap_or_else(|| story.markdown(params.language)),
             "facts": story.facts(params.language),

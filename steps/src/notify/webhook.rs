@@ -7,7 +7,7 @@ use patchline_engine::{DeliveryError, Message};
 use patchline_registry::remote::Secret;
 use reqwest::{
     StatusCode,
-    header::{HeaderMap, HeaderValue},
+    header::{HeaderMap, HeaderName, HeaderValue},
 };
 use serde_json::{Value, json};
 use sha2::Sha256;
@@ -29,7 +29,8 @@ pub(super) async fn send(
     let url = Url::parse(url.expose())
         .map_err(|_| permanent("channel-invalid", "the channel's address is none"))?;
     let body = body(message);
-    let headers = headers(&message.id, now, &body, secret)?;
+    let mut headers = headers(&message.id, now, &body, secret)?;
+    headers.extend(traceparent(message.payload["traceparent"].as_str().unwrap_or_default()));
     let answer =
         answer::post(&url, allow_private, "application/cloudevents+json; charset=utf-8", headers, body)
             .await?;
@@ -70,8 +71,11 @@ fn body(message: &Message) -> Vec<u8> {
             "datacontenttype": "application/json",
             "data": data,
         });
-        if !text("subject").is_empty() {
-            event["subject"] = json!(text("subject"));
+        // `traceparent`: CloudEvents, "Distributed Tracing" extension.
+        for key in ["subject", "traceparent"] {
+            if !text(key).is_empty() {
+                event[key] = json!(text(key));
+            }
         }
         event.to_string().into_bytes()
     };
@@ -105,6 +109,12 @@ fn headers(
     let key = secret.map(key).transpose()?;
     signed(id, now, body, key.as_deref())
         .ok_or_else(|| permanent("channel-invalid", "the message's id is no header value"))
+}
+
+/// W3C Trace Context: the span of the step that makes the call, or that wrote the message.
+pub(crate) fn traceparent(text: &str) -> Option<(HeaderName, HeaderValue)> {
+    let value = HeaderValue::from_str(text).ok().filter(|value| !value.is_empty())?;
+    Some((HeaderName::from_static("traceparent"), value))
 }
 
 /// The headers of Standard Webhooks; none where the id is no header value.

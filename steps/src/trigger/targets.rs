@@ -114,11 +114,12 @@ impl Targets {
 }
 
 /// Set by us, or by HTTP itself.
-const OURS: [&str; 9] = [
+const OURS: [&str; 10] = [
     "webhook-id",
     "webhook-timestamp",
     "webhook-signature",
     "idempotency-key",
+    "traceparent",
     "content-type",
     "content-length",
     "transfer-encoding",
@@ -165,12 +166,19 @@ impl Target {
     }
 
     /// One call.
-    pub(super) async fn call(&self, id: &str, body: Vec<u8>, now: Timestamp) -> Result<Answer, StepError> {
+    pub(super) async fn call(
+        &self,
+        id: &str,
+        traceparent: &str,
+        body: Vec<u8>,
+        now: Timestamp,
+    ) -> Result<Answer, StepError> {
         let mut headers = webhook::signed(id, now, &body, self.key.as_deref()).unwrap_or_default();
         if let Some(id) = headers.get("webhook-id").cloned() {
             headers.insert("idempotency-key", id);
         }
         headers.extend(self.headers.clone());
+        headers.extend(webhook::traceparent(traceparent));
         let method = self.method.clone();
         answer::call(method, &self.url, self.allow_private, "application/json", headers, body)
             .await

@@ -124,6 +124,8 @@ async fn a_call_is_signed_and_made_once() {
         assert_eq!((seen[0].0.as_str(), &body), ("PUT", &with["body"]));
         assert_eq!(header(&seen[0], "authorization"), "Bearer opensesame");
         assert_eq!(header(&seen[0], "content-type"), "application/json");
+        let span = testing::context(memory.clone(), ("x", None, &Digest::of(b"x")), json!({}), &[]).span;
+        assert_eq!(header(&seen[0], "traceparent"), span.traceparent());
         let id = header(&seen[0], "webhook-id");
         assert_eq!((id, header(&seen[0], "idempotency-key")), (output["id"].as_str().expect("an id"), id));
         // As a receiver verifies it, Standard Webhooks.

@@ -25,13 +25,17 @@ pub(crate) async fn measure(place: &Place, steps: u64, all: &mut Value) {
     bulk.steps.truncate(1);
     // One run that nobody takes up: the copies are as ready as it is.
     let waiting = kit::engine(place.open().await, &Arc::default(), Role::Server).await;
-    let submitted = waiting.submit(vec![kit::submission(&Arc::new(bulk), "bulk", TriggerKind::Schedule)]).await;
+    let submitted =
+        waiting.submit(vec![kit::submission(&Arc::new(bulk), "bulk", TriggerKind::Schedule)]).await;
     let template = submitted.unwrap()[0].run.0.clone();
     waiting.stop().await.unwrap();
     let started = marks::now();
     history::copy(place, &template, steps.saturating_sub(1)).await;
     let queued = place.number("SELECT count(*) FROM steps WHERE status = 'ready'").await;
-    eprintln!("{name}: {queued} queued steps filled in within {:.0} s", (marks::now() - started) as f64 / 1e9);
+    eprintln!(
+        "{name}: {queued} queued steps filled in within {:.0} s",
+        (marks::now() - started) as f64 / 1e9
+    );
     assert_eq!(u64::try_from(queued).unwrap(), steps);
 
     for (word, each) in [("backlog_start_ms", SCAN), ("backlog_noop_start_ms", Duration::ZERO)] {
@@ -47,13 +51,17 @@ pub(crate) async fn measure(place: &Place, steps: u64, all: &mut Value) {
         for i in 0..TIMES {
             let tag = format!("{i:x}{:x}", marks::now());
             let asked = marks::now();
-            let submitted = engine.submit(vec![kit::submission(&person, &tag, TriggerKind::Manual)]).await.unwrap();
+            let submitted =
+                engine.submit(vec![kit::submission(&person, &tag, TriggerKind::Manual)]).await.unwrap();
             let run = kit::number(&submitted[0].run);
             let begun = loop {
                 if let Some(begun) = marks.begun(run) {
                     break begun;
                 }
-                assert!(marks::now() - asked < 60_000_000_000, "a person's run does not start within a minute");
+                assert!(
+                    marks::now() - asked < 60_000_000_000,
+                    "a person's run does not start within a minute"
+                );
                 tokio::time::sleep(Duration::from_millis(5)).await;
             };
             worst = worst.max(begun.saturating_sub(asked) as f64 / 1e6);

@@ -134,7 +134,8 @@ impl<'a> House<'a> {
     async fn one(&mut self) -> String {
         let submissions = self.next(1);
         let submitted = self.engine.submit(submissions).await.unwrap();
-        let view = tokio::time::timeout(LIMIT, self.engine.finished(&submitted[0].run)).await.unwrap().unwrap();
+        let view =
+            tokio::time::timeout(LIMIT, self.engine.finished(&submitted[0].run)).await.unwrap().unwrap();
         view.id.0
     }
 
@@ -183,7 +184,8 @@ impl<'a> House<'a> {
     /// Runs per second from the first submission to the last end, and the longest gap.
     async fn batch(&mut self, count: usize) -> (f64, f64) {
         self.hands.take();
-        let chunks: Vec<_> = (0..count.div_ceil(CHUNK)).map(|i| self.next(CHUNK.min(count - i * CHUNK))).collect();
+        let chunks: Vec<_> =
+            (0..count.div_ceil(CHUNK)).map(|i| self.next(CHUNK.min(count - i * CHUNK))).collect();
         let started = marks::now();
         let engine = self.engine.clone();
         let submitting = tokio::spawn(async move {

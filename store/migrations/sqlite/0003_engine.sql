@@ -13,7 +13,8 @@ UPDATE steps SET kind = coalesce(
 
 DROP INDEX steps_ready;
 -- The most urgent first, then the oldest run: what was begun is ended before more is begun.
-CREATE INDEX steps_ready ON steps (priority, run, position) WHERE status = 'ready' AND parked IS NULL;
+-- Kind and time are not looked for: with them, neither labels nor gauges read the rows.
+CREATE INDEX steps_ready ON steps (priority, run, position, kind, ready_at) WHERE status = 'ready' AND parked IS NULL;
 CREATE INDEX steps_parked ON steps (parked, priority, run, position) WHERE parked IS NOT NULL;
 
 -- One for each leased step under each limit. One whose step is not leased counts for nothing.

@@ -8,9 +8,8 @@ use crate::error::Result;
 
 impl Postgres {
     async fn current_advisories(&self) -> Result<Option<String>> {
-        let row: Option<(String,)> = once!(self, |db| {
-            sqlx::query_as("SELECT body FROM advisory_current").fetch_optional(db)
-        })?;
+        let row: Option<(String,)> =
+            once!(self, |db| { sqlx::query_as("SELECT body FROM advisory_current").fetch_optional(db) })?;
         Ok(row.map(|(body,)| body))
     }
 

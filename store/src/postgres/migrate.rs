@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use sqlx::{ConnectOptions, Connection, PgConnection, migrate::Migrator, postgres::PgConnectOptions};
 
-use super::{place, pool::bounded};
+use super::{column::timestamp, partitions, place, pool::bounded, text::lock};
 use crate::{Error, error::Result};
 
 /// A name of our own: other programs in the same database may use the same migrator.
@@ -30,8 +31,20 @@ pub(super) async fn migrate(server: &PgConnectOptions) -> Result<()> {
     let mut db = bounded(CONNECT, async { Ok(server.connect().await?) }).await.map_err(opened)?;
     fit(&mut db, path).await?;
     migrator().run(&mut db).await.map_err(|source| Error::Migrate { path: path(), source })?;
+    days(&mut db).await.map_err(opened)?;
     drop(db.close().await);
     Ok(())
+}
+
+/// The history's partitions for today and tomorrow; housekeeping makes those that follow.
+async fn days(db: &mut PgConnection) -> Result<()> {
+    sqlx::query("SELECT pg_advisory_lock($1)").bind(lock("housekeeping", "")).execute(&mut *db).await?;
+    let (now,): (i64,) = sqlx::query_as("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint")
+        .fetch_one(&mut *db)
+        .await?;
+    let now = timestamp("clock_timestamp", now)?;
+    partitions::make(db, now).await?;
+    partitions::make(db, now + SignedDuration::from_hours(24)).await
 }
 
 async fn fit(db: &mut PgConnection, path: impl Fn() -> String) -> Result<()> {

@@ -5,10 +5,10 @@ use jiff::Timestamp;
 use patchline_chains::Plan;
 use patchline_engine::{
     Delivery, Event, Pause, Result, RunFilter, RunId, Store,
-    store::{DeadLetter, Hint, RunRecord, Transaction},
+    store::{Backlog, DeadLetter, Hint, RunRecord, Transaction},
 };
 
-use super::{Postgres, events, once, outbox, pauses, plans, runs, transaction::Tx};
+use super::{Postgres, backlog, events, once, outbox, pauses, plans, runs, transaction::Tx};
 use crate::error::{self, engine};
 
 impl Postgres {
@@ -33,6 +33,9 @@ impl Postgres {
         before: Option<(Timestamp, &str)>,
     ) -> error::Result<Vec<DeadLetter>> {
         once!(self, |db| outbox::dead(db, limit, before))
+    }
+    async fn read_backlog(&self) -> error::Result<Backlog> {
+        once!(self, |db| backlog::read(db))
     }
     async fn read_pauses(&self) -> error::Result<Vec<Pause>> {
         once!(self, |db| pauses::all(db))
@@ -61,6 +64,9 @@ impl Store for Postgres {
     }
     async fn dead_letters(&self, limit: u32, before: Option<(Timestamp, &str)>) -> Result<Vec<DeadLetter>> {
         self.read_dead(limit, before).await.map_err(engine("listing messages that were given up"))
+    }
+    async fn backlog(&self) -> Result<Backlog> {
+        self.read_backlog().await.map_err(engine("counting what waits"))
     }
     async fn pauses(&self) -> Result<Vec<Pause>> {
         self.read_pauses().await.map_err(engine("reading the paused chains"))

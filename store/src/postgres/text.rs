@@ -10,13 +10,13 @@ const KEY: usize = 800;
 const HEAD: usize = 720;
 
 /// PostgreSQL refuses U+0000 in text, and with it the whole transaction; its picture stands in for it.
-pub(super) fn plain(text: &str) -> Cow<'_, str> {
+pub(crate) fn plain(text: &str) -> Cow<'_, str> {
     if text.contains('\0') { Cow::Owned(text.replace('\0', "\u{2400}")) } else { Cow::Borrowed(text) }
 }
 
 /// A part of a key: what is too long for an index keeps its beginning and is told apart by its hash. What is short
 /// enough, or was shortened before, stays as it is.
-pub(super) fn key(text: &str) -> Cow<'_, str> {
+pub(crate) fn key(text: &str) -> Cow<'_, str> {
     let text = plain(text);
     if text.len() <= KEY {
         return text;

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use patchline_chains::Plan;
+use patchline_engine::store::NewRun;
 use sqlx::SqliteConnection;
 
 use super::column::{json, millis, of_json};
@@ -26,4 +27,18 @@ pub(super) async fn put(db: &mut SqliteConnection, hash: &str, plan: &Plan, at: 
     .execute(db)
     .await?;
     Ok(())
+}
+
+/// The plans of new runs that are not there.
+pub(super) async fn missing(db: &mut SqliteConnection, new: &[NewRun<'_>]) -> Result<Vec<String>> {
+    let mut hashes: Vec<&str> = new.iter().map(|new| new.record.plan_hash.as_str()).collect();
+    hashes.sort_unstable();
+    hashes.dedup();
+    let rows: Vec<(String,)> = sqlx::query_as(
+        "SELECT value FROM json_each(?1) WHERE NOT EXISTS (SELECT 1 FROM plans WHERE hash = value)",
+    )
+    .bind(json(TABLE, &hashes)?)
+    .fetch_all(db)
+    .await?;
+    Ok(rows.into_iter().map(|(hash,)| hash).collect())
 }

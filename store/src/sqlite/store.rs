@@ -5,10 +5,10 @@ use jiff::Timestamp;
 use patchline_chains::Plan;
 use patchline_engine::{
     Delivery, Event, Pause, Result, RunFilter, RunId, Store,
-    store::{DeadLetter, Hint, RunRecord, Transaction},
+    store::{Backlog, DeadLetter, Hint, RunRecord, Transaction},
 };
 
-use super::{Sqlite, events, outbox, pauses, plans, runs, steps, transaction::Tx};
+use super::{Sqlite, backlog, events, outbox, pauses, plans, runs, steps, transaction::Tx};
 use crate::error::{self, engine};
 
 impl Sqlite {
@@ -43,6 +43,10 @@ impl Store for Sqlite {
     async fn plan(&self, hash: &str) -> Result<Option<Plan>> {
         let read = async { plans::get(&mut *self.readers.acquire().await?, hash).await };
         read.await.map_err(engine("reading a plan"))
+    }
+    async fn backlog(&self) -> Result<Backlog> {
+        let read = async { backlog::read(&mut *self.readers.acquire().await?).await };
+        read.await.map_err(engine("counting what waits"))
     }
     async fn pauses(&self) -> Result<Vec<Pause>> {
         let read = async { pauses::all(&mut *self.readers.acquire().await?).await };

@@ -47,6 +47,12 @@ impl Tx {
         Ok(fetched)
     }
     async fn write_runs(&mut self, new: &[NewRun<'_>]) -> error::Result<()> {
+        for hash in plans::missing(&mut self.0, new).await? {
+            // Whoever keeps house has forgotten a plan that no run had; its first run brings it along.
+            if let Some(NewRun { record, plan }) = new.iter().find(|new| new.record.plan_hash == hash) {
+                plans::put(&mut self.0, &hash, plan, record.created_at).await?;
+            }
+        }
         runs::insert(&mut self.0, new).await?;
         steps::insert(&mut self.0, new).await
     }

@@ -8,6 +8,12 @@ use serde_json::json;
 
 use crate::kit::*;
 
+on_both!(
+    an_approval_outlives_the_process_and_is_given_once,
+    time_refuses_also_while_nobody_runs,
+    the_timer_refuses_by_itself_and_a_cancel_asks_no_more,
+);
+
 const HOURS: u64 = 72;
 
 fn script() -> Script {
@@ -35,13 +41,12 @@ async fn code(engine: &Engine, run: &RunId, step: &str) -> &'static str {
     engine.decide(run, step, true, "bo", "too").await.unwrap_err().code()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_approval_outlives_the_process_and_is_given_once() {
+async fn an_approval_outlives_the_process_and_is_given_once(place: Place) {
     let script = script();
-    let house = House::new(&script).await;
+    let house = House::new(&place, &script).await;
     let run = waiting(&house).await;
     house.engine.stop().await.unwrap();
-    let engine = engine(&house.dir.path().join("p.db"), &script, &house.sink, &house.clock, true).await;
+    let engine = engine(&house.place, &script, &house.sink, &house.clock, true).await;
     asked(&engine, &run).await;
     assert_eq!(code(&engine, &run, "c").await, "nothing-to-decide");
     assert_eq!(code(&engine, &run, "nope").await, "step-not-found");
@@ -66,10 +71,9 @@ async fn an_approval_outlives_the_process_and_is_given_once() {
     engine.stop().await.unwrap();
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn time_refuses_also_while_nobody_runs() {
+async fn time_refuses_also_while_nobody_runs(place: Place) {
     let script = script();
-    let house = House::new(&script).await;
+    let house = House::new(&place, &script).await;
     let run = waiting(&house).await;
     let long = SignedDuration::from_hours(HOURS as i64) - SignedDuration::from_secs(60);
     house.clock.skip(long);
@@ -77,7 +81,7 @@ async fn time_refuses_also_while_nobody_runs() {
     assert_eq!(house.engine.run(&run).await.unwrap().status, RunStatus::Waiting, "not yet");
     house.engine.stop().await.unwrap();
     house.clock.skip(SignedDuration::from_secs(61));
-    let engine = engine(&house.dir.path().join("p.db"), &script, &house.sink, &house.clock, true).await;
+    let engine = engine(&house.place, &script, &house.sink, &house.clock, true).await;
     // Whoever comes too late finds it refused, also before the timer has looked.
     assert_eq!(code(&engine, &run, "b").await, "already-decided");
     let view = tokio::time::timeout(Duration::from_secs(30), engine.finished(&run)).await.unwrap().unwrap();
@@ -89,10 +93,9 @@ async fn time_refuses_also_while_nobody_runs() {
     engine.stop().await.unwrap();
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_timer_refuses_by_itself_and_a_cancel_asks_no_more() {
+async fn the_timer_refuses_by_itself_and_a_cancel_asks_no_more(place: Place) {
     let script = script();
-    let house = House::new(&script).await;
+    let house = House::new(&place, &script).await;
     let run = waiting(&house).await;
     house.clock.skip(SignedDuration::from_hours(HOURS as i64) + SignedDuration::from_secs(1));
     let view = house.finished(&run).await;

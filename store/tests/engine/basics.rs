@@ -7,10 +7,18 @@ use serde_json::json;
 
 use crate::kit::*;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_diamond_runs_in_order_and_its_history_tells_it() {
+on_both!(
+    a_diamond_runs_in_order_and_its_history_tells_it,
+    transient_failures_are_tried_again_and_permanent_ones_are_not,
+    when_decides_and_a_mended_denial_is_remediated,
+    a_panic_and_a_time_out_fail_their_step_alone,
+    cancelling_tells_what_runs_and_ends_what_waits,
+    deliveries_and_pushes_count_once,
+);
+
+async fn a_diamond_runs_in_order_and_its_history_tells_it(place: Place) {
     let script = Script::default();
-    let house = House::new(&script).await;
+    let house = House::new(&place, &script).await;
     let view = house.run(&diamond()).await;
     assert_eq!((view.status, view.result), (RunStatus::Finished, Some(RunResult::Passed)));
     let order: Vec<String> = script.ran.lock().unwrap().iter().map(|(_, s, _)| s.clone()).collect();
@@ -24,8 +32,7 @@ async fn a_diamond_runs_in_order_and_its_history_tells_it() {
     assert_eq!(house.engine.submit(vec![]).await.unwrap_err().code(), "engine-stopping");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn transient_failures_are_tried_again_and_permanent_ones_are_not() {
+async fn transient_failures_are_tried_again_and_permanent_ones_are_not(place: Place) {
     let script = Script::default()
         .on("flaky", |c| async move {
             if c.attempt < 3 {
@@ -35,7 +42,7 @@ async fn transient_failures_are_tried_again_and_permanent_ones_are_not() {
             }
         })
         .on("broken", |_| async { Err(error(ErrorClass::Permanent, "no-such-image")) });
-    let house = House::new(&script).await;
+    let house = House::new(&place, &script).await;
     let view = house
         .run(&plan("r", vec![step("flaky", &[]), step("broken", &[]), step("after", &["broken"])]))
         .await;
@@ -45,8 +52,7 @@ async fn transient_failures_are_tried_again_and_permanent_ones_are_not() {
     assert_eq!(view.steps[1].problem.as_ref().unwrap().code, "no-such-image");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn when_decides_and_a_mended_denial_is_remediated() {
+async fn when_decides_and_a_mended_denial_is_remediated(place: Place) {
     let script = Script::default()
         .on("gate", |_| async { Ok(Outcome::denied(json!({"mendable": true}))) })
         .on("fix", |c| async move {
@@ -54,7 +60,7 @@ async fn when_decides_and_a_mended_denial_is_remediated() {
             assert_eq!(c.steps[0], ("gate".into(), "do".into(), S::Denied));
             Ok(Outcome::Succeeded { output: json!({}), messages: vec![], mends: true })
         });
-    let house = House::new(&script).await;
+    let house = House::new(&place, &script).await;
     let when = |mut s: patchline_chains::PlanStep, when: &str| {
         s.when = Some(when.into());
         s
@@ -95,13 +101,12 @@ async fn when_decides_and_a_mended_denial_is_remediated() {
     assert_eq!(view.result, Some(RunResult::Remediated));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_panic_and_a_time_out_fail_their_step_alone() {
+async fn a_panic_and_a_time_out_fail_their_step_alone(place: Place) {
     let script = Script::default()
         .on("panics", |_| async { panic!("oh no") })
         .on("hangs", |_| async { std::future::pending().await })
         .on("large", |_| async { Ok(Outcome::succeeded(json!({"x": "y".repeat(70_000)}))) });
-    let house = House::new(&script).await;
+    let house = House::new(&place, &script).await;
     let mut hangs = step("hangs", &[]);
     hangs.timeout = Duration::from_millis(50);
     hangs.retry.attempts = 2;
@@ -116,13 +121,12 @@ async fn a_panic_and_a_time_out_fail_their_step_alone() {
     assert_eq!(house.run(&diamond()).await.result, Some(RunResult::Passed));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn cancelling_tells_what_runs_and_ends_what_waits() {
+async fn cancelling_tells_what_runs_and_ends_what_waits(place: Place) {
     let script = Script::default().on("a", |c| async move {
         c.cancelled.cancelled().await;
         Err(error(ErrorClass::Transient, "interrupted"))
     });
-    let house = House::new(&script).await;
+    let house = House::new(&place, &script).await;
     let run = house.engine.submit(vec![submission(&diamond(), "v1")]).await.unwrap()[0].run.clone();
     until(async || script.count("a") == 1).await;
     house.engine.cancel(&run, "ana", "it is not wanted").await.unwrap();
@@ -141,9 +145,8 @@ async fn cancelling_tells_what_runs_and_ends_what_waits() {
     );
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn deliveries_and_pushes_count_once() {
-    let house = House::new(&Script::default()).await;
+async fn deliveries_and_pushes_count_once(place: Place) {
+    let house = House::new(&place, &Script::default()).await;
     let plan = diamond();
     let mut push = submission(&plan, "v1");
     push.trigger.kind = TriggerKind::Push;

@@ -5,6 +5,14 @@ use serde_json::json;
 
 use crate::kit::*;
 
+on_both!(
+    a_child_that_passes_makes_its_parent_remediated,
+    two_steps_with_an_equal_product_share_a_child_and_both_go_on,
+    denials_come_up_through_the_rounds,
+    a_step_cannot_wait_for_its_own_run,
+    cancelling_a_parent_cancels_its_child_and_a_wait_survives_a_restart,
+);
+
 /// A gate that denies round 1, a fix that starts a child.
 fn script(deny: u32) -> Script {
     Script::default()
@@ -32,9 +40,8 @@ fn chain() -> patchline_chains::Plan {
     plan
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_child_that_passes_makes_its_parent_remediated() {
-    let house = House::new(&script(1)).await;
+async fn a_child_that_passes_makes_its_parent_remediated(place: Place) {
+    let house = House::new(&place, &script(1)).await;
     let view = house.run(&chain()).await;
     assert_eq!(view.result, Some(RunResult::Remediated));
     let fix = &view.steps[1];
@@ -50,8 +57,7 @@ async fn a_child_that_passes_makes_its_parent_remediated() {
     assert_eq!((reported.run, reported.new), (child.id, false));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_steps_with_an_equal_product_share_a_child_and_both_go_on() {
+async fn two_steps_with_an_equal_product_share_a_child_and_both_go_on(place: Place) {
     let make = |c: patchline_engine::Context| async move {
         if c.round > 1 {
             // Long enough that both of the parent's steps wait.
@@ -60,7 +66,7 @@ async fn two_steps_with_an_equal_product_share_a_child_and_both_go_on() {
         }
         Ok(Outcome::Child { subject: subject("v1_fixed"), output: json!({}), mends: true })
     };
-    let house = House::new(&Script::default().on("one", make).on("two", make)).await;
+    let house = House::new(&place, &Script::default().on("one", make).on("two", make)).await;
     let view = house.run(&plan("web", vec![step("one", &[]), step("two", &[])])).await;
     // Nothing was denied, so nothing was mended.
     assert_eq!(view.result, Some(RunResult::Passed));
@@ -68,26 +74,23 @@ async fn two_steps_with_an_equal_product_share_a_child_and_both_go_on() {
     assert_eq!(house.engine.runs(&Default::default()).await.unwrap().len(), 2);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn denials_come_up_through_the_rounds() {
-    let house = House::new(&script(9)).await;
+async fn denials_come_up_through_the_rounds(place: Place) {
+    let house = House::new(&place, &script(9)).await;
     let view = house.run(&chain()).await;
     assert_eq!((view.result, view.steps[1].status), (Some(RunResult::Denied), S::Denied));
     assert_eq!(house.engine.runs(&Default::default()).await.unwrap().len(), 3);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_step_cannot_wait_for_its_own_run() {
+async fn a_step_cannot_wait_for_its_own_run(place: Place) {
     let script = Script::default().on("fix", |c| async move {
         Ok(Outcome::Child { subject: c.subject, output: json!({}), mends: true })
     });
-    let house = House::new(&script).await;
+    let house = House::new(&place, &script).await;
     let view = house.run(&plan("self", vec![step("fix", &[])])).await;
     assert_eq!(view.steps[0].problem.as_ref().unwrap().code, "child-is-ancestor");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn cancelling_a_parent_cancels_its_child_and_a_wait_survives_a_restart() {
+async fn cancelling_a_parent_cancels_its_child_and_a_wait_survives_a_restart(place: Place) {
     let script = script(1).on("gate", |c| async move {
         if c.round == 1 {
             return Ok(Outcome::denied(json!({})));
@@ -95,11 +98,11 @@ async fn cancelling_a_parent_cancels_its_child_and_a_wait_survives_a_restart() {
         c.cancelled.cancelled().await;
         Err(error(patchline_engine::ErrorClass::Permanent, "interrupted"))
     });
-    let house = House::new(&script).await;
+    let house = House::new(&place, &script).await;
     let run = house.engine.submit(vec![submission(&chain(), "v1")]).await.unwrap()[0].run.clone();
     until(async || script.count("gate") == 2).await;
     house.engine.stop().await.unwrap();
-    let engine = engine(&house.dir.path().join("p.db"), &script, &house.sink, &house.clock, true).await;
+    let engine = engine(&house.place, &script, &house.sink, &house.clock, true).await;
     let view = engine.run(&run).await.unwrap();
     assert_eq!((view.status, view.steps[1].status), (patchline_engine::RunStatus::Waiting, S::Waiting));
     until(async || script.count("gate") == 3).await;

@@ -9,6 +9,12 @@ use tokio::sync::Semaphore;
 
 use crate::kit::*;
 
+on_both!(
+    a_queued_run_starts_when_the_slot_is_free,
+    a_new_run_supersedes_the_old_one,
+    a_busy_slot_rejects_and_names_who_holds_it,
+);
+
 fn limited(when_busy: WhenBusy) -> Plan {
     let mut plan = plan("limited", vec![step("hold", &[])]);
     plan.concurrency = Some(ConcurrencyRule { key: "{{image.repository}}".into(), limit: 1, when_busy });
@@ -31,10 +37,9 @@ fn holding() -> (Script, Arc<Semaphore>) {
     (script, gate)
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_queued_run_starts_when_the_slot_is_free() {
+async fn a_queued_run_starts_when_the_slot_is_free(place: Place) {
     let (script, gate) = holding();
-    let house = House::new(&script).await;
+    let house = House::new(&place, &script).await;
     let plan = limited(WhenBusy::Queue);
     let submitted =
         house.engine.submit(["v1", "v2", "v3"].map(|tag| submission(&plan, tag)).to_vec()).await.unwrap();
@@ -48,10 +53,9 @@ async fn a_queued_run_starts_when_the_slot_is_free() {
     assert_eq!(script.count("hold"), 2);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_new_run_supersedes_the_old_one() {
+async fn a_new_run_supersedes_the_old_one(place: Place) {
     let (script, gate) = holding();
-    let house = House::new(&script).await;
+    let house = House::new(&place, &script).await;
     let plan = limited(WhenBusy::Supersede);
     let old = house.engine.submit(vec![submission(&plan, "v1")]).await.unwrap()[0].run.clone();
     until(async || script.count("hold") == 1).await;
@@ -61,10 +65,9 @@ async fn a_new_run_supersedes_the_old_one() {
     assert_eq!(house.finished(&new).await.result, Some(RunResult::Passed));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_busy_slot_rejects_and_names_who_holds_it() {
+async fn a_busy_slot_rejects_and_names_who_holds_it(place: Place) {
     let (script, gate) = holding();
-    let house = House::new(&script).await;
+    let house = House::new(&place, &script).await;
     let plan = limited(WhenBusy::Reject);
     let old = house.engine.submit(vec![submission(&plan, "v1")]).await.unwrap()[0].run.clone();
     let refused = house.engine.submit(vec![submission(&plan, "v2")]).await.unwrap()[0].clone();

@@ -11,7 +11,7 @@ use patchline_chains::Plan;
 use patchline_engine::{
     Delivery, Error, Event, Pause, Result, RunFilter, RunId, Store,
     step::{EffectLog, Intent},
-    store::{DeadLetter, Hint, RunRecord, Transaction},
+    store::{Backlog, DeadLetter, Hint, RunRecord, Transaction},
 };
 
 /// A store behind a wire that can be cut.
@@ -83,6 +83,9 @@ impl Store for Cut {
     }
     async fn dead_letters(&self, limit: u32, before: Option<(Timestamp, &str)>) -> Result<Vec<DeadLetter>> {
         self.there()?.dead_letters(limit, before).await
+    }
+    async fn backlog(&self) -> Result<Backlog> {
+        self.there()?.backlog().await
     }
     async fn pauses(&self) -> Result<Vec<Pause>> {
         self.there()?.pauses().await

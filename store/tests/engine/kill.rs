@@ -17,11 +17,11 @@ use patchline_engine::{
     Deliver, DeliveryError, DeliveryState, Engine, EngineOptions, Message, Outcome, RunFilter, RunResult,
     Step, TriggerKind, clock::SystemClock,
 };
-use patchline_store::Sqlite;
 use serde_json::json;
 
 use crate::kit::*;
 
+const STORE: &str = "PATCHLINE_TEST_KILL_STORE";
 const DIR: &str = "PATCHLINE_TEST_KILL_DIR";
 const KILLS: usize = 10;
 const RUNS: usize = 6;
@@ -96,7 +96,7 @@ fn script(dir: &Path) -> Script {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn victim() {
     let Some(dir) = std::env::var_os(DIR).map(PathBuf::from) else { return };
-    let store = Arc::new(Sqlite::open(&dir.join("p.db")).await.unwrap());
+    let store = open(&std::env::var(STORE).unwrap()).await;
     let steps: Vec<Arc<dyn Step>> = vec![Arc::new(script(&dir))];
     let options = EngineOptions {
         concurrency: 2,
@@ -128,10 +128,11 @@ async fn victim() {
     line(&dir.join("done"), "done");
 }
 
-fn start(dir: &Path) -> Child {
+fn start(place: &Place) -> Child {
     Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "kill::victim", "--nocapture"])
-        .env(DIR, dir)
+        .env(DIR, place.dir.path())
+        .env(STORE, place.name())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
@@ -146,12 +147,12 @@ fn counted(file: &Path) -> HashMap<String, usize> {
     counts
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn ten_kills_at_random_moments_change_nothing_but_the_time() {
-    let dir = tempfile::tempdir().unwrap();
+on_both!(ten_kills_at_random_moments_change_nothing_but_the_time);
+
+async fn ten_kills_at_random_moments_change_nothing_but_the_time(place: Place) {
     let mut kills = 0;
-    while kills < KILLS && !dir.path().join("done").exists() {
-        let mut child = start(dir.path());
+    while kills < KILLS && !place.dir.path().join("done").exists() {
+        let mut child = start(&place);
         let pause = rand::random_range(60..450);
         tokio::time::sleep(Duration::from_millis(pause)).await;
         child.kill().unwrap();
@@ -159,24 +160,23 @@ async fn ten_kills_at_random_moments_change_nothing_but_the_time() {
         kills += 1;
     }
     assert!(kills > 3, "it was done before it could be killed often");
-    if !dir.path().join("done").exists() {
-        let mut last = start(dir.path());
+    if !place.dir.path().join("done").exists() {
+        let mut last = start(&place);
         let ended = tokio::task::spawn_blocking(move || last.wait().unwrap()).await.unwrap();
         assert!(ended.success());
     }
-    let store = Sqlite::open(&dir.path().join("p.db")).await.unwrap();
-    let records = patchline_engine::Store::runs(&store, &RunFilter::default()).await.unwrap();
+    let records = place.open().await.runs(&RunFilter::default()).await.unwrap();
     assert_eq!(records.len(), 2 * RUNS);
     for record in &records {
         let expected = if record.round == 1 { RunResult::Remediated } else { RunResult::Passed };
         assert_eq!(record.result(), Some(expected), "{record:?}");
     }
-    let ran = counted(&dir.path().join("steps"));
+    let ran = counted(&place.dir.path().join("steps"));
     // Every step but the skipped fix of a child.
     assert_eq!(ran.len(), RUNS * 7);
     let again: usize = ran.values().map(|n| n - 1).sum();
     assert!(again <= kills * 2, "{again} steps ran again after {kills} kills of 2 workers");
-    let messages = counted(&dir.path().join("messages"));
+    let messages = counted(&place.dir.path().join("messages"));
     assert_eq!(messages.len(), 2 * RUNS);
     assert!(messages.values().all(|n| n - 1 <= kills));
     let again: usize = messages.values().map(|n| n - 1).sum();

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    path::Path,
+    path::PathBuf,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -14,8 +14,10 @@ use patchline_engine::{
     Clock, Context, Deliver, DeliveryError, Engine, EngineOptions, ErrorClass, Message, Outcome, RunView,
     Step, StepError, StepStatus, Store, Subject, Submission, Trigger, TriggerKind, clock::SystemClock,
 };
-use patchline_store::Sqlite;
+use patchline_store::{Postgres, PostgresOptions, Sqlite};
 use serde_json::{Value, json};
+
+use crate::cluster;
 
 /// What a step does, by its name.
 pub(crate) type Act =
@@ -158,17 +160,82 @@ pub(crate) fn submission(plan: &Plan, tag: &str) -> Submission {
     }
 }
 
-/// An engine over `file`.
+/// Each test over each database.
+macro_rules! on_both {
+    ($($name:ident),+ $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::$name($crate::kit::Place::sqlite()).await;
+            })+
+        }
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                let Some(place) = $crate::kit::Place::postgres() else { return };
+                super::$name(place).await;
+            })+
+        }
+    };
+}
+
+pub(crate) use on_both;
+
+/// A database of a test's own: whoever opens it again finds what was there.
+#[derive(Clone)]
+pub(crate) struct Place {
+    backend: Backend,
+    pub(crate) dir: Arc<tempfile::TempDir>,
+}
+
+#[derive(Clone)]
+enum Backend {
+    Sqlite(PathBuf),
+    Postgres(String),
+}
+
+impl Place {
+    pub(crate) fn sqlite() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        Self { backend: Backend::Sqlite(dir.path().join("p.db")), dir: Arc::new(dir) }
+    }
+    /// None: PostgreSQL is not installed, which is said, and under `CI=true` is a failure.
+    pub(crate) fn postgres() -> Option<Self> {
+        let url = cluster::fresh()?;
+        Some(Self { backend: Backend::Postgres(url), dir: Arc::new(tempfile::tempdir().unwrap()) })
+    }
+    /// What another process opens it by.
+    pub(crate) fn name(&self) -> String {
+        match &self.backend {
+            Backend::Sqlite(file) => file.display().to_string(),
+            Backend::Postgres(url) => url.clone(),
+        }
+    }
+    pub(crate) async fn open(&self) -> Arc<dyn Store> {
+        open(&self.name()).await
+    }
+}
+
+/// By a file's name or a server's address. Tests skip time, so the process tells it.
+pub(crate) async fn open(name: &str) -> Arc<dyn Store> {
+    if name.starts_with("postgres://") {
+        let options = PostgresOptions { server_clock: false, ..PostgresOptions::default() };
+        Arc::new(Postgres::open(name, options).await.unwrap())
+    } else {
+        Arc::new(Sqlite::open(&PathBuf::from(name)).await.unwrap())
+    }
+}
+
+/// An engine that owns a database, or does not.
 pub(crate) async fn engine(
-    file: &Path,
+    place: &Place,
     script: &Script,
     sink: &Sink,
     clock: &Ahead,
     owns_data: bool,
 ) -> Engine {
-    let store = Arc::new(Sqlite::open(file).await.unwrap());
     let options = EngineOptions { owns_data, ..options() };
-    engine_with(store, script, sink, clock, options).await
+    engine_with(place.open().await, script, sink, clock, options).await
 }
 
 /// An engine that is one of several over a store.
@@ -201,20 +268,19 @@ pub(crate) fn options() -> EngineOptions {
     }
 }
 
-/// A folder with an engine in it.
+/// A database with an engine over it.
 pub(crate) struct House {
-    pub(crate) dir: tempfile::TempDir,
+    pub(crate) place: Place,
     pub(crate) engine: Engine,
     pub(crate) sink: Sink,
     pub(crate) clock: Ahead,
 }
 
 impl House {
-    pub(crate) async fn new(script: &Script) -> Self {
-        let dir = tempfile::tempdir().unwrap();
+    pub(crate) async fn new(place: &Place, script: &Script) -> Self {
         let (sink, clock) = (Sink::default(), Ahead::default());
-        let engine = engine(&dir.path().join("p.db"), script, &sink, &clock, true).await;
-        Self { dir, engine, sink, clock }
+        let engine = engine(place, script, &sink, &clock, true).await;
+        Self { place: place.clone(), engine, sink, clock }
     }
     pub(crate) async fn run(&self, plan: &Plan) -> RunView {
         self.run_over(plan, "v1").await

@@ -1,16 +1,22 @@
 //! Leases: expiry by the clock, stale completions, poison, what an orderly stop gives back.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use jiff::SignedDuration;
-use patchline_engine::{Outcome, RunResult, StepStatus as S, Store};
-use patchline_store::Sqlite;
+use patchline_engine::{Outcome, RunResult, StepStatus as S};
 use serde_json::json;
 
 use crate::{cut::Cut, kit::*};
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_expired_lease_is_taken_over_and_the_stale_end_is_discarded() {
+on_both!(
+    an_expired_lease_is_taken_over_and_the_stale_end_is_discarded,
+    a_clock_that_jumps_takes_no_lease_away,
+    five_lost_leases_are_poison,
+    a_lease_is_renewed_for_as_long_as_its_step_runs,
+    a_stop_gives_leases_back_and_does_not_count,
+);
+
+async fn an_expired_lease_is_taken_over_and_the_stale_end_is_discarded(place: Place) {
     // Deaf to its stop sign for a moment: its end comes after the lease was lost.
     let script = Script::default().on("a", |c| async move {
         if c.effects.log.of_step(&c.run, &c.step).await.unwrap().is_empty() {
@@ -27,17 +33,15 @@ async fn an_expired_lease_is_taken_over_and_the_stale_end_is_discarded() {
         }
         Ok(Outcome::succeeded(json!({"who": "second"})))
     });
-    let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join("p.db");
     let (sink, clock) = (Sink::default(), Ahead::default());
     // The one that will not reach the store any more has the step.
-    let cut = Cut::new(Arc::new(Sqlite::open(&file).await.unwrap()));
+    let cut = Cut::new(place.open().await);
     let first = engine_over(Arc::new(cut.clone()), &script, &sink, &clock).await;
     let run = first.submit(vec![submission(&diamond(), "v1")]).await.unwrap()[0].run.clone();
     until(async || script.count("a") == 1).await;
     cut.cut();
     clock.skip(SignedDuration::from_secs(16));
-    let second = engine(&file, &script, &sink, &clock, false).await;
+    let second = engine(&place, &script, &sink, &clock, false).await;
     let ended = tokio::time::timeout(Duration::from_secs(30), second.finished(&run)).await;
     let view = ended.expect("the run ends").unwrap();
     assert_eq!(view.steps[0].output, json!({"who": "second"}));
@@ -50,13 +54,12 @@ async fn an_expired_lease_is_taken_over_and_the_stale_end_is_discarded() {
     assert!(second.is_own_effect("push", "t").await.unwrap());
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_clock_that_jumps_takes_no_lease_away() {
+async fn a_clock_that_jumps_takes_no_lease_away(place: Place) {
     let script = Script::default().on("a", |_| async {
         tokio::time::sleep(Duration::from_secs(3)).await;
         Ok(Outcome::succeeded(json!({})))
     });
-    let house = House::new(&script).await;
+    let house = House::new(&place, &script).await;
     let run = house.engine.submit(vec![submission(&diamond(), "v1")]).await.unwrap()[0].run.clone();
     until(async || script.count("a") == 1).await;
     house.clock.skip(SignedDuration::from_hours(1));
@@ -66,12 +69,10 @@ async fn a_clock_that_jumps_takes_no_lease_away() {
     assert_eq!((view.result, script.count("a")), (Some(RunResult::Passed), 1));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn five_lost_leases_are_poison() {
+async fn five_lost_leases_are_poison(place: Place) {
     // Each process in turn takes the step and is cut off; the last one finds it poisoned.
     let script = Script::default().on("a", |_| async { std::future::pending().await });
-    let dir = tempfile::tempdir().unwrap();
-    let store: Arc<dyn Store> = Arc::new(Sqlite::open(&dir.path().join("p.db")).await.unwrap());
+    let store = place.open().await;
     let (sink, clock) = (Sink::default(), Ahead::default());
     let mut run = None;
     for time in 1..=5 {
@@ -91,38 +92,35 @@ async fn five_lost_leases_are_poison() {
     assert_eq!((view.result, script.count("a")), (Some(RunResult::Failed), 5));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_lease_is_renewed_for_as_long_as_its_step_runs() {
+async fn a_lease_is_renewed_for_as_long_as_its_step_runs(place: Place) {
     let script = Script::default().on("a", |_| async {
         // Longer than a lease.
         tokio::time::sleep(Duration::from_secs(17)).await;
         Ok(Outcome::succeeded(json!({})))
     });
-    let house = House::new(&script).await;
+    let house = House::new(&place, &script).await;
     let run = house.engine.submit(vec![submission(&diamond(), "v1")]).await.unwrap()[0].run.clone();
     let view = house.finished(&run).await;
     assert_eq!((view.result, script.count("a")), (Some(RunResult::Passed), 1));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_stop_gives_leases_back_and_does_not_count() {
+async fn a_stop_gives_leases_back_and_does_not_count(place: Place) {
     let script = Script::default().on("a", |_| async { std::future::pending().await });
-    let house = House::new(&script).await;
-    let file = house.dir.path().join("p.db");
+    let house = House::new(&place, &script).await;
     let run = house.engine.submit(vec![submission(&diamond(), "v1")]).await.unwrap()[0].run.clone();
     until(async || script.count("a") == 1).await;
     house.engine.stop().await.unwrap();
-    let record = Sqlite::open(&file).await.unwrap().run(&run).await.unwrap().unwrap();
+    let record = place.open().await.run(&run).await.unwrap().unwrap();
     assert_eq!((record.steps[0].state.status(), record.steps[0].lost), (S::Ready, 0));
     for _ in 0..6 {
-        restart_and_stop(&file, &house, &script).await;
+        restart_and_stop(&place, &house, &script).await;
     }
     let well = Script::default();
-    let engine = engine(&file, &well, &house.sink, &house.clock, true).await;
+    let engine = engine(&place, &well, &house.sink, &house.clock, true).await;
     assert_eq!(engine.finished(&run).await.unwrap().result, Some(RunResult::Passed));
 }
 
-async fn restart_and_stop(file: &Path, house: &House, script: &Script) {
+async fn restart_and_stop(place: &Place, house: &House, script: &Script) {
     let before = script.count("a");
     let options = patchline_engine::EngineOptions {
         concurrency: 1,
@@ -131,7 +129,7 @@ async fn restart_and_stop(file: &Path, house: &House, script: &Script) {
         public_url: None,
         ..Default::default()
     };
-    let store = Arc::new(Sqlite::open(file).await.unwrap());
+    let store = place.open().await;
     let steps: Vec<Arc<dyn patchline_engine::Step>> = vec![Arc::new(script.clone())];
     let engine = patchline_engine::Engine::start(
         store,

@@ -8,6 +8,8 @@ use serde_json::json;
 
 use crate::kit::*;
 
+on_both!(messages_are_tried_again_until_they_are_taken, a_refusal_is_final_and_is_shown,);
+
 fn telling() -> Script {
     Script::default().on("tell", |c| async move {
         let message = |channel: &str| Message {
@@ -23,9 +25,8 @@ fn telling() -> Script {
     })
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn messages_are_tried_again_until_they_are_taken() {
-    let house = House::new(&telling()).await;
+async fn messages_are_tried_again_until_they_are_taken(place: Place) {
+    let house = House::new(&place, &telling()).await;
     // The last comes first: one is refused for a while, then asks for ten minutes.
     house.sink.refuse.lock().unwrap().extend([(true, Some(Duration::from_secs(600))), (true, None)]);
     let view = house.run(&plan("t", vec![step("tell", &[])])).await;
@@ -46,9 +47,8 @@ async fn messages_are_tried_again_until_they_are_taken() {
     assert_eq!(ids.len(), 2);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_refusal_is_final_and_is_shown() {
-    let house = House::new(&telling()).await;
+async fn a_refusal_is_final_and_is_shown(place: Place) {
+    let house = House::new(&place, &telling()).await;
     house.sink.refuse.lock().unwrap().extend([(false, None), (false, None)]);
     let view = house.run(&plan("t", vec![step("tell", &[])])).await;
     until(async || {

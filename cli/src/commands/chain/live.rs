@@ -69,11 +69,18 @@ impl List {
             let reason = chain.paused.as_ref().map(why).unwrap_or_default();
             let starts = if chain.on_push { "push" } else { "by hand" };
             let starts = if chain.starts.is_empty() { starts.to_owned() } else { chain.starts.join(", ") };
-            let row = [chain.chain.clone(), state(&chain.paused), chain.steps.len().to_string(), starts, reason];
+            let row =
+                [chain.chain.clone(), state(&chain.paused), chain.steps.len().to_string(), starts, reason];
             table.row(row);
         }
         for pause in &chains.paused_elsewhere {
-            table.row([pause.chain.clone(), "paused, not loaded".to_owned(), String::new(), String::new(), why(pause)]);
+            table.row([
+                pause.chain.clone(),
+                "paused, not loaded".to_owned(),
+                String::new(),
+                String::new(),
+                why(pause),
+            ]);
         }
         if table.is_empty() {
             terminal::err("the server has no chain: start it with --chain FILE");

@@ -45,6 +45,7 @@ impl ChainRun {
             allow_expired: self.mirrors.allow_expired(),
             place: wiring::Place::DataFolder,
             no_work: false,
+            watching: Default::default(),
         };
         let running = wiring::start(config, &data, start).await?;
         let reference = match images::location(&running.registries, &self.image)? {
@@ -57,7 +58,8 @@ impl ChainRun {
                 .hint("push it first: patchline image copy oci:DIR:tag host/repository:tag"));
             }
         };
-        let subject = subject::resolve(&running.registries, running.database.fixes.as_ref(), &reference).await?;
+        let subject =
+            subject::resolve(&running.registries, running.database.fixes.as_ref(), &reference).await?;
         let submission = Submission {
             subject: subject::for_chain(&subject, &plan),
             plan: Some(plan),

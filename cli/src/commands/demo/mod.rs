@@ -113,6 +113,7 @@ impl Demo {
             allow_expired: self.mirrors.allow_expired(),
             place: wiring::Place::DataFolder,
             no_work: false,
+            watching: Default::default(),
         };
         wiring::start(config, data, start).await
     }

@@ -72,8 +72,12 @@ pub(super) async fn summary(running: &Running, sink: &Sink, view: &RunView) -> R
         risk(before, after.as_ref());
     }
     if let Some(digest) = fixed.as_deref().and_then(|d| d.parse().ok()) {
-        let found =
-            running.database.fixes.fix_of(&digest).await.map_err(|e| Failure::new("store-failed", e.as_ref()))?;
+        let found = running
+            .database
+            .fixes
+            .fix_of(&digest)
+            .await
+            .map_err(|e| Failure::new("store-failed", e.as_ref()))?;
         if let Some((_, plan)) = found {
             terminal::out(&format!(
                 "\n{}",

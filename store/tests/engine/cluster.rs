@@ -1,0 +1,22 @@
+//! The testkit's private PostgreSQL cluster: one for all tests of this program.
+
+#![expect(dead_code, unreachable_pub, reason = "another crate's file: other suites use the rest of it")]
+
+#[path = "../../../tests/src/postgres.rs"]
+mod postgres;
+#[path = "../../../tests/src/process.rs"]
+mod process;
+
+use self::postgres::{Error, Postgres};
+
+/// A new, empty database: its address. None: PostgreSQL is not installed, which is said; under `CI=true` it fails.
+pub(crate) fn fresh() -> Option<String> {
+    match Postgres::shared() {
+        Ok(cluster) => Some(cluster.fresh().unwrap()),
+        Err(Error::NotInstalled(what)) => {
+            crate::machine::skip(&format!("{what} is not installed"));
+            None
+        }
+        Err(error) => panic!("{error}"),
+    }
+}
