@@ -69,6 +69,8 @@ pub(crate) struct DatabaseEntry {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub(crate) struct WorkEntry {
+    /// Chains that start by themselves.
+    pub(crate) schedules: ScheduleEntry,
     /// Steps at once.
     pub(crate) concurrency: Option<usize>,
     /// Step kinds that it takes; none: all.
@@ -164,6 +166,14 @@ pub(crate) struct TargetEntry {
 pub(crate) struct MirrorEntry {
     debian: Option<Url>,
     debian_security: Option<Url>,
+}
+
+/// Chains that start by themselves.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(crate) struct ScheduleEntry {
+    /// What was missed is made up for, once, within this time: `24h`.
+    catch_up: Option<String>,
 }
 
 /// Webhook receivers.
@@ -313,6 +323,22 @@ impl Config {
     }
 }
 
+impl ScheduleEntry {
+    /// How long after its time a missed firing is made up for; a day when it is not said, a week at most.
+    pub(crate) fn catch_up(&self) -> Result<Duration> {
+        let Some(text) = &self.catch_up else { return Ok(CATCH_UP.unsigned_abs()) };
+        let wrong = |why: &str| {
+            Failure::usage("config-invalid", format!("`schedules.catch-up`: {why}"))
+                .hint("a number and a unit: `0s`, `90m`, `24h`, `7d`")
+        };
+        let time = patchline_chains::duration::parse(text).map_err(|error| wrong(&error.to_string()))?;
+        if time > LONGEST_CATCH_UP.unsigned_abs() {
+            return Err(wrong("more than a week"));
+        }
+        Ok(time)
+    }
+}
+
 impl RegistryEntry {
     fn resolve(&self) -> Result<RegistryConfig> {
         let credentials = match (&self.username, &self.password) {
@@ -387,6 +413,18 @@ mod tests {
         assert!(
             matches!(&config.channels["ops-dingtalk"].secret, Some(SecretRef::Env(name)) if name == "DINGTALK_SECRET")
         );
+    }
+
+    #[test]
+    fn how_long_is_made_up_for_is_a_duration() {
+        let catch_up = |text: &str| load(text).unwrap().schedules.catch_up();
+        assert_eq!(catch_up("concurrency: 1\n").unwrap(), Duration::from_secs(86_400));
+        assert_eq!(catch_up("schedules: {catch-up: 90m}\n").unwrap(), Duration::from_secs(5_400));
+        assert_eq!(catch_up("schedules: {catch-up: 0s}\n").unwrap(), Duration::ZERO);
+        for bad in ["soon", "8d", "1"] {
+            let failure = catch_up(&format!("schedules: {{catch-up: '{bad}'}}\n")).unwrap_err();
+            assert!(format!("{failure:?}").contains("config-invalid"), "{failure:?}");
+        }
     }
 
     #[test]

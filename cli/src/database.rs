@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use patchline_engine::Store;
+use patchline_engine::{Store, schedule::ScheduleLog};
 use patchline_remediation::fix::Fixes;
 use patchline_scanner::{LayerFacts, Reports, advisories::Shelf};
-use patchline_store::{Postgres, PostgresOptions, Sqlite};
+use patchline_store::{Postgres, PostgresOptions, Sightings, Sqlite};
 
 use crate::{
     config::Config,
@@ -24,6 +24,10 @@ pub(crate) struct Database {
     pub(crate) reports: Arc<dyn Reports>,
     /// Plans of fixes.
     pub(crate) fixes: Arc<dyn Fixes>,
+    /// Chains that start by themselves.
+    pub(crate) schedules: Arc<dyn ScheduleLog>,
+    /// When images were seen.
+    pub(crate) sightings: Arc<dyn Sightings>,
     kind: Kind,
 }
 
@@ -59,8 +63,19 @@ impl Database {
         let store = Postgres::open(url.expose(), options).await?;
         Ok(Self::of(Arc::new(store.clone()), Kind::Postgres(store)))
     }
-    fn of<S: Store + LayerFacts + Reports + Fixes>(store: Arc<S>, kind: Kind) -> Self {
-        Self { runs: store.clone(), facts: store.clone(), reports: store.clone(), fixes: store, kind }
+    fn of<S>(store: Arc<S>, kind: Kind) -> Self
+    where
+        S: Store + LayerFacts + Reports + Fixes + ScheduleLog + Sightings,
+    {
+        Self {
+            runs: store.clone(),
+            facts: store.clone(),
+            reports: store.clone(),
+            fixes: store.clone(),
+            schedules: store.clone(),
+            sightings: store,
+            kind,
+        }
     }
     /// The PostgreSQL behind it, if it is one.
     pub(crate) fn postgres(&self) -> Option<&Postgres> {

@@ -244,6 +244,8 @@ pub struct StepChange<'a> {
 pub struct Wanted<'a> {
     /// Step kinds that it takes; none: all.
     pub kinds: Option<&'a [String]>,
+    /// Only runs of at most this priority: 0 is the most urgent.
+    pub priority: u8,
     /// At most so many.
     pub limit: usize,
 }

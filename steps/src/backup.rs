@@ -13,7 +13,9 @@ use serde_json::json;
 use crate::{
     World,
     catalogue::{objection, optional, required},
-    copied, failure,
+    copied,
+    doubt::{self, Asked, Doubt},
+    failure,
     image::Image,
     params,
     place::Place,
@@ -131,21 +133,28 @@ impl Step for Backup {
         let target = place.open(registries).map_err(failure::registry)?;
         let tag = tag_of(&image.digest);
         let reference = place.target(Some(&tag), &image.digest);
+        let doubt = Doubt::of(&context, "push", &reference).await?;
         self.intend(&context, &place, &tag, &image.digest).await?;
         context.news.progress("copy", 0, 0);
-        let options = CopyOptions { referrers: true };
-        let copied = copy(&*source, image.digest.as_str(), &*target, &tag, &options)
-            .await
-            .map_err(failure::registry)?;
-        context.news.progress("verify", 0, 0);
-        copied::verify(&*target, &tag, &image.digest, "backup-broken").await?;
-        copied::verify_referrers(&*source, &*target, &image.digest, "backup-broken").await?;
-        context
-            .effects
-            .log
-            .done(&context.run, &context.step, "push", &reference)
-            .await
-            .map_err(failure::engine)?;
+        let asked = Asked::new(&*target, &tag);
+        let copying = async {
+            let options = CopyOptions { referrers: true };
+            let copied = copy(&*source, image.digest.as_str(), &asked, &tag, &options)
+                .await
+                .map_err(failure::registry)?;
+            context.news.progress("verify", 0, 0);
+            copied::verify(&*target, &tag, &image.digest, "backup-broken").await?;
+            copied::verify_referrers(&*source, &*target, &image.digest, "backup-broken").await?;
+            Ok(copied)
+        };
+        let copied = match copying.await {
+            Ok(copied) => copied,
+            Err(error) => {
+                let stands = async || doubt::is_at(&*target, &tag, &image.digest).await;
+                return Err(doubt.failed(error, asked.was(), stands).await);
+            }
+        };
+        doubt.made().await?;
         Ok(Outcome::succeeded(summary::present(json!({
             "reference": reference,
             "registry": place.registry,

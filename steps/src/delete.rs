@@ -9,10 +9,7 @@ use patchline_chains::{
     Field, Param, ParamType, StepKind, ValueType,
     catalogue::{Effect, Objection, Rehearsed, StepInPlan},
 };
-use patchline_engine::{
-    Context, ErrorClass, Outcome, Step, StepError, StepStatus,
-    step::{Effects, Intent},
-};
+use patchline_engine::{Context, ErrorClass, Outcome, Step, StepError, StepStatus, step::Intent};
 use patchline_registry::{
     Descriptor, Digest, Error as RegistryError, Kept, ManifestKind, RawManifest, Repository,
 };
@@ -23,6 +20,7 @@ use tracing::Instrument as _;
 use crate::{
     World, backup,
     catalogue::{objection, optional},
+    doubt::{Doubt, is_answer},
     evidence, failure,
     image::Image,
     params,
@@ -255,8 +253,9 @@ impl Act {
         {
             self.put_back(context, &*repository, intent, &earlier).await?;
         }
+        let doubt = Doubt::of(context, self.kind, &self.target).await?;
         if intended.is_some() && self.is_gone(&*repository).await? {
-            return log.done(run, step, self.kind, &self.target).await.map_err(failure::engine);
+            return doubt.made().await;
         }
         self.tag_stands(&*repository).await?;
         if self.kind == "delete" {
@@ -267,15 +266,19 @@ impl Act {
         }
         // Apart from this future: a cancellation or a time limit that drops it
         // must not fall between a removal and what is put back after it.
-        let effects = context.effects.clone();
+        let context = context.clone();
         let acting = async move {
-            match (self.kind, &self.tag) {
+            let doubt = Doubt::of(&context, self.kind, &self.target).await?;
+            let acted = match (self.kind, &self.tag) {
                 ("untag", Some(tag)) => repository.untag(tag, &self.digest).await,
                 _ => repository.delete_manifest(&self.digest).await,
+            };
+            let Err(error) = acted.map_err(failure::registry) else { return doubt.made().await };
+            // A refusal may have come after the removal, to what was to be put back: what is gone stays in doubt.
+            if is_answer(&error) && self.is_gone(&*repository).await.is_ok_and(|gone| !gone) {
+                context.effects.withdraw_open().await.map_err(failure::engine)?;
             }
-            .map_err(failure::registry)?;
-            let Effects { log, run, step } = effects;
-            log.done(&run, &step, self.kind, &self.target).await.map_err(failure::engine)
+            Err(error)
         };
         match tokio::spawn(acting.in_current_span()).await {
             Ok(result) => result,

@@ -11,6 +11,7 @@ mod approve;
 mod backup;
 mod copied;
 mod delete;
+mod doubt;
 mod evidence;
 mod explain;
 mod failure;

@@ -17,7 +17,9 @@ use serde_json::json;
 use crate::{
     World,
     catalogue::{objection, optional, required},
-    copied, failure,
+    copied,
+    doubt::{self, Asked, Doubt},
+    failure,
     image::Image,
     params,
     place::Place,
@@ -153,22 +155,33 @@ impl Step for Replicate {
         let before = taken.look(&*target).await?;
 
         let reference = place.target(Some(&tag), &image.digest);
+        let doubt = Doubt::of(&context, "copy", &reference).await?;
         intend(&context, &reference).await?;
         context.news.progress("copy", 0, 0);
-        let mut bytes = 0;
-        if place != home {
-            // By digest first: nobody sees the tag before all of it is there.
-            let by_digest = image.digest.as_str();
-            let options = CopyOptions { referrers: true };
-            let report = copy(&*source, by_digest, &*target, by_digest, &options).await;
-            bytes = report.map_err(failure::registry)?.bytes;
-        }
-        taken.write(&*source, &*target, before.as_ref()).await?;
-        context.news.progress("verify", 0, 0);
-        copied::verify(&*target, &tag, &image.digest, "replica-broken").await?;
-        copied::verify_referrers(&*source, &*target, &image.digest, "replica-broken").await?;
-        let (log, run, step) = (&context.effects.log, &context.run, &context.step);
-        log.done(run, step, "copy", &reference).await.map_err(failure::engine)?;
+        let asked = Asked::new(&*target, &tag);
+        let copying = async {
+            let mut bytes = 0;
+            if place != home {
+                // By digest first: nobody sees the tag before all of it is there.
+                let by_digest = image.digest.as_str();
+                let options = CopyOptions { referrers: true };
+                let report = copy(&*source, by_digest, &*target, by_digest, &options).await;
+                bytes = report.map_err(failure::registry)?.bytes;
+            }
+            taken.write(&*source, &asked, before.as_ref()).await?;
+            context.news.progress("verify", 0, 0);
+            copied::verify(&*target, &tag, &image.digest, "replica-broken").await?;
+            copied::verify_referrers(&*source, &*target, &image.digest, "replica-broken").await?;
+            Ok(bytes)
+        };
+        let bytes = match copying.await {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                let stands = async || doubt::is_at(&*target, &tag, &image.digest).await;
+                return Err(doubt.failed(error, asked.was(), stands).await);
+            }
+        };
+        doubt.made().await?;
         let mut output = json!({
             "reference": reference,
             "registry": place.registry,

@@ -100,7 +100,7 @@ impl Trigger {
 
 /// The same for every attempt.
 fn call_id(context: &Context, target: &str) -> String {
-    let hash = Sha256::digest(format!("{}\0{}\0call\0{target}", context.run, context.step).as_bytes());
+    let hash = Sha256::digest(format!("{}\0{}\0call\0{target}", context.run, context.work()).as_bytes());
     format!("msg_{}", &hex::encode(hash)[..32])
 }
 
@@ -124,20 +124,42 @@ impl Step for Trigger {
         let id = call_id(&context, name);
         let (log, run, step) = (&context.effects.log, &context.run, &context.step);
         let earlier = log.of_step(run, step).await.map_err(failure::engine)?;
-        if let Some(answered) = earlier.iter().find(|i| i.kind == "answered" && i.target == name) {
+        // When a person wants it done anew it is another call.
+        let aim = match context.work().split_once('/') {
+            Some((_, nth)) => format!("{name}/{nth}"),
+            None => name.to_owned(),
+        };
+        if let Some(answered) = earlier.iter().find(|i| i.kind == "answered" && i.target == aim) {
             return Ok(Outcome::succeeded(answered.detail.clone()));
         }
         let intent = |kind: &str, detail: Value, done: bool| Intent {
             kind: kind.into(),
-            target: name.to_owned(),
+            target: aim.clone(),
             detail,
             done,
         };
+        // An earlier attempt whose answer was lost may have been heard, whatever this one is told.
+        let doubted = earlier.iter().any(|i| i.kind == "call" && i.target == aim && !i.done);
         let call = intent("call", json!({"id": id}), false);
         log.intend(run, step, &call).await.map_err(failure::engine)?;
-        let answer = target.call(&id, &context.span.traceparent(), body, self.targets.now()).await?;
+        let answer = match target.call(&id, &context.span.traceparent(), body, self.targets.now()).await {
+            Ok(answer) => answer,
+            Err((sent, error)) => {
+                if !sent && !doubted {
+                    context.effects.withdraw("call", &aim).await.map_err(failure::engine)?;
+                }
+                return Err(error);
+            }
+        };
         let said = target.redact(&answer.body, EXCERPT);
-        judge(name, &params.expect, &answer, &said)?;
+        if let Err(error) = judge(name, &params.expect, &answer, &said) {
+            if answer.status.is_success() {
+                log.done(run, step, "call", &aim).await.map_err(failure::engine)?;
+            } else if !doubted && is_refusal(answer.status) {
+                context.effects.withdraw("call", &aim).await.map_err(failure::engine)?;
+            }
+            return Err(error);
+        }
         let status = answer.status.as_u16();
         let line = format!("{name} answers {status}{}", after_colon(&said));
         let mut output = json!({
@@ -151,7 +173,7 @@ impl Step for Trigger {
         }
         // Before the call is marked as made: a crash in between must not call again.
         log.intend(run, step, &intent("answered", output.clone(), true)).await.map_err(failure::engine)?;
-        log.done(run, step, "call", name).await.map_err(failure::engine)?;
+        log.done(run, step, "call", &aim).await.map_err(failure::engine)?;
         Ok(Outcome::succeeded(output))
     }
 }
@@ -180,6 +202,11 @@ fn body(params: &Params, context: &Context) -> Result<Vec<u8>, StepError> {
         ));
     }
     Ok(bytes)
+}
+
+/// Whether the receiver has surely not done what it was asked for.
+fn is_refusal(status: StatusCode) -> bool {
+    (status.is_client_error() && status != StatusCode::REQUEST_TIMEOUT) || status.is_redirection()
 }
 
 /// What a status means: expected, or to be tried again, or not.

@@ -7,8 +7,7 @@ use async_trait::async_trait;
 use patchline_chains::{Plan, Source};
 use patchline_engine::{
     Context, Deliver, DeliveryError, Engine, EngineOptions, Message, Outcome, Step, StepError, Subject,
-    clock::SystemClock,
-    step::Intent,
+    clock::SystemClock, step::Intent,
 };
 use patchline_registry::{
     BlobContent, Digest, Location, Platform, RawManifest, Reference, Registries, RegistryConfig, Secret,
@@ -101,6 +100,8 @@ impl Showcase {
             embedded: "main".into(),
             reports: store.clone(),
             fixes: store.clone(),
+            sightings: store.clone(),
+            clock: Arc::new(SystemClock),
             distribution: Some((Secret::new("hush"), "main".into())),
             public_url: None,
         };

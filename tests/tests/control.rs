@@ -63,8 +63,18 @@ async fn a_step_is_tried_again_run_again_and_resolved_over_the_api() {
         (format!("{scan}/retry"), json!({"by": "ana"}), 422, "invalid-body"),
         (format!("{scan}/retry"), json!({"by": " ", "reason": "x"}), 422, "invalid-body"),
         (format!("{scan}/retry"), json!({"by": "ana", "reason": "x".repeat(1001)}), 422, "invalid-body"),
-        (format!("{scan}/resolution"), json!({"by": "ana", "reason": "x", "made": "yes"}), 422, "invalid-body"),
-        (format!("{scan}/resolution"), json!({"by": "ana", "reason": "x", "made": true}), 409, "nothing-to-resolve"),
+        (
+            format!("{scan}/resolution"),
+            json!({"by": "ana", "reason": "x", "made": "yes"}),
+            422,
+            "invalid-body",
+        ),
+        (
+            format!("{scan}/resolution"),
+            json!({"by": "ana", "reason": "x", "made": true}),
+            409,
+            "nothing-to-resolve",
+        ),
         (format!("runs/{}/steps/none/retry", broken.id), said(), 404, "step-not-found"),
         (format!("runs/{}/steps/gate/retry", broken.id), said(), 409, "nothing-to-retry"),
         ("runs/none/steps/scan/rerun".into(), said(), 404, "run-not-found"),
@@ -89,7 +99,15 @@ async fn a_step_is_tried_again_run_again_and_resolved_over_the_api() {
     assert!(history.contains("run_reopened") && history.contains("the mirror is back"), "{history}");
     // A stream from the beginning goes on past the first end.
     let events = format!("{}/api/v1/runs/{}/events", showcase.url, broken.id);
-    let stream = Client::new().get(events).timeout(Duration::from_secs(20)).send().await.unwrap().text().await.unwrap();
+    let stream = Client::new()
+        .get(events)
+        .timeout(Duration::from_secs(20))
+        .send()
+        .await
+        .unwrap()
+        .text()
+        .await
+        .unwrap();
     assert_eq!(stream.matches("run_finished").count(), 2, "{stream}");
 
     // Nobody knows whether the backup was made, until a person has looked.
@@ -98,11 +116,17 @@ async fn a_step_is_tried_again_run_again_and_resolved_over_the_api() {
     assert_eq!((status(&ended, "backup"), ended.result), (StepStatus::Unknown, Some(RunResult::Failed)));
     let backup = format!("runs/{}/steps/backup", doubt.id);
     let (code, _, view) = ask
-        .post(&format!("{backup}/resolution"), json!({"by": "ana", "reason": "it lies in the vault", "made": true}))
+        .post(
+            &format!("{backup}/resolution"),
+            json!({"by": "ana", "reason": "it lies in the vault", "made": true}),
+        )
         .await;
     assert_eq!(code, 200, "{view}");
     let ended = ask.ended(&doubt).await;
-    assert_eq!((status(&ended, "backup"), status(&ended, "delete")), (StepStatus::Succeeded, StepStatus::Succeeded));
+    assert_eq!(
+        (status(&ended, "backup"), status(&ended, "delete")),
+        (StepStatus::Succeeded, StepStatus::Succeeded)
+    );
     assert!(ask.history(&doubt).await.contains("it lies in the vault"));
     // From a step on: it and what comes after it is new work.
     assert_eq!(ask.post(&format!("{backup}/rerun"), said()).await.0, 200);
@@ -130,7 +154,10 @@ async fn a_paused_chain_waits_and_what_was_given_up_is_sent_again_over_the_api()
     let ask = Asked(&showcase);
     assert_eq!(ask.post("chains/web-release/pause", said()).await.0, 200);
     let chains = ask.get("chains").await;
-    assert_eq!((&chains["chains"][0]["paused"]["by"], &chains["chains"][1]["paused"]), (&json!("ana"), &Value::Null));
+    assert_eq!(
+        (&chains["chains"][0]["paused"]["by"], &chains["chains"][1]["paused"]),
+        (&json!("ana"), &Value::Null)
+    );
     let run = ask.push("shop/web").await;
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!(status(&showcase.engine.run(&run.id).await.unwrap(), "scan"), StepStatus::Ready);
@@ -149,9 +176,13 @@ async fn a_paused_chain_waits_and_what_was_given_up_is_sent_again_over_the_api()
     let first = ask.get("outbox?limit=1").await;
     let next = first["next"].as_str().unwrap();
     let query = [("limit", "1"), ("before", next)];
-    let second = Client::new().get(format!("{}/api/v1/outbox", showcase.url)).query(&query).send().await.unwrap();
+    let second =
+        Client::new().get(format!("{}/api/v1/outbox", showcase.url)).query(&query).send().await.unwrap();
     let second: Value = second.json().await.unwrap();
-    assert_ne!(first["messages"][0]["message"]["id"], second["messages"][0]["message"]["id"], "{first} {second}");
+    assert_ne!(
+        first["messages"][0]["message"]["id"], second["messages"][0]["message"]["id"],
+        "{first} {second}"
+    );
     assert_eq!(second["next"], Value::Null);
     assert_eq!(letters["messages"][0]["problem"]["code"], "dingtalk-310000", "{letters}");
     let id = letters["messages"][0]["message"]["id"].as_str().unwrap();
@@ -176,7 +207,10 @@ async fn a_person_goes_on_with_runs_and_chains_on_the_pages() {
     ask.ended(&doubt).await;
     let broken = ask.push("shop/broken").await;
     ask.ended(&broken).await;
-    assert_eq!(ask.post("chains/ask-first/pause", json!({"by": "ana", "reason": "the vault is full"})).await.0, 200);
+    assert_eq!(
+        ask.post("chains/ask-first/pause", json!({"by": "ana", "reason": "the vault is full"})).await.0,
+        200
+    );
     let asked = ask.push("asked/web").await;
 
     let open = "document.querySelectorAll('details.act').forEach((d) => d.open = true);";
@@ -204,7 +238,10 @@ async fn a_person_goes_on_with_runs_and_chains_on_the_pages() {
                     browser.screenshot(&screenshots().join(file)).await;
                     let overflow =
                         browser.script("return document.documentElement.scrollWidth - innerWidth").await;
-                    assert!(overflow.as_i64().unwrap() <= 0, "{name} at {width} px is {overflow} px too wide");
+                    assert!(
+                        overflow.as_i64().unwrap() <= 0,
+                        "{name} at {width} px is {overflow} px too wide"
+                    );
                     assert_eq!(browser.script("return window.hit ?? null").await, json!(null), "{name}");
                 }
             }
@@ -218,7 +255,9 @@ async fn a_person_goes_on_with_runs_and_chains_on_the_pages() {
     let resolve = "const form = document.querySelector('form.ask[data-decide$=\"/resolution\"]');
         fill(form, {by: 'ana', reason: 'it lies there'}); form.querySelector('[value=made]').click();";
     browser.script(&format!("{FILL} {resolve}")).await;
-    browser.wait_for("return document.querySelector('#step .panel-head').innerText.includes('Succeeded')").await;
+    browser
+        .wait_for("return document.querySelector('#step .panel-head').innerText.includes('Succeeded')")
+        .await;
     assert!(ask.history(&doubt).await.contains("it lies there"));
 
     // A failed step again; without a name nothing is sent.

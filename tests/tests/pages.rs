@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use patchline_engine::{RunId, RunResult, RunView};
-use patchline_tests::{showcase::Showcase, webdriver::{Browser, screenshots}};
+use patchline_tests::{
+    showcase::Showcase,
+    webdriver::{Browser, screenshots},
+};
 use serde_json::json;
 
 async fn finished(showcase: &Showcase, run: &RunId) -> RunView {
@@ -19,7 +22,12 @@ async fn every_page_in_a_real_browser() {
 
     // Empty first: each page says what to do.
     browser.viewport(1280, 800).await;
-    for (path, said) in [("/", "No run yet"), ("/runs", "No run yet"), ("/images", "No image yet"), ("/outbox", "Every message was delivered")] {
+    for (path, said) in [
+        ("/", "No run yet"),
+        ("/runs", "No run yet"),
+        ("/images", "No image yet"),
+        ("/outbox", "Every message was delivered"),
+    ] {
         browser.goto(&format!("{url}{path}")).await;
         assert!(browser.text().await.contains(said), "{path}: {}", browser.text().await);
     }

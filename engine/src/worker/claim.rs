@@ -10,6 +10,7 @@ use super::{
     limited::pause_key,
     outbox::Parcel,
     shared::{LEASE, PARCELS},
+    start::BULK,
 };
 use crate::{
     Error, ErrorClass, Limit, Result, RunId,
@@ -26,15 +27,21 @@ const LOOKS: usize = 8;
 const LIMITED_LOOK: usize = 256;
 
 impl Batch<'_> {
-    /// Claims as many ready steps as `free` workers can take. A step that
+    /// Claims as many ready steps as there is room for. A step that
     /// cannot be started fails here, which may make others ready.
-    pub(super) async fn claim(&mut self, mut free: usize) -> Result<()> {
+    pub(super) async fn claim(&mut self) -> Result<()> {
+        let shared = self.shared;
+        let held = shared.held.len().saturating_sub(self.after.released.len());
+        let mut free = shared.concurrency.saturating_sub(held);
+        // The last worker is kept from bulk work: whoever asks for something waits for no scan of a whole registry.
+        let bulk = shared.concurrency.saturating_sub(usize::from(shared.concurrency > 1));
+        let mut bulk_free = bulk.saturating_sub(shared.held.bulk(&self.after.released));
         for _ in 0..LOOKS {
             if free == 0 {
                 break;
             }
-            let places = self.places(free).await?;
-            let taken = self.claim_these(&places, free).await?;
+            let places = self.places(free, bulk_free == 0).await?;
+            let taken = self.claim_these(&places, free, &mut bulk_free).await?;
             // All that there was has been taken: nothing was parked, and no failed start has made others ready.
             if places.is_empty() || (taken == places.len() && taken < free) {
                 return Ok(());
@@ -45,10 +52,17 @@ impl Batch<'_> {
         Ok(())
     }
 
+    /// Whether another step could be claimed.
+    pub(super) fn has_room(&self) -> bool {
+        let held = self.shared.held.len().saturating_sub(self.after.released.len());
+        held + self.after.claims.len() < self.shared.concurrency
+    }
+
     /// The most urgent steps that this process may take: those that the store knows, and those of this batch.
-    async fn places(&mut self, free: usize) -> Result<Vec<(u8, RunId, usize)>> {
+    async fn places(&mut self, free: usize, urgent: bool) -> Result<Vec<(u8, RunId, usize)>> {
         let limit = if self.full.is_empty() { free } else { free.max(LIMITED_LOOK) };
-        let wanted = Wanted { kinds: self.shared.wanted.as_deref(), limit };
+        let most = if urgent { BULK - 1 } else { u8::MAX };
+        let wanted = Wanted { kinds: self.shared.wanted.as_deref(), priority: most, limit };
         let found = self.tx.claimable(&wanted).await?;
         self.fetch(found.iter().map(|(run, _)| run.clone())).await?;
         let mut places: Vec<(u8, RunId, usize)> = Vec::with_capacity(found.len() + self.fresh.len());
@@ -62,7 +76,7 @@ impl Batch<'_> {
         }
         for (priority, run, step) in &self.fresh {
             let kind = self.runs.get(run).map(|l| l.plan.steps[*step].uses.as_str());
-            if kind.is_some_and(|kind| self.shared.takes(kind)) {
+            if *priority <= most && kind.is_some_and(|kind| self.shared.takes(kind)) {
                 places.push((*priority, run.clone(), *step));
             } else {
                 self.after.left_ready = true;
@@ -73,18 +87,25 @@ impl Batch<'_> {
         Ok(places)
     }
 
-    async fn claim_these(&mut self, places: &[(u8, RunId, usize)], free: usize) -> Result<usize> {
+    async fn claim_these(
+        &mut self,
+        places: &[(u8, RunId, usize)],
+        free: usize,
+        bulk_free: &mut usize,
+    ) -> Result<usize> {
         let limits: Vec<Vec<Limit>> = places.iter().map(|(_, run, step)| self.limits(run, *step)).collect();
         let mut room = self.space(&limits).await?;
         let mut taken = 0;
         let mut parked: HashMap<String, Vec<(RunId, usize)>> = HashMap::new();
         let mut permits = Vec::new();
-        for ((_, run, step), limits) in places.iter().zip(limits) {
+        for ((priority, run, step), limits) in places.iter().zip(limits) {
+            let bulk = *priority >= BULK;
             let full = limits.iter().find(|l| room.get(&l.key).is_none_or(|room| *room == 0));
             if let Some(limit) = full {
                 parked.entry(limit.key.clone()).or_default().push((run.clone(), *step));
-            } else if taken < free && self.claim_one(run, *step).await? {
+            } else if taken < free && !(bulk && *bulk_free == 0) && self.claim_one(run, *step).await? {
                 taken += 1;
+                *bulk_free -= usize::from(bulk);
                 for limit in limits {
                     room.entry(limit.key.clone()).and_modify(|room| *room -= 1);
                     permits.push(Permit { key: limit.key, run: run.clone(), step: *step });
@@ -183,6 +204,7 @@ impl Batch<'_> {
         let all = loaded.plan.steps.iter().zip(&loaded.state.steps);
         let claim = Claim {
             lease: Lease { run: run.clone(), step, fence, until },
+            bulk: loaded.record.priority >= BULK,
             granted: began,
             kind,
             timeout: planned.timeout,

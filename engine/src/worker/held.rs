@@ -44,6 +44,7 @@ impl StopSign {
 
 struct Entry {
     lease: Lease,
+    bulk: bool,
     stop: StopSign,
     /// Since when, at the least, it lasts [`LASTS`]: a clock that jumps neither ends nor prolongs it.
     granted: Instant,
@@ -67,9 +68,16 @@ impl Held {
     pub(super) fn len(&self) -> usize {
         lock(&self.leases).len()
     }
-    pub(super) fn add(&self, lease: Lease, granted: Instant) -> StopSign {
+    /// How many are of bulk work, without these.
+    pub(super) fn bulk(&self, without: &[Lease]) -> usize {
+        let gone = |e: &Entry| {
+            without.iter().any(|l| l.step == e.lease.step && l.fence == e.lease.fence && l.run == e.lease.run)
+        };
+        lock(&self.leases).values().filter(|e| e.bulk && !gone(e)).count()
+    }
+    pub(super) fn add(&self, lease: Lease, bulk: bool, granted: Instant) -> StopSign {
         let stop = StopSign::default();
-        let entry = Entry { lease: lease.clone(), stop: stop.clone(), granted };
+        let entry = Entry { lease: lease.clone(), bulk, stop: stop.clone(), granted };
         if let Some(old) = lock(&self.leases).insert((lease.run, lease.step), entry) {
             // Only a lease that ran out can be replaced: whoever had it must stop.
             old.stop.fire(Reason::Lost);

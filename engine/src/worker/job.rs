@@ -26,6 +26,8 @@ const NOTE_LIMIT: usize = 4096;
 /// What a claim knows, inside the transaction.
 pub(super) struct Claim {
     pub(super) lease: Lease,
+    /// Of a run that nobody waits for.
+    pub(super) bulk: bool,
     /// Before it was asked for.
     pub(super) granted: Instant,
     pub(super) kind: Arc<dyn Step>,

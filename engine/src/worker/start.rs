@@ -316,12 +316,15 @@ pub(super) fn slot_name(slot: &str) -> String {
     format!("slot {slot}")
 }
 
+/// The priority of bulk work.
+pub(super) const BULK: u8 = 2;
+
 /// Bulk work waits behind pushes, pushes behind people.
 fn priority(kind: TriggerKind) -> u8 {
     match kind {
         TriggerKind::Manual => 0,
         TriggerKind::Push | TriggerKind::Child => 1,
-        TriggerKind::Schedule | TriggerKind::Advisories => 2,
+        TriggerKind::Schedule | TriggerKind::Advisories => BULK,
     }
 }
 

@@ -186,10 +186,8 @@ impl WriterTask {
             if sweep {
                 batch.sweep().await?;
             }
-            let held = self.shared.held.len().saturating_sub(batch.after.released.len());
-            let free = self.shared.concurrency.saturating_sub(held);
-            batch.claim(free).await?;
-            more |= !batch.full.is_empty() && batch.after.claims.len() < free;
+            batch.claim().await?;
+            more |= !batch.full.is_empty() && batch.has_room();
             let free = PARCELS.saturating_sub(self.parcels.saturating_sub(delivered));
             batch.take_messages(free).await?;
             full = batch.after.parcels.len() == free;
@@ -248,7 +246,7 @@ impl WriterTask {
         }
         for claim in after.claims {
             let lease = claim.lease.clone();
-            let stop = shared.held.add(lease.clone(), claim.granted);
+            let stop = shared.held.add(lease.clone(), claim.bulk, claim.granted);
             let id = format!("{}/{}#{}", lease.run, claim.step, lease.fence);
             shared.jobs.push(id, Job::new(claim, stop, shared));
         }

@@ -6,7 +6,13 @@ use patchline_remediation::{Error as RemediationError, lineage};
 use serde_json::{Value, json};
 
 use super::{build::Product, tag};
-use crate::{World, failure, image::Image, place::Place};
+use crate::{
+    World,
+    doubt::{self, Asked, Doubt},
+    failure,
+    image::Image,
+    place::Place,
+};
 
 /// Numbered names that are tried where a tag cannot move.
 const MOST_NAMES: u32 = 9;
@@ -40,7 +46,7 @@ impl Push<'_> {
             let (Some(tag), Some(digest)) = (detail["tag"].as_str(), digest) else { continue };
             let present = repository.resolve(tag).await.map_err(failure::registry)?;
             if present.is_some_and(|d| d.digest == digest) {
-                self.done(&intent.target).await?;
+                Doubt::of(self.context, "push", &intent.target).await?.made().await?;
                 return Ok(Some(Done { tag: tag.to_owned(), digest, output: detail["output"].clone() }));
             }
         }
@@ -119,18 +125,25 @@ impl Push<'_> {
         let mut name = wanted.to_owned();
         for n in 2.. {
             let there = self.may_take(repository, &name, Some(&digest)).await?;
+            let target = self.place.target(Some(&name), &digest);
+            let doubt = Doubt::of(self.context, "push", &target).await?;
             let done = self.intend(product, &name, &digest, report.as_deref()).await?;
-            match self.push(repository, product, &name).await {
+            let asked = Asked::new(repository, &name);
+            match self.push(&asked, product, &name).await {
                 Ok(()) => {
-                    self.done(&self.place.target(Some(&name), &digest)).await?;
+                    doubt.made().await?;
                     self.context.news.note(format!("pushed {name} at {digest}")).await;
                     return Ok(done);
                 }
                 Err(error) if there && n <= MOST_NAMES && is_immutable(&error) => {
+                    self.context.effects.withdraw("push", &target).await.map_err(failure::engine)?;
                     self.context.news.note(format!("tag {name} cannot be moved in this registry")).await;
                     name = tag::numbered(wanted, n);
                 }
-                Err(error) => return Err(failure::remediation(error)),
+                Err(error) => {
+                    let stands = async || doubt::is_at(repository, &name, &digest).await;
+                    return Err(doubt.failed(failure::remediation(error), asked.was(), stands).await);
+                }
             }
         }
         Err(StepError::permanent("fixed-tag-taken", "no numbered tag is free"))
@@ -202,11 +215,6 @@ impl Push<'_> {
         repository.push_manifest(index.digest.as_str(), index).await?;
         repository.push_manifest(name, index).await?;
         Ok(())
-    }
-
-    async fn done(&self, target: &str) -> Result<(), StepError> {
-        let (log, run, step) = (&self.context.effects.log, &self.context.run, &self.context.step);
-        log.done(run, step, "push", target).await.map_err(failure::engine)
     }
 }
 

@@ -83,7 +83,9 @@ impl Story {
         let failed: Vec<String> = context
             .steps
             .iter()
-            .filter(|(name, _, status)| *status == StepStatus::Failed && *name != context.step)
+            .filter(|(name, _, status)| {
+                matches!(status, StepStatus::Failed | StepStatus::Unknown) && *name != context.step
+            })
             .map(|(name, ..)| name.clone())
             .collect();
         let verdict = match (failed.is_empty(), denied, mended) {

@@ -150,7 +150,7 @@ impl Step for Notify {
         let messages: Vec<Message> = channels
             .into_iter()
             .map(|channel| Message {
-                id: message_id(&context.run.0, &context.step, &channel),
+                id: message_id(&context.run.0, context.work(), &channel),
                 channel,
                 payload: payload.clone(),
             })

@@ -165,14 +165,14 @@ impl Target {
         })
     }
 
-    /// One call.
+    /// One call; a failure says whether anything was sent.
     pub(super) async fn call(
         &self,
         id: &str,
         traceparent: &str,
         body: Vec<u8>,
         now: Timestamp,
-    ) -> Result<Answer, StepError> {
+    ) -> Result<Answer, (bool, StepError)> {
         let mut headers = webhook::signed(id, now, &body, self.key.as_deref()).unwrap_or_default();
         if let Some(id) = headers.get("webhook-id").cloned() {
             headers.insert("idempotency-key", id);
@@ -182,7 +182,7 @@ impl Target {
         let method = self.method.clone();
         answer::call(method, &self.url, self.allow_private, "application/json", headers, body)
             .await
-            .map_err(unanswered)
+            .map_err(|why| (matches!(why, Unanswered::Late | Unanswered::Broken), unanswered(why)))
     }
 
     /// The beginning of an answer as one line, without anything that is a secret here.

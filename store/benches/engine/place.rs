@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use patchline_engine::Store;
-use patchline_store::Sqlite;
+use patchline_store::{Postgres, PostgresOptions, Sqlite};
 use sqlx::{Connection as _, Executor as _};
 
 /// Where it is.
@@ -26,7 +26,7 @@ impl Place {
     pub(crate) async fn open(&self) -> Arc<dyn Store> {
         match self {
             Self::Sqlite(file) => Arc::new(Sqlite::open(file).await.unwrap()),
-            Self::Postgres(_) => unimplemented_postgres(),
+            Self::Postgres(url) => Arc::new(Postgres::open(url, PostgresOptions::default()).await.unwrap()),
         }
     }
     /// Runs SQL of our own, past the store.
@@ -61,8 +61,4 @@ impl Place {
     pub(crate) async fn unfinished(&self) -> i64 {
         self.number("SELECT count(*) FROM runs WHERE phase <> 'finished'").await
     }
-}
-
-fn unimplemented_postgres() -> Arc<dyn Store> {
-    panic!("not yet")
 }

@@ -24,7 +24,7 @@ const TABLE: &str = "steps";
 
 /// Each kind's most urgent steps, the most urgent of all of them, and of those as many whose run nobody has locked.
 /// Run and step are locked one after the other, so a step that another process has just claimed is seen as it is now.
-/// `$1` are the kinds, `$2` how many to lock, `$3` how many to look at.
+/// `$1` are the kinds, `$2` how many to lock, `$3` how many to look at, `$4` the least urgent priority.
 macro_rules! claims {
     ($kinds:literal) => {
         concat!(
@@ -34,7 +34,7 @@ macro_rules! claims {
             ") AS k (kind)
                    CROSS JOIN LATERAL (
                       SELECT run, position, priority FROM steps
-                      WHERE status = 'ready' AND parked IS NULL AND kind = k.kind
+                      WHERE status = 'ready' AND parked IS NULL AND kind = k.kind AND priority <= $4
                       ORDER BY priority, run, position LIMIT $3) s
                    ORDER BY s.priority, s.run, s.position) c
              CROSS JOIN LATERAL (
@@ -66,7 +66,8 @@ pub(super) async fn claimable(db: &mut PgConnection, wanted: &Wanted<'_>) -> Res
         ))
         .bind(None::<Vec<String>>),
     };
-    let rows: Vec<(String, i32)> = query.bind(limit).bind(look).fetch_all(db).await?;
+    let rows: Vec<(String, i32)> =
+        query.bind(limit).bind(look).bind(i16::from(wanted.priority)).fetch_all(db).await?;
     rows.into_iter().map(|(run, position)| Ok((RunId(run), unsigned(TABLE, i64::from(position))?))).collect()
 }
 

@@ -111,12 +111,13 @@ pub(super) async fn save(db: &mut SqliteConnection, changes: &[StepChange<'_>]) 
 pub(super) async fn claimable(db: &mut SqliteConnection, wanted: &Wanted<'_>) -> Result<Vec<(RunId, usize)>> {
     let kinds = wanted.kinds.map(|kinds| json(TABLE, &kinds)).transpose()?;
     let rows: Vec<(String, i64)> = sqlx::query_as(
-        "SELECT run, position FROM steps WHERE status = 'ready' AND parked IS NULL
+        "SELECT run, position FROM steps WHERE status = 'ready' AND parked IS NULL AND priority <= ?3
             AND (?1 IS NULL OR kind IN (SELECT value FROM json_each(?1)))
          ORDER BY priority, run, position LIMIT ?2",
     )
     .bind(kinds)
     .bind(signed(wanted.limit as u64))
+    .bind(wanted.priority)
     .fetch_all(db)
     .await?;
     rows.into_iter().map(|(run, position)| Ok((RunId(run), unsigned(TABLE, position)?))).collect()
