@@ -28,6 +28,16 @@ pub(crate) const SUITES: &[Suite] = &[
         shows: "fixing an image that dpkg itself installed, checked in a chroot",
     },
     Suite {
+        name: "postgresql",
+        needs: &[("pg_createcluster", "postgresql"), ("setpriv", "util-linux")],
+        shows: "the store and the engine over PostgreSQL, and kills of its server",
+    },
+    Suite {
+        name: "faketime",
+        needs: &[("faketime", "faketime")],
+        shows: "a process whose clock jumps",
+    },
+    Suite {
         name: "chromium",
         needs: &[("chromium", "chromium"), ("chromedriver", "chromium-driver")],
         shows: "the pages in a real browser",
