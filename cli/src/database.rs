@@ -84,7 +84,8 @@ impl Database {
     }
     /// Forgets what has ended longer ago than that; none: nothing. Partitions of the coming days are made all the same.
     pub(crate) async fn housekeep(&self, retention: Option<Duration>) -> Result<Forgotten> {
-        let retention = retention.and_then(|r| SignedDuration::try_from(r).ok()).unwrap_or(SignedDuration::MAX);
+        let retention =
+            retention.and_then(|r| SignedDuration::try_from(r).ok()).unwrap_or(SignedDuration::MAX);
         let now = SystemClock.now();
         Ok(match &self.kind {
             Kind::Sqlite(store) => store.housekeep(now, retention).await?,

@@ -218,7 +218,9 @@ async fn housekeep(database: Database, retention: Option<Duration>) {
                 tracing::info!(runs = forgotten.runs, "runs that ended long ago were forgotten");
             }
             Ok(_) => {}
-            Err(error) => tracing::warn!(error.code = error.code, "nothing was forgotten: {:?}", error.causes),
+            Err(error) => {
+                tracing::warn!(error.code = error.code, "nothing was forgotten: {:?}", error.causes)
+            }
         }
     }
 }

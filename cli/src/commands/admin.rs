@@ -55,8 +55,11 @@ impl Admin {
 
 async fn backup(config: &Config, root: PathBuf, file: &Path, output: Output) -> Result<Exit> {
     if config.database.is_some() {
-        return Err(Failure::usage("backup-elsewhere", "the runs are kept in PostgreSQL, which has tools of its own")
-            .hint("use pg_dump, or base backups with an archive of the log"));
+        return Err(Failure::usage(
+            "backup-elsewhere",
+            "the runs are kept in PostgreSQL, which has tools of its own",
+        )
+        .hint("use pg_dump, or base backups with an archive of the log"));
     }
     let data = Data::shared(root)?;
     let shown = Shown::new();
@@ -98,8 +101,11 @@ async fn check(config: &Config, root: PathBuf, output: Output) -> Result<Exit> {
         return Ok(Exit::Ok);
     }
     let count = checked.findings.len() as u64 + checked.more;
-    Err(Failure::says("database-not-whole", format!("{count} things in the database are not as they must be"))
-        .hint("restore a backup from before, and report what is shown above"))
+    Err(Failure::says(
+        "database-not-whole",
+        format!("{count} things in the database are not as they must be"),
+    )
+    .hint("restore a backup from before, and report what is shown above"))
 }
 
 async fn migrate(config: &Config, root: PathBuf, output: Output) -> Result<Exit> {

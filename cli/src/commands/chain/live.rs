@@ -110,10 +110,12 @@ fn schedules(all: &[ScheduleView]) -> String {
     let mut table = Table::new(&["chain", "by", "when", "next", "last", "how"]);
     let moment = |at: jiff::Timestamp| at.strftime("%m-%d %H:%M UTC").to_string();
     for one in all {
-        let when = [one.cron.as_deref(), one.zone.as_deref()].into_iter().flatten().collect::<Vec<_>>().join(" ");
+        let when =
+            [one.cron.as_deref(), one.zone.as_deref()].into_iter().flatten().collect::<Vec<_>>().join(" ");
         let last = one.last.as_ref();
         let how = last.map(|last| {
-            let why = last.problem.as_ref().map(|p| format!(": {}: {}", p.code, p.message)).unwrap_or_default();
+            let why =
+                last.problem.as_ref().map(|p| format!(": {}: {}", p.code, p.message)).unwrap_or_default();
             format!("{}, {} started{why}", last.state.word(), last.counts.started)
         });
         table.row([
