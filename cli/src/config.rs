@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use patchline_engine::schedule::due::{CATCH_UP, LONGEST_CATCH_UP};
 use patchline_registry::{RegistryConfig, remote::Secret};
 use patchline_remediation::apt::Mirrors;
 use patchline_steps::{
@@ -55,6 +56,8 @@ pub(crate) struct Config {
     /// How long an orderly stop waits for running steps.
     #[serde(deserialize_with = "duration")]
     pub(crate) drain: Option<Duration>,
+    /// Chains that start by themselves.
+    pub(crate) schedules: ScheduleEntry,
 }
 
 /// A database beside the data folder's own.
@@ -69,8 +72,6 @@ pub(crate) struct DatabaseEntry {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub(crate) struct WorkEntry {
-    /// Chains that start by themselves.
-    pub(crate) schedules: ScheduleEntry,
     /// Steps at once.
     pub(crate) concurrency: Option<usize>,
     /// Step kinds that it takes; none: all.

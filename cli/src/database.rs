@@ -1,11 +1,12 @@
 //! Where runs are kept: SQLite in the data folder, or the PostgreSQL that `patchline.yaml` names.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use patchline_engine::{Store, schedule::ScheduleLog};
+use jiff::SignedDuration;
+use patchline_engine::{Clock as _, Store, clock::SystemClock, schedule::ScheduleLog};
 use patchline_remediation::fix::Fixes;
 use patchline_scanner::{LayerFacts, Reports, advisories::Shelf};
-use patchline_store::{Postgres, PostgresOptions, Sightings, Sqlite};
+use patchline_store::{Forgotten, Postgres, PostgresOptions, Sightings, Sqlite};
 
 use crate::{
     config::Config,
@@ -76,6 +77,20 @@ impl Database {
             sightings: store,
             kind,
         }
+    }
+    /// Which it is.
+    pub(crate) fn kind(&self) -> &Kind {
+        &self.kind
+    }
+    /// Forgets what has ended longer ago than that; none: nothing. Partitions of the coming days are made all the same.
+    pub(crate) async fn housekeep(&self, retention: Option<Duration>) -> Result<Forgotten> {
+        let retention =
+            retention.and_then(|r| SignedDuration::try_from(r).ok()).unwrap_or(SignedDuration::MAX);
+        let now = SystemClock.now();
+        Ok(match &self.kind {
+            Kind::Sqlite(store) => store.housekeep(now, retention).await?,
+            Kind::Postgres(store) => store.housekeep(now, retention).await?,
+        })
     }
     /// The PostgreSQL behind it, if it is one.
     pub(crate) fn postgres(&self) -> Option<&Postgres> {

@@ -148,6 +148,8 @@ pub(crate) async fn start(config: &Config, data: &Data, start: Start) -> Result<
         fleet::announce(fleet, &registry.to_string(), &format!("http://{address}")).await?;
         tasks.spawn(stop.clone().run_until_cancelled_owned(fleet::offer(advisories)));
     }
+    let keeping = housekeep(database.clone(), config.retention.runs);
+    tasks.spawn(stop.clone().run_until_cancelled_owned(keeping));
     let (events, pushes) = mpsc::channel::<PushEvent>(1024);
     let embedded = Embedded::open(&data.registry(), events)?;
     // A page of another site that finds the registry under some name reads and writes nothing in it.
@@ -202,6 +204,24 @@ impl Running {
     /// `http://127.0.0.1:7800`
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+}
+
+/// Once an hour, what is older than the configured time is forgotten.
+async fn housekeep(database: Database, retention: Option<Duration>) {
+    let mut tick = tokio::time::interval(Duration::from_secs(3_600));
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        match database.housekeep(retention).await {
+            Ok(forgotten) if forgotten.runs > 0 => {
+                tracing::info!(runs = forgotten.runs, "runs that ended long ago were forgotten");
+            }
+            Ok(_) => {}
+            Err(error) => {
+                tracing::warn!(error.code = error.code, "nothing was forgotten: {:?}", error.causes)
+            }
+        }
     }
 }
 

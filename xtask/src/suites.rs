@@ -29,12 +29,13 @@ pub(crate) const SUITES: &[Suite] = &[
     },
     Suite {
         name: "postgresql",
-        needs: &[("psql", "postgresql"), ("setpriv", "util-linux")],
-        shows: "the engine, schedules and documents over PostgreSQL as over SQLite",
+        needs: &[("pg_createcluster", "postgresql"), ("setpriv", "util-linux")],
+        shows: "the store and the engine over PostgreSQL, and kills of its server",
     },
+    Suite { name: "faketime", needs: &[("faketime", "faketime")], shows: "a process whose clock jumps" },
     Suite {
         name: "fleet",
-        needs: &[("psql", "postgresql"), ("skopeo", "skopeo")],
+        needs: &[("pg_createcluster", "postgresql"), ("skopeo", "skopeo"), ("setpriv", "util-linux")],
         shows: "a server and its workers over one PostgreSQL",
     },
     Suite {

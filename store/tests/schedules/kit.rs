@@ -143,6 +143,7 @@ pub(crate) fn plan(chain: &str, cron: Option<&str>, advisories: bool) -> Plan {
         params: json!({}),
         parameters: Default::default(),
         concurrency: None,
+        timeout: None,
         steps: vec![step],
     }
 }

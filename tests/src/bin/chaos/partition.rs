@@ -19,7 +19,7 @@ use crate::{
 const CHAIN: &str = r#"
 version: 1
 chain: clear
-scope: {registries: [main], repositories: ["gone/**"]}
+scope: {registry: main, repositories: ["gone/**"]}
 on: {push: {}}
 steps:
   remove: {uses: delete, with: {mode: manifest, irreversible: true}}

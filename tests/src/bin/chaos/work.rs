@@ -48,6 +48,7 @@ pub(crate) fn plan() -> Plan {
         params: json!({}),
         parameters: Default::default(),
         concurrency: None,
+        timeout: None,
         steps: vec![
             step("scan", "work", &[]),
             step("copy", "limited", &["scan"]),
