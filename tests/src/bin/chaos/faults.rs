@@ -302,7 +302,8 @@ async fn away(frozen: bool) -> Option<Value> {
     let name = if frozen { "postgres_frozen" } else { "postgres_stopped" };
     let cluster = cluster()?;
     let folder = tempfile::tempdir().unwrap();
-    let mut house = House::new(name, folder.path(), Some(&cluster.fresh().unwrap()), &[]).await;
+    let url = cluster.fresh().unwrap();
+    let mut house = House::new(name, folder.path(), Some(url.as_str()), &[]).await;
     let mut worker = Program::worker(&house.site, "worker", None).unwrap();
     house.idle_images().await;
     house.push(12).await;

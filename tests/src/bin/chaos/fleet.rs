@@ -43,8 +43,6 @@ pub(crate) struct Program {
     child: Child,
     /// `http://127.0.0.1:…` of a server's pages.
     pub(crate) url: String,
-    /// `127.0.0.1:…` of its registry.
-    pub(crate) registry: String,
 }
 
 impl Program {
@@ -94,17 +92,13 @@ impl Program {
                 drop(sender.send(line));
             }
         });
-        let mut started = Self { child, url: String::new(), registry: String::new() };
+        let mut started = Self { child, url: String::new() };
         let mut seen = Vec::new();
         loop {
             match said.recv_timeout(START) {
                 Ok(line) => {
-                    let value = |prefix: &str| line.strip_prefix(prefix).map(|v| v.trim().to_owned());
-                    if let Some(url) = value("pages and API ") {
-                        started.url = url;
-                    }
-                    if let Some(registry) = value("registry ") {
-                        started.registry = registry;
+                    if let Some(url) = line.strip_prefix("pages and API ") {
+                        started.url = url.trim().to_owned();
                     }
                     if line.starts_with(last) {
                         return Ok(started);

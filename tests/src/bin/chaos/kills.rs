@@ -167,7 +167,7 @@ impl<'a> Round<'a> {
                 let n = n.parse().unwrap();
                 self.asked.retain(|(asked, _)| *asked != n);
                 let known = self.accepted.entry(n).or_insert_with(|| (*run).to_owned());
-                if known != run {
+                if known.as_str() != *run {
                     self.tally.duplicated_successors += 1;
                     let what = format!("event {n} was taken as {known} and as {run}");
                     self.tally.find(what);

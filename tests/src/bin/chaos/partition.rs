@@ -117,11 +117,9 @@ impl House {
 
     async fn cut_off(&mut self, word: &str, hold: Hold) -> Value {
         let digest = fleet::push(&self.client, &self.registry.address, "gone/web", word).await.unwrap();
-        // The server resolves the tag before the run stands; that question is the machine's own, and is not held.
-        self.gate.hold(Hold::Nothing);
         self.gate.forget();
-        let id = self.start(word).await;
         self.gate.hold(hold);
+        let id = self.start(word).await;
         let from = now();
         while self.gate.held().is_none() && now() - from < 30_000_000_000 {
             tokio::time::sleep(Duration::from_millis(5)).await;
