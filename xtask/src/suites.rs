@@ -32,11 +32,7 @@ pub(crate) const SUITES: &[Suite] = &[
         needs: &[("pg_createcluster", "postgresql"), ("setpriv", "util-linux")],
         shows: "the store and the engine over PostgreSQL, and kills of its server",
     },
-    Suite {
-        name: "faketime",
-        needs: &[("faketime", "faketime")],
-        shows: "a process whose clock jumps",
-    },
+    Suite { name: "faketime", needs: &[("faketime", "faketime")], shows: "a process whose clock jumps" },
     Suite {
         name: "chromium",
         needs: &[("chromium", "chromium"), ("chromedriver", "chromium-driver")],

@@ -166,7 +166,12 @@ fn digest(bytes: &[u8]) -> String {
 }
 
 /// Pushes an image without layers that no other equals: its tag is written into it. Gives its digest.
-pub(crate) async fn push(client: &reqwest::Client, registry: &str, repository: &str, tag: &str) -> Result<String, reqwest::Error> {
+pub(crate) async fn push(
+    client: &reqwest::Client,
+    registry: &str,
+    repository: &str,
+    tag: &str,
+) -> Result<String, reqwest::Error> {
     let config = json!({"architecture": "amd64", "os": "linux", "config": {}, "rootfs": {"type": "layers", "diff_ids": []}});
     let config = config.to_string().into_bytes();
     let base = format!("http://{registry}/v2/{repository}");
@@ -183,6 +188,9 @@ pub(crate) async fn push(client: &reqwest::Client, registry: &str, repository: &
     });
     let manifest = manifest.to_string().into_bytes();
     let put = client.put(format!("{base}/manifests/{tag}")).body(manifest.clone());
-    put.header("content-type", "application/vnd.oci.image.manifest.v1+json").send().await?.error_for_status()?;
+    put.header("content-type", "application/vnd.oci.image.manifest.v1+json")
+        .send()
+        .await?
+        .error_for_status()?;
     Ok(digest(&manifest))
 }

@@ -101,7 +101,13 @@ async fn pass(
     let path = uri.path_and_query().map_or("/", |p| p.as_str()).to_owned();
     let at = {
         let mut log = shared.log.lock().unwrap();
-        log.push(Asked { at: now(), by: from.ip(), method: method.clone(), path: path.clone(), status: None });
+        log.push(Asked {
+            at: now(),
+            by: from.ip(),
+            method: method.clone(),
+            path: path.clone(),
+            status: None,
+        });
         log.len() - 1
     };
     let held = {

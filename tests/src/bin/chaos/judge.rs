@@ -115,8 +115,7 @@ fn explained(known: &Known<'_>, tally: &mut Tally) {
                 *how == End::Done && !lost
             });
             let undone = matches!(first.end, Some((at, End::Undone)) if at <= again.begin);
-            if written.is_some()
-                || !(cut_off || undone || first.end.is_some_and(|(at, _)| at <= again.begin))
+            if written.is_some() || !(cut_off || undone || first.end.is_some_and(|(at, _)| at <= again.begin))
             {
                 tally.duplicated_successors += 1;
                 tally.find(format!("step {step} of run {run} ran again for no reason: {first:?} {again:?}"));

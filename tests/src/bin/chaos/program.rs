@@ -234,7 +234,8 @@ impl Round {
         let left = permits + tx.leases().await.unwrap().len();
         if left > 0 {
             self.tally.leaked_limits += left as u64;
-            self.tally.find(format!("when all is quiet, {permits} permits stand, and {left} with the leases"));
+            self.tally
+                .find(format!("when all is quiet, {permits} permits stand, and {left} with the leases"));
         }
     }
 }
