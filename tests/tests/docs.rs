@@ -22,6 +22,29 @@ fn the_readmes_chain_compiles_without_a_word() {
 }
 
 #[test]
+fn every_metric_is_documented_as_it_is() {
+    use patchline_engine::metrics::{ALL, Kind};
+    let text = read("docs/configuration.md");
+    let rows: Vec<&str> = text.lines().filter(|l| l.starts_with("| `patchline_")).collect();
+    let expected: Vec<String> =
+        ALL.iter()
+            .map(|metric| {
+                let kind = match metric.kind {
+                    Kind::Counter => "counter",
+                    Kind::Gauge => "gauge",
+                    Kind::Histogram(_) => "histogram",
+                };
+                let labels: Vec<String> = metric.labels.iter().map(|label| format!("`{label}`")).collect();
+                let labels = if labels.is_empty() { "–".to_owned() } else { labels.join(", ") };
+                format!("| `{}` | {kind} | {labels} | {} |", metric.name, metric.help)
+            })
+            .chain(["| `patchline_build_info` | gauge | `version` | 1, with the version of this process |"
+                .to_owned()])
+            .collect();
+    assert_eq!(rows, expected, "docs/configuration.md, \"Metrics\"");
+}
+
+#[test]
 fn every_command_of_the_readmes_exists() {
     for readme in ["README.md", "README.zh.md"] {
         let text = read(readme);

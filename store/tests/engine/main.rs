@@ -13,3 +13,4 @@ mod kit;
 mod leases;
 mod machine;
 mod outbox;
+mod watched;
