@@ -31,6 +31,10 @@ impl Batch<'_> {
     /// cannot be started fails here, which may make others ready.
     pub(super) async fn claim(&mut self) -> Result<()> {
         let shared = self.shared;
+        if shared.limited() {
+            // What has ended in this batch has given its permits back, and let others in.
+            self.flush().await?;
+        }
         let held = shared.held.len().saturating_sub(self.after.released.len());
         let mut free = shared.concurrency.saturating_sub(held);
         // The last worker is kept from bulk work: whoever asks for something waits for no scan of a whole registry.
