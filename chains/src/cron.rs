@@ -1,8 +1,9 @@
-//! Cron expressions of five fields, checked; firing them belongs to the engine.
+//! Cron expressions of five fields, checked, and the days, hours and minutes that they name; when that is in a time
+//! zone belongs to the engine.
 //!
 //! As in cron(8): where both days are restricted, either is enough.
 
-use std::ops::Range;
+use std::{ops::Range, str::FromStr};
 
 /// A field: its name, its bounds, the words that stand for its lowest values.
 pub(crate) struct Part {
@@ -43,9 +44,71 @@ pub(crate) struct Fault {
     pub(crate) hint: String,
 }
 
+/// The minutes of the calendar that an expression names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cron {
+    /// A bit for each value: minutes, hours, days of the month, months, days of the week (Sunday is 0).
+    sets: [u64; 5],
+    /// Whether a day has to be in both sets of days: one of them begins with `*`.
+    both_days: bool,
+}
+
+/// A text that is no cron expression.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("bad cron expression: {0}")]
+pub struct Error(String);
+
+impl Error {
+    /// The stable code.
+    pub fn code(&self) -> &'static str {
+        "bad-cron"
+    }
+}
+
+impl FromStr for Cron {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        read(text).map(|(_, cron)| cron).map_err(|fault| Error(fault.message))
+    }
+}
+
+impl Cron {
+    /// Whether it names minutes of this day: `month` from 1, `day` from 1, `weekday` from Sunday, which is 0.
+    pub fn has_day(&self, month: u32, day: u32, weekday: u32) -> bool {
+        let [_, _, days, months, weekdays] = self.sets;
+        let (day, weekday) = (has(days, day), has(weekdays, weekday));
+        has(months, month) && if self.both_days { day && weekday } else { day || weekday }
+    }
+    /// Whether it names any day of this month, from 1.
+    pub fn has_month(&self, month: u32) -> bool {
+        has(self.sets[3], month)
+    }
+    /// Whether it names minutes of this hour, on the days that it names.
+    pub fn has_hour(&self, hour: u32) -> bool {
+        has(self.sets[1], hour)
+    }
+    /// Whether it names this minute, in the hours that it names.
+    pub fn has_minute(&self, minute: u32) -> bool {
+        has(self.sets[0], minute)
+    }
+    /// Whether it names every hour: it means a pace (`*/15 * * * *`) then, and not times of the day.
+    pub fn is_pace(&self) -> bool {
+        (0..24).all(|hour| self.has_hour(hour))
+    }
+}
+
+fn has(set: u64, value: u32) -> bool {
+    set.checked_shr(value).is_some_and(|set| set & 1 == 1)
+}
+
 /// Checks minute, hour, day, month and weekday: `*`, numbers, names, ranges, steps and lists of them. Gives the same
 /// with single spaces and in lower case.
 pub(crate) fn parse(text: &str) -> Result<String, Fault> {
+    read(text).map(|(text, _)| text)
+}
+
+fn read(text: &str) -> Result<(String, Cron), Fault> {
     let fields: Vec<(usize, &str)> = text
         .split_ascii_whitespace()
         .map(|field| (field.as_ptr() as usize - text.as_ptr() as usize, field))
@@ -76,7 +139,10 @@ pub(crate) fn parse(text: &str) -> Result<String, Fault> {
         });
     }
     let parts: Vec<&str> = fields.iter().map(|(_, field)| *field).collect();
-    Ok(parts.join(" ").to_ascii_lowercase())
+    // Sunday is 0 and 7.
+    sets[4] |= sets[4] >> 7;
+    let cron = Cron { sets, both_days: any_weekday || fields[2].1.starts_with('*') };
+    Ok((parts.join(" ").to_ascii_lowercase(), cron))
 }
 
 fn wrong_count(text: &str, fields: &[(usize, &str)]) -> Fault {
@@ -192,7 +258,38 @@ mod tests {
             let fault = parse(bad).expect_err(bad);
             assert_eq!((fault.message.as_str(), fault.place), (message, place), "{bad}");
         }
+        assert_eq!(
+            "0 3 * *".parse::<Cron>().expect_err("short").to_string(),
+            "bad cron expression: it has 4 fields, not 5"
+        );
         assert_eq!(parse("@Daily").expect_err("short").hint, "write it out: `0 0 * * *`");
         assert_eq!(parse("5/15 * * * *").expect_err("no range").hint, "write where it ends: `5-59/15`");
+    }
+
+    #[test]
+    fn either_day_is_enough_where_both_are_restricted() {
+        let days = |text: &str| -> Vec<u32> {
+            let cron: Cron = text.parse().expect(text);
+            // March 2026 begins on a Sunday.
+            (1..=31).filter(|day| cron.has_day(3, *day, (day - 1) % 7)).collect()
+        };
+        assert_eq!(days("0 0 13 * fri"), [6, 13, 20, 27]);
+        assert_eq!(days("0 0 1,2 * mon"), [1, 2, 9, 16, 23, 30]);
+        assert_eq!(days("0 0 * * 7"), [1, 8, 15, 22, 29]);
+        assert_eq!(days("0 0 * * 6-7"), [1, 7, 8, 14, 15, 21, 22, 28, 29]);
+        assert_eq!(days("0 0 30 * *"), [30]);
+        // As in cron(8), a step of `*` restricts as a further condition.
+        assert_eq!(days("0 0 */10 * mon"), [] as [u32; 0]);
+        assert_eq!(days("0 0 1-31/10 * mon"), [1, 2, 9, 11, 16, 21, 23, 30, 31]);
+        assert!(days("0 0 * 4 *").is_empty());
+    }
+
+    #[test]
+    fn a_pace_names_every_hour() {
+        for (text, pace) in
+            [("*/15 * * * *", true), ("7 0-23 * * *", true), ("0 */2 * * *", false), ("* 2 * * *", false)]
+        {
+            assert_eq!(text.parse::<Cron>().expect(text).is_pace(), pace, "{text}");
+        }
     }
 }

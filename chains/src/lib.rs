@@ -3,7 +3,7 @@
 pub mod catalogue;
 mod check;
 pub mod columns;
-mod cron;
+pub mod cron;
 pub mod diagnostics;
 pub mod draw;
 pub mod dry_run;
@@ -19,7 +19,7 @@ pub mod severity;
 mod suggest;
 pub mod types;
 pub mod yaml;
-mod zones;
+pub mod zones;
 
 use std::collections::HashMap;
 

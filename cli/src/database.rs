@@ -1,11 +1,12 @@
 //! Where runs are kept: SQLite in the data folder, or the PostgreSQL that `patchline.yaml` names.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use patchline_engine::Store;
+use jiff::SignedDuration;
+use patchline_engine::{Clock as _, Store, clock::SystemClock, schedule::ScheduleLog};
 use patchline_remediation::fix::Fixes;
 use patchline_scanner::{LayerFacts, Reports, advisories::Shelf};
-use patchline_store::{Postgres, PostgresOptions, Sqlite};
+use patchline_store::{Forgotten, Postgres, PostgresOptions, Sightings, Sqlite};
 
 use crate::{
     config::Config,
@@ -24,6 +25,10 @@ pub(crate) struct Database {
     pub(crate) reports: Arc<dyn Reports>,
     /// Plans of fixes.
     pub(crate) fixes: Arc<dyn Fixes>,
+    /// Chains that start by themselves.
+    pub(crate) schedules: Arc<dyn ScheduleLog>,
+    /// When images were seen.
+    pub(crate) sightings: Arc<dyn Sightings>,
     kind: Kind,
 }
 
@@ -59,8 +64,33 @@ impl Database {
         let store = Postgres::open(url.expose(), options).await?;
         Ok(Self::of(Arc::new(store.clone()), Kind::Postgres(store)))
     }
-    fn of<S: Store + LayerFacts + Reports + Fixes>(store: Arc<S>, kind: Kind) -> Self {
-        Self { runs: store.clone(), facts: store.clone(), reports: store.clone(), fixes: store, kind }
+    fn of<S>(store: Arc<S>, kind: Kind) -> Self
+    where
+        S: Store + LayerFacts + Reports + Fixes + ScheduleLog + Sightings,
+    {
+        Self {
+            runs: store.clone(),
+            facts: store.clone(),
+            reports: store.clone(),
+            fixes: store.clone(),
+            schedules: store.clone(),
+            sightings: store,
+            kind,
+        }
+    }
+    /// Which it is.
+    pub(crate) fn kind(&self) -> &Kind {
+        &self.kind
+    }
+    /// Forgets what has ended longer ago than that; none: nothing. Partitions of the coming days are made all the same.
+    pub(crate) async fn housekeep(&self, retention: Option<Duration>) -> Result<Forgotten> {
+        let retention =
+            retention.and_then(|r| SignedDuration::try_from(r).ok()).unwrap_or(SignedDuration::MAX);
+        let now = SystemClock.now();
+        Ok(match &self.kind {
+            Kind::Sqlite(store) => store.housekeep(now, retention).await?,
+            Kind::Postgres(store) => store.housekeep(now, retention).await?,
+        })
     }
     /// The PostgreSQL behind it, if it is one.
     pub(crate) fn postgres(&self) -> Option<&Postgres> {

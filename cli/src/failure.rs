@@ -77,6 +77,7 @@ from_room!(
     patchline_scanner::Error,
     patchline_engine::Error,
     patchline_store::Error,
+    patchline_store::admin::Error,
     patchline_server::Error
 );
 

@@ -128,6 +128,9 @@ enum Command {
     /// Messages that a server could not deliver
     #[command(subcommand)]
     Outbox(commands::outbox::Outbox),
+    /// Back up, restore, check and move the database
+    #[command(subcommand)]
+    Admin(commands::admin::Admin),
 }
 
 fn main() -> ExitCode {
@@ -155,6 +158,7 @@ fn main() -> ExitCode {
             Command::Advisories(c) => c.run(global).await,
             Command::Runs(c) => c.run(global).await,
             Command::Outbox(c) => c.run(global).await,
+            Command::Admin(c) => c.run(global).await,
         }
     });
     // A blocking read of a dead connection must not hold the process.

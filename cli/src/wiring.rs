@@ -6,10 +6,10 @@ pub(crate) mod work;
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use patchline_chains::Plan;
-use patchline_engine::Engine;
+use patchline_engine::{Engine, ScheduleOptions, clock::SystemClock};
 use patchline_registry::{Registries, embedded::Embedded, events::PushEvent};
 use patchline_remediation::apt::{Apt, AptConfig, Mirrors};
-use patchline_server::ServerContext;
+use patchline_server::{Launcher, ServerContext};
 use tokio::{net::TcpListener, sync::mpsc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -130,8 +130,16 @@ pub(crate) async fn start(config: &Config, data: &Data, start: Start) -> Result<
         embedded: EMBEDDED.to_owned(),
         reports: database.reports.clone(),
         fixes: database.fixes.clone(),
+        sightings: database.sightings.clone(),
+        clock: Arc::new(SystemClock),
         distribution,
         public_url: None,
+    };
+
+    let schedules = ScheduleOptions {
+        catch_up: config.schedules.catch_up()?,
+        owns_data: database.postgres().is_none(),
+        ..ScheduleOptions::new(context.chains.to_vec())
     };
 
     let stop = CancellationToken::new();
@@ -140,6 +148,8 @@ pub(crate) async fn start(config: &Config, data: &Data, start: Start) -> Result<
         fleet::announce(fleet, &registry.to_string(), &format!("http://{address}")).await?;
         tasks.spawn(stop.clone().run_until_cancelled_owned(fleet::offer(advisories)));
     }
+    let keeping = housekeep(database.clone(), config.retention.runs);
+    tasks.spawn(stop.clone().run_until_cancelled_owned(keeping));
     let (events, pushes) = mpsc::channel::<PushEvent>(1024);
     let embedded = Embedded::open(&data.registry(), events)?;
     // A page of another site that finds the registry under some name reads and writes nothing in it.
@@ -149,6 +159,7 @@ pub(crate) async fn start(config: &Config, data: &Data, start: Start) -> Result<
     serve(&tasks, &stop, pages, patchline_server::router(context.clone()).merge(metrics));
     let follower = patchline_server::follow_pushes(context.clone(), pushes);
     tasks.spawn(stop.clone().run_until_cancelled_owned(follower));
+    let scheduling = context.clone();
     // A tag that was pushed right before a crash has no run yet: the registry is asked, not the event.
     let (tags, late) = (embedded.all_tags()?, stop.clone());
     tasks.spawn(late.run_until_cancelled_owned(async move {
@@ -160,6 +171,10 @@ pub(crate) async fn start(config: &Config, data: &Data, start: Start) -> Result<
             }
         }
     }));
+
+    // The embedded registry answers by now: what fires at once may ask it.
+    let launcher = Launcher::new(scheduling, data.advisories());
+    engine.start_schedules(database.schedules.clone(), Arc::new(launcher), schedules).await?;
 
     Ok(Running {
         engine,
@@ -189,6 +204,24 @@ impl Running {
     /// `http://127.0.0.1:7800`
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+}
+
+/// Once an hour, what is older than the configured time is forgotten.
+async fn housekeep(database: Database, retention: Option<Duration>) {
+    let mut tick = tokio::time::interval(Duration::from_secs(3_600));
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        match database.housekeep(retention).await {
+            Ok(forgotten) if forgotten.runs > 0 => {
+                tracing::info!(runs = forgotten.runs, "runs that ended long ago were forgotten");
+            }
+            Ok(_) => {}
+            Err(error) => {
+                tracing::warn!(error.code = error.code, "nothing was forgotten: {:?}", error.causes)
+            }
+        }
     }
 }
 

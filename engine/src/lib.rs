@@ -7,6 +7,7 @@ pub mod limits;
 pub mod metrics;
 pub mod outbox;
 pub mod run;
+pub mod schedule;
 pub mod step;
 pub mod store;
 pub mod submit;
@@ -24,4 +25,4 @@ pub use run::{
 pub use step::{Context, ErrorClass, Outcome, Step, StepError};
 pub use store::{Pause, Store};
 pub use submit::{Parent, Subject, Submission, Submitted, Trigger, TriggerKind};
-pub use worker::{Engine, EngineOptions};
+pub use worker::{Engine, EngineOptions, ScheduleOptions};

@@ -16,6 +16,7 @@ mod obey;
 mod outbox;
 mod renew;
 mod runtime;
+mod schedules;
 mod seen;
 mod settle;
 mod shared;
@@ -23,7 +24,10 @@ mod start;
 mod steady;
 mod writer;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use tokio::sync::{broadcast, mpsc};
@@ -36,6 +40,7 @@ use self::{
     hints::Hints,
     limited::Pauses,
     runtime::Runtime,
+    schedules::Schedules,
     shared::{GRACE, Plans, Shared},
     steady::Steady,
     writer::WriterTask,
@@ -44,6 +49,8 @@ use crate::{
     Clock, Deliver, Error, Event, EventKind, Limits, Pause, Result, RunFilter, RunId, RunStatus, RunView,
     Step, Store, Submission, Submitted, step::Intent, store::DeadLetter, trace::Observer,
 };
+
+pub use self::schedules::ScheduleOptions;
 
 /// How to run.
 #[derive(Clone)]
@@ -84,6 +91,7 @@ impl Default for EngineOptions {
 pub struct Engine {
     shared: Arc<Shared>,
     runtime: Arc<Runtime>,
+    schedules: Arc<OnceLock<Schedules>>,
     gauges: Arc<Gauges>,
     drain: Duration,
 }
@@ -130,7 +138,7 @@ impl Engine {
             tokio::spawn(hints::follow(shared.clone(), hints));
             tokio::spawn(hints::watch_pauses(shared.clone()));
         }
-        Ok(Self { shared, runtime, gauges: Arc::default(), drain: options.drain })
+        Ok(Self { shared, runtime, gauges: Arc::default(), schedules: Arc::default(), drain: options.drain })
     }
 
     /// Sets the gauges: what this process holds, and what waits in the store, read at most every five seconds.
@@ -293,6 +301,9 @@ impl Engine {
 
     /// Takes no new step, waits for the running ones up to `drain`, gives leases back: so many did not end in time.
     pub async fn stop(&self) -> Result<usize> {
+        if let Some(schedules) = self.schedules.get() {
+            schedules.stop().await;
+        }
         let held = &self.shared.held;
         let mut late = 0;
         self.shared.writer.ask(|reply| Command::StopClaiming { reply }).await?;

@@ -63,6 +63,14 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// More than is looked at.
+    #[error("{what} has more than {most} tags")]
+    TooMany {
+        /// A repository.
+        what: String,
+        /// So many.
+        most: usize,
+    },
     /// The chain does not handle this image.
     #[error("{image} is outside the scope of chain `{chain}`")]
     OutOfScope {
@@ -111,6 +119,7 @@ impl Error {
             Self::InvalidDigest(_) => "invalid-digest",
             Self::InvalidQuery(_) => "invalid-query",
             Self::InvalidBody { .. } => "invalid-body",
+            Self::TooMany { .. } => "limit-exceeded",
             Self::OutOfScope { .. } => "image-out-of-scope",
             Self::InvalidParam { .. } => "invalid-param",
             Self::NotAnImage(_) => "not-an-image",
@@ -157,9 +166,10 @@ impl Error {
             }
             Self::InvalidDigest(_) | Self::InvalidQuery(_) => StatusCode::BAD_REQUEST,
             Self::InvalidBody { status, .. } => *status,
-            Self::OutOfScope { .. } | Self::InvalidParam { .. } | Self::NotAnImage(_) => {
-                StatusCode::UNPROCESSABLE_ENTITY
-            }
+            Self::TooMany { .. }
+            | Self::OutOfScope { .. }
+            | Self::InvalidParam { .. }
+            | Self::NotAnImage(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::ForeignHost(_) => StatusCode::MISDIRECTED_REQUEST,
             Self::ForeignOrigin => StatusCode::FORBIDDEN,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use axum::Router;
 use patchline_chains::Plan;
-use patchline_engine::Engine;
+use patchline_engine::{Clock, Engine};
 use patchline_registry::{Registries, remote::Secret};
 use patchline_remediation::fix::Fixes;
 use patchline_scanner::Reports;
+use patchline_store::Sightings;
 
 mod api;
 mod error;
@@ -21,7 +22,10 @@ mod ui;
 
 pub use error::{Error, Result};
 pub use guard::guard_local;
-pub use triggers::embedded::{catch_up, follow_pushes};
+pub use triggers::{
+    embedded::{catch_up, follow_pushes},
+    schedule::Launcher,
+};
 
 /// What the server needs of the world, handed in by the cli's wiring.
 #[derive(Clone)]
@@ -38,6 +42,10 @@ pub struct ServerContext {
     pub reports: Arc<dyn Reports>,
     /// Kept fixes.
     pub fixes: Arc<dyn Fixes>,
+    /// When images were seen.
+    pub sightings: Arc<dyn Sightings>,
+    /// What windows of schedules, and sightings, are told by.
+    pub clock: Arc<dyn Clock>,
     /// Shared secret of `POST /hooks/distribution` (`Authorization: Bearer …`), and the registry it speaks for.
     pub distribution: Option<(Secret, String)>,
     /// Where people reach the pages from other machines; its host may stand in

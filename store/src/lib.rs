@@ -6,9 +6,11 @@ mod error;
 mod housekeeping;
 mod pack;
 mod postgres;
+pub mod sightings;
 mod sqlite;
 
 pub use error::Error;
 pub use housekeeping::Forgotten;
 pub use postgres::{Postgres, PostgresOptions};
+pub use sightings::Sightings;
 pub use sqlite::Sqlite;

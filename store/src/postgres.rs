@@ -22,6 +22,8 @@ mod plans;
 mod pool;
 mod reports;
 mod runs;
+mod schedules;
+mod sightings;
 mod steps;
 mod store;
 pub(crate) mod text;

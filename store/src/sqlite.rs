@@ -14,6 +14,8 @@ mod permits;
 mod plans;
 mod reports;
 mod runs;
+mod schedules;
+mod sightings;
 mod steps;
 mod store;
 #[cfg(test)]

@@ -100,6 +100,8 @@ impl Showcase {
             embedded: "main".into(),
             reports: store.clone(),
             fixes: store.clone(),
+            sightings: store.clone(),
+            clock: Arc::new(SystemClock),
             distribution: Some((Secret::new("hush"), "main".into())),
             public_url: None,
         };

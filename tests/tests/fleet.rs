@@ -306,3 +306,56 @@ fn a_kind_that_is_none_starts_nothing() {
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("error[kind-unknown]"), "{}", stderr(&output));
 }
+
+#[test]
+fn a_data_folder_with_history_moves_into_postgresql_and_goes_on_there() {
+    let Some(mut fleet) = Fleet::new("20s") else { return };
+    let shared = fleet.options.config.clone();
+    let alone = fleet.folder.path().join("alone.yaml");
+    let text = fs::read_to_string(&shared).unwrap();
+    let rest: Vec<&str> = text.lines().filter(|line| !line.starts_with("database:")).collect();
+    fs::write(&alone, rest.join("\n")).unwrap();
+    fleet.options.config = alone.clone();
+    fleet.options.flags.clear();
+    let server = Server::start(&fleet.options);
+    let run = fleet.push(&server, "v1");
+    let before = server.finished(1, Duration::from_secs(60)).remove(0);
+    let data = fleet.options.data.display().to_string();
+
+    // While the server works: a copy, once, and a look at every row.
+    let copy = fleet.folder.path().join("copy.db").display().to_string();
+    let made = fleet.cli(&["admin", "backup", &copy, "--data", &data, "--output", "json"]);
+    assert!(made.status.success(), "{}", stderr(&made));
+    let again = fleet.cli(&["admin", "backup", &copy, "--data", &data]);
+    assert!(stderr(&again).contains("error[backup-exists]"), "{}", stderr(&again));
+    let looked = fleet.cli(&["admin", "check", "--data", &data]);
+    assert!(looked.status.success(), "{}{}", machine::text(&looked), stderr(&looked));
+    let refused = fleet.cli(&["admin", "restore", &copy, "--data", &data]);
+    assert!(stderr(&refused).contains("error[data-in-use]"), "{}", stderr(&refused));
+    server.kill();
+    let restored = fleet.cli(&["admin", "restore", &copy, "--data", &data]);
+    assert!(restored.status.success(), "{}", stderr(&restored));
+
+    let unconfigured = fleet.cli(&["admin", "migrate-store", "--data", &data]);
+    assert!(stderr(&unconfigured).contains("error[database-not-shared]"), "{}", stderr(&unconfigured));
+    fleet.options.config = shared;
+    let moved = fleet.cli(&["admin", "migrate-store", "--data", &data, "--output", "json"]);
+    assert!(moved.status.success(), "{}", stderr(&moved));
+    let moved: Value = serde_json::from_slice(&moved.stdout).unwrap();
+    let rows = |name: &str| {
+        let tables = moved["tables"].as_array().unwrap();
+        tables.iter().find(|t| t["name"] == name).unwrap()["rows"].as_u64().unwrap()
+    };
+    assert_eq!((rows("runs"), rows("steps")), (1, 4), "{moved:#}");
+    let twice = fleet.cli(&["admin", "migrate-store", "--data", &data]);
+    assert!(stderr(&twice).contains("error[target-not-empty]"), "{}", stderr(&twice));
+    let whole = fleet.cli(&["admin", "check", "--data", &data]);
+    assert!(whole.status.success(), "{}{}", machine::text(&whole), stderr(&whole));
+
+    fleet.options.flags.push("--no-work".into());
+    let server = Server::start(&fleet.options);
+    assert_eq!(server.get(&format!("/api/v1/runs/{run}")), before, "the same to the last word");
+    let _worker = fleet.worker("one", &[]);
+    fleet.push(&server, "v2");
+    server.finished(2, Duration::from_secs(60));
+}

@@ -1,6 +1,7 @@
-//! `cargo xtask test|check|bench`: the developer's commands.
+//! `cargo xtask test|check|bench|chaos`: the developer's commands.
 
 mod bench;
+mod chaos;
 mod check;
 mod suites;
 mod test;
@@ -19,6 +20,8 @@ enum Command {
     Check,
     /// Measure what docs/performance.md records, one room at a time
     Bench(bench::Bench),
+    /// Kill, cut off and starve what runs, and count what was lost by it
+    Chaos(chaos::Chaos),
 }
 
 fn main() -> ExitCode {
@@ -26,6 +29,7 @@ fn main() -> ExitCode {
         Command::Test(test) => test.run(),
         Command::Check => check::run(),
         Command::Bench(bench) => bench.run(),
+        Command::Chaos(chaos) => chaos.run(),
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,

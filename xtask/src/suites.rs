@@ -28,8 +28,14 @@ pub(crate) const SUITES: &[Suite] = &[
         shows: "fixing an image that dpkg itself installed, checked in a chroot",
     },
     Suite {
+        name: "postgresql",
+        needs: &[("pg_createcluster", "postgresql"), ("setpriv", "util-linux")],
+        shows: "the store and the engine over PostgreSQL, and kills of its server",
+    },
+    Suite { name: "faketime", needs: &[("faketime", "faketime")], shows: "a process whose clock jumps" },
+    Suite {
         name: "fleet",
-        needs: &[("psql", "postgresql"), ("skopeo", "skopeo")],
+        needs: &[("pg_createcluster", "postgresql"), ("skopeo", "skopeo"), ("setpriv", "util-linux")],
         shows: "a server and its workers over one PostgreSQL",
     },
     Suite {

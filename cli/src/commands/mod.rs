@@ -1,5 +1,6 @@
 //! One file per command.
 
+pub(crate) mod admin;
 pub(crate) mod advisories;
 pub(crate) mod chain;
 pub(crate) mod demo;

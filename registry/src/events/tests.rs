@@ -64,3 +64,27 @@ fn the_envelope_is_bounded() {
         assert_eq!(decode_distribution(nonsense.as_bytes()).unwrap_err().code(), "invalid-document");
     }
 }
+
+#[test]
+fn pulls_of_manifests_are_told_but_not_our_own() {
+    let pull = |useragent: &str, tag: Value| {
+        let mut event = event();
+        event["action"] = json!("pull");
+        event["target"]["tag"] = tag;
+        event["request"]["useragent"] = json!(useragent);
+        event
+    };
+    let mut blob = pull("docker/27.0", json!("v1"));
+    blob["target"]["mediaType"] = json!("application/octet-stream");
+    let events = [
+        event(),
+        pull("docker/27.0", json!("v1")),
+        pull("containerd/2.0", Value::Null),
+        pull(concat!("patchline/", env!("CARGO_PKG_VERSION")), json!("v1")),
+        pull("curl/8", json!("not a tag")),
+        blob,
+    ];
+    let told = super::decode(json!({ "events": events }).to_string().as_bytes()).unwrap();
+    let tags: Vec<_> = told.pulls.iter().map(|p| p.tag.as_deref()).collect();
+    assert_eq!((told.pushes.len(), tags), (1, vec![Some("v1"), None]));
+}

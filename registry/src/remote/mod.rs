@@ -97,6 +97,11 @@ impl Registries {
         self.shared.by_name.contains_key(name)
     }
 
+    /// The names of the configuration, sorted.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.shared.by_name.keys().map(String::as_str)
+    }
+
     /// The repositories of a registry, by its name or host, sorted; more than `most` are an error.
     ///
     /// # Errors

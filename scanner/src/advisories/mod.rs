@@ -47,6 +47,13 @@ impl AdvisorySet {
         let Some(pointer) = folder::Pointer::read(folder)? else { return Ok(None) };
         Self::open_revision(folder, &pointer.revision).map(Some)
     }
+    /// Which revision is the newest in an advisory folder, without reading it; none: nothing has been loaded yet.
+    ///
+    /// # Errors
+    /// A folder whose pointer cannot be read.
+    pub fn newest(folder: &Path) -> Result<Option<String>> {
+        Ok(folder::Pointer::read(folder)?.map(|pointer| pointer.revision))
+    }
     /// Opens one revision, that a plan or another process names.
     ///
     /// # Errors

@@ -35,6 +35,11 @@ pub(super) async fn list(State(app): State<App>) -> Result<impl IntoResponse> {
     Ok(Json(json!({ "chains": chains, "paused_elsewhere": pauses })))
 }
 
+/// What starts by itself, by chain: when next, and how it went last.
+pub(super) async fn schedules(State(app): State<App>) -> Result<impl IntoResponse> {
+    Ok(Json(json!({"schedules": app.engine.schedules().await?})))
+}
+
 /// 200 with the chain's name: none of its steps starts until it goes on. A pause that is there already stays as it is.
 pub(super) async fn pause(
     State(app): State<App>,

@@ -39,6 +39,7 @@ pub(crate) fn router() -> Router<App> {
         .route("/chains", get(chains::list))
         .route("/chains/{name}/pause", post(chains::pause))
         .route("/chains/{name}/resume", post(chains::resume))
+        .route("/schedules", get(chains::schedules))
         .route("/outbox", get(outbox::list))
         .route("/outbox/{id}/resend", post(outbox::resend))
         .fallback(async |uri: axum::http::Uri| Error::NoSuchPage(uri.path().chars().take(200).collect()))

@@ -172,7 +172,6 @@ words! {
     no_schedules_do: "Write one into a chain, and start the server with it:", "在交付链中写入定时计划，再启动服务：";
 
     // Undelivered
-    message: "Message", "消息";
     send_again: "Send again", "重新发送";
     given_up: "Given up", "放弃时间";
     tries: "Tries", "尝试次数";

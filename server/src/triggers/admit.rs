@@ -4,11 +4,13 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use futures::{StreamExt, TryStreamExt, stream};
 use patchline_chains::Plan;
-use patchline_engine::{Submission, Submitted, Trigger, TriggerKind};
-use patchline_registry::{Descriptor, Digest, Location, Reference, Repository, events::PushEvent};
+use patchline_engine::{Subject, Submission, Submitted, Trigger, TriggerKind, step::Intent};
+use patchline_registry::{
+    Descriptor, Digest, Location, RawManifest, Reference, Repository, events::PushEvent,
+};
 use serde_json::Value;
 
-use super::subject;
+use super::{sightings, subject};
 use crate::{Error, Result, ServerContext};
 
 /// What became of a delivery.
@@ -30,6 +32,7 @@ pub(crate) async fn admit(
     registry: &str,
     events: Vec<PushEvent>,
 ) -> Result<Admitted> {
+    sightings::pushed(context, registry, &events).await;
     let mut seen = HashSet::new();
     let events = events.into_iter().filter(|e| seen.insert((e.repository.clone(), e.tag.clone())));
     let considered: Vec<Considered> = stream::iter(events)
@@ -89,28 +92,15 @@ async fn consider(
         return Ok(Considered::Drop(name, "gone"));
     };
     let target = subject::identity(registry, &reference.repository, Some(tag), &descriptor.digest);
-    if context.engine.is_own_effect("push", &target).await? {
-        return Ok(Considered::Drop(target, "own-push"));
-    }
-    let chains = not_copied_by(context, chains, &target).await?;
-    if chains.is_empty() {
-        return Ok(Considered::Drop(target, "own-copy"));
-    }
-    reference.digest = Some(descriptor.digest);
-    let raw = match repository.manifest(&reference.target()).await {
-        Ok(raw) => raw,
-        Err(patchline_registry::Error::NotFound { .. }) => return Ok(Considered::Drop(name, "gone")),
-        Err(patchline_registry::Error::InvalidDocument { .. }) => {
-            return Ok(Considered::Drop(target, "not-an-image"));
-        }
-        Err(error) => return Err(error.into()),
+    let chains = match not_ours(context, chains, &target).await? {
+        Ok(chains) => chains,
+        Err(reason) => return Ok(Considered::Drop(target, reason)),
     };
-    let subject = match subject::describe(&*repository, &*context.fixes, &reference, &raw).await {
-        Ok(subject) => subject,
-        Err(Error::NotAnImage(_) | Error::Registry(patchline_registry::Error::InvalidDocument { .. })) => {
-            return Ok(Considered::Drop(target, "not-an-image"));
-        }
-        Err(error) => return Err(error),
+    reference.digest = Some(descriptor.digest);
+    let subject = match read(context, &*repository, &reference).await? {
+        Ok((subject, _)) => subject,
+        Err("gone") => return Ok(Considered::Drop(name, "gone")),
+        Err(reason) => return Ok(Considered::Drop(target, reason)),
     };
     let start = |plan: Arc<Plan>| Submission {
         subject: subject::for_chain(&subject, &plan),
@@ -126,18 +116,48 @@ async fn consider(
     Ok(Considered::Start(chains.into_iter().map(start).collect()))
 }
 
-/// A promoted image may start chains where it arrives, but none that had a share in the copy: a chain whose scope
-/// holds what it copies to would go round for ever.
-async fn not_copied_by(
+/// The chains that may be started over an image of this identity; where there are none, why. What we have pushed
+/// ourselves (a backup, a fixed image) starts nothing. A promoted image may start chains where it arrives, but none
+/// that had a share in the copy: a chain whose scope holds what it copies to would go round for ever.
+pub(super) async fn not_ours(
     context: &ServerContext,
     mut chains: Vec<Arc<Plan>>,
     target: &str,
-) -> Result<Vec<Arc<Plan>>> {
-    for intent in context.engine.effects_on("copy", target).await? {
-        let from = intent.detail["from"].as_array();
-        chains.retain(|plan| !from.into_iter().flatten().any(|chain| chain.as_str() == Some(&*plan.chain)));
+) -> Result<Result<Vec<Arc<Plan>>, &'static str>> {
+    if context.engine.is_own_effect("push", target).await? {
+        return Ok(Err("own-push"));
     }
-    Ok(chains)
+    let copies = context.engine.effects_on("copy", target).await?;
+    chains.retain(|plan| !copied_by(&copies, &plan.chain));
+    Ok(if chains.is_empty() { Err("own-copy") } else { Ok(chains) })
+}
+
+/// Whether a chain had a share in one of these copies.
+pub(super) fn copied_by(copies: &[Intent], chain: &str) -> bool {
+    copies
+        .iter()
+        .any(|copy| copy.detail["from"].as_array().into_iter().flatten().any(|c| c.as_str() == Some(chain)))
+}
+
+/// What a run over a pinned image is about, and its manifest; where there can be none, why.
+pub(super) async fn read(
+    context: &ServerContext,
+    repository: &dyn Repository,
+    reference: &Reference,
+) -> Result<Result<(Subject, RawManifest), &'static str>> {
+    let raw = match repository.manifest(&reference.target()).await {
+        Ok(raw) => raw,
+        Err(patchline_registry::Error::NotFound { .. }) => return Ok(Err("gone")),
+        Err(patchline_registry::Error::InvalidDocument { .. }) => return Ok(Err("not-an-image")),
+        Err(error) => return Err(error.into()),
+    };
+    match subject::describe(repository, &*context.fixes, reference, &raw).await {
+        Ok(subject) => Ok(Ok((subject, raw))),
+        Err(Error::NotAnImage(_) | Error::Registry(patchline_registry::Error::InvalidDocument { .. })) => {
+            Ok(Err("not-an-image"))
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// How long a tag may take to point where its event says, in milliseconds between looks. Distribution tells of a

@@ -10,7 +10,7 @@ use axum::{
 use patchline_registry::{Digest, events};
 use serde_json::json;
 
-use super::admit::admit;
+use super::{admit::admit, sightings};
 use crate::{App, Error, Result};
 
 /// An envelope holds a few events of about 1 KiB.
@@ -28,9 +28,10 @@ pub(super) async fn receive(State(app): State<App>, mut request: Request) -> Res
         status: rejection.status(),
         reason: rejection.body_text(),
     })?;
-    let events = events::decode_distribution(&body)
+    let told = events::decode(&body)
         .map_err(|error| Error::InvalidBody { status: StatusCode::BAD_REQUEST, reason: error.to_string() })?;
-    let admitted = admit(&app, "distribution", registry, events).await?;
+    sightings::pulled(&app, registry, &told.pulls).await;
+    let admitted = admit(&app, "distribution", registry, told.pushes).await?;
     let dropped: Vec<_> =
         admitted.dropped.iter().map(|(image, reason)| json!({"image": image, "reason": reason})).collect();
     Ok((StatusCode::ACCEPTED, Json(json!({"runs": admitted.runs, "dropped": dropped}))))

@@ -97,7 +97,7 @@ async fn persist(context: &ServerContext, source: &str, event: PushEvent) -> Res
 }
 
 /// Whether the same may well succeed in a while.
-fn passes(error: &Error) -> bool {
+pub(super) fn passes(error: &Error) -> bool {
     use patchline_engine::Error as Engine;
     match error {
         Error::Engine(error) => matches!(error, Engine::Store { .. } | Engine::Conflict(_)),

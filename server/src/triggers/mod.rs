@@ -1,10 +1,15 @@
-//! What starts runs from outside: registries' events, the embedded registry, a person.
+//! What starts runs from outside: registries' events, the embedded registry, a person, the calendar, new advisories.
 
 mod admit;
+mod advisories;
 mod distribution;
 pub mod embedded;
+mod listing;
+pub mod schedule;
+mod sightings;
 pub mod start;
 pub mod subject;
+mod window;
 
 use axum::{Router, routing::post};
 

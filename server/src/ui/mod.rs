@@ -15,6 +15,7 @@ mod panel;
 mod paused;
 mod run;
 mod runs;
+mod schedules;
 mod state;
 mod table;
 mod verdict;
@@ -47,6 +48,7 @@ pub(crate) fn router() -> Router<App> {
         .route("/images/{digest}", get(image::page))
         .route("/images/{digest}/compare", get(compare::page))
         .route("/chains", get(chains::page))
+        .route("/schedules", get(schedules::page))
         .route("/outbox", get(outbox::page))
         .route("/assets/{name}", get(assets::serve))
 }

@@ -3,12 +3,11 @@
 use askama::Template;
 use axum::{extract::State, response::Response};
 use jiff::Timestamp;
-use patchline_engine::schedule::{Cause, Firing, FiringState, ScheduleView};
+use patchline_engine::schedule::{Cause, Firing, ScheduleView};
 
 use super::{
     Visit, encode,
     format::{self, When},
-    icons,
     state::Badge,
 };
 use crate::{
@@ -96,17 +95,6 @@ impl Last {
                 .problem
                 .as_ref()
                 .map(|problem| format!("{} ({})", format::cut(&problem.message, 500), problem.code)),
-        }
-    }
-}
-
-impl Badge {
-    fn firing(state: FiringState, words: &'static Words) -> Self {
-        match state {
-            FiringState::Running => Self::new("running", icons::SPINNER, words.running),
-            FiringState::Done => Self::new("passed", icons::TICK, words.fired_done),
-            FiringState::Failed => Self::new("failed", icons::TRIANGLE, words.failed),
-            FiringState::Missed => Self::new("skipped", icons::DASHED, words.fired_missed),
         }
     }
 }

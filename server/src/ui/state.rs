@@ -1,7 +1,9 @@
 //! States as an icon, a word and a colour class: colour is never the only signal.
 
 use askama::{Template, filters::HtmlSafe};
-use patchline_engine::{DeliveryState, RunResult, RunStatus, RunView, StepStatus, StepView, TriggerKind};
+use patchline_engine::{
+    DeliveryState, RunResult, RunStatus, RunView, StepStatus, StepView, TriggerKind, schedule::FiringState,
+};
 use patchline_scanner::Severity;
 
 use super::icons;
@@ -79,6 +81,15 @@ impl Badge {
 
     pub(crate) fn in_use(words: &'static Words) -> Self {
         Self::new("passed", icons::TICK, words.in_use)
+    }
+
+    pub(crate) fn firing(state: FiringState, words: &'static Words) -> Self {
+        match state {
+            FiringState::Running => Self::new("running", icons::SPINNER, words.running),
+            FiringState::Done => Self::new("passed", icons::TICK, words.fired_done),
+            FiringState::Failed => Self::new("failed", icons::TRIANGLE, words.failed),
+            FiringState::Missed => Self::new("skipped", icons::DASHED, words.fired_missed),
+        }
     }
 
     pub(crate) fn undetermined(words: &'static Words) -> Self {

@@ -46,6 +46,7 @@ pub(crate) fn diamond(chain: &str) -> Plan {
         params: json!({}),
         parameters: Default::default(),
         concurrency: None,
+        timeout: None,
         steps: NEEDS.iter().enumerate().map(step).collect(),
     }
 }

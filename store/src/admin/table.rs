@@ -161,6 +161,7 @@ pub(super) const EFFECTS: Table = Table {
         key("target"),
         text("detail"),
         column("done", Kind::Bool),
+        column("withdrawn", Kind::Bool),
     ],
     key: &[1, 2, 3, 4],
     counted: Some("id"),
@@ -207,6 +208,61 @@ pub(super) const FIXES: Table = Table {
     page: FEW,
 };
 
+pub(super) const SCHEDULES: Table = Table {
+    name: "schedules",
+    columns: &[
+        key("chain"),
+        key("cause"),
+        text("plan_hash"),
+        text("cron"),
+        text("zone"),
+        int("next_fire_at"),
+    ],
+    key: &[0, 1],
+    counted: None,
+    page: MANY,
+};
+
+pub(super) const FIRINGS: Table = Table {
+    name: "firings",
+    columns: &[
+        key("chain"),
+        key("cause"),
+        key("occasion"),
+        int("fire_at"),
+        text("state"),
+        int("skipped"),
+        text("counts"),
+        text("problem"),
+        text("cursor"),
+        int("failures"),
+        int("fence"),
+        int("later_at"),
+        int("held_until"),
+        int("changed_at"),
+    ],
+    key: &[0, 1, 2],
+    counted: None,
+    page: MANY,
+};
+
+pub(super) const SIGHTINGS: Table = Table {
+    name: "sightings",
+    columns: &[
+        key("registry"),
+        key("repository"),
+        key("reference"),
+        text("digest"),
+        int("pushed_at"),
+        int("pulled_at"),
+        int("running_at"),
+        int("created_at"),
+    ],
+    key: &[0, 1, 2],
+    counted: None,
+    page: MANY,
+};
+
 /// All of them.
 pub(super) const TABLES: &[&Table] = &[
     &PLANS,
@@ -222,6 +278,9 @@ pub(super) const TABLES: &[&Table] = &[
     &INVENTORIES,
     &REPORTS,
     &FIXES,
+    &SCHEDULES,
+    &FIRINGS,
+    &SIGHTINGS,
 ];
 
 impl Table {

@@ -1,5 +1,6 @@
 //! `patchline chain list|pause|resume`: a running server's chains, over its API.
 
+use patchline_engine::schedule::ScheduleView;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -40,10 +41,13 @@ struct Chains {
 struct Chain {
     chain: String,
     on_push: bool,
-    #[serde(default)]
-    starts: Vec<String>,
     paused: Option<Pause>,
     steps: Vec<Value>,
+}
+
+#[derive(Deserialize)]
+struct Schedules {
+    schedules: Vec<ScheduleView>,
 }
 
 #[derive(Deserialize)]
@@ -55,8 +59,11 @@ struct Pause {
 
 impl List {
     pub(crate) async fn run(self, global: &Global) -> Result<Exit> {
-        let answer: Value = Api::new(global, &self.server)?.get("api/v1/chains", &[]).await?;
+        let api = Api::new(global, &self.server)?;
+        let mut answer: Value = api.get("api/v1/chains", &[]).await?;
+        let scheduled: Schedules = api.get("api/v1/schedules", &[]).await?;
         if global.output == Output::Json {
+            answer["schedules"] = serde_json::json!(scheduled.schedules);
             super::super::json(&answer)?;
             return Ok(Exit::Ok);
         }
@@ -67,8 +74,7 @@ impl List {
         let why = |pause: &Pause| format!("{}: {}", pause.by, pause.reason);
         for chain in &chains.chains {
             let reason = chain.paused.as_ref().map(why).unwrap_or_default();
-            let starts = if chain.on_push { "push" } else { "by hand" };
-            let starts = if chain.starts.is_empty() { starts.to_owned() } else { chain.starts.join(", ") };
+            let starts = starts(chain, &scheduled.schedules);
             let row =
                 [chain.chain.clone(), state(&chain.paused), chain.steps.len().to_string(), starts, reason];
             table.row(row);
@@ -87,8 +93,41 @@ impl List {
         } else {
             terminal::out(&table.render());
         }
+        if !scheduled.schedules.is_empty() {
+            terminal::out(&format!("\n{}", schedules(&scheduled.schedules)));
+        }
         Ok(Exit::Ok)
     }
+}
+
+fn starts(chain: &Chain, schedules: &[ScheduleView]) -> String {
+    let own = schedules.iter().filter(|s| s.chain == chain.chain).map(|s| s.cause.word());
+    let all: Vec<&str> = chain.on_push.then_some("push").into_iter().chain(own).chain(["by hand"]).collect();
+    all.join(", ")
+}
+
+fn schedules(all: &[ScheduleView]) -> String {
+    let mut table = Table::new(&["chain", "by", "when", "next", "last", "how"]);
+    let moment = |at: jiff::Timestamp| at.strftime("%m-%d %H:%M UTC").to_string();
+    for one in all {
+        let when =
+            [one.cron.as_deref(), one.zone.as_deref()].into_iter().flatten().collect::<Vec<_>>().join(" ");
+        let last = one.last.as_ref();
+        let how = last.map(|last| {
+            let why =
+                last.problem.as_ref().map(|p| format!(": {}: {}", p.code, p.message)).unwrap_or_default();
+            format!("{}, {} started{why}", last.state.word(), last.counts.started)
+        });
+        table.row([
+            one.chain.clone(),
+            one.cause.word().to_owned(),
+            when,
+            one.next.map(moment).unwrap_or_default(),
+            last.map(|last| moment(last.due)).unwrap_or_default(),
+            how.unwrap_or_default(),
+        ]);
+    }
+    table.render()
 }
 
 impl Turn {

@@ -73,6 +73,8 @@ async fn take(State(book): State<Book>, headers: HeaderMap, uri: Uri, Json(body)
         taken.ids.insert(id.to_owned());
         taken.times += 1;
     }
-    tokio::time::sleep(Duration::from_millis(rand::random_range(0..60))).await;
+    // A slow one takes longer than a lease is renewed in.
+    let late = if uri.path() == "/slow" { 6_000..8_000 } else { 0..60 };
+    tokio::time::sleep(Duration::from_millis(rand::random_range(late))).await;
     StatusCode::OK
 }

@@ -48,6 +48,7 @@ pub(crate) fn plan() -> Plan {
         params: json!({}),
         parameters: Default::default(),
         concurrency: None,
+        timeout: None,
         steps: vec![
             step("scan", "work", &[]),
             step("copy", "limited", &["scan"]),
@@ -153,7 +154,7 @@ impl Step for Kind {
             }
             _ => Ok(Outcome::succeeded(json!({"step": context.step}))),
         };
-        noted.how = "done";
+        noted.how = if outcome.is_ok() { "done" } else { "failed" };
         outcome
     }
 }
