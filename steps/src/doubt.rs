@@ -48,7 +48,7 @@ impl<'a> Doubt<'a> {
     {
         let settled = if !sent && !self.before {
             self.context.effects.withdraw_open().await.map_err(failure::engine)
-        } else if is_answer(&error) {
+        } else if sent && is_answer(&error) {
             match stands().await {
                 Ok(true) => self.made().await,
                 Ok(false) => self.context.effects.withdraw_open().await.map_err(failure::engine),
