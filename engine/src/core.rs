@@ -12,7 +12,11 @@ mod transition;
 #[cfg(test)]
 mod approvals;
 #[cfg(test)]
+mod going_on;
+#[cfg(test)]
 mod properties;
+#[cfg(test)]
+mod simulated;
 
 pub use event::{Effect, Ended, Event, Failure};
 pub use names::Facts;

@@ -255,6 +255,8 @@ impl Act {
         }
         let doubt = Doubt::of(context, self.kind, &self.target).await?;
         if intended.is_some() && self.is_gone(&*repository).await? {
+            let text = format!("reconciled: {} is gone, an earlier attempt has removed it", self.target);
+            context.news.note(text).await;
             return doubt.made().await;
         }
         self.tag_stands(&*repository).await?;

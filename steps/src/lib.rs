@@ -81,3 +81,5 @@ pub fn all(world: &World) -> Vec<Arc<dyn Step>> {
 
 #[cfg(test)]
 mod delete_tests;
+#[cfg(test)]
+mod doubt_tests;

@@ -30,3 +30,9 @@ pub struct Progress {
 
 /// Hears how far a command is, every now and then.
 pub type Watch<'a> = &'a mut (dyn FnMut(Progress) + Send);
+
+/// The columns of a table that [`migrate`] moves, so that a test can hold them against the schema.
+pub fn columns(table: &str) -> Vec<&'static str> {
+    let found = table::TABLES.iter().find(|known| known.name == table);
+    found.map(|table| table.columns.iter().map(|column| column.name).collect()).unwrap_or_default()
+}

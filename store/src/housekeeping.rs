@@ -9,7 +9,7 @@ pub struct Forgotten {
     pub runs: u64,
     /// Deliveries of events: one that comes again after so long counts as new.
     pub deliveries: u64,
-    /// Plans that no run has.
+    /// Plans that no run and no schedule has.
     pub plans: u64,
     /// Days of history (PostgreSQL).
     pub days: u64,

@@ -35,7 +35,9 @@ impl Test {
         // The end-to-end suites run the program itself, as it is now. Built with the tests: alone it would ask for
         // other features, and every dependency would be built twice.
         cargo(&["build", "--locked", "--workspace", "--bins", "--tests"], &[])?;
-        cargo(&["test", "--locked", "--workspace", "--no-fail-fast"], &self.rest)
+        cargo(&["test", "--locked", "--workspace", "--no-fail-fast"], &self.rest)?;
+        // Last, because it leaves a program with the feature behind: a dozen small crates and the binary once more.
+        cargo(&["test", "--locked", "-p", "patchline", "--features", "otel", "--test", "traces"], &self.rest)
     }
 }
 

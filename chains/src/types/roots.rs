@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use super::{Field, ValueType};
 
 /// How a step has ended: what `steps.<name>.outcome` holds.
-pub const OUTCOMES: [&str; 5] = ["succeeded", "denied", "failed", "skipped", "cancelled"];
+pub const OUTCOMES: [&str; 6] = ["succeeded", "denied", "failed", "skipped", "cancelled", "unknown"];
 
 /// What starts a run: what `trigger.kind` and `run.trigger` hold.
 pub const TRIGGERS: [&str; 5] = ["push", "manual", "schedule", "advisories", "child"];

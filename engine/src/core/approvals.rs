@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, json};
 
-use super::{properties::plan, *};
+use super::{simulated::plan, *};
 use crate::{Decision, Error, RunResult, StepStatus};
 
 const START: Timestamp = Timestamp::UNIX_EPOCH;

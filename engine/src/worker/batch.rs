@@ -38,6 +38,10 @@ impl Loaded {
     pub(super) fn new(record: RunRecord, plan: Arc<Plan>, state: RunState) -> Self {
         Self { record, plan, state, new: true, touched: true }
     }
+    /// Its time ends no more.
+    pub(super) fn forget_deadline(&mut self) {
+        self.touched |= self.record.deadline.take().is_some();
+    }
     /// Not to be found by queries yet.
     pub(super) fn is_new(&self) -> bool {
         self.new
@@ -273,7 +277,9 @@ impl<'a> Batch<'a> {
                 loaded.record.deadline = limit.and_then(|limit| at.checked_add(limit).ok());
             }
             Effect::Reopened => {
-                self.load(run).await?.record.finished_at = None;
+                let loaded = self.load(run).await?;
+                loaded.record.finished_at = None;
+                loaded.record.deadline = None;
                 self.record(run, EventKind::RunReopened).await?;
             }
             Effect::Finished { result } => {

@@ -21,13 +21,22 @@ impl Batch<'_> {
         self.apply(run, core::Event::Cancel { at: self.now }).await
     }
 
+    /// A newer run takes its place.
+    pub(super) async fn supersede(&mut self, run: &RunId, by: &RunId) -> Result<()> {
+        if matches!(self.load(run).await?.state.phase, Phase::Cancelling | Phase::Finished { .. }) {
+            return Ok(());
+        }
+        self.note(run, "", format!("superseded by run {by}")).await?;
+        self.apply(run, core::Event::Cancel { at: self.now }).await
+    }
+
     /// A run's time is over.
     pub(super) async fn time_out(&mut self, run: &RunId) -> Result<()> {
         let event = core::Event::TimedOut { at: self.now };
         match self.allowed(run, &event).await {
             // It has ended, or is being stopped.
             Err(Error::Illegal { .. }) => {
-                self.load(run).await?.record.deadline = None;
+                self.load(run).await?.forget_deadline();
                 return Ok(());
             }
             other => other?,
@@ -35,7 +44,7 @@ impl Batch<'_> {
         let limit = self.load(run).await?.plan.timeout.unwrap_or_default();
         let text = format!("run-timeout: it took longer than {} s, and is stopped", limit.as_secs_f64());
         self.note(run, "", text).await?;
-        self.load(run).await?.record.deadline = None;
+        self.load(run).await?.forget_deadline();
         self.apply(run, event).await
     }
 

@@ -173,10 +173,7 @@ impl Batch<'_> {
             self.apply(&id, core::Event::Started { at: self.now }).await?;
         }
         for run in displaced {
-            match self.apply(&run, core::Event::Cancel { at: self.now }).await {
-                Err(Error::Illegal { .. }) => {}
-                other => other?,
-            }
+            self.supersede(&run, &id).await?;
         }
         Ok(Submitted { run: id, new: true })
     }

@@ -153,13 +153,29 @@ async fn each_attempt_is_the_same_call_until_one_is_answered() {
     assert_eq!(call(&step, &memory, with.clone()).await.expect_err("500").class, ErrorClass::Transient);
     let class = call(&step, &memory, with.clone()).await.expect_err("503").class;
     assert_eq!(class, ErrorClass::Throttled(Some(Duration::from_secs(7))));
+    assert_eq!(memory.open().await.len(), 1, "the first may have been heard, whatever the second says");
     let output = call(&step, &memory, with).await.expect("200");
+    assert!(memory.open().await.is_empty());
     assert_eq!((output.get("answer"), &output["summary"]), (None, &json!("prod answers 200")));
     let seen = deploy.seen.lock().expect("lock");
     let same: Vec<_> = seen.iter().map(|s| (header(s, "idempotency-key"), &s.2)).collect();
     assert!(same.len() == 3 && same.iter().all(|one| *one == same[0]), "{same:?}");
     let body: Value = serde_json::from_slice(&seen[0].2).expect("json");
     assert_eq!((&body["chain"], &body["image"]["tag"]), (&json!("web"), &json!("v1")));
+}
+
+#[tokio::test]
+async fn work_that_is_done_anew_is_another_call() {
+    let (deploy, url) = start(&[]).await;
+    let (step, memory) = (step(&url, Method::Post, true), Arc::new(Memory::default()));
+    for key in ["01TEST/it", "01TEST/it", "01TEST/it/2", "01TEST/it/2"] {
+        let mut context = context(&memory, json!({"target": "prod"}));
+        context.idempotency_key = key.into();
+        step.run(context).await.expect("an answer");
+    }
+    let seen = deploy.seen.lock().expect("lock");
+    let ids: Vec<_> = seen.iter().map(|s| header(s, "webhook-id")).collect();
+    assert!(ids.len() == 2 && ids[0] != ids[1], "{ids:?}");
 }
 
 #[tokio::test]
@@ -202,6 +218,8 @@ async fn what_an_answer_means() {
             other => panic!("{} {other:?}", answer.0),
         }
         assert_eq!(deploy.calls.load(Ordering::SeqCst), 1, "no redirect is followed");
+        // Who broke may have done it; who refused has not, and who answered has.
+        assert_eq!(memory.open().await.is_empty(), answer.0 != 500, "{}", answer.0);
     }
 }
 
@@ -221,6 +239,7 @@ async fn what_is_never_called() {
     let closed = call(&step("http://127.0.0.1:1/hush", Method::Post, true), &memory, with()).await;
     let error = closed.expect_err("nobody listens");
     assert_eq!((error.code.as_str(), error.class), ("target-unreachable", ErrorClass::Transient));
+    assert!(memory.open().await.is_empty(), "nothing was sent");
     let step = step(&url, Method::Post, true);
     let unknown = call(&step, &memory, json!({"target": "staging"})).await.expect_err("unknown");
     assert_eq!((unknown.code.as_str(), unknown.message.contains("prod")), ("target-unknown", true));

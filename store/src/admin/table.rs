@@ -161,6 +161,7 @@ pub(super) const EFFECTS: Table = Table {
         key("target"),
         text("detail"),
         column("done", Kind::Bool),
+        column("withdrawn", Kind::Bool),
     ],
     key: &[1, 2, 3, 4],
     counted: Some("id"),

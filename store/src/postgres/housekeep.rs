@@ -102,11 +102,13 @@ async fn deliveries(db: &mut PgConnection, end: Timestamp) -> Result<u64> {
     }
 }
 
-/// Plans that no run has. Whoever is just starting a run with one has read the table: it waits, and finds it gone, and
+/// Plans that no run and no schedule has. Whoever is just starting a run with one has read the table: it waits, and finds it gone, and
 /// writes it again.
 async fn plans(db: &mut PgConnection, now: Timestamp, end: Timestamp) -> Result<u64> {
     let unused: Vec<(String,)> = sqlx::query_as(
-        "SELECT hash FROM plans p WHERE created_at < $1 AND NOT EXISTS (SELECT FROM runs WHERE plan_hash = p.hash)",
+        "SELECT hash FROM plans p WHERE created_at < $1
+         AND NOT EXISTS (SELECT FROM runs WHERE plan_hash = p.hash)
+         AND NOT EXISTS (SELECT FROM schedules WHERE plan_hash = p.hash)",
     )
     .bind(millis(end))
     .fetch_all(&mut *db)
@@ -118,7 +120,8 @@ async fn plans(db: &mut PgConnection, now: Timestamp, end: Timestamp) -> Result<
     // Only runs that are younger than the first look can have taken one since.
     let done = sqlx::query(
         "DELETE FROM plans p WHERE hash = ANY($1)
-         AND NOT EXISTS (SELECT FROM runs WHERE id >= $2 AND plan_hash = p.hash)",
+         AND NOT EXISTS (SELECT FROM runs WHERE id >= $2 AND plan_hash = p.hash)
+         AND NOT EXISTS (SELECT FROM schedules WHERE plan_hash = p.hash)",
     )
     .bind(unused.iter().map(|(hash,)| hash.as_str()).collect::<Vec<_>>())
     .bind(first_id(now.checked_sub(LONGEST).unwrap_or(Timestamp::MIN)))

@@ -93,7 +93,8 @@ impl Sqlite {
 
     async fn forget_plans(&self, end: Timestamp) -> Result<u64> {
         let unused: Vec<(String,)> = sqlx::query_as(
-            "SELECT hash FROM plans WHERE created_at < ?1 AND hash NOT IN (SELECT plan_hash FROM runs) LIMIT ?2",
+            "SELECT hash FROM plans WHERE created_at < ?1 AND hash NOT IN (SELECT plan_hash FROM runs)
+                AND hash NOT IN (SELECT plan_hash FROM schedules) LIMIT ?2",
         )
         .bind(millis(end))
         .bind(PLANS)
@@ -101,9 +102,10 @@ impl Sqlite {
         .await?;
         let mut forgotten = 0;
         for (hash,) in unused {
-            // A run may have taken it meanwhile.
+            // A run or a schedule may have taken it meanwhile.
             let done = sqlx::query(
-                "DELETE FROM plans WHERE hash = ?1 AND NOT EXISTS (SELECT 1 FROM runs WHERE plan_hash = ?1)",
+                "DELETE FROM plans WHERE hash = ?1 AND NOT EXISTS (SELECT 1 FROM runs WHERE plan_hash = ?1)
+                    AND NOT EXISTS (SELECT 1 FROM schedules WHERE plan_hash = ?1)",
             )
             .bind(hash)
             .execute(&self.writer)

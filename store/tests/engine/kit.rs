@@ -214,6 +214,9 @@ impl Place {
     pub(crate) async fn open(&self) -> Arc<dyn Store> {
         open(&self.name()).await
     }
+    pub(crate) fn is_postgres(&self) -> bool {
+        matches!(self.backend, Backend::Postgres(_))
+    }
 }
 
 /// By a file's name or a server's address. Tests skip time, so the process tells it.

@@ -4,14 +4,19 @@ use std::sync::{Arc, Mutex};
 
 use jiff::SignedDuration;
 use patchline_engine::{
-    EngineOptions, ErrorClass, Outcome, RunId, Store,
-    step::EffectLog as _,
+    EngineOptions, ErrorClass, Outcome, RunId,
+    store::Backlog,
     trace::{Observer, Part, Span, SpanContext, SpanId, TraceId},
 };
-use patchline_store::Sqlite;
 use serde_json::json;
 
 use crate::kit::*;
+
+on_both!(
+    a_cascade_is_one_trace_and_its_spans_hang_together,
+    a_claim_that_another_process_took_over_is_a_span_of_its_own,
+    what_waits_is_counted,
+);
 
 #[derive(Clone, Default)]
 struct Kept(Arc<Mutex<Vec<Span>>>);
@@ -44,8 +49,7 @@ fn of_run<'a>(spans: &'a [Span], run: &RunId) -> &'a Span {
     spans.iter().find(|s| s.run == *run && matches!(s.part, Part::Run { .. })).unwrap()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_cascade_is_one_trace_and_its_spans_hang_together() {
+async fn a_cascade_is_one_trace_and_its_spans_hang_together(place: Place) {
     let (kept, seen) = (Kept::default(), Arc::new(Mutex::new(Vec::<SpanContext>::new())));
     let contexts = seen.clone();
     let script = Script::default()
@@ -65,8 +69,7 @@ async fn a_cascade_is_one_trace_and_its_spans_hang_together() {
     let mut fix = step("fix", &["gate"]);
     fix.when = Some("steps.gate.denied".into());
     let plan = plan("web", vec![step("gate", &[]), fix]);
-    let dir = tempfile::tempdir().unwrap();
-    let store = Arc::new(Sqlite::open(&dir.path().join("p.db")).await.unwrap());
+    let store = place.open().await;
     let (sink, clock) = (Sink::default(), Ahead::default());
     let engine = engine_with(store, &script, &sink, &clock, kept.options()).await;
     let run = engine.submit(vec![submission(&plan, "v1")]).await.unwrap()[0].run.clone();
@@ -103,11 +106,8 @@ async fn a_cascade_is_one_trace_and_its_spans_hang_together() {
     assert_eq!(*seen.lock().unwrap(), fixes.iter().map(|s| s.context).collect::<Vec<_>>());
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_attempt_that_a_crash_cut_off_is_told_by_the_next_process() {
-    let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join("p.db");
-    let (first, second) = (Kept::default(), Kept::default());
+async fn a_claim_that_another_process_took_over_is_a_span_of_its_own(place: Place) {
+    let kept = Kept::default();
     let script = Script::default().on("slow", |c| async move {
         if c.effects.log.of_step(&c.run, &c.step).await.unwrap().is_empty() {
             let intent = patchline_engine::step::Intent {
@@ -123,31 +123,32 @@ async fn an_attempt_that_a_crash_cut_off_is_told_by_the_next_process() {
     });
     let (sink, clock) = (Sink::default(), Ahead::default());
     let plan = plan("web", vec![step("quick", &[]), step("slow", &["quick"])]);
-    let store = Arc::new(Sqlite::open(&file).await.unwrap());
-    let dead = engine_with(store.clone(), &script, &sink, &clock, first.options()).await;
+    let store = place.open().await;
+    let dead = engine_with(store.clone(), &script, &sink, &clock, kept.options()).await;
     let run = dead.submit(vec![submission(&plan, "v1")]).await.unwrap()[0].run.clone();
     until(async || script.count("slow") == 1 && !store.of_step(&run, "slow").await.unwrap().is_empty()).await;
-    // It never hears of anything again: a process that owns the data takes over.
-    let alive = engine_with(store, &script, &sink, &clock, second.options()).await;
+    // Whoever owns the data holds that every other process is dead.
+    let alive = engine_with(store, &script, &sink, &clock, kept.options()).await;
     alive.finished(&run).await.unwrap();
-    assert_eq!(attempts(&first.all(), &run, "quick"), [(1, "succeeded")]);
-    let told = second.all();
+    until(async || kept.all().len() == 4).await;
+    let told = kept.all();
+    assert_eq!(attempts(&told, &run, "quick"), [(1, "succeeded")]);
     assert_eq!(attempts(&told, &run, "slow"), [(1, "returned"), (1, "succeeded")]);
-    let ids: Vec<_> = told.iter().map(|s| s.context.span).collect();
-    assert_eq!(ids.len(), 3, "two attempts and the run: {told:#?}");
-    assert!(ids[0] != ids[1], "each claim is a span of its own");
-    assert_eq!(of_run(&told, &run).context.trace, first.all()[0].context.trace);
+    let mut ids: Vec<_> = told.iter().map(|s| s.context.span.0).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), 4, "every claim is a span of its own: {told:#?}");
+    assert!(told.iter().all(|s| s.context.trace == of_run(&told, &run).context.trace));
     alive.stop().await.unwrap();
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_waits_is_counted() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = Arc::new(Sqlite::open(&dir.path().join("p.db")).await.unwrap());
+async fn what_waits_is_counted(place: Place) {
+    let store = place.open().await;
     let (sink, clock, script) = (Sink::default(), Ahead::default(), Script::default());
     let nobody = EngineOptions { concurrency: 0, owns_data: true, ..options() };
     let engine = engine_with(store.clone(), &script, &sink, &clock, nobody).await;
-    assert_eq!(store.backlog().await.unwrap(), Default::default());
+    let empty = store.backlog().await.unwrap();
+    assert_eq!(Backlog { now: None, ..empty }, Backlog::default());
     let plan = diamond();
     engine.submit(vec![submission(&plan, "v1"), submission(&plan, "v2")]).await.unwrap();
     clock.skip(SignedDuration::from_secs(60));

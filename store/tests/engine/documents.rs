@@ -1,16 +1,23 @@
 //! What the scanner and remediation keep: facts, inventories, reports, fixes; and what a full disk does.
 
-#![expect(clippy::unwrap_used, reason = "what helps a test may fail it")]
-
 use patchline_registry::{Digest, Platform};
 use patchline_remediation::{FixPlan, fix::Fixes};
 use patchline_scanner::{Completeness, Inventory, LayerFacts, Report, Reports};
-use patchline_store::Sqlite;
+use patchline_store::{Postgres, PostgresOptions, Sqlite};
 
-async fn store() -> (tempfile::TempDir, Sqlite) {
-    let dir = tempfile::tempdir().unwrap();
-    let store = Sqlite::open(&dir.path().join("p.db")).await.unwrap();
-    (dir, store)
+use crate::kit::*;
+
+on_both!(reports_are_named_by_content_and_the_newest_is_found, inventories_facts_and_fixes_come_back,);
+
+trait Documents: LayerFacts + Reports + Fixes {}
+impl<T: LayerFacts + Reports + Fixes> Documents for T {}
+
+async fn store(place: &Place) -> Box<dyn Documents> {
+    if place.is_postgres() {
+        Box::new(Postgres::open(&place.name(), PostgresOptions::default()).await.unwrap())
+    } else {
+        Box::new(Sqlite::open(place.name().as_ref()).await.unwrap())
+    }
 }
 
 fn report(image: &Digest, revision: &str) -> Report {
@@ -25,9 +32,8 @@ fn report(image: &Digest, revision: &str) -> Report {
     }
 }
 
-#[tokio::test]
-async fn reports_are_named_by_content_and_the_newest_is_found() {
-    let (_dir, store) = store().await;
+async fn reports_are_named_by_content_and_the_newest_is_found(place: Place) {
+    let store = store(&place).await;
     let image = Digest::of(b"image");
     let (old, new) = (report(&image, "1"), report(&image, "2"));
     let id = store.put_report(&old).await.unwrap();
@@ -42,9 +48,8 @@ async fn reports_are_named_by_content_and_the_newest_is_found() {
     assert_eq!(store.latest_report(&Digest::of(b"other")).await.unwrap(), None);
 }
 
-#[tokio::test]
-async fn inventories_facts_and_fixes_come_back() {
-    let (dir, store) = store().await;
+async fn inventories_facts_and_fixes_come_back(place: Place) {
+    let made = store(&place).await;
     let (image, fixed, later) = (Digest::of(b"image"), Digest::of(b"fixed"), Digest::of(b"later"));
     let inventory = Inventory {
         image: image.clone(),
@@ -58,10 +63,10 @@ async fn inventories_facts_and_fixes_come_back() {
         layers: Vec::new(),
         unread: Default::default(),
     };
-    store.put_inventory(&inventory).await.unwrap();
-    store.put_inventory(&inventory).await.unwrap();
-    LayerFacts::put(&store, &image, "dpkg 1", b"facts").await.unwrap();
-    LayerFacts::put(&store, &image, "dpkg 1", b"facts").await.unwrap();
+    made.put_inventory(&inventory).await.unwrap();
+    made.put_inventory(&inventory).await.unwrap();
+    made.put(&image, "dpkg 1", b"facts").await.unwrap();
+    made.put(&image, "dpkg 1", b"facts").await.unwrap();
     let plan = FixPlan {
         version: 1,
         upgrades: Vec::new(),
@@ -69,14 +74,14 @@ async fn inventories_facts_and_fixes_come_back() {
         repositories: vec![("bookworm-security".into(), "0".into())],
         advisory_revision: "1".into(),
     };
-    store.put_fix(&image, &later, &plan).await.unwrap();
-    store.put_fix(&image, &fixed, &plan).await.unwrap();
-    store.close().await;
+    made.put_fix(&image, &later, &plan).await.unwrap();
+    made.put_fix(&image, &fixed, &plan).await.unwrap();
+    drop(made);
 
-    let store = Sqlite::open(&dir.path().join("p.db")).await.unwrap();
-    assert_eq!(Reports::inventory(&store, &image).await.unwrap(), Some(inventory));
-    assert_eq!(LayerFacts::get(&store, &image, "dpkg 1").await.unwrap().as_deref(), Some(&b"facts"[..]));
-    assert_eq!(LayerFacts::get(&store, &image, "dpkg 2").await.unwrap(), None);
+    let store = store(&place).await;
+    assert_eq!(store.inventory(&image).await.unwrap(), Some(inventory));
+    assert_eq!(store.get(&image, "dpkg 1").await.unwrap().as_deref(), Some(&b"facts"[..]));
+    assert_eq!(store.get(&image, "dpkg 2").await.unwrap(), None);
     assert_eq!(store.fix_of(&fixed).await.unwrap(), Some((image.clone(), plan.clone())));
     assert_eq!(store.fixes_from(&image).await.unwrap(), [(later, plan.clone()), (fixed, plan)]);
     assert_eq!(store.fix_of(&image).await.unwrap(), None);
