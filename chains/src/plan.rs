@@ -34,7 +34,7 @@ pub struct Plan {
     pub on_push: bool,
     /// Whether new advisories start it, from which severity on.
     pub on_advisories: Option<String>,
-    /// When it starts by itself; fired by a later version.
+    /// When it starts by itself.
     pub on_schedule: Option<Schedule>,
     /// Defaults of the parameters.
     pub params: Value,

@@ -281,6 +281,11 @@ impl Postgres {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
 
+    /// Where it logs to.
+    pub fn log_file(&self) -> &Path {
+        &self.log
+    }
+
     /// Its folder: `data` is the cluster, the socket stands beside it.
     pub fn folder(&self) -> &Path {
         &self.folder
@@ -381,47 +386,4 @@ fn free_port() -> u16 {
 fn secret() -> String {
     let id = fs::read_to_string("/proc/sys/kernel/random/uuid").unwrap_or_default();
     id.trim().replace('-', "")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn cluster() -> Option<Postgres> {
-        match Postgres::start(Options { listen: vec!["127.0.0.1".into()], ..Options::default() }) {
-            Ok(cluster) => Some(cluster),
-            Err(Error::NotInstalled(what)) => {
-                crate::machine::skip(&format!("{what} is not installed"));
-                None
-            }
-            Err(error) => panic!("{error}"),
-        }
-    }
-
-    #[test]
-    fn what_is_committed_survives_a_kill_and_a_freeze_is_felt() {
-        let Some(cluster) = cluster() else { return };
-        let name = cluster.database().unwrap();
-        cluster.psql(&name, "CREATE TABLE t (x int); INSERT INTO t VALUES (7)").unwrap();
-        cluster.restart(Some(Stop::Kill)).unwrap();
-        assert_eq!(cluster.psql(&name, "SELECT x FROM t").unwrap(), "7");
-        cluster.restart(Some(Stop::Fast)).unwrap();
-        assert_eq!(cluster.psql(&name, "SELECT x FROM t; SHOW fsync").unwrap(), "7\non");
-
-        let mut asked = Command::new(cluster.bin.join("psql"));
-        asked.args(["-X", "-At", "-d", &cluster.tcp("127.0.0.1", &name), "-c", "SELECT 1"]);
-        cluster.freeze();
-        let mut child = asked.stdout(Stdio::null()).spawn().unwrap();
-        assert!(
-            !process::ended(&mut child, Duration::from_millis(500)),
-            "nothing answers while it is frozen"
-        );
-        cluster.thaw();
-        assert!(process::ended(&mut child, LIMIT));
-        assert!(child.wait().unwrap().success(), "the password is taken over TCP");
-
-        let (folder, log, pid) = (cluster.folder.clone(), cluster.log.clone(), cluster.pid().unwrap());
-        drop(cluster);
-        assert!(!folder.exists() && !log.exists() && !process::alive(pid));
-    }
 }

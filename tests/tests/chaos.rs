@@ -21,7 +21,9 @@ fn twenty(store: &str) {
     let figures: Value = serde_json::from_str(said.lines().last().unwrap_or_default()).unwrap();
     println!("{figures}");
     let Some(found) = figures.get(store) else { return };
-    for none in ["lost_runs", "duplicated_successors", "leaked_limits", "exceeded_limits", "duplicate_effects"] {
+    for none in
+        ["lost_runs", "duplicated_successors", "leaked_limits", "exceeded_limits", "duplicate_effects"]
+    {
         assert_eq!(found[none], 0, "{none}: {found}");
     }
     assert_eq!(found["kills"], 20);

@@ -59,8 +59,8 @@ fn chains() -> Result<Value, String> {
     if folder.exists() {
         std::fs::remove_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
     }
-    bench("patchline-chains", "compile", Stdio::inherit(), &[])?;
-    let worst = last(&bench("patchline-chains", "memory", Stdio::piped(), &[])?)?;
+    bench(Some("patchline-chains"), "compile", Stdio::inherit(), &[])?;
+    let worst = last(&bench(Some("patchline-chains"), "memory", Stdio::piped(), &[])?)?;
     let mut hostile = 0.0_f64;
     for entry in std::fs::read_dir(&folder).map_err(|e| format!("{}: {e}", folder.display()))? {
         let entry = entry.map_err(|e| e.to_string())?;
@@ -80,7 +80,7 @@ fn chains() -> Result<Value, String> {
 pub(crate) fn engine(arguments: &[String]) -> Result<Value, String> {
     let mut all = vec!["--json".to_owned()];
     all.splice(0..0, arguments.iter().cloned());
-    last(&bench("patchline-store", "engine", Stdio::piped(), &all)?)
+    last(&bench(None, "engine", Stdio::piped(), &all)?)
 }
 
 /// The one line of JSON that a program ends with.
@@ -89,9 +89,14 @@ pub(crate) fn last(said: &str) -> Result<Value, String> {
     serde_json::from_str(line).map_err(|e| format!("it ended with `{line}`: {e}"))
 }
 
-fn bench(package: &str, name: &str, out: Stdio, arguments: &[String]) -> Result<String, String> {
+/// Of one package, or with the features of the whole workspace: what was built with those is not built again.
+fn bench(package: Option<&str>, name: &str, out: Stdio, arguments: &[String]) -> Result<String, String> {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["bench", "--locked", "--package", package, "--bench", name]).stdout(out);
+    cargo.args(["bench", "--locked", "--bench", name]).stdout(out);
+    match package {
+        Some(package) => cargo.args(["--package", package]),
+        None => cargo.arg("--workspace"),
+    };
     if !arguments.is_empty() {
         cargo.arg("--").args(arguments);
     }

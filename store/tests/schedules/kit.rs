@@ -13,7 +13,7 @@ use patchline_engine::{
     ScheduleOptions, Step, StepError, Store, Subject,
     schedule::{Cause, Firing, Launch, LaunchError, Page, ScheduleLog},
 };
-use patchline_store::Sqlite;
+use patchline_store::{Postgres, PostgresOptions, Sqlite};
 use serde_json::json;
 
 /// A clock that stands until it is set.
@@ -162,6 +162,12 @@ impl Base {
         let dir = tempfile::tempdir().unwrap();
         let store = Arc::new(Sqlite::open(&dir.path().join("p.db")).await.unwrap());
         Self { store: store.clone(), log: store, _home: Arc::new(dir) }
+    }
+    /// None: it is not installed here.
+    pub(crate) async fn postgres() -> Option<Self> {
+        let url = crate::cluster::fresh()?;
+        let store = Arc::new(Postgres::open(&url, PostgresOptions::default()).await.unwrap());
+        Some(Self { store: store.clone(), log: store, _home: Arc::new(()) })
     }
     pub(crate) async fn engine(&self, clock: &Hand) -> Engine {
         let options =

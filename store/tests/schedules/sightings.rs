@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use patchline_scanner::Digest;
 use patchline_store::{
-    Sqlite,
+    Postgres, PostgresOptions, Sqlite,
     sightings::{Seen, Sight, Sighting, Sightings},
 };
 
@@ -56,5 +56,12 @@ async fn what_is_newest_stands_and_a_moved_tag_is_another_image(store: &dyn Sigh
 async fn sqlite() {
     let dir = tempfile::tempdir().unwrap();
     let store = Sqlite::open(&dir.path().join("p.db")).await.unwrap();
+    what_is_newest_stands_and_a_moved_tag_is_another_image(&store).await;
+}
+
+#[tokio::test]
+async fn postgres() {
+    let Some(url) = crate::cluster::fresh() else { return };
+    let store = Postgres::open(&url, PostgresOptions::default()).await.unwrap();
     what_is_newest_stands_and_a_moved_tag_is_another_image(&store).await;
 }

@@ -67,7 +67,9 @@ pub(crate) async fn run(arguments: &Arguments) -> (Value, bool) {
             told[name] = found;
         }
     };
-    for name in ["disk_full", "read_only", "postgres_frozen", "postgres_stopped", "clock_sqlite", "clock_postgres"] {
+    for name in
+        ["disk_full", "read_only", "postgres_frozen", "postgres_stopped", "clock_sqlite", "clock_postgres"]
+    {
         if only.is_some_and(|only| only != name) {
             continue;
         }
@@ -134,7 +136,9 @@ impl House {
                 let body: Value = answer.json().await.unwrap_or_default();
                 (status, body["error"]["code"].as_str().unwrap_or("none").to_owned())
             }
-            Err(error) => (0, if error.is_timeout() { "no answer within 10 s".into() } else { error.to_string() }),
+            Err(error) => {
+                (0, if error.is_timeout() { "no answer within 10 s".into() } else { error.to_string() })
+            }
         }
     }
 
@@ -174,7 +178,8 @@ impl House {
                 taken = matches!(status, 200 | 201).then(now);
             }
             let runs = fleet::runs(&self.client, &self.server.url).await.unwrap_or_default();
-            let tag = |run: &Value| run["submission"]["subject"]["context"]["tag"].as_str().map(str::to_owned);
+            let tag =
+                |run: &Value| run["submission"]["subject"]["context"]["tag"].as_str().map(str::to_owned);
             let open: Vec<&String> = self
                 .accepted
                 .iter()
@@ -184,8 +189,10 @@ impl House {
                 break;
             }
             if now() > end {
-                let what = format!("not recovered within {QUIET:?}: taken again {}, open {open:?}", taken.is_some());
-                let states: Vec<Value> = runs.iter().map(|r| json!([tag(r), r["status"], r["result"]])).collect();
+                let what =
+                    format!("not recovered within {QUIET:?}: taken again {}, open {open:?}", taken.is_some());
+                let states: Vec<Value> =
+                    runs.iter().map(|r| json!([tag(r), r["status"], r["result"]])).collect();
                 self.must(false, format!("{what}, of {states:?}"));
                 break;
             }
@@ -302,13 +309,22 @@ async fn away(frozen: bool) -> Option<Value> {
     let name = if frozen { "postgres_frozen" } else { "postgres_stopped" };
     let cluster = cluster()?;
     let folder = tempfile::tempdir().unwrap();
-    let mut house = House::new(name, folder.path(), Some(&cluster.fresh().unwrap()), &[]).await;
+    let url = cluster.fresh().unwrap();
+    let mut house = House::new(name, folder.path(), Some(url.as_str()), &[]).await;
     let mut worker = Program::worker(&house.site, "worker", None).unwrap();
     house.idle_images().await;
     house.push(12).await;
-    if frozen { cluster.freeze() } else { cluster.stop(Stop::Fast).unwrap() }
+    if frozen {
+        cluster.freeze()
+    } else {
+        cluster.stop(Stop::Fast).unwrap()
+    }
     let told = house.meanwhile(AWAY).await;
-    if frozen { cluster.thaw() } else { cluster.resume().unwrap() }
+    if frozen {
+        cluster.thaw()
+    } else {
+        cluster.resume().unwrap()
+    }
     house.must(told.0.iter().any(|t| t.starts_with("503 store-failed")), format!("no clear state: {told:?}"));
     let seconds = house.recovered().await;
     house.must(worker.runs(), "the worker has ended");
@@ -364,7 +380,10 @@ async fn clock(postgres: bool) -> Option<Value> {
         all.1.extend(healths);
         house.recovered().await;
         let after: usize = house.standin.taken().values().map(|t| t.times - 1).sum();
-        house.must(after == before, format!("by a jump to {}, {} calls were made again", offset.trim(), after - before));
+        house.must(
+            after == before,
+            format!("by a jump to {}, {} calls were made again", offset.trim(), after - before),
+        );
     }
     all.0.sort_unstable();
     all.0.dedup();

@@ -43,8 +43,6 @@ pub(crate) struct Program {
     child: Child,
     /// `http://127.0.0.1:…` of a server's pages.
     pub(crate) url: String,
-    /// `127.0.0.1:…` of its registry.
-    pub(crate) registry: String,
 }
 
 impl Program {
@@ -94,17 +92,13 @@ impl Program {
                 drop(sender.send(line));
             }
         });
-        let mut started = Self { child, url: String::new(), registry: String::new() };
+        let mut started = Self { child, url: String::new() };
         let mut seen = Vec::new();
         loop {
             match said.recv_timeout(START) {
                 Ok(line) => {
-                    let value = |prefix: &str| line.strip_prefix(prefix).map(|v| v.trim().to_owned());
-                    if let Some(url) = value("pages and API ") {
-                        started.url = url;
-                    }
-                    if let Some(registry) = value("registry ") {
-                        started.registry = registry;
+                    if let Some(url) = line.strip_prefix("pages and API ") {
+                        started.url = url.trim().to_owned();
                     }
                     if line.starts_with(last) {
                         return Ok(started);
@@ -172,7 +166,12 @@ fn digest(bytes: &[u8]) -> String {
 }
 
 /// Pushes an image without layers that no other equals: its tag is written into it. Gives its digest.
-pub(crate) async fn push(client: &reqwest::Client, registry: &str, repository: &str, tag: &str) -> Result<String, reqwest::Error> {
+pub(crate) async fn push(
+    client: &reqwest::Client,
+    registry: &str,
+    repository: &str,
+    tag: &str,
+) -> Result<String, reqwest::Error> {
     let config = json!({"architecture": "amd64", "os": "linux", "config": {}, "rootfs": {"type": "layers", "diff_ids": []}});
     let config = config.to_string().into_bytes();
     let base = format!("http://{registry}/v2/{repository}");
@@ -189,6 +188,9 @@ pub(crate) async fn push(client: &reqwest::Client, registry: &str, repository: &
     });
     let manifest = manifest.to_string().into_bytes();
     let put = client.put(format!("{base}/manifests/{tag}")).body(manifest.clone());
-    put.header("content-type", "application/vnd.oci.image.manifest.v1+json").send().await?.error_for_status()?;
+    put.header("content-type", "application/vnd.oci.image.manifest.v1+json")
+        .send()
+        .await?
+        .error_for_status()?;
     Ok(digest(&manifest))
 }

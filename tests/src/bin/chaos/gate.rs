@@ -40,6 +40,8 @@ pub(crate) enum Hold {
 #[derive(Clone)]
 struct Shared {
     registry: String,
+    /// Who asks from the machine itself is no worker.
+    machine: IpAddr,
     client: reqwest::Client,
     log: Arc<Mutex<Vec<Asked>>>,
     /// Whose, and what.
@@ -62,6 +64,7 @@ impl Gate {
         let address = listener.local_addr().unwrap();
         let shared = Shared {
             registry,
+            machine: address.ip(),
             client: crate::fleet::client(),
             log: Arc::default(),
             hold: Arc::new(Mutex::new((None, Hold::Nothing))),
@@ -98,7 +101,13 @@ async fn pass(
     let path = uri.path_and_query().map_or("/", |p| p.as_str()).to_owned();
     let at = {
         let mut log = shared.log.lock().unwrap();
-        log.push(Asked { at: now(), by: from.ip(), method: method.clone(), path: path.clone(), status: None });
+        log.push(Asked {
+            at: now(),
+            by: from.ip(),
+            method: method.clone(),
+            path: path.clone(),
+            status: None,
+        });
         log.len() - 1
     };
     let held = {
@@ -108,7 +117,7 @@ async fn pass(
             Hold::Answers => method == Method::DELETE,
             Hold::Questions => method != Method::DELETE && path.contains("/manifests/"),
         };
-        falls && *hold.0.get_or_insert(from.ip()) == from.ip()
+        falls && from.ip() != shared.machine && *hold.0.get_or_insert(from.ip()) == from.ip()
     };
     let before = shared.hold.lock().unwrap().1 == Hold::Questions;
     if held && before {

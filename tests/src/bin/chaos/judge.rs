@@ -114,9 +114,8 @@ fn explained(known: &Known<'_>, tally: &mut Tally) {
                     || known.away.iter().any(|(from, to)| *from < at + COMMIT && *at < *to + COMMIT);
                 *how == End::Done && !lost
             });
-            let dropped = matches!(first.end, Some((at, End::Dropped)) if at <= again.begin);
-            if written.is_some()
-                || !(cut_off || dropped || first.end.is_some_and(|(at, _)| at <= again.begin))
+            let undone = matches!(first.end, Some((at, End::Undone)) if at <= again.begin);
+            if written.is_some() || !(cut_off || undone || first.end.is_some_and(|(at, _)| at <= again.begin))
             {
                 tally.duplicated_successors += 1;
                 tally.find(format!("step {step} of run {run} ran again for no reason: {first:?} {again:?}"));

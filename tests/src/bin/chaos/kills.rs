@@ -49,10 +49,13 @@ pub(crate) async fn run(arguments: &Arguments) -> (Value, bool) {
             if kills >= wanted {
                 break;
             }
-            let round =
-                Round::new(cluster.as_ref(), seed.wrapping_add(kills)).run((wanted - kills).min(ROUND)).await;
+            let (many, seed) = ((wanted - kills).min(ROUND), seed.wrapping_add(kills));
+            // A part of them is of the program itself, whose start takes longer; the rest of scripted steps.
+            let of_program = (many / 4).max(1);
+            let round = Round::new(cluster.as_ref(), seed).run(many - of_program).await;
             let tally = all.entry(store.to_owned()).or_default();
             tally.add(round);
+            tally.add(program::round(cluster.as_ref(), seed, of_program).await);
             tally::save(file, &all);
             eprintln!("{store}: {}", tally::told(&all)[store]);
         }
@@ -167,7 +170,7 @@ impl<'a> Round<'a> {
                 let n = n.parse().unwrap();
                 self.asked.retain(|(asked, _)| *asked != n);
                 let known = self.accepted.entry(n).or_insert_with(|| (*run).to_owned());
-                if known != run {
+                if known.as_str() != *run {
                     self.tally.duplicated_successors += 1;
                     let what = format!("event {n} was taken as {known} and as {run}");
                     self.tally.find(what);

@@ -10,8 +10,8 @@ pub(crate) struct Lines(Mutex<fs::File>);
 pub(crate) enum End {
     /// It gave its outcome to the engine.
     Done,
-    /// It was dropped: told to stop, and did not.
-    Dropped,
+    /// It failed, or was dropped: told to stop, and did not.
+    Undone,
 }
 
 /// One attempt of a step.
@@ -70,8 +70,8 @@ pub(crate) fn read(folder: &Path) -> Vec<Attempt> {
                     },
                 )),
                 ["E", key, how, at] => {
-                    let end = if *how == "done" { End::Done } else { End::Dropped };
-                    let attempt = of_file.iter_mut().rev().find(|(k, _)| k == key);
+                    let end = if *how == "done" { End::Done } else { End::Undone };
+                    let attempt = of_file.iter_mut().rev().find(|(k, _)| k == *key);
                     attempt.unwrap().1.end = Some((at.parse().unwrap(), end));
                 }
                 _ => panic!("a line that nobody wrote: {line}"),

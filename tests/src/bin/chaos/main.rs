@@ -2,8 +2,6 @@
 //!
 //! `cargo xtask chaos` starts it. It starts itself again as the processes that are killed.
 
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a harness tells what it finds")]
-
 mod faults;
 mod fleet;
 mod gate;

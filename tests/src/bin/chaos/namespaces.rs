@@ -74,11 +74,15 @@ fn sweep() {
     let mut owners: Vec<u32> = Vec::new();
     for entry in fs::read_dir("/run/netns").into_iter().flatten().flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
-        owners.extend(name.strip_prefix("patchline-chaos-").and_then(|rest| rest.split('-').next()?.parse::<u32>().ok()));
+        owners.extend(
+            name.strip_prefix("patchline-chaos-")
+                .and_then(|rest| rest.split('-').next()?.parse::<u32>().ok()),
+        );
     }
     for entry in fs::read_dir("/sys/class/net").into_iter().flatten().flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
-        let owner = name.strip_prefix("plc").map(|rest| rest.trim_end_matches(['r', 'd', 'a', 'b']).parse::<u32>());
+        let owner =
+            name.strip_prefix("plc").map(|rest| rest.trim_end_matches(['r', 'd', 'a', 'b']).parse::<u32>());
         owners.extend(owner.and_then(Result::ok));
     }
     owners.sort_unstable();

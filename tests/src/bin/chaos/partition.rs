@@ -53,7 +53,8 @@ pub(crate) async fn run() -> (Value, bool) {
     let server = Program::serve(&site, (free_port(), free_port()), &["--no-work"]).unwrap();
     let workers: Vec<Program> =
         BOTH.iter().map(|name| Program::worker(&site, name, Some(&namespaces.name(name))).unwrap()).collect();
-    let mut house = House { namespaces, gate, registry, server, workers, client: fleet::client(), findings: Vec::new() };
+    let mut house =
+        House { namespaces, gate, registry, server, workers, client: fleet::client(), findings: Vec::new() };
     let mut told = json!({});
     for (word, hold) in [("after_delete", Hold::Answers), ("before_delete", Hold::Questions)] {
         told[word] = house.cut_off(word, hold).await;
@@ -117,11 +118,9 @@ impl House {
 
     async fn cut_off(&mut self, word: &str, hold: Hold) -> Value {
         let digest = fleet::push(&self.client, &self.registry.address, "gone/web", word).await.unwrap();
-        // The server resolves the tag before the run stands; that question is the machine's own, and is not held.
-        self.gate.hold(Hold::Nothing);
         self.gate.forget();
-        let id = self.start(word).await;
         self.gate.hold(hold);
+        let id = self.start(word).await;
         let from = now();
         while self.gate.held().is_none() && now() - from < 30_000_000_000 {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -149,20 +148,30 @@ impl House {
         self.must(alive, format!("{word}: a worker process has ended"));
         let again = self.works_again(word).await;
         self.must(again, format!("{word}: after it was healed, both do not work"));
-        let gone = self.client.head(format!("http://{}/v2/gone/web/manifests/{digest}", self.registry.address));
+        let gone =
+            self.client.head(format!("http://{}/v2/gone/web/manifests/{digest}", self.registry.address));
         let gone = gone.send().await.unwrap().status();
         self.must(gone == reqwest::StatusCode::NOT_FOUND, format!("{word}: the manifest answers {gone}"));
         told
     }
 
-    fn judge(&mut self, word: &str, run: &Value, all: &[Asked], first: IpAddr, cut: u64, over: Option<u64>) -> Value {
+    fn judge(
+        &mut self,
+        word: &str,
+        run: &Value,
+        all: &[Asked],
+        first: IpAddr,
+        cut: u64,
+        over: Option<u64>,
+    ) -> Value {
         let seconds = |at: u64| at.saturating_sub(cut) as f64 / 1e9;
         let machine: IpAddr = REGISTRY.parse().unwrap();
         let accepted = all.iter().filter(|a| a.status == Some(202)).count();
         self.must(accepted == 1, format!("{word}: the registry answered 202 {accepted} times"));
         let last = all.iter().filter(|a| a.by == first).map(|a| seconds(a.at)).fold(0.0, f64::max);
         self.must(last < LEASE, format!("{word}: who was cut off asked the registry {last:.1} s later"));
-        let second: Vec<&Asked> = all.iter().filter(|a| a.by != first && a.by != machine && a.at > cut).collect();
+        let second: Vec<&Asked> =
+            all.iter().filter(|a| a.by != first && a.by != machine && a.at > cut).collect();
         let begun = second.first().map_or(f64::MAX, |a| seconds(a.at));
         self.must(begun <= OVER, format!("{word}: the other one came after {begun:.1} s"));
         let missing = second.iter().filter(|a| a.status == Some(404)).count();
@@ -198,7 +207,8 @@ impl House {
             if ended.is_none_or(|(run, _)| run["result"] != "passed") {
                 return false;
             }
-            let mut by: Vec<IpAddr> = self.gate.asked().iter().map(|a| a.by).filter(|by| *by != machine).collect();
+            let mut by: Vec<IpAddr> =
+                self.gate.asked().iter().map(|a| a.by).filter(|by| *by != machine).collect();
             by.sort_unstable();
             by.dedup();
             if by.len() == 2 {

@@ -54,7 +54,7 @@ pub(crate) async fn round(cluster: Option<&Postgres>, seed: u64, kills: u64) -> 
     let mut config = CONFIG.to_owned();
     if let Some(url) = &url {
         config.push_str("database: {url: {env: DATABASE_URL}}\n");
-        env.push(("DATABASE_URL", url));
+        env.push(("DATABASE_URL", url.as_str()));
     }
     let site = Site::new(folder.path(), &config, &[("ship", SHIP), ("clear", CLEAR)], &env);
     let place = url.map_or_else(|| Place::Sqlite(folder.path().join("server/patchline.db")), Place::Postgres);
@@ -234,7 +234,8 @@ impl Round {
         let left = permits + tx.leases().await.unwrap().len();
         if left > 0 {
             self.tally.leaked_limits += left as u64;
-            self.tally.find(format!("when all is quiet, {permits} permits stand, and {left} with the leases"));
+            self.tally
+                .find(format!("when all is quiet, {permits} permits stand, and {left} with the leases"));
         }
     }
 }

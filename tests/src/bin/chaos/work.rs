@@ -154,7 +154,7 @@ impl Step for Kind {
             }
             _ => Ok(Outcome::succeeded(json!({"step": context.step}))),
         };
-        noted.how = "done";
+        noted.how = if outcome.is_ok() { "done" } else { "failed" };
         outcome
     }
 }
