@@ -1,7 +1,7 @@
 //! Partitions of the coming days, and the forgetting of what is old: in small bites, by one process at a time.
 
 use jiff::{SignedDuration, Timestamp};
-use sqlx::{AssertSqlSafe, PgConnection};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use super::{Postgres, column::millis, partitions, text::lock};
 use crate::{
@@ -21,7 +21,7 @@ impl Postgres {
     /// and unused plans that are older than `retention`. What is under way keeps all of its history.
     pub async fn housekeep(&self, now: Timestamp, retention: SignedDuration) -> Result<Forgotten> {
         let mut db = self.connect_alone().await?;
-        // Closed at the end, whatever happens, and the lock goes with it. It never waits long for a lock itself.
+        // It never waits long for a lock: others wait behind it.
         sqlx::raw_sql("SET lock_timeout = '2s'; SET statement_timeout = '5min'").execute(&mut db).await?;
         let (ours,): (bool,) = sqlx::query_as("SELECT pg_try_advisory_lock($1)")
             .bind(lock("housekeeping", ""))
@@ -30,18 +30,25 @@ impl Postgres {
         if !ours {
             return Ok(Forgotten { elsewhere: true, ..Forgotten::default() });
         }
-        let end = cutoff(now, retention);
-        for day in 0..=AHEAD {
-            partitions::make(&mut db, now + SignedDuration::from_hours(24 * day)).await?;
-        }
-        Ok(Forgotten {
-            runs: runs(&mut db, end).await?,
-            deliveries: deliveries(&mut db, end).await?,
-            days: partitions::drop_until(&mut db, end).await?,
-            plans: plans(&mut db, now, end).await?,
-            elsewhere: false,
-        })
+        let done = keep(&mut db, now, cutoff(now, retention)).await;
+        // Closing alone would free it a moment later. Where that fails, the server frees it.
+        drop(sqlx::query("SELECT pg_advisory_unlock_all()").execute(&mut db).await);
+        drop(db.close().await);
+        done
     }
+}
+
+async fn keep(db: &mut PgConnection, now: Timestamp, end: Timestamp) -> Result<Forgotten> {
+    for day in 0..=AHEAD {
+        partitions::make(db, now + SignedDuration::from_hours(24 * day)).await?;
+    }
+    Ok(Forgotten {
+        runs: runs(db, end).await?,
+        deliveries: deliveries(db, end).await?,
+        days: partitions::drop_until(db, end).await?,
+        plans: plans(db, now, end).await?,
+        elsewhere: false,
+    })
 }
 
 /// Cascades of which every run ended before `end`, and whose messages are on their way no more.

@@ -44,7 +44,9 @@ async fn days(db: &mut PgConnection) -> Result<()> {
         .await?;
     let now = timestamp("clock_timestamp", now)?;
     partitions::make(db, now).await?;
-    partitions::make(db, now + SignedDuration::from_hours(24)).await
+    partitions::make(db, now + SignedDuration::from_hours(24)).await?;
+    sqlx::query("SELECT pg_advisory_unlock_all()").execute(db).await?;
+    Ok(())
 }
 
 async fn fit(db: &mut PgConnection, path: impl Fn() -> String) -> Result<()> {
