@@ -102,7 +102,7 @@ fn list(letters: &[Letter]) -> String {
     let mut table = Table::new(&["message", "channel", ">tries", "given up", "why"]);
     // An id that is cut cannot be sent again by it: the reason gives way.
     let longest = letters.iter().map(|letter| letter.delivery.message.id.len()).max().unwrap_or(0);
-    let room = 60_usize.saturating_sub(longest).max(12);
+    let room = 58_usize.saturating_sub(longest).max(12);
     for letter in letters {
         let why = match &letter.delivery.state {
             DeliveryState::Failed { problem } => format!("{}: {}", problem.code, problem.message),
