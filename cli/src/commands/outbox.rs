@@ -10,7 +10,7 @@ use crate::{
     client::{Api, Server},
     exit::Exit,
     failure::Result,
-    table::Table,
+    table::{Table, fit},
     terminal,
 };
 
@@ -100,6 +100,9 @@ async fn every(api: &Api) -> Result<Vec<String>> {
 
 fn list(letters: &[Letter]) -> String {
     let mut table = Table::new(&["message", "channel", ">tries", "given up", "why"]);
+    // An id that is cut cannot be sent again by it: the reason gives way.
+    let longest = letters.iter().map(|letter| letter.delivery.message.id.len()).max().unwrap_or(0);
+    let room = 58_usize.saturating_sub(longest).max(12);
     for letter in letters {
         let why = match &letter.delivery.state {
             DeliveryState::Failed { problem } => format!("{}: {}", problem.code, problem.message),
@@ -107,11 +110,30 @@ fn list(letters: &[Letter]) -> String {
         };
         table.row([
             letter.delivery.message.id.clone(),
-            letter.delivery.message.channel.clone(),
+            fit(&letter.delivery.message.channel, 14),
             letter.attempts.to_string(),
             letter.delivery.at.strftime("%m-%d %H:%M:%S").to_string(),
-            why,
+            fit(&why, room),
         ]);
     }
     table.render()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_stand_whole_and_the_table_does_not_wrap() {
+        let id = format!("msg_{}", "0".repeat(36));
+        let letter: Letter = serde_json::from_value(json!({
+            "run": "r", "attempts": 12, "step": "tell", "at": "2026-01-01T00:00:00Z", "state": "failed",
+            "message": {"id": id, "channel": "a-channel-with-a-long-name", "payload": {}},
+            "problem": {"code": "webhook-gone", "message": "x".repeat(200), "class": "permanent"},
+        }))
+        .unwrap();
+        let text = list(&[letter]);
+        assert!(text.contains(&id) && text.contains("webhook-"), "{text}");
+        assert!(text.lines().last().unwrap().chars().count() <= 100, "{text}");
+    }
 }

@@ -14,7 +14,7 @@ use crate::i18n::{Words, fill};
 #[derive(Debug, Clone, Template)]
 #[template(
     ext = "html",
-    source = r#"<div class="paused" role="status">{{ icons::PAUSE|safe }}<b>{{ said }}</b><span>{{ reason }}</span><span class="dim">{{ words.paused_by }} {{ by }}, {{ at }}</span></div>"#
+    source = r#"<div class="paused" role="status">{{ icons::PAUSE|safe }}<b>{{ said }}</b><span>{{ reason }}</span><span class="dim">{{ words.paused_by }} {{ by }}{{ words.comma }}{{ at }}</span></div>"#
 )]
 pub(crate) struct Banner {
     words: &'static Words,
