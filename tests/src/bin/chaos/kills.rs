@@ -114,7 +114,7 @@ impl<'a> Round<'a> {
     async fn run(mut self, kills: u64) -> Tally {
         for kill in 1..=kills {
             self.load();
-            self.pause(300..1100).await;
+            self.pause(100..400).await;
             self.listen();
             if kill % 8 == 4 {
                 self.restart_one();
@@ -123,6 +123,7 @@ impl<'a> Round<'a> {
                 self.restart_database(if kill % 20 == 5 { Stop::Kill } else { Stop::Fast }).await;
             }
             let at = self.chance.random_range(0..self.victims.len());
+            self.working(at).await;
             let moment = self.victims[at].kill();
             self.ended.insert(self.victims[at].pid(), moment);
             self.tally.kills += 1;
@@ -132,6 +133,21 @@ impl<'a> Round<'a> {
             self.victims[at] = self.start();
         }
         self.settle().await
+    }
+
+    /// Waits until a process has its hands full: a kill before that would show nothing.
+    async fn working(&mut self, at: usize) {
+        let patience = now() + 60_000_000_000;
+        while now() < patience {
+            self.listen();
+            if self.victims[at].ready {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        self.load();
+        self.pause(100..900).await;
+        self.listen();
     }
 
     fn start(&self) -> Victim {
@@ -164,7 +180,8 @@ impl<'a> Round<'a> {
     }
 
     fn listen(&mut self) {
-        for line in self.victims.iter().flat_map(Victim::heard) {
+        let said: Vec<String> = self.victims.iter_mut().flat_map(Victim::heard).collect();
+        for line in said {
             let words: Vec<&str> = line.split(' ').collect();
             if let ["submitted", n, run, _] = words.as_slice() {
                 let n = n.parse().unwrap();

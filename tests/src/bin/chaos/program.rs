@@ -75,7 +75,7 @@ pub(crate) async fn round(cluster: Option<&Postgres>, seed: u64, kills: u64) -> 
     }
     for _ in 0..kills {
         round.load().await;
-        let pause = Duration::from_millis(round.chance.random_range(200..1200));
+        let pause = Duration::from_millis(round.chance.random_range(300..2000));
         tokio::time::sleep(pause).await;
         let at = round.chance.random_range(0..round.programs.len());
         round.programs[at].kill();

@@ -74,7 +74,7 @@ pub(crate) async fn live(arguments: &Arguments) {
 async fn patient(place: &Place, world: &World) -> Engine {
     loop {
         let started = async {
-            let store = place.open().await.map_err(|e| e.to_string())?;
+            let store = place.open().await.map_err(|e| whole(&e))?;
             let steps = KINDS.map(|kind| Arc::new(Kind(kind, world.clone())) as Arc<dyn Step>).to_vec();
             let options = EngineOptions {
                 concurrency: CONCURRENCY,
@@ -84,9 +84,7 @@ async fn patient(place: &Place, world: &World) -> Engine {
                 ..EngineOptions::default()
             };
             let deliver = Arc::new(Post(world.clone()));
-            Engine::start(store, steps, deliver, Arc::new(SystemClock), options)
-                .await
-                .map_err(|e| e.to_string())
+            Engine::start(store, steps, deliver, Arc::new(SystemClock), options).await.map_err(|e| whole(&e))
         };
         match started.await {
             Ok(engine) => return engine,
@@ -96,6 +94,12 @@ async fn patient(place: &Place, world: &World) -> Engine {
             }
         }
     }
+}
+
+/// With its causes.
+fn whole(error: &dyn std::error::Error) -> String {
+    let cause = error.source().map(|cause| format!(": {}", whole(cause)));
+    format!("{error}{}", cause.unwrap_or_default())
 }
 
 fn say(line: &str) {
@@ -110,6 +114,8 @@ pub(crate) struct Victim {
     said: Receiver<String>,
     /// When it was started.
     pub(crate) started: u64,
+    /// It has said that it works.
+    pub(crate) ready: bool,
 }
 
 impl Victim {
@@ -132,7 +138,7 @@ impl Victim {
             }
         });
         let orders = child.stdin.take();
-        Self { child, orders, said, started }
+        Self { child, orders, said, started, ready: false }
     }
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
@@ -142,8 +148,10 @@ impl Victim {
         drop(writeln!(self.orders.as_mut().unwrap(), "{from} {count}"));
     }
     /// What it has said since.
-    pub(crate) fn heard(&self) -> Vec<String> {
-        self.said.try_iter().collect()
+    pub(crate) fn heard(&mut self) -> Vec<String> {
+        let said: Vec<String> = self.said.try_iter().collect();
+        self.ready |= said.iter().any(|line| line == "ready");
+        said
     }
     /// `kill -9`; the moment of it.
     pub(crate) fn kill(&mut self) -> u64 {
