@@ -37,7 +37,10 @@ impl Test {
         cargo(&["build", "--locked", "--workspace", "--bins", "--tests"], &[])?;
         cargo(&["test", "--locked", "--workspace", "--no-fail-fast"], &self.rest)?;
         // Last, because it leaves a program with the feature behind: a dozen small crates and the binary once more.
-        cargo(&["test", "--locked", "-p", "patchline", "--features", "otel", "--test", "traces"], &self.rest)
+        cargo(
+            &["test", "--locked", "--workspace", "--features", "patchline/otel", "--test", "traces"],
+            &self.rest,
+        )
     }
 }
 
