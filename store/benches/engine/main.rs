@@ -17,7 +17,7 @@ mod place;
 #[expect(dead_code, unreachable_pub, reason = "the testkit's, whole")]
 mod postgres;
 #[path = "../../../tests/src/process.rs"]
-#[expect(dead_code, unreachable_pub, reason = "the testkit's, whole")]
+#[expect(unreachable_pub, reason = "the testkit's, whole")]
 mod process;
 mod workers;
 

@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use patchline_engine::Store;
 use patchline_store::{Postgres, PostgresOptions, Sqlite};
-use sqlx::{Connection as _, Executor as _};
+use sqlx::Connection as _;
 
 /// Where it is.
 #[derive(Debug, Clone)]
@@ -27,21 +27,6 @@ impl Place {
         match self {
             Self::Sqlite(file) => Arc::new(Sqlite::open(file).await.unwrap()),
             Self::Postgres(url) => Arc::new(Postgres::open(url, PostgresOptions::default()).await.unwrap()),
-        }
-    }
-    /// Runs SQL of our own, past the store.
-    pub(crate) async fn execute(&self, sql: &'static str) {
-        match self {
-            Self::Sqlite(file) => {
-                let mut db = sqlx::SqliteConnection::connect(&file.display().to_string()).await.unwrap();
-                db.execute(sqlx::raw_sql(sql)).await.unwrap();
-                db.close().await.unwrap();
-            }
-            Self::Postgres(url) => {
-                let mut db = sqlx::PgConnection::connect(url).await.unwrap();
-                db.execute(sqlx::raw_sql(sql)).await.unwrap();
-                db.close().await.unwrap();
-            }
         }
     }
     /// One number.

@@ -19,10 +19,26 @@ use crate::error::{self, engine};
 
 pub(super) struct Tx(sqlx::Transaction<'static, Sqlite>);
 
+/// `SQLITE_READONLY` and what extends it: the lowest byte tells.
+fn is_read_only(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.and_then(|code| code.parse::<u32>().ok()).is_some_and(|code| code & 0xff == 8)
+}
+
 impl Tx {
     pub(super) async fn begin(writer: &SqlitePool) -> error::Result<Self> {
         // Immediate: what is read inside cannot change before it is written.
-        Ok(Self(writer.begin_with("BEGIN IMMEDIATE").await?))
+        match writer.begin_with("BEGIN IMMEDIATE").await {
+            Ok(tx) => Ok(Self(tx)),
+            Err(error) => {
+                if is_read_only(&error) {
+                    // A file that could not be written when it was opened stays read-only for its connection, also
+                    // when it can be written again: the next transaction opens it anew.
+                    writer.acquire().await?.close().await?;
+                }
+                Err(error.into())
+            }
+        }
     }
     async fn read_runs(&mut self, wanted: &[(RunId, Option<u64>)]) -> error::Result<Vec<Fetched>> {
         let known: Vec<&RunId> = wanted.iter().filter(|(_, v)| v.is_some()).map(|(run, _)| run).collect();

@@ -20,8 +20,6 @@ pub(crate) struct Asked {
     /// Nanoseconds of the machine's clock.
     pub(crate) at: u64,
     pub(crate) by: IpAddr,
-    pub(crate) method: Method,
-    pub(crate) path: String,
     /// What the registry answered; none: it was held back, and never sent on.
     pub(crate) status: Option<u16>,
 }
@@ -101,13 +99,7 @@ async fn pass(
     let path = uri.path_and_query().map_or("/", |p| p.as_str()).to_owned();
     let at = {
         let mut log = shared.log.lock().unwrap();
-        log.push(Asked {
-            at: now(),
-            by: from.ip(),
-            method: method.clone(),
-            path: path.clone(),
-            status: None,
-        });
+        log.push(Asked { at: now(), by: from.ip(), status: None });
         log.len() - 1
     };
     let held = {
