@@ -14,6 +14,10 @@ use crate::{Error, Result, ServerContext};
 
 /// How often an event is tried before it is left to [`catch_up`].
 const TRIES: u32 = 8;
+/// The same while the store is away: about an hour.
+const WAITS: u32 = 720;
+/// Between two tries, at most.
+const LONGEST: Duration = Duration::from_secs(5);
 
 /// Turns the embedded registry's pushes into runs until the channel closes.
 pub async fn follow_pushes(context: ServerContext, mut events: mpsc::Receiver<PushEvent>) {
@@ -80,20 +84,31 @@ async fn unhandled(context: &ServerContext, repository: &str, tag: &str, digest:
         && !context.engine.is_own_effect("push", &identity).await?)
 }
 
-/// Tries until it is durable: the push was answered, so nobody will send it again.
+/// Tries until it is durable: the push was answered, so nobody will send it again. A database that is away, or cannot
+/// be written, is waited for; whatever else may pass has a few tries.
 async fn persist(context: &ServerContext, source: &str, event: PushEvent) -> Result<Admitted> {
+    use patchline_engine::Error as Engine;
     let mut pause = Duration::from_millis(250);
-    for _ in 1..TRIES {
-        match admit(context, source, &context.embedded, vec![event.clone()]).await {
-            Err(error) if passes(&error) => {
-                tracing::warn!(error.code = error.code(), "a push is tried again: {error}");
-                tokio::time::sleep(pause).await;
-                pause *= 2;
-            }
+    let mut tries = 0;
+    loop {
+        let error = match admit(context, source, &context.embedded, vec![event.clone()]).await {
+            Err(error) if passes(&error) => error,
             done => return done,
+        };
+        tries += 1;
+        let store = matches!(error, Error::Engine(Engine::Store { .. } | Engine::Conflict(_)));
+        if tries >= WAITS || (tries >= TRIES && !store && !is_away(context).await) {
+            return Err(error);
         }
+        tracing::warn!(error.code = error.code(), "a push is tried again: {error}");
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LONGEST);
     }
-    admit(context, source, &context.embedded, vec![event]).await
+}
+
+/// Whether the store says nothing at all.
+async fn is_away(context: &ServerContext) -> bool {
+    context.engine.runs(&RunFilter { limit: 1, ..RunFilter::default() }).await.is_err()
 }
 
 /// Whether the same may well succeed in a while.
