@@ -163,7 +163,7 @@ mod tests {
         assert_eq!(context.trace.to_string(), "01563e3ab5d3d6764c61efb99302bd5b");
         assert_eq!(context.traceparent(), format!("00-{}-{}-01", context.trace, context.span));
         assert_eq!(context.span.to_string(), "c190a7ae63e0c6e9");
-        assert_eq!(SpanId::of_run(&run).to_string(), "0000000000000000");
+        assert_eq!(SpanId::of_run(&run).to_string(), "55f2a634d2c3b921");
     }
 
     #[test]

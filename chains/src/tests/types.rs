@@ -261,7 +261,7 @@ fn fields_and_words_that_do_not_exist_are_told() {
         ),
         (
             "steps.gate.outcome == 'passed'",
-            "unknown-value 23..31: `steps.gate.outcome` is never `passed` | one of: succeeded, denied, failed, skipped, cancelled",
+            "unknown-value 23..31: `steps.gate.outcome` is never `passed` | one of: succeeded, denied, failed, skipped, cancelled, unknown",
         ),
         (
             "'succeded' == steps.gate.outcome",
