@@ -1,5 +1,7 @@
 //! PostgreSQL: the writer's connections, and some for everything else. One file an entity.
 
+#![allow(clippy::needless_question_mark, reason = "`once!` takes the driver's errors and our own alike")]
+
 mod advisories;
 mod announcements;
 mod backlog;

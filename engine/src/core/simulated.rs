@@ -129,7 +129,7 @@ impl Simulated {
         };
         let event = self.pick(step, choice / 8);
         self.apply(event.clone())?;
-        if choice % 5 == 0 {
+        if choice.is_multiple_of(5) {
             self.apply(event)?;
         }
         Ok(())
@@ -157,16 +157,16 @@ impl Simulated {
                 let result = results[choice as usize / 97 % 4];
                 Event::ChildFinished { step, child: run.clone(), result, at }
             }
-            StepState::Approval { .. } if choice % 5 == 0 => {
+            StepState::Approval { .. } if choice.is_multiple_of(5) => {
                 self.now += SignedDuration::from_secs(4);
                 Event::Expired { step, at: self.now }
             }
             StepState::Approval { .. } => Event::Decided { step, decision: decision(flag, at) },
-            StepState::Unknown { .. } if choice % 3 == 0 => {
+            StepState::Unknown { .. } if choice.is_multiple_of(3) => {
                 Event::Resolved { step, made: flag, by, reason, room: choice & 512 == 0, at }
             }
             _ if choice % 3 == 1 => Event::Retry { step, by, reason, room: choice & 512 == 0, at },
-            _ if choice % 6 == 0 => Event::Rerun { step, by, reason, room: choice & 512 == 0, at },
+            _ if choice.is_multiple_of(6) => Event::Rerun { step, by, reason, room: choice & 512 == 0, at },
             _ => Event::LeaseLost { step, fence, counts: flag, open: !flag, at },
         }
     }

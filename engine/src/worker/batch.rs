@@ -16,6 +16,7 @@ use super::{
     outbox::Parcel,
     seen::{Moved, Seen},
     shared::Shared,
+    steady::instant,
 };
 use crate::{
     Error, Event, EventKind, Result, RunId,
@@ -109,7 +110,7 @@ impl<'a> Batch<'a> {
         ids: &'a mut Ids,
         cache: &'a mut Cache,
     ) -> Result<Self> {
-        let began = Instant::now();
+        let began = instant();
         let tx = shared.store.begin().await?;
         let now = tx.now().unwrap_or_else(|| shared.now());
         Ok(Self {

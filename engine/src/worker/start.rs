@@ -23,6 +23,9 @@ struct Checked {
     slot: Option<String>,
 }
 
+/// A run, and how it ended.
+type Known = (RunId, Option<RunResult>);
+
 impl Checked {
     /// The delivery that it is, as its chain sees it.
     fn seen(&self) -> Option<Seen> {
@@ -49,8 +52,7 @@ impl Batch<'_> {
             seen.into_iter().zip(known).filter_map(|(seen, run)| Some((seen, run?))).collect();
         let wanted: Vec<(String, String)> = checked.iter().filter_map(Checked::name).collect();
         let known = if wanted.is_empty() { Vec::new() } else { self.tx.runs_over(&wanted).await? };
-        let known: HashMap<(String, String), Vec<(RunId, Option<RunResult>)>> =
-            wanted.into_iter().zip(known).collect();
+        let known: HashMap<_, Vec<Known>> = wanted.into_iter().zip(known).collect();
 
         let mut new = Vec::new();
         let mut submitted = Vec::with_capacity(checked.len());

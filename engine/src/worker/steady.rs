@@ -9,6 +9,12 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::Clock;
 
+/// The clock that never jumps, for how long something takes.
+#[expect(clippy::disallowed_methods, reason = "the one place where the writer asks what has passed")]
+pub(super) fn instant() -> Instant {
+    Instant::now()
+}
+
 /// A difference between the clock and what has passed that is worth a word.
 const JUMP: Duration = Duration::from_secs(5);
 
@@ -27,14 +33,14 @@ struct Last {
 
 impl Steady {
     pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
-        let last = Last { given: clock.now(), at: Instant::now(), behind: false };
+        let last = Last { given: clock.now(), at: instant(), behind: false };
         Self { clock, last: Mutex::new(last) }
     }
 
     /// Now.
     pub(super) fn now(&self) -> Timestamp {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let (wall, at) = (self.clock.now(), Instant::now());
+        let (wall, at) = (self.clock.now(), instant());
         let passed = SignedDuration::try_from(at - last.at).unwrap_or(SignedDuration::ZERO);
         let expected = last.given.saturating_add(passed).unwrap_or(last.given);
         let jump = SignedDuration::try_from(JUMP).unwrap_or(SignedDuration::ZERO);

@@ -15,6 +15,7 @@ use super::{
     ids::Ids,
     job::Job,
     shared::{PARCELS, Shared, TICK},
+    steady::instant,
 };
 use crate::{
     Error, Result, RunId,
@@ -57,7 +58,7 @@ impl WriterTask {
             cache: Cache::default(),
             claiming: true,
             parcels: 0,
-            swept: Instant::now(),
+            swept: instant(),
         }
     }
 
@@ -115,7 +116,7 @@ impl WriterTask {
             if waiting.iter().any(|c| matches!(c, Command::StopClaiming { .. } | Command::Close { .. })) {
                 self.claiming = false;
             }
-            let began = Instant::now();
+            let began = instant();
             let transacted = self.transact(&waiting).await;
             super::seen::transaction(waiting.len(), began.elapsed(), &transacted);
             match transacted {
@@ -204,7 +205,7 @@ impl WriterTask {
             }
         }
         if sweep {
-            self.swept = Instant::now();
+            self.swept = instant();
         }
         let pause = match next {
             _ if more => Duration::ZERO,

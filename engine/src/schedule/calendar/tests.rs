@@ -171,7 +171,7 @@ fn walked(calendar: &Calendar, from: Timestamp, minutes: i64) -> Vec<Timestamp> 
             let mut between = before;
             let mut any = false;
             while between < shows {
-                between = between + 1.minute();
+                between += 1.minute();
                 any |= names(between);
             }
             mark = Some(before.max(shows));
