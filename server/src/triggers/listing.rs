@@ -142,7 +142,12 @@ impl Scope<'_> {
                     }
                 }
                 visited += 1;
+                let whole = last.tag == AFTER_ALL;
                 part.next = Some(last);
+                if !whole {
+                    // Also where it is the last repository of all.
+                    return Ok(part);
+                }
             }
         }
         part.next = None;

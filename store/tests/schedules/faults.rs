@@ -140,7 +140,7 @@ async fn a_failure_is_put_off_and_tried_again(base: Base) {
 async fn a_firing_is_given_up_in_the_end_or_at_once(base: Base) {
     let clock = Hand::at("2026-01-01T00:00:00Z");
     let images = Images::of(1);
-    let plans = [plan("a", Some("0 3 * * *"), false), plan("b", Some("0 9 * * *"), false)];
+    let plans = [plan("a", Some("0 3 * * *"), false), plan("b", Some("0 12 * * *"), false)];
     images.fails(true, 7);
     let engine = base.scheduling(&clock, &images, &plans).await;
     clock.set("2026-01-01T02:00:00Z");
@@ -153,7 +153,8 @@ async fn a_firing_is_given_up_in_the_end_or_at_once(base: Base) {
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
         clock.skip(SignedDuration::from_secs(3600));
     }
-    // The hours have passed into the other's time.
+    // That keeps no other from firing.
+    clock.set("2026-01-01T11:00:00Z");
     until(async || base.last("b", Cause::Schedule).await.is_some_and(|f| f.state == FiringState::Done)).await;
     engine.stop().await.unwrap();
 

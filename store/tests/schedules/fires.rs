@@ -125,7 +125,7 @@ async fn what_is_too_old_is_recorded_and_left(base: Base) {
 }
 
 async fn a_changed_chain_is_worked_out_anew_and_a_chain_that_is_gone_is_removed(base: Base) {
-    let clock = Hand::at("2026-01-01T00:00:00Z");
+    let clock = Hand::at("2025-12-31T23:59:00Z");
     let images = Images::of(3);
     let before = [plan("moved", Some("0 3 * * *"), false), plan("gone", Some("0 1 * * *"), false)];
     let engine = base.scheduling(&clock, &images, &before).await;
