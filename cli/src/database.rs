@@ -37,7 +37,7 @@ pub(crate) enum Kind {
     /// One process alone.
     Sqlite(Sqlite),
     /// As many as wanted.
-    Postgres(Postgres),
+    Postgres(Box<Postgres>),
 }
 
 impl Database {
@@ -62,7 +62,7 @@ impl Database {
         let url = entry.url.resolve()?;
         let options = PostgresOptions { application: application.to_owned(), ..PostgresOptions::default() };
         let store = Postgres::open(url.expose(), options).await?;
-        Ok(Self::of(Arc::new(store.clone()), Kind::Postgres(store)))
+        Ok(Self::of(Arc::new(store.clone()), Kind::Postgres(Box::new(store))))
     }
     fn of<S>(store: Arc<S>, kind: Kind) -> Self
     where

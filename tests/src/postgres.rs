@@ -314,7 +314,7 @@ impl Drop for Postgres {
         }
         drop(fs::remove_dir_all(&self.folder));
         if std::thread::panicking() {
-            println!("PostgreSQL's log is kept: {}", self.log.display());
+            eprintln!("PostgreSQL's log is kept: {}", self.log.display());
         } else {
             drop(fs::remove_file(&self.log));
         }

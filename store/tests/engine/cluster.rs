@@ -1,6 +1,12 @@
 //! The testkit's private PostgreSQL cluster: one for all tests of this program.
 
-#![expect(dead_code, unreachable_pub, reason = "another crate's file: other suites use the rest of it")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    unused_imports,
+    clippy::print_stderr,
+    reason = "another crate's file: other suites use the rest of it"
+)]
 
 #[path = "../../../tests/src/postgres.rs"]
 mod postgres;

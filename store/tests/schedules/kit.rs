@@ -60,6 +60,9 @@ impl Deliver for Nobody {
     }
 }
 
+/// A page: of which occasion, from where.
+type Asked = (String, Option<String>);
+
 /// Knows images by number, two a page.
 #[derive(Clone, Default)]
 pub(crate) struct Images {
@@ -68,7 +71,7 @@ pub(crate) struct Images {
     /// What the next pages end in.
     pub(crate) fail: Arc<Mutex<Vec<LaunchError>>>,
     /// Each page that was asked for: of which occasion, from where.
-    pub(crate) asked: Arc<Mutex<Vec<(String, Option<String>)>>>,
+    pub(crate) asked: Arc<Mutex<Vec<Asked>>>,
 }
 
 impl Images {

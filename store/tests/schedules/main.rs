@@ -3,7 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "what helps a test may fail it")]
 
 #[path = "../engine/cluster.rs"]
-#[expect(unused_imports, reason = "another suite's file")]
 mod cluster;
 mod faults;
 mod fires;
