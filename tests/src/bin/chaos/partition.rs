@@ -53,6 +53,7 @@ pub(crate) async fn run() -> (Value, bool) {
     let server = Program::serve(&site, (free_port(), free_port()), &["--no-work"]).unwrap();
     let workers: Vec<Program> =
         BOTH.iter().map(|name| Program::worker(&site, name, Some(&namespaces.name(name))).unwrap()).collect();
+    let store = crate::place::Place::Postgres(cluster.url(&database)).open().await.unwrap();
     let mut house = House {
         namespaces,
         gate,
