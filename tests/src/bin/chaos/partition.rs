@@ -53,9 +53,7 @@ pub(crate) async fn run() -> (Value, bool) {
     let server = Program::serve(&site, (free_port(), free_port()), &["--no-work"]).unwrap();
     let workers: Vec<Program> =
         BOTH.iter().map(|name| Program::worker(&site, name, Some(&namespaces.name(name))).unwrap()).collect();
-    let store =
-        patchline_store::Postgres::open(&url, patchline_store::PostgresOptions::default()).await.unwrap();
-    let store: std::sync::Arc<dyn patchline_engine::Store> = std::sync::Arc::new(store);
+    let store = crate::place::Place::Postgres(cluster.url(&database)).open().await.unwrap();
     let mut house = House {
         namespaces,
         gate,
