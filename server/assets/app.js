@@ -40,7 +40,8 @@ function place(fresh) {
     const marked = selection && !selection.isCollapsed && old.contains(selection.anchorNode);
     if (!part || part.outerHTML === old.outerHTML || marked || old.querySelector("details[open]")) continue;
     // So does an answer that is being written, while it is still wanted.
-    if (part.querySelector("[data-decide]") && old.querySelector("[data-decide] :focus")) continue;
+    const hand = old.querySelector("[data-decide] :focus")?.closest("[data-decide]").dataset.decide;
+    if (hand && [...part.querySelectorAll("[data-decide]")].some((form) => form.dataset.decide === hand)) continue;
     const focused = old.contains(document.activeElement) && document.activeElement.getAttribute("href");
     const scrolled = [...old.querySelectorAll(".graph, .log")].map((box) => [box.scrollLeft, box.scrollTop]);
     old.replaceWith(part);
