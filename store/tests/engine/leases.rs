@@ -38,7 +38,8 @@ async fn an_expired_lease_is_taken_over_and_the_stale_end_is_discarded(place: Pl
     let cut = Cut::new(place.open().await);
     let first = engine_over(Arc::new(cut.clone()), &script, &sink, &clock).await;
     let run = first.submit(vec![submission(&diamond(), "v1")]).await.unwrap()[0].run.clone();
-    until(async || script.count("a") == 1).await;
+    // Not before its intent stands: the other one tells by it that it comes second.
+    until(async || first.is_own_effect("push", "t").await.unwrap()).await;
     cut.cut();
     clock.skip(SignedDuration::from_secs(16));
     let second = engine(&place, &script, &sink, &clock, false).await;
