@@ -59,6 +59,16 @@ pub fn render(value: &Value, context: &Value) -> Result<Value, Error> {
     template::Renderer::new(context).value(value)
 }
 
+/// Whether any string inside `value` is a template, so that [`render`] would have something to do.
+pub fn has_template(value: &Value) -> bool {
+    match value {
+        Value::String(text) => template::is_template(text),
+        Value::Array(items) => items.iter().any(has_template),
+        Value::Object(map) => map.values().any(has_template),
+        _ => false,
+    }
+}
+
 /// A CEL expression, parsed.
 #[derive(Debug)]
 pub struct Expression {

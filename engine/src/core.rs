@@ -7,6 +7,7 @@ pub mod names;
 pub mod recovery;
 mod result;
 pub mod state;
+mod steps;
 mod transition;
 
 #[cfg(test)]
@@ -21,6 +22,7 @@ mod simulated;
 pub use event::{Effect, Ended, Event, Failure};
 pub use names::Facts;
 pub use state::{Phase, RunState, StepRun, StepState};
+pub use steps::Steps;
 pub use transition::transition;
 
 /// Leases that a step may lose without progress; the next loss makes it `poison`.

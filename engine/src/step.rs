@@ -1,13 +1,21 @@
 //! What a step kind implements, and what it is handed.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use async_trait::async_trait;
+use patchline_chains::Plan;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Message, RunId, Subject, trace::SpanContext};
+use crate::{
+    Message, RunId, Subject,
+    core::{RunState, names::names},
+    trace::SpanContext,
+};
 
 /// One step kind. It has one side effect and may run twice with the same idempotency key.
 #[async_trait]
@@ -136,7 +144,7 @@ pub struct Context {
     /// What the run is about (`subject.context` is the image).
     pub subject: Subject,
     /// `{image, run, params, trigger, steps}` as `when` sees it; `run` is `{id, round, trigger, url?}`.
-    pub names: Value,
+    pub names: Names,
     /// 1 for the first run of a cascade.
     pub round: u32,
     /// The span of this claim: calls to others carry it as `traceparent`.
@@ -156,6 +164,34 @@ impl Context {
     pub fn work(&self) -> &str {
         let work = self.idempotency_key.strip_prefix(self.run.0.as_str()).and_then(|k| k.strip_prefix('/'));
         work.unwrap_or(&self.step)
+    }
+}
+
+/// `{image, run, params, trigger, steps}`: a JSON object that is put together when it is first looked at, since most
+/// steps never do.
+#[derive(Clone, Default)]
+pub struct Names {
+    of: Option<(Arc<Plan>, RunState)>,
+    made: OnceLock<Value>,
+}
+
+impl Names {
+    pub(crate) fn new(plan: Arc<Plan>, state: RunState) -> Self {
+        Self { of: Some((plan, state)), made: OnceLock::new() }
+    }
+}
+
+impl std::ops::Deref for Names {
+    type Target = Value;
+    fn deref(&self) -> &Value {
+        let make = || self.of.as_ref().map(|(plan, state)| names(plan, state));
+        self.made.get_or_init(|| make().unwrap_or_default())
+    }
+}
+
+impl From<Value> for Names {
+    fn from(value: Value) -> Self {
+        Self { of: None, made: value.into() }
     }
 }
 

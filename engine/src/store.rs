@@ -9,7 +9,7 @@ use patchline_chains::Plan;
 use crate::{
     Delivery, DeliveryState, Event, Message, Result, RunFilter, RunId, RunResult, RunStatus, RunView,
     StepView, Submission,
-    core::{Facts, Phase, RunState, StepRun, StepState, recovery::Lease},
+    core::{Facts, Phase, RunState, StepRun, StepState, Steps, recovery::Lease},
 };
 
 /// The persistence of runs: consistent reads, and transactions that the writer alone opens.
@@ -287,7 +287,7 @@ pub struct RunRecord {
     /// Where it stands, as shown.
     pub status: RunStatus,
     /// In the plan's order; empty in lists.
-    pub steps: Vec<StepRun>,
+    pub steps: Steps,
     /// Of the last event.
     pub last_seq: u64,
     /// Ascends with every change of the run or of a step of it; renewals do not count.
@@ -314,7 +314,7 @@ impl RunRecord {
     /// As it is shown; `plan` names the steps, none leaves them out.
     pub fn view(self, plan: Option<&Plan>, deliveries: Vec<Delivery>) -> RunView {
         let result = self.result();
-        let steps = plan.map_or(&[][..], |p| &p.steps).iter().zip(self.steps);
+        let steps = plan.map_or(&[][..], |p| &p.steps).iter().zip(self.steps.iter());
         let steps = steps
             .map(|(planned, step)| StepView {
                 name: planned.name.clone(),
@@ -325,13 +325,13 @@ impl RunRecord {
                 started_at: step.started_at,
                 finished_at: step.finished_at,
                 output: step.state.output(),
-                problem: step.problem,
-                child: step.child,
+                problem: step.problem.clone(),
+                child: step.child.clone(),
                 decide_by: match &step.state {
                     StepState::Approval { until, .. } => Some(*until),
                     _ => None,
                 },
-                decision: step.decision,
+                decision: step.decision.clone(),
             })
             .collect();
         RunView {

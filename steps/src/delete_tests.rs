@@ -155,11 +155,15 @@ async fn nothing_goes_beside_a_fix_or_from_a_schedule() {
     }
     for kind in ["schedule", "advisories"] {
         bench.push("shop/web", "v1", "one").await;
-        let mut context = bench.context(("shop/web", Some("v1"), &image), with.clone(), &[]);
-        context.names["trigger"]["kind"] = json!(kind);
+        let context = bench.context(("shop/web", Some("v1"), &image), with.clone(), &[]);
+        let triggered = |trigger: serde_json::Value| {
+            let mut names = serde_json::Value::clone(&context.names);
+            names["trigger"] = trigger;
+            patchline_engine::Context { names: names.into(), ..context.clone() }
+        };
         let step = Delete::new(bench.world.clone());
-        let mut child = context.clone();
-        child.names["trigger"] = json!({"kind": "child", "source": kind});
+        let child = triggered(json!({"kind": "child", "source": kind}));
+        let mut context = triggered(json!({"kind": kind, "source": "test"}));
         assert_eq!(step.run(child).await.expect_err("refused").code, "delete-deployed");
         assert_eq!(step.run(context.clone()).await.expect_err("refused").code, "delete-deployed");
         context.with = json!({"irreversible": true, "allow_deployed": true});

@@ -283,7 +283,8 @@ pub(crate) fn context(
         names: json!({
             "image": image, "run": {"id": "01TEST", "round": 1, "trigger": "push", "url": "http://127.0.0.1/runs/01TEST"},
             "params": {}, "trigger": {"kind": "push", "source": "test"}, "steps": outputs,
-        }),
+        })
+        .into(),
         round: 1,
         span: SpanContext::of_step(&run, &run, "it", 1),
         steps: steps.iter().map(|(n, k, s, _)| ((*n).to_owned(), (*k).to_owned(), *s)).collect(),

@@ -1,6 +1,7 @@
 //! SQLite: one connection that writes, a few that read. One file an entity.
 
 mod backlog;
+mod bulk;
 mod deliveries;
 mod effects;
 mod events;
@@ -52,7 +53,9 @@ impl Sqlite {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
-            .busy_timeout(Duration::from_secs(5));
+            .busy_timeout(Duration::from_secs(5))
+            // Statements over many rows are several each, see `bulk`.
+            .statement_cache_capacity(256);
         let pool = |most: u32| {
             SqlitePoolOptions::new()
                 .max_connections(most)

@@ -26,7 +26,10 @@ impl Asked {
         plan.steps[1].needs = vec!["s0".into()];
         plan.steps[2].needs = vec!["s0".into()];
         plan.steps[2].when = Some("denied".into());
-        let state = RunState::new(&plan, Arc::new(Facts { names: Map::new(), parent: None }));
+        let state = RunState::new(
+            &plan,
+            Arc::new(Facts { names: Map::new(), identity: String::new(), parent: None }),
+        );
         let mut asked = Self { plan, state };
         asked.apply(Event::Started { at: START }).unwrap();
         asked.work(0);
@@ -59,7 +62,7 @@ fn a_step_that_waits_for_a_person_holds_no_lease_and_survives_as_text() {
     assert_eq!(asked.statuses(), [StepStatus::Waiting, StepStatus::Blocked, StepStatus::Blocked]);
     assert_eq!(asked.state.status(), crate::RunStatus::Waiting);
     assert_eq!(asked.state.steps[0].state.output(), json!({"message": "ship it?"}));
-    for step in &asked.state.steps {
+    for step in asked.state.steps.iter() {
         let text = serde_json::to_string(step).unwrap();
         assert_eq!(serde_json::from_str::<StepRun>(&text).unwrap(), *step);
     }

@@ -148,14 +148,17 @@ impl Machine<'_> {
             self.effects.push(Effect::Started);
         }
         // It has time again: what did end in spite of the lack of it is not held against the run any more.
-        for run in self.state.steps.iter_mut().filter(|r| is_late(r)) {
-            run.problem = match &run.state {
+        for step in 0..self.state.steps.len() {
+            let run = &self.state.steps[step];
+            let problem = match &run.state {
+                _ if !is_late(run) => continue,
                 StepState::Cancelled => continue,
                 StepState::Failed { problem, .. } | StepState::Unknown { problem, .. } => {
                     Some(problem.clone())
                 }
                 _ => None,
             };
+            self.state.steps[step].problem = problem;
         }
     }
 

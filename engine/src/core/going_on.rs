@@ -27,7 +27,10 @@ impl Run {
             plan.steps[step].needs = vec![need.into()];
         }
         plan.steps[3].when = Some("failed".into());
-        let state = RunState::new(&plan, Arc::new(Facts { names: Map::new(), parent: None }));
+        let state = RunState::new(
+            &plan,
+            Arc::new(Facts { names: Map::new(), identity: String::new(), parent: None }),
+        );
         let mut run = Self { plan, state };
         run.apply(Event::Started { at: START }).unwrap();
         run

@@ -4,13 +4,15 @@ use patchline_chains::Plan;
 use serde_json::{Map, Value, json};
 
 use super::{RunState, StepState};
-use crate::{Parent, RunId, Submission};
+use crate::{Parent, RunId, Subject, Submission};
 
 /// What never changes in a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Facts {
     /// `image`, `run`, `params`, `trigger`.
     pub names: Map<String, Value>,
+    /// What it is about, by name; the rest of the subject is `image`.
+    pub identity: String,
     /// Who waits for it.
     pub parent: Option<Parent>,
 }
@@ -34,7 +36,12 @@ impl Facts {
         );
         names.insert("params".into(), Value::Object(params));
         names.insert("trigger".into(), json!({"kind": kind, "source": submission.trigger.source}));
-        Self { names, parent: submission.parent.clone() }
+        Self { names, identity: submission.subject.identity.clone(), parent: submission.parent.clone() }
+    }
+    /// What the run is about.
+    pub fn subject(&self) -> Subject {
+        let context = self.names.get("image").cloned().unwrap_or(Value::Null);
+        Subject { identity: self.identity.clone(), context }
     }
 }
 
@@ -42,7 +49,7 @@ impl Facts {
 pub(super) fn needs(plan: &Plan, state: &RunState, step: usize) -> Value {
     let needs = &plan.steps[step].needs;
     let mut steps = Map::new();
-    for (planned, run) in plan.steps.iter().zip(&state.steps).filter(|(p, _)| needs.contains(&p.name)) {
+    for (planned, run) in plan.steps.iter().zip(state.steps.iter()).filter(|(p, _)| needs.contains(&p.name)) {
         let failed = matches!(run.state, StepState::Failed { .. } | StepState::Unknown { .. });
         let ended = json!({
             "succeeded": matches!(run.state, StepState::Succeeded { .. }),
@@ -58,7 +65,7 @@ pub(super) fn needs(plan: &Plan, state: &RunState, step: usize) -> Value {
 pub fn names(plan: &Plan, state: &RunState) -> Value {
     let mut all = state.facts.names.clone();
     let mut steps = Map::new();
-    for (planned, step) in plan.steps.iter().zip(&state.steps) {
+    for (planned, step) in plan.steps.iter().zip(state.steps.iter()) {
         let is = |want: fn(&StepState) -> bool| want(&step.state);
         steps.insert(
             planned.name.clone(),

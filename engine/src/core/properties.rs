@@ -34,7 +34,7 @@ proptest! {
         prop_assert_eq!(&again, &run.state);
         prop_assert_eq!(&effects, &run.effects);
         // And the persisted form holds all of it.
-        for step in &again.steps {
+        for step in again.steps.iter() {
             let json = serde_json::to_string(step).expect("a step is JSON");
             prop_assert_eq!(&serde_json::from_str::<StepRun>(&json).expect("and back"), step);
         }
@@ -52,7 +52,7 @@ fn the_heaviest_step_weighs() {
         output: json!({}),
     };
     let weigh = |states: [&StepState; 3]| {
-        let steps: Vec<StepRun> = states.iter().map(|s| StepRun::new((*s).clone())).collect();
+        let steps: Steps = states.iter().map(|s| StepRun::new((*s).clone())).collect();
         result::result(&plan, &steps)
     };
     assert_eq!(weigh([&well(false), &well(false), &failed]), RunResult::Passed, "it may fail");

@@ -2,11 +2,11 @@
 
 use patchline_chains::Plan;
 
-use super::{StepRun, StepState};
+use super::{StepRun, StepState, Steps};
 use crate::RunResult;
 
 /// The result of a run whose steps are all terminal.
-pub(super) fn result(plan: &Plan, steps: &[StepRun]) -> RunResult {
+pub(super) fn result(plan: &Plan, steps: &Steps) -> RunResult {
     let mut heaviest = RunResult::Passed;
     let mut menders = steps
         .iter()

@@ -103,7 +103,7 @@ impl Simulated {
 
     pub(super) fn fresh(plan: &Plan, child: bool) -> RunState {
         let parent = child.then(|| Parent { run: RunId("parent".into()), step: "fix".into() });
-        RunState::new(plan, Arc::new(Facts { names: Map::new(), parent }))
+        RunState::new(plan, Arc::new(Facts { names: Map::new(), identity: String::new(), parent }))
     }
 
     /// What happens next; `at` draws the step, `choice` the rest.

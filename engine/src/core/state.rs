@@ -7,7 +7,7 @@ use patchline_chains::Plan;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::Facts;
+use super::{Facts, Steps};
 use crate::{Decision, Problem, RunId, RunResult, RunStatus, StepStatus};
 
 /// Where one step stands, or how it ended.
@@ -199,7 +199,7 @@ pub struct RunState {
     /// As a whole.
     pub phase: Phase,
     /// In the plan's order.
-    pub steps: Vec<StepRun>,
+    pub steps: Steps,
 }
 
 impl RunState {

@@ -236,7 +236,7 @@ impl Machine<'_> {
 
     /// The first decision stands.
     fn decided(&mut self, step: usize, decision: Decision) -> Result<()> {
-        let Some(run) = self.state.steps.get_mut(step) else {
+        let Some(run) = self.state.steps.get(step) else {
             return Err(self.illegal_step("decided", step));
         };
         let output = match (&run.state, &run.decision) {
@@ -256,7 +256,7 @@ impl Machine<'_> {
         } else {
             StepState::Denied { output }
         };
-        run.decision = Some(decision);
+        self.state.steps[step].decision = Some(decision);
         self.end(step, state, at);
         Ok(())
     }
@@ -283,13 +283,13 @@ impl Machine<'_> {
         let mut unblocked = VecDeque::new();
         let name = &self.plan.steps[ended].name;
         for (i, planned) in self.plan.steps.iter().enumerate().skip(ended + 1) {
-            if let StepState::Blocked { pending } = &mut self.state.steps[i].state {
-                let ended = planned.needs.iter().filter(|n| *n == name).count();
-                if ended > 0 {
-                    *pending = pending.saturating_sub(ended);
-                    if *pending == 0 {
-                        unblocked.push_back(i);
-                    }
+            let StepState::Blocked { pending } = self.state.steps[i].state else { continue };
+            let ended = planned.needs.iter().filter(|n| *n == name).count();
+            if ended > 0 {
+                let pending = pending.saturating_sub(ended);
+                self.state.steps[i].state = StepState::Blocked { pending };
+                if pending == 0 {
+                    unblocked.push_back(i);
                 }
             }
         }

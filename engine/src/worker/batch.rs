@@ -101,6 +101,10 @@ pub(super) struct Batch<'a> {
     pub(super) fresh: BTreeSet<(u8, RunId, usize)>,
     /// Limits that were found full.
     pub(super) full: HashSet<String>,
+    /// The first that it has made fall due at a time: a back-off, a deadline, a message.
+    wakes: Option<Timestamp>,
+    /// Messages are to go out now.
+    pub(super) posted: bool,
     history: Vec<Event>,
 }
 
@@ -124,6 +128,8 @@ impl<'a> Batch<'a> {
             after: After::new(began),
             fresh: BTreeSet::new(),
             full: HashSet::new(),
+            wakes: None,
+            posted: false,
             history: Vec::new(),
         })
     }
@@ -251,11 +257,16 @@ impl<'a> Batch<'a> {
                         .filter(|_| !matches!(now.state, core::StepState::Succeeded { .. })),
                 };
                 let place = (loaded.record.priority, run.clone(), step);
+                let due = match now.state {
+                    StepState::Backoff { at } | StepState::Approval { until: at, .. } => Some(at),
+                    _ => None,
+                };
                 if matches!(now.state, StepState::Ready { .. }) {
                     self.fresh.insert(place);
                 } else {
                     self.fresh.remove(&place);
                 }
+                self.wake(due);
                 self.record(run, kind).await?;
             }
             Effect::Stop { step } => self.after.stop.push((run.clone(), step)),
@@ -270,12 +281,15 @@ impl<'a> Batch<'a> {
                 // A message names its run, so a run of this batch must stand before it.
                 self.flush().await?;
                 self.tx.enqueue(run, &name, &messages, at).await?;
+                self.posted = true;
             }
             // A run that has started, or goes on, has its time from now.
             Effect::Started => {
                 let loaded = self.load(run).await?;
                 let limit = loaded.plan.timeout.and_then(|limit| jiff::SignedDuration::try_from(limit).ok());
-                loaded.record.deadline = limit.and_then(|limit| at.checked_add(limit).ok());
+                let deadline = limit.and_then(|limit| at.checked_add(limit).ok());
+                loaded.record.deadline = deadline;
+                self.wake(deadline);
             }
             Effect::Reopened => {
                 let loaded = self.load(run).await?;
@@ -306,6 +320,16 @@ impl<'a> Batch<'a> {
         Ok(())
     }
 
+    /// The writer looks for what is due no later than this.
+    pub(super) fn wake(&mut self, at: Option<Timestamp>) {
+        self.wakes = [self.wakes, at].into_iter().flatten().min();
+    }
+
+    /// See [`Batch::wake`].
+    pub(super) fn wakes(&self) -> Option<Timestamp> {
+        self.wakes
+    }
+
     /// A line of history.
     pub(super) async fn record(&mut self, run: &RunId, kind: EventKind) -> Result<()> {
         let at = self.now;
@@ -322,13 +346,11 @@ impl<'a> Batch<'a> {
         let mut released = Vec::new();
         let mut changes = Vec::new();
         for (run, loaded) in self.runs.iter().filter(|(_, loaded)| !loaded.new) {
-            for (step, (before, after)) in loaded.record.steps.iter().zip(&loaded.state.steps).enumerate() {
-                if before != after {
-                    if ended_lease(before, after) {
-                        released.push((run.clone(), step));
-                    }
-                    changes.push(StepChange { run, step, before, after });
+            for (step, before, after) in loaded.record.steps.changed(&loaded.state.steps) {
+                if ended_lease(before, after) {
+                    released.push((run.clone(), step));
                 }
+                changes.push(StepChange { run, step, before, after });
             }
         }
         if !changes.is_empty() && !self.tx.save_steps(&changes).await? {

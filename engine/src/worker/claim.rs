@@ -15,8 +15,8 @@ use super::{
 use crate::{
     Error, ErrorClass, Limit, Result, RunId,
     core::{self, Failure, StepState, recovery::Lease},
+    step::Names,
     store::{Due, Permit, Wanted},
-    trace::SpanContext,
 };
 
 /// Messages are held back from others for so long.
@@ -183,13 +183,18 @@ impl Batch<'_> {
         let loaded = self.load(run).await?;
         let planned = &loaded.plan.steps[step];
         let fence = loaded.state.steps[step].fence;
-        let names = core::names::names(&loaded.plan, &loaded.state);
+        let names = Names::new(loaded.plan.clone(), loaded.state.clone());
         let unfit = |code: &str, message: String| Failure {
             class: ErrorClass::Permanent,
             code: code.into(),
             message,
         };
-        let fit = match (shared.kinds.get(planned.uses.as_str()), expr::render(&planned.with, &names)) {
+        // What has no template needs no names, and to put them together is work.
+        let with = match expr::has_template(&planned.with) {
+            true => expr::render(&planned.with, &names),
+            false => Ok(planned.with.clone()),
+        };
+        let fit = match (shared.kinds.get(planned.uses.as_str()), with) {
             (None, _) => {
                 Err(unfit("step-kind-unknown", format!("this process has no step kind `{}`", planned.uses)))
             }
@@ -205,24 +210,18 @@ impl Batch<'_> {
                 return Ok(false);
             }
         };
-        let all = loaded.plan.steps.iter().zip(&loaded.state.steps);
         let claim = Claim {
             lease: Lease { run: run.clone(), step, fence, until },
             bulk: loaded.record.priority >= BULK,
             granted: began,
             kind,
-            timeout: planned.timeout,
-            step: planned.name.clone(),
-            chain: loaded.plan.chain.clone(),
-            plan_hash: loaded.record.plan_hash.clone(),
-            attempt: loaded.state.steps[step].attempt,
-            resets: loaded.state.steps[step].resets,
             with,
+            plan: loaded.plan.clone(),
+            plan_hash: loaded.record.plan_hash.clone(),
+            state: loaded.state.clone(),
             names,
-            subject: loaded.record.submission.subject.clone(),
+            cascade: loaded.record.cascade.clone(),
             round: loaded.record.round,
-            span: SpanContext::of_step(&loaded.record.cascade, run, &planned.name, fence),
-            steps: all.map(|(p, s)| (p.name.clone(), p.uses.clone(), s.state.status())).collect(),
         };
         self.after.claims.push(claim);
         Ok(true)

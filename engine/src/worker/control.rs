@@ -88,6 +88,7 @@ impl Batch<'_> {
         if !resent.again {
             return Err(Error::MessageNotFailed(shown()));
         }
+        self.posted = true;
         let (run, channel) = (resent.run, resent.channel);
         self.note(&run, &resent.step, said(&format!("message to {channel} sent again"), by, "")).await?;
         let state = DeliveryState::Pending { attempts: 0, problem: None };

@@ -6,6 +6,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use patchline_chains::{Plan, PlanStep};
 use serde_json::Value;
 
 use super::{
@@ -14,10 +15,10 @@ use super::{
     shared::Shared,
 };
 use crate::{
-    Context, Event, EventKind, RunId, Step, StepStatus, Subject,
-    core::recovery::Lease,
-    step::{Effects, News},
-    trace::SpanContext,
+    Context, Event, EventKind, RunId, Step, Store,
+    core::{RunState, StepRun, recovery::Lease},
+    step::{Effects, Names, News},
+    trace::{SpanContext, TraceId},
 };
 
 /// A line of a step's log, at most.
@@ -31,18 +32,24 @@ pub(super) struct Claim {
     /// Before it was asked for.
     pub(super) granted: Instant,
     pub(super) kind: Arc<dyn Step>,
-    pub(super) timeout: Duration,
-    pub(super) step: String,
-    pub(super) chain: String,
-    pub(super) plan_hash: String,
-    pub(super) attempt: u32,
-    pub(super) resets: u32,
+    /// Parameters, rendered.
     pub(super) with: Value,
-    pub(super) names: Value,
-    pub(super) subject: Subject,
+    pub(super) plan: Arc<Plan>,
+    pub(super) plan_hash: String,
+    /// The run as it was claimed.
+    pub(super) state: RunState,
+    pub(super) names: Names,
+    pub(super) cascade: RunId,
     pub(super) round: u32,
-    pub(super) span: SpanContext,
-    pub(super) steps: Vec<(String, String, StepStatus)>,
+}
+
+impl Claim {
+    fn planned(&self) -> &PlanStep {
+        &self.plan.steps[self.lease.step]
+    }
+    fn now(&self) -> &StepRun {
+        &self.state.steps[self.lease.step]
+    }
 }
 
 /// What a worker gets.
@@ -50,8 +57,10 @@ pub(super) struct Job {
     pub(super) lease: Lease,
     pub(super) kind: Arc<dyn Step>,
     pub(super) timeout: Duration,
-    pub(super) context: Option<Context>,
     pub(super) stop: StopSign,
+    claim: Claim,
+    news: Arc<dyn News>,
+    log: Arc<dyn Store>,
     /// Taken by whoever answers for it.
     pub(super) guard: Option<Guard>,
 }
@@ -64,58 +73,64 @@ impl std::fmt::Debug for Job {
 
 impl Job {
     pub(super) fn new(claim: Claim, stop: StopSign, shared: &Arc<Shared>) -> Self {
-        let run = claim.lease.run.clone();
         let news = LiveNews {
-            run: run.clone(),
-            step: claim.step.clone(),
+            run: claim.lease.run.clone(),
+            step: claim.planned().name.clone(),
             writer: shared.writer.clone(),
             shared: Arc::downgrade(shared),
-        };
-        let context = Context {
-            idempotency_key: match claim.resets {
-                0 => format!("{run}/{}", claim.step),
-                resets => format!("{run}/{}/{}", claim.step, resets + 1),
-            },
-            effects: Effects { log: shared.store.clone(), run: run.clone(), step: claim.step.clone() },
-            run,
-            step: claim.step,
-            chain: claim.chain,
-            plan_hash: claim.plan_hash,
-            attempt: claim.attempt,
-            with: claim.with,
-            subject: claim.subject,
-            names: claim.names,
-            round: claim.round,
-            span: claim.span,
-            steps: claim.steps,
-            cancelled: stop.token.clone(),
-            news: Arc::new(news),
         };
         let guard =
             Guard { lease: Some(claim.lease.clone()), stop: stop.clone(), writer: shared.writer.clone() };
         Self {
-            lease: claim.lease,
-            kind: claim.kind,
-            timeout: claim.timeout,
-            context: Some(context),
+            lease: claim.lease.clone(),
+            kind: claim.kind.clone(),
+            timeout: claim.planned().timeout,
             stop,
+            claim,
+            news: Arc::new(news),
+            log: shared.store.clone(),
             guard: Some(guard),
         }
     }
-}
 
-impl Job {
+    /// What the step is handed: put together by the worker, since the writer has other things to do.
+    pub(super) fn context(self) -> Context {
+        let Self { claim, stop, news, log, .. } = self;
+        let (planned, now) = (claim.planned(), claim.now());
+        let run = claim.lease.run.clone();
+        let all = claim.plan.steps.iter().zip(claim.state.steps.iter());
+        Context {
+            idempotency_key: match now.resets {
+                0 => format!("{run}/{}", planned.name),
+                resets => format!("{run}/{}/{}", planned.name, resets + 1),
+            },
+            effects: Effects { log, run: run.clone(), step: planned.name.clone() },
+            span: SpanContext::of_step(&claim.cascade, &run, &planned.name, claim.lease.fence),
+            step: planned.name.clone(),
+            chain: claim.plan.chain.clone(),
+            attempt: now.attempt,
+            steps: all.map(|(p, s)| (p.name.clone(), p.uses.clone(), s.state.status())).collect(),
+            subject: claim.state.facts.subject(),
+            run,
+            plan_hash: claim.plan_hash,
+            with: claim.with,
+            names: claim.names,
+            round: claim.round,
+            cancelled: stop.token.clone(),
+            news,
+        }
+    }
+
     /// What every line of the log says that is written while the step runs. At the level of errors, so that a filter
     /// that lets nothing but errors through lets them have it too.
     pub(super) fn span(&self) -> tracing::Span {
-        let Some(context) = &self.context else { return tracing::Span::none() };
         tracing::error_span!(
             "step",
-            run.id = %context.run,
-            chain = context.chain,
-            step.name = context.step,
-            step.attempt = context.attempt,
-            trace_id = %context.span.trace,
+            run.id = %self.lease.run,
+            chain = self.claim.plan.chain,
+            step.name = self.claim.planned().name,
+            step.attempt = self.claim.now().attempt,
+            trace_id = %TraceId::of(&self.claim.cascade),
         )
     }
 }

@@ -66,6 +66,7 @@ impl Batch<'_> {
                 });
                 let (state, due) = outbox::settled(*attempts, result, *jitter, at);
                 self.tx.settle_message(id, &state, at, due).await?;
+                self.wake(due);
                 let kind = EventKind::DeliveryChanged { id: id.clone(), channel: channel.clone(), state };
                 self.record(run, kind).await?;
             }

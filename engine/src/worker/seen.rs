@@ -230,7 +230,7 @@ pub(super) fn waiting_span(
     parent: &Parent,
     child: &RunId,
 ) -> Option<SpanId> {
-    let mut steps = plan.steps.iter().zip(&state.steps);
+    let mut steps = plan.steps.iter().zip(state.steps.iter());
     let waits = |(planned, step): &(&PlanStep, &StepRun)| {
         planned.name == parent.step && step.child.as_ref() == Some(child)
     };

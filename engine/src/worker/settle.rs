@@ -34,10 +34,10 @@ impl Service<Task<Job>> for RunStep {
     }
 
     fn call(&mut self, task: Task<Job>) -> Self::Future {
-        let mut job = task.args;
+        let job = task.args;
         Box::pin(async move {
-            let context = job.context.take().ok_or("a job is run once")?;
-            Ok(job.kind.run(context).await)
+            let kind = job.kind.clone();
+            Ok(kind.run(job.context()).await)
         })
     }
 }

@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use jiff::Timestamp;
 use tokio::sync::mpsc;
 
 use super::{
@@ -28,6 +29,9 @@ use crate::{
 
 /// Commands in one transaction, at most.
 const GROUP: usize = 256;
+/// Steps that end at once are waited for no longer than this, when at least so many were begun together.
+const LINGER: Duration = Duration::from_millis(2);
+const CROWD: usize = 8;
 /// Things that fall due in one transaction, at most.
 const DUE: usize = 256;
 /// Transactions that stood in another's way are tried so often again, before whoever asked is told.
@@ -44,9 +48,17 @@ pub(super) struct WriterTask {
     pub(super) ids: Ids,
     cache: Cache,
     claiming: bool,
+    /// Steps that the last transaction has begun.
+    begun: usize,
     /// Messages that this process has on their way.
     parcels: usize,
+    /// Due messages were left, since all senders had one.
+    letters: bool,
     swept: Instant,
+    /// When it last looked for what is due.
+    looked: Instant,
+    /// When something may fall due that the store knows of.
+    due: Timestamp,
 }
 
 impl WriterTask {
@@ -57,8 +69,12 @@ impl WriterTask {
             ids: Ids::default(),
             cache: Cache::default(),
             claiming: true,
+            begun: 0,
             parcels: 0,
+            letters: true,
             swept: instant(),
+            looked: instant(),
+            due: Timestamp::MIN,
         }
     }
 
@@ -112,6 +128,7 @@ impl WriterTask {
             {
                 waiting.push(command);
             }
+            self.linger(&mut waiting).await;
             let closing = waiting.iter().any(|c| matches!(c, Command::Close { .. }));
             if waiting.iter().any(|c| matches!(c, Command::StopClaiming { .. } | Command::Close { .. })) {
                 self.claiming = false;
@@ -133,7 +150,7 @@ impl WriterTask {
                 Err(error @ (Error::Busy { .. } | Error::Conflict(_))) if again < AGAIN => {
                     again += 1;
                     tracing::debug!(%error, again, "a transaction is tried again");
-                    self.cache.clear();
+                    self.forget();
                     tokio::time::sleep(Duration::from_millis(u64::from(rand::random_range(1..=4 * again))))
                         .await;
                     pause = Duration::ZERO;
@@ -142,7 +159,7 @@ impl WriterTask {
                 Err(error) => {
                     let source = std::error::Error::source(&error).map(ToString::to_string);
                     tracing::error!(%error, source, "a transaction failed");
-                    self.cache.clear();
+                    self.forget();
                     // What was done in the world is kept, and written again; whoever else asked is told.
                     let (stand, rest): (Vec<_>, Vec<_>) = waiting.drain(..).partition(Command::must_stand);
                     for command in rest {
@@ -165,6 +182,27 @@ impl WriterTask {
         }
     }
 
+    /// Many steps were just begun: those that end at once are waited for, so that one transaction takes them all.
+    async fn linger(&mut self, waiting: &mut Vec<Command>) {
+        let begun = std::mem::take(&mut self.begun).min(GROUP);
+        if begun < CROWD || waiting.is_empty() {
+            return;
+        }
+        let end = tokio::time::Instant::now() + LINGER;
+        while waiting.len() < begun
+            && let Ok(Some(command)) = tokio::time::timeout_at(end, self.commands.recv()).await
+        {
+            waiting.push(command);
+        }
+    }
+
+    /// What was known of the store may not stand: a transaction failed.
+    fn forget(&mut self) {
+        self.cache.clear();
+        self.due = Timestamp::MIN;
+        self.letters = true;
+    }
+
     /// One transaction: the commands, what has fallen due, and new claims.
     async fn transact(&mut self, commands: &[Command]) -> Result<(After, Vec<Verdict>, Duration)> {
         let delivered = commands.iter().filter(|c| matches!(c, Command::Delivered { .. })).count();
@@ -180,23 +218,35 @@ impl WriterTask {
                 Err(error) => Verdict::Refused(error),
             });
         }
-        let mut more = batch.due(DUE).await? == DUE;
+        // Whoever makes something fall due remembers when: nobody need look before, but for what others have written.
+        let look = batch.now >= self.due || self.looked.elapsed() >= TICK;
+        let mut more = look && batch.due(DUE).await? == DUE;
         let sweep = self.swept.elapsed() >= SWEEP;
-        let mut full = false;
+        let mut full = self.letters;
         if self.claiming {
             if sweep {
                 batch.sweep().await?;
             }
             batch.claim().await?;
             more |= !batch.full.is_empty() && batch.has_room();
-            let free = PARCELS.saturating_sub(self.parcels.saturating_sub(delivered));
-            batch.take_messages(free).await?;
-            full = batch.after.parcels.len() == free;
+            if look || batch.posted || (self.letters && delivered > 0) {
+                let free = PARCELS.saturating_sub(self.parcels.saturating_sub(delivered));
+                batch.take_messages(free).await?;
+                full = batch.after.parcels.len() == free;
+            }
         }
         batch.flush().await?;
-        let now = batch.now;
-        let next = batch.tx.next_due(now).await?;
+        let (now, began) = (batch.now, batch.began);
+        let known = match look {
+            true => batch.tx.next_due(now).await?.unwrap_or(Timestamp::MAX),
+            false => self.due,
+        };
+        let due = batch.wakes().map_or(known, |at| at.min(known));
         let after = batch.commit().await?;
+        (self.due, self.letters) = (due, full);
+        if look {
+            self.looked = began;
+        }
         if after.pauses_changed {
             // Before anybody hears of it, and before the next claim.
             match self.shared.store.pauses().await {
@@ -207,12 +257,10 @@ impl WriterTask {
         if sweep {
             self.swept = instant();
         }
-        let pause = match next {
-            _ if more => Duration::ZERO,
-            _ if full => TICK,
-            Some(next) => Duration::try_from(next.duration_since(now)).unwrap_or(Duration::ZERO).min(TICK),
-            None => TICK,
-        };
+        if more {
+            self.due = Timestamp::MIN;
+        }
+        let pause = Duration::try_from(self.due.duration_since(now)).unwrap_or(Duration::ZERO).min(TICK);
         Ok((after, verdicts, pause))
     }
 
@@ -245,10 +293,11 @@ impl WriterTask {
         for (run, step) in &after.stop {
             shared.held.stop(run, *step, Reason::Cancelled);
         }
+        self.begun = after.claims.len();
         for claim in after.claims {
             let lease = claim.lease.clone();
             let stop = shared.held.add(lease.clone(), claim.bulk, claim.granted);
-            let id = format!("{}/{}#{}", lease.run, claim.step, lease.fence);
+            let id = format!("{}/{}#{}", lease.run, lease.step, lease.fence);
             shared.jobs.push(id, Job::new(claim, stop, shared));
         }
         self.parcels += after.parcels.len();

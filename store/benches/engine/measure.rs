@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use patchline_chains::Plan;
-use patchline_engine::{Engine, TriggerKind};
+use patchline_engine::{Engine, Submission, Submitted, TriggerKind};
 use serde_json::{Value, json};
 
 use crate::{
@@ -86,6 +86,21 @@ pub(crate) async fn both(place: &Place, rows: u64, size: Size, all: &mut Value) 
     }
 }
 
+/// Submits as a client would: whoever is told that the store is away asks again. A run over an image counts once.
+async fn submit(engine: &Engine, submissions: Vec<Submission>) -> Vec<Submitted> {
+    let end = marks::now() + u64::try_from(LIMIT.as_nanos()).unwrap();
+    loop {
+        match engine.submit(submissions.clone()).await {
+            Ok(submitted) => return submitted,
+            Err(error) => {
+                eprintln!("a submission is tried again: {error}");
+                assert!(marks::now() < end, "{error}");
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+        }
+    }
+}
+
 /// By how much the worst of what is promised is slower, in percent.
 fn slower(before: &Value, after: &Value) -> f64 {
     let ratio = |key: &str, more_is_better: bool| {
@@ -124,7 +139,7 @@ impl<'a> House<'a> {
         }
     }
 
-    fn next(&mut self, count: usize) -> Vec<patchline_engine::Submission> {
+    fn next(&mut self, count: usize) -> Vec<Submission> {
         let tags = self.tag..self.tag + count as u64;
         self.tag = tags.end;
         tags.map(|tag| kit::submission(&self.plan, &format!("{tag:x}"), TriggerKind::Push)).collect()
@@ -133,7 +148,7 @@ impl<'a> House<'a> {
     /// One run, from its submission to its end: its id.
     async fn one(&mut self) -> String {
         let submissions = self.next(1);
-        let submitted = self.engine.submit(submissions).await.unwrap();
+        let submitted = submit(&self.engine, submissions).await;
         let view =
             tokio::time::timeout(LIMIT, self.engine.finished(&submitted[0].run)).await.unwrap().unwrap();
         view.id.0
@@ -190,7 +205,7 @@ impl<'a> House<'a> {
         let engine = self.engine.clone();
         let submitting = tokio::spawn(async move {
             for chunk in chunks {
-                engine.submit(chunk).await.unwrap();
+                submit(&engine, chunk).await;
             }
         });
         self.wait(count).await;
@@ -230,7 +245,7 @@ impl<'a> House<'a> {
         for _ in 0..count {
             tick.tick().await;
             let (engine, submissions) = (self.engine.clone(), self.next(1));
-            tokio::spawn(async move { engine.submit(submissions).await.unwrap() });
+            tokio::spawn(async move { submit(&engine, submissions).await });
         }
         self.wait(count).await;
         self.hands.take()

@@ -2,7 +2,7 @@
 
 use patchline_engine::{
     RunFilter, RunId, RunResult,
-    core::Phase,
+    core::{Phase, Steps},
     store::{Fetched, NewRun, RunRecord},
 };
 use sqlx::{FromRow, PgConnection, QueryBuilder};
@@ -57,7 +57,7 @@ impl Row {
             deadline: self.deadline.map(|at| timestamp(TABLE, at)).transpose()?,
             phase: phase(&self.phase, self.result)?,
             status: of_word(TABLE, self.status)?,
-            steps: Vec::new(),
+            steps: Steps::default(),
             last_seq: unsigned(TABLE, self.last_seq)?,
             version: unsigned(TABLE, self.version)?,
             created_at: timestamp(TABLE, self.created_at)?,

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use patchline_engine::{
     RunId,
-    core::{StepRun, StepState, recovery::Lease},
+    core::{StepRun, StepState, Steps, recovery::Lease},
     store::{NewRun, StepChange},
 };
 use sqlx::PgConnection;
@@ -43,7 +43,7 @@ pub(super) fn read(body: &str, lease_until: Option<i64>) -> Result<StepRun> {
     Ok(step)
 }
 
-pub(super) async fn of_runs(db: &mut PgConnection, runs: &[&str]) -> Result<HashMap<String, Vec<StepRun>>> {
+pub(super) async fn of_runs(db: &mut PgConnection, runs: &[&str]) -> Result<HashMap<String, Steps>> {
     let rows: Vec<(String, String, Option<i64>)> = sqlx::query_as(
         "SELECT s.run, s.body, s.lease_until FROM unnest($1::text[]) AS t (run) JOIN steps s ON s.run = t.run
          ORDER BY s.run, s.position",
@@ -51,7 +51,7 @@ pub(super) async fn of_runs(db: &mut PgConnection, runs: &[&str]) -> Result<Hash
     .bind(runs)
     .fetch_all(db)
     .await?;
-    let mut steps: HashMap<String, Vec<StepRun>> = HashMap::with_capacity(runs.len());
+    let mut steps: HashMap<String, Steps> = HashMap::with_capacity(runs.len());
     for (run, body, lease_until) in rows {
         steps.entry(run).or_default().push(read(&body, lease_until)?);
     }

@@ -4,25 +4,28 @@ use jiff::Timestamp;
 use patchline_engine::{Event, EventKind, RunId};
 use sqlx::SqliteConnection;
 
-use super::column::{json, millis, of_json, signed, timestamp, unsigned};
+use super::{
+    bulk,
+    column::{json, millis, of_json, signed, timestamp, unsigned},
+};
 use crate::error::Result;
 
 const TABLE: &str = "events";
 
 /// One row for what happened to one run in one transaction: `seq` is the position of the last event of it.
 pub(super) async fn append(db: &mut SqliteConnection, events: &[Event]) -> Result<()> {
-    let mut rows = Vec::new();
-    for group in events.chunk_by(|a, b| a.run == b.run && a.at == b.at && a.seq + 1 == b.seq) {
-        let Some(last) = group.last() else { continue };
+    let same = |a: &Event, b: &Event| a.run == b.run && a.at == b.at && a.seq + 1 == b.seq;
+    let groups: Vec<&[Event]> = events.chunk_by(same).collect();
+    let sql = "INSERT INTO events (run, seq, at, body) SELECT * FROM ({rows}) WHERE column1 IS NOT NULL";
+    bulk::execute(db, sql, 4, &groups, |query, group| {
         let kinds: Vec<&EventKind> = group.iter().map(|event| &event.kind).collect();
-        rows.push((&last.run, last.seq, millis(last.at), json(TABLE, &kinds)?));
-    }
-    sqlx::query(
-        "INSERT INTO events (run, seq, at, body)
-         SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(?1)",
-    )
-    .bind(json(TABLE, &rows)?)
-    .execute(db)
+        let last = &group[group.len() - 1];
+        Ok(query
+            .bind(last.run.0.clone())
+            .bind(signed(last.seq))
+            .bind(millis(last.at))
+            .bind(json(TABLE, &kinds)?))
+    })
     .await?;
     Ok(())
 }

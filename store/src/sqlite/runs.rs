@@ -2,12 +2,15 @@
 
 use patchline_engine::{
     RunFilter, RunId, RunResult,
-    core::Phase,
+    core::{Phase, Steps},
     store::{NewRun, RunRecord},
 };
 use sqlx::{FromRow, SqliteConnection};
 
-use super::column::{json, millis, of_json, of_word, signed, timestamp, unsigned};
+use super::{
+    bulk,
+    column::{json, millis, of_json, of_word, signed, timestamp, unsigned, word},
+};
 use crate::{Error, error::Result};
 
 const TABLE: &str = "runs";
@@ -45,7 +48,7 @@ impl Row {
             priority: unsigned(TABLE, self.priority)?,
             phase: phase(&self.phase, self.result)?,
             status: of_word(TABLE, self.status)?,
-            steps: Vec::new(),
+            steps: Steps::default(),
             last_seq: unsigned(TABLE, self.last_seq)?,
             version: unsigned(TABLE, self.version)?,
             deadline: self.deadline.map(|at| timestamp(TABLE, at)).transpose()?,
@@ -114,68 +117,51 @@ pub(super) async fn list(db: &mut SqliteConnection, filter: &RunFilter) -> Resul
     rows.into_iter().map(Row::record).collect()
 }
 
-/// New runs in one statement: rows come as JSON, so that it is prepared once for any number of them.
 pub(super) async fn insert(db: &mut SqliteConnection, runs: &[NewRun<'_>]) -> Result<()> {
-    let mut rows = Vec::with_capacity(runs.len());
-    for NewRun { record: run, .. } in runs {
-        rows.push((
-            (
-                &run.id,
-                &run.chain,
-                &run.plan_hash,
-                &run.submission.subject.identity,
-                json(TABLE, &run.submission)?,
-            ),
-            (
-                &run.cascade,
-                run.round,
-                &run.slot,
-                run.priority,
-                phase_word(run.phase),
-                &run.status,
-                run.result(),
-            ),
-            (run.last_seq, millis(run.created_at), run.finished_at.map(millis)),
-            (run.version, run.deadline.map(millis)),
-        ));
-    }
-    sqlx::query(
-        "INSERT INTO runs (id, chain, plan_hash, identity, submission, cascade, round, slot, priority, phase, status,
-                           result, last_seq, created_at, finished_at, version, deadline)
-         SELECT value ->> '$[0][0]', value ->> '$[0][1]', value ->> '$[0][2]', value ->> '$[0][3]',
-                value ->> '$[0][4]', value ->> '$[1][0]', value ->> '$[1][1]', value ->> '$[1][2]',
-                value ->> '$[1][3]', value ->> '$[1][4]', value ->> '$[1][5]', value ->> '$[1][6]',
-                value ->> '$[2][0]', value ->> '$[2][1]', value ->> '$[2][2]', value ->> '$[3][0]',
-                value ->> '$[3][1]'
-         FROM json_each(?1)",
-    )
-    .bind(json(TABLE, &rows)?)
-    .execute(db)
+    let sql =
+        "INSERT INTO runs (id, chain, plan_hash, identity, submission, cascade, round, slot, priority, phase,
+                                 status, result, last_seq, created_at, finished_at, version, deadline)
+               SELECT * FROM ({rows}) WHERE column1 IS NOT NULL";
+    bulk::execute(db, sql, 17, runs, |query, NewRun { record: run, .. }| {
+        Ok(query
+            .bind(run.id.0.clone())
+            .bind(run.chain.clone())
+            .bind(run.plan_hash.clone())
+            .bind(run.submission.subject.identity.clone())
+            .bind(json(TABLE, &run.submission)?)
+            .bind(run.cascade.0.clone())
+            .bind(run.round)
+            .bind(run.slot.clone())
+            .bind(run.priority)
+            .bind(phase_word(run.phase))
+            .bind(word(&run.status))
+            .bind(run.result().map(|result| word(&result)))
+            .bind(signed(run.last_seq))
+            .bind(millis(run.created_at))
+            .bind(run.finished_at.map(millis))
+            .bind(signed(run.version))
+            .bind(run.deadline.map(millis)))
+    })
     .await?;
     Ok(())
 }
 
 pub(super) async fn save(db: &mut SqliteConnection, runs: &[&RunRecord]) -> Result<()> {
-    let rows: Vec<_> = runs
-        .iter()
-        .map(|run| {
-            let (phase, result) = (phase_word(run.phase), run.result());
-            let finished_at = run.finished_at.map(millis);
-            let deadline = run.deadline.map(millis);
-            (&run.id, phase, &run.status, result, run.last_seq, finished_at, run.version, deadline)
-        })
-        .collect();
-    sqlx::query(
-        "UPDATE runs SET phase = new.phase, status = new.status, result = new.result, last_seq = new.last_seq,
-                finished_at = new.finished_at, version = new.version, deadline = new.deadline
-         FROM (SELECT value ->> 0 AS id, value ->> 1 AS phase, value ->> 2 AS status, value ->> 3 AS result,
-                      value ->> 4 AS last_seq, value ->> 5 AS finished_at, value ->> 6 AS version,
-                      value ->> 7 AS deadline
-               FROM json_each(?1)) AS new
-         WHERE runs.id = new.id",
-    )
-    .bind(json(TABLE, &rows)?)
-    .execute(db)
+    let sql = "UPDATE runs SET phase = new.column2, status = new.column3, result = new.column4,
+                               last_seq = new.column5, finished_at = new.column6, version = new.column7,
+                               deadline = new.column8
+               FROM ({rows}) AS new WHERE runs.id = new.column1";
+    bulk::execute(db, sql, 8, runs, |query, run| {
+        Ok(query
+            .bind(run.id.0.clone())
+            .bind(phase_word(run.phase))
+            .bind(word(&run.status))
+            .bind(run.result().map(|result| word(&result)))
+            .bind(signed(run.last_seq))
+            .bind(run.finished_at.map(millis))
+            .bind(signed(run.version))
+            .bind(run.deadline.map(millis)))
+    })
     .await?;
     Ok(())
 }

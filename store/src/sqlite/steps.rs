@@ -5,12 +5,15 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 use patchline_engine::{
     RunId,
-    core::{StepRun, StepState, recovery::Lease},
+    core::{StepRun, StepState, Steps, recovery::Lease},
     store::{Due, NewRun, StepChange, Wanted},
 };
 use sqlx::SqliteConnection;
 
-use super::column::{json, millis, of_json, signed, timestamp, unsigned};
+use super::{
+    bulk,
+    column::{json, millis, of_json, signed, timestamp, unsigned, word},
+};
 use crate::error::Result;
 
 const TABLE: &str = "steps";
@@ -30,17 +33,14 @@ fn lease_until(step: &StepRun) -> Option<i64> {
     }
 }
 
-pub(super) async fn of_runs(
-    db: &mut SqliteConnection,
-    runs: &[&RunId],
-) -> Result<HashMap<String, Vec<StepRun>>> {
+pub(super) async fn of_runs(db: &mut SqliteConnection, runs: &[&RunId]) -> Result<HashMap<String, Steps>> {
     let rows: Vec<(String, String, Option<i64>)> = sqlx::query_as(
         "SELECT run, body, lease_until FROM steps WHERE run IN (SELECT value FROM json_each(?1)) ORDER BY run, position",
     )
     .bind(json(TABLE, &runs)?)
     .fetch_all(db)
     .await?;
-    let mut steps: HashMap<String, Vec<StepRun>> = HashMap::new();
+    let mut steps: HashMap<String, Steps> = HashMap::new();
     for (run, body, lease_until) in rows {
         let mut step: StepRun = of_json(TABLE, &body)?;
         // A renewal writes the column alone.
@@ -52,60 +52,51 @@ pub(super) async fn of_runs(
     Ok(steps)
 }
 
-/// The steps of new runs, in one statement: rows come as JSON, so that it is prepared once for any number of them.
 pub(super) async fn insert(db: &mut SqliteConnection, runs: &[NewRun<'_>]) -> Result<()> {
     let mut rows = Vec::new();
     for NewRun { record, plan } in runs {
-        for (position, (step, planned)) in record.steps.iter().zip(&plan.steps).enumerate() {
-            rows.push((
-                &record.id.0,
-                position,
-                step.state.status(),
-                step.fence,
-                record.priority,
-                (&planned.uses, ready_at(step), lease_until(step), json(TABLE, step)?),
-            ));
-        }
+        let all = record.steps.iter().zip(&plan.steps).enumerate();
+        rows.extend(all.map(|(position, (step, planned))| (*record, position, step, planned)));
     }
-    sqlx::query(
-        "INSERT INTO steps (run, position, status, fence, priority, kind, ready_at, lease_until, body)
-         SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4,
-                value ->> '$[5][0]', value ->> '$[5][1]', value ->> '$[5][2]', value ->> '$[5][3]'
-         FROM json_each(?1)",
-    )
-    .bind(json(TABLE, &rows)?)
-    .execute(db)
+    let sql = "INSERT INTO steps (run, position, status, fence, priority, kind, ready_at, lease_until, body)
+               SELECT * FROM ({rows}) WHERE column1 IS NOT NULL";
+    bulk::execute(db, sql, 9, &rows, |query, (record, position, step, planned)| {
+        Ok(query
+            .bind(record.id.0.clone())
+            .bind(signed(*position as u64))
+            .bind(word(&step.state.status()))
+            .bind(signed(step.fence))
+            .bind(record.priority)
+            .bind(planned.uses.clone())
+            .bind(ready_at(step))
+            .bind(lease_until(step))
+            .bind(json(TABLE, step)?))
+    })
     .await?;
     Ok(())
 }
 
 /// The fenced write: it takes only rows that are as their `before` says.
 pub(super) async fn save(db: &mut SqliteConnection, changes: &[StepChange<'_>]) -> Result<bool> {
-    let mut rows = Vec::with_capacity(changes.len());
-    for StepChange { run, step, before, after } in changes {
-        rows.push((
-            &run.0,
-            step,
-            before.fence,
-            before.state.status(),
-            after.state.status(),
-            (after.fence, ready_at(after), lease_until(after), json(TABLE, after)?),
-        ));
-    }
-    let done = sqlx::query(
-        "UPDATE steps SET status = new.status, fence = new.fence, ready_at = new.ready_at,
-                lease_until = new.lease_until, body = new.body, parked = NULL
-         FROM (SELECT value ->> 0 AS run, value ->> 1 AS position, value ->> 2 AS old_fence, value ->> 3 AS old_status,
-                      value ->> 4 AS status, value ->> '$[5][0]' AS fence, value ->> '$[5][1]' AS ready_at,
-                      value ->> '$[5][2]' AS lease_until, value ->> '$[5][3]' AS body
-               FROM json_each(?1)) AS new
-         WHERE steps.run = new.run AND steps.position = new.position
-           AND steps.fence = new.old_fence AND steps.status = new.old_status",
-    )
-    .bind(json(TABLE, &rows)?)
-    .execute(db)
+    let sql = "UPDATE steps SET status = new.column5, fence = new.column6, ready_at = new.column7,
+                                lease_until = new.column8, body = new.column9, parked = NULL
+               FROM ({rows}) AS new
+               WHERE steps.run = new.column1 AND steps.position = new.column2
+                 AND steps.fence = new.column3 AND steps.status = new.column4";
+    let saved = bulk::execute(db, sql, 9, changes, |query, StepChange { run, step, before, after }| {
+        Ok(query
+            .bind(run.0.clone())
+            .bind(signed(*step as u64))
+            .bind(signed(before.fence))
+            .bind(word(&before.state.status()))
+            .bind(word(&after.state.status()))
+            .bind(signed(after.fence))
+            .bind(ready_at(after))
+            .bind(lease_until(after))
+            .bind(json(TABLE, after)?))
+    })
     .await?;
-    Ok(done.rows_affected() == changes.len() as u64)
+    Ok(saved == changes.len() as u64)
 }
 
 pub(super) async fn claimable(db: &mut SqliteConnection, wanted: &Wanted<'_>) -> Result<Vec<(RunId, usize)>> {

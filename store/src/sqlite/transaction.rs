@@ -1,6 +1,6 @@
 //! The engine's transaction: `BEGIN IMMEDIATE` on the one writing connection.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -41,13 +41,13 @@ impl Tx {
         }
     }
     async fn read_runs(&mut self, wanted: &[(RunId, Option<u64>)]) -> error::Result<Vec<Fetched>> {
-        let known: Vec<&RunId> = wanted.iter().filter(|(_, v)| v.is_some()).map(|(run, _)| run).collect();
+        let known: HashMap<&RunId, u64> =
+            wanted.iter().filter_map(|(run, version)| Some((run, (*version)?))).collect();
         let mut same = HashSet::new();
         if !known.is_empty() {
-            let versions = runs::versions(&mut self.0, &known).await?;
-            let knew = |run: &RunId| wanted.iter().find(|(w, _)| w == run).and_then(|(_, version)| *version);
-            same =
-                versions.into_iter().filter(|(run, v)| knew(run) == Some(*v)).map(|(run, _)| run).collect();
+            let versions = runs::versions(&mut self.0, &known.keys().copied().collect::<Vec<_>>()).await?;
+            let stands = |(run, version): &(RunId, u64)| known.get(run) == Some(version);
+            same = versions.into_iter().filter(stands).map(|(run, _)| run).collect();
         }
         let unknown: Vec<&RunId> =
             wanted.iter().map(|(run, _)| run).filter(|run| !same.contains(*run)).collect();
