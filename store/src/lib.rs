@@ -1,11 +1,15 @@
 //! All SQL.
 
 pub mod admin;
+mod backlog;
 mod column;
+mod effects;
 mod error;
 mod housekeeping;
+mod outbox;
 mod pack;
 mod postgres;
+mod schedules;
 pub mod sightings;
 mod sqlite;
 
