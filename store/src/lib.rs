@@ -5,6 +5,7 @@ mod backlog;
 mod column;
 mod effects;
 mod error;
+mod health;
 mod housekeeping;
 mod outbox;
 mod pack;
@@ -14,6 +15,7 @@ pub mod sightings;
 mod sqlite;
 
 pub use error::Error;
+pub use health::Health;
 pub use housekeeping::Forgotten;
 pub use postgres::{Postgres, PostgresOptions};
 pub use sightings::Sightings;
