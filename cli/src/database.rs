@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 use patchline_engine::{Clock as _, Store, clock::SystemClock, schedule::ScheduleLog};
 use patchline_remediation::fix::Fixes;
 use patchline_scanner::{LayerFacts, Reports, advisories::Shelf};
-use patchline_store::{Forgotten, Postgres, PostgresOptions, Sightings, Sqlite};
+use patchline_store::{Forgotten, Health, Postgres, PostgresOptions, Sightings, Sqlite};
 
 use crate::{
     config::Config,
@@ -29,6 +29,8 @@ pub(crate) struct Database {
     pub(crate) schedules: Arc<dyn ScheduleLog>,
     /// When images were seen.
     pub(crate) sightings: Arc<dyn Sightings>,
+    /// Whether it takes writes.
+    pub(crate) health: Arc<dyn Health>,
     kind: Kind,
 }
 
@@ -66,7 +68,7 @@ impl Database {
     }
     fn of<S>(store: Arc<S>, kind: Kind) -> Self
     where
-        S: Store + LayerFacts + Reports + Fixes + ScheduleLog + Sightings,
+        S: Store + LayerFacts + Reports + Fixes + ScheduleLog + Sightings + Health,
     {
         Self {
             runs: store.clone(),
@@ -74,7 +76,8 @@ impl Database {
             reports: store.clone(),
             fixes: store.clone(),
             schedules: store.clone(),
-            sightings: store,
+            sightings: store.clone(),
+            health: store,
             kind,
         }
     }

@@ -131,6 +131,7 @@ pub(crate) async fn start(config: &Config, data: &Data, start: Start) -> Result<
         reports: database.reports.clone(),
         fixes: database.fixes.clone(),
         sightings: database.sightings.clone(),
+        health: database.health.clone(),
         clock: Arc::new(SystemClock),
         distribution,
         public_url: None,

@@ -32,6 +32,9 @@ pub enum Error {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The database takes no writes.
+    #[error(transparent)]
+    Unwritable(#[from] patchline_store::Error),
     /// A page that cannot be rendered.
     #[error("the page cannot be rendered")]
     Render(#[from] askama::Error),
@@ -112,6 +115,7 @@ impl Error {
             Self::Registry(e) => e.code(),
             Self::Remediation(e) => e.code(),
             Self::Stored { .. } => "store-unreadable",
+            Self::Unwritable(e) => e.code(),
             Self::Render(_) => "page-render",
             Self::NoSuchPage(_) => "page-not-found",
             Self::NoSuchImage(_) => "image-unseen",
@@ -157,7 +161,9 @@ impl Error {
             Self::Registry(Registry::InvalidReference { .. } | Registry::UnknownRegistry(_)) => {
                 StatusCode::UNPROCESSABLE_ENTITY
             }
-            Self::Registry(Registry::Io { .. }) | Self::Stored { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Registry(Registry::Io { .. }) | Self::Stored { .. } | Self::Unwritable(_) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::Registry(_) => StatusCode::BAD_GATEWAY,
             Self::Remediation(_) => StatusCode::BAD_GATEWAY,
             Self::Engine(_) | Self::Render(_) => StatusCode::INTERNAL_SERVER_ERROR,

@@ -1,4 +1,4 @@
-//! `/healthz`: whether this process can do its work, which needs the store.
+//! `/healthz`: whether this process can do its work, which needs a store that answers and takes writes.
 
 use axum::{Json, Router, extract::State, response::IntoResponse, routing::get};
 use patchline_engine::RunFilter;
@@ -13,5 +13,6 @@ pub(crate) fn router() -> Router<App> {
 
 async fn healthz(State(app): State<App>) -> Result<impl IntoResponse> {
     app.engine.runs(&RunFilter { limit: 1, ..RunFilter::default() }).await?;
+    app.health.writable().await?;
     Ok(Json(json!({"status": "ok", "version": env!("CARGO_PKG_VERSION")})))
 }

@@ -8,7 +8,7 @@ use patchline_engine::{Clock, Engine};
 use patchline_registry::{Registries, remote::Secret};
 use patchline_remediation::fix::Fixes;
 use patchline_scanner::Reports;
-use patchline_store::Sightings;
+use patchline_store::{Health, Sightings};
 
 mod api;
 mod error;
@@ -44,6 +44,8 @@ pub struct ServerContext {
     pub fixes: Arc<dyn Fixes>,
     /// When images were seen.
     pub sightings: Arc<dyn Sightings>,
+    /// Whether the database takes writes.
+    pub health: Arc<dyn Health>,
     /// What windows of schedules, and sightings, are told by.
     pub clock: Arc<dyn Clock>,
     /// Shared secret of `POST /hooks/distribution` (`Authorization: Bearer …`), and the registry it speaks for.

@@ -1,6 +1,7 @@
 //! Between columns and values: times, enums by their serde names, JSON bodies.
 
 use jiff::Timestamp;
+use patchline_scanner::Digest;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
@@ -27,6 +28,10 @@ where
 
 pub(crate) fn signed(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+pub(crate) fn digest(table: &'static str, text: &str) -> Result<Digest> {
+    text.parse().map_err(|e| Error::row(table, Box::<dyn std::error::Error + Send + Sync>::from(e)))
 }
 
 /// A unit enum's serde name.

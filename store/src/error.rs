@@ -38,6 +38,9 @@ pub enum Error {
     /// A statement failed: the disk is full, the file is gone or locked.
     #[error("the database failed")]
     Sql(#[from] sqlx::Error),
+    /// Nothing can be written where the database's files are: the disk is full, or they are read-only.
+    #[error("the database's files cannot be written")]
+    Unwritable(#[source] std::io::Error),
     /// The server said nothing for too long; its connection is given up.
     #[error("the database did not answer within {seconds} s")]
     Silent {
@@ -75,7 +78,7 @@ impl Error {
             Self::Migrate { .. } => "database-migration-failed",
             Self::Address(_) => "database-address-invalid",
             Self::Unsuitable { .. } => "database-unsuitable",
-            Self::Sql(_) | Self::Silent { .. } | Self::Spoilt => "store-failed",
+            Self::Sql(_) | Self::Unwritable(_) | Self::Silent { .. } | Self::Spoilt => "store-failed",
             Self::Row { .. } | Self::Packing { .. } => "database-corrupt",
         }
     }

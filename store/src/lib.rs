@@ -1,15 +1,21 @@
 //! All SQL.
 
 pub mod admin;
+mod backlog;
 mod column;
+mod effects;
 mod error;
+mod health;
 mod housekeeping;
+mod outbox;
 mod pack;
 mod postgres;
+mod schedules;
 pub mod sightings;
 mod sqlite;
 
 pub use error::Error;
+pub use health::Health;
 pub use housekeeping::Forgotten;
 pub use postgres::{Postgres, PostgresOptions};
 pub use sightings::Sightings;

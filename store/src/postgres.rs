@@ -11,6 +11,7 @@ mod effects;
 mod events;
 mod facts;
 mod fixes;
+mod health;
 mod hints;
 mod housekeep;
 mod inventories;

@@ -4,6 +4,11 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use patchline_scanner::Digest;
 
+use crate::{
+    column::{digest, timestamp},
+    error::Result,
+};
+
 /// An image as a registry or somebody else named it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seen {
@@ -58,3 +63,22 @@ pub trait Sightings: Send + Sync + 'static {
 
 /// What the database may say went wrong.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+pub(crate) const TABLE: &str = "sightings";
+/// Rows of a repository, at most.
+pub(crate) const MOST: i64 = 100_000;
+
+/// Reference and digest; when it was pushed, pulled, running, created.
+pub(crate) type Row = (String, String, Option<i64>, Option<i64>, Option<i64>, Option<i64>);
+
+pub(crate) fn sighting((reference, of, pushed, pulled, running, created): Row) -> Result<Sighting> {
+    let time = |at: Option<i64>| at.map(|at| timestamp(TABLE, at)).transpose();
+    Ok(Sighting {
+        digest: digest(TABLE, &of)?,
+        tag: (reference != of).then_some(reference),
+        pushed: time(pushed)?,
+        pulled: time(pulled)?,
+        running: time(running)?,
+        created: time(created)?,
+    })
+}

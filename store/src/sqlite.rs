@@ -7,6 +7,7 @@ mod effects;
 mod events;
 mod facts;
 mod fixes;
+mod health;
 mod housekeep;
 mod inventories;
 mod outbox;

@@ -101,6 +101,7 @@ impl Showcase {
             reports: store.clone(),
             fixes: store.clone(),
             sightings: store.clone(),
+            health: store.clone(),
             clock: Arc::new(SystemClock),
             distribution: Some((Secret::new("hush"), "main".into())),
             public_url: None,

@@ -81,6 +81,18 @@ async fn a_push_is_a_run_and_the_api_tells_it() {
     assert_eq!(code(&unseen), (404, "image-unseen"));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_cannot_write_is_not_healthy() {
+    let folder = tempfile::tempdir().unwrap();
+    let showcase = Showcase::start(folder.path()).await;
+    let health = format!("{}/healthz", showcase.url);
+    assert_eq!(get(&health).await.0, StatusCode::OK);
+    std::fs::remove_dir_all(folder.path()).unwrap();
+    // What was read before can still be read.
+    assert_eq!(get(&format!("{}/api/v1/runs", showcase.url)).await.0, StatusCode::OK);
+    assert_eq!(code(&get(&health).await), (503, "store-failed"));
+}
+
 fn ended_seq(stream: &str) -> u64 {
     stream.lines().filter_map(|l| l.strip_prefix("id: ")).filter_map(|id| id.parse().ok()).max().unwrap()
 }

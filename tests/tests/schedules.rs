@@ -135,6 +135,7 @@ impl House {
             reports: store.clone(),
             fixes: store.clone(),
             sightings: store.clone(),
+            health: store.clone(),
             clock: Arc::new(clock.clone()),
             distribution: Some((Secret::new("hush"), "main".into())),
             public_url: None,

@@ -2,11 +2,14 @@
 
 use axum::{
     Json,
-    extract::{Path, State, rejection::JsonRejection},
-    http::StatusCode,
+    extract::{
+        FromRequestParts, Path, State,
+        rejection::{JsonRejection, PathRejection},
+    },
+    http::{StatusCode, request::Parts},
     response::IntoResponse,
 };
-use patchline_engine::{RunId, RunView};
+use patchline_engine::{Engine, RunId, RunView};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -38,6 +41,29 @@ pub(super) async fn cancel(
     Ok((StatusCode::ACCEPTED, Json(json!({"run": id}))))
 }
 
+/// The step that the path names, and who is asked to change it.
+pub(super) struct Target {
+    engine: Engine,
+    run: RunId,
+    step: String,
+}
+
+impl FromRequestParts<App> for Target {
+    type Rejection = PathRejection;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, PathRejection> {
+        let Path((run, step)) = Path::from_request_parts(parts, app).await?;
+        Ok(Self { engine: app.engine.clone(), run: RunId(run), step })
+    }
+}
+
+impl Target {
+    /// The run as it is now.
+    async fn after(&self) -> Result<Json<RunView>> {
+        Ok(Json(self.engine.run(&self.run).await?))
+    }
+}
+
 /// What a person says of a step that waits.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -48,40 +74,25 @@ pub(super) struct Decide {
 }
 
 /// 200 with the run as it is then; 409 where it is decided, or waits for nobody.
-pub(super) async fn decide(
-    State(app): State<App>,
-    Path((id, step)): Path<(String, String)>,
-    body: Result<Json<Decide>, JsonRejection>,
-) -> Result<Json<RunView>> {
+pub(super) async fn decide(at: Target, body: Result<Json<Decide>, JsonRejection>) -> Result<Json<RunView>> {
     let Decide { approve, by, reason } = said::body(body)?;
     let (by, reason) = (said::by(&by)?, said::reason(&reason)?);
-    let id = RunId(id);
-    app.engine.decide(&id, &step, approve, &by, &reason).await?;
-    Ok(Json(app.engine.run(&id).await?))
+    at.engine.decide(&at.run, &at.step, approve, &by, &reason).await?;
+    at.after().await
 }
 
 /// 200 with the run, open again; 409 where the step has not ended badly, or what follows it is under way.
-pub(super) async fn retry(
-    State(app): State<App>,
-    Path((id, step)): Path<(String, String)>,
-    body: Result<Json<Said>, JsonRejection>,
-) -> Result<Json<RunView>> {
+pub(super) async fn retry(at: Target, body: Result<Json<Said>, JsonRejection>) -> Result<Json<RunView>> {
     let (by, reason) = said::body(body)?.read()?;
-    let id = RunId(id);
-    app.engine.retry(&id, &step, &by, &reason).await?;
-    Ok(Json(app.engine.run(&id).await?))
+    at.engine.retry(&at.run, &at.step, &by, &reason).await?;
+    at.after().await
 }
 
 /// 200 with the run, open again; 409 where the step has not ended, or what follows it is under way.
-pub(super) async fn rerun(
-    State(app): State<App>,
-    Path((id, step)): Path<(String, String)>,
-    body: Result<Json<Said>, JsonRejection>,
-) -> Result<Json<RunView>> {
+pub(super) async fn rerun(at: Target, body: Result<Json<Said>, JsonRejection>) -> Result<Json<RunView>> {
     let (by, reason) = said::body(body)?.read()?;
-    let id = RunId(id);
-    app.engine.rerun(&id, &step, &by, &reason).await?;
-    Ok(Json(app.engine.run(&id).await?))
+    at.engine.rerun(&at.run, &at.step, &by, &reason).await?;
+    at.after().await
 }
 
 /// What a person found of an effect that nobody knew of.
@@ -94,14 +105,9 @@ pub(super) struct Resolve {
 }
 
 /// 200 with the run; 409 where no effect of the step is in doubt.
-pub(super) async fn resolve(
-    State(app): State<App>,
-    Path((id, step)): Path<(String, String)>,
-    body: Result<Json<Resolve>, JsonRejection>,
-) -> Result<Json<RunView>> {
+pub(super) async fn resolve(at: Target, body: Result<Json<Resolve>, JsonRejection>) -> Result<Json<RunView>> {
     let Resolve { made, by, reason } = said::body(body)?;
     let (by, reason) = (said::by(&by)?, said::reason(&reason)?);
-    let id = RunId(id);
-    app.engine.resolve(&id, &step, made, &by, &reason).await?;
-    Ok(Json(app.engine.run(&id).await?))
+    at.engine.resolve(&at.run, &at.step, made, &by, &reason).await?;
+    at.after().await
 }

@@ -1,21 +1,13 @@
 //! Intents of steps, recorded before they touch the world.
 
-use async_trait::async_trait;
-use patchline_engine::{
-    Result as EngineResult, RunId,
-    step::{EffectLog, Intent},
-};
+use patchline_engine::{RunId, step::Intent};
 use sqlx::PgConnection;
 
-use super::{
-    Postgres,
-    column::{json, of_json},
-    once,
-    text::key,
+use super::{Postgres, column::json, once, text::key};
+use crate::{
+    effects::{TABLE, effect_log, intent},
+    error::Result,
 };
-use crate::error::{Result, engine};
-
-const TABLE: &str = "effects";
 
 impl Postgres {
     async fn intend(&self, run: &RunId, step: &str, intent: &Intent) -> Result<()> {
@@ -77,11 +69,7 @@ impl Postgres {
             .bind(key(step))
             .fetch_all(db)
         })?;
-        rows.into_iter()
-            .map(|(kind, target, detail, done)| {
-                Ok(Intent { kind, target, detail: of_json(TABLE, &detail)?, done })
-            })
-            .collect()
+        rows.into_iter().map(intent).collect()
     }
 
     async fn effects_on(&self, kind: &str, target: &str) -> Result<Vec<Intent>> {
@@ -94,10 +82,7 @@ impl Postgres {
             .fetch_all(db)
         })?;
         rows.into_iter()
-            .map(|(detail, done)| {
-                let detail = of_json(TABLE, &detail)?;
-                Ok(Intent { kind: kind.to_owned(), target: target.to_owned(), detail, done })
-            })
+            .map(|(detail, done)| intent((kind.to_owned(), target.to_owned(), detail, done)))
             .collect()
     }
 
@@ -138,25 +123,4 @@ pub(super) async fn settle(db: &mut PgConnection, run: &RunId, step: &str, made:
     Ok(())
 }
 
-#[async_trait]
-impl EffectLog for Postgres {
-    async fn intend(&self, run: &RunId, step: &str, intent: &Intent) -> EngineResult<()> {
-        self.intend(run, step, intent).await.map_err(engine("recording an intent"))
-    }
-    async fn done(&self, run: &RunId, step: &str, kind: &str, target: &str) -> EngineResult<()> {
-        self.effect_done(run, step, kind, target).await.map_err(engine("marking an intent as made"))
-    }
-    async fn withdraw(&self, run: &RunId, step: &str, kind: &str, target: &str) -> EngineResult<()> {
-        let withdrawn = self.effect_withdrawn(run, step, kind, target).await;
-        withdrawn.map_err(engine("withdrawing an intent"))
-    }
-    async fn of_step(&self, run: &RunId, step: &str) -> EngineResult<Vec<Intent>> {
-        self.effects(run, step).await.map_err(engine("reading intents"))
-    }
-    async fn intended(&self, kind: &str, target: &str) -> EngineResult<bool> {
-        self.any_effect(kind, target).await.map_err(engine("looking for an intent"))
-    }
-    async fn of_target(&self, kind: &str, target: &str) -> EngineResult<Vec<Intent>> {
-        self.effects_on(kind, target).await.map_err(engine("looking for intents"))
-    }
-}
+effect_log!(Postgres);

@@ -9,10 +9,10 @@ use patchline_scanner::Digest;
 
 use super::{
     Postgres,
-    column::{json, of_json},
+    column::{digest, json, of_json},
     once,
 };
-use crate::{Error, error::Result};
+use crate::error::Result;
 
 const TABLE: &str = "fixes";
 
@@ -37,7 +37,7 @@ impl Postgres {
         let row: Option<(String, String)> = once!(self, |db| {
             sqlx::query_as("SELECT origin, body FROM fixes WHERE fixed = $1").bind(&fixed).fetch_optional(db)
         })?;
-        row.map(|(origin, body)| Ok((digest(&origin)?, of_json(TABLE, &body)?))).transpose()
+        row.map(|(origin, body)| Ok((digest(TABLE, &origin)?, of_json(TABLE, &body)?))).transpose()
     }
 
     async fn load_fixes(&self, origin: &Digest) -> Result<Vec<(Digest, FixPlan)>> {
@@ -47,12 +47,8 @@ impl Postgres {
                 .bind(&origin)
                 .fetch_all(db)
         })?;
-        rows.into_iter().map(|(fixed, body)| Ok((digest(&fixed)?, of_json(TABLE, &body)?))).collect()
+        rows.into_iter().map(|(fixed, body)| Ok((digest(TABLE, &fixed)?, of_json(TABLE, &body)?))).collect()
     }
-}
-
-fn digest(text: &str) -> Result<Digest> {
-    text.parse().map_err(|e| Error::row(TABLE, Box::<dyn std::error::Error + Send + Sync>::from(e)))
 }
 
 #[async_trait]

@@ -2,18 +2,19 @@
 
 use jiff::Timestamp;
 use patchline_engine::{
-    Delivery, DeliveryState, Message, Problem, RunId,
+    Delivery, DeliveryState, Message, RunId,
     store::{DeadLetter, Outgoing, Resent},
 };
 use sqlx::PgConnection;
 
 use super::{
-    column::{json, millis, of_json, signed, timestamp, unsigned},
+    column::{json, millis, signed},
     text::{key, plain},
 };
-use crate::{Error, error::Result};
-
-const TABLE: &str = "outbox";
+use crate::{
+    error::Result,
+    outbox::{OutgoingRow, Row, TABLE, columns, dead_letter, delivery, most, outgoing},
+};
 
 pub(super) async fn enqueue(
     db: &mut PgConnection,
@@ -47,7 +48,7 @@ pub(super) async fn take(
     until: Timestamp,
     limit: usize,
 ) -> Result<Vec<Outgoing>> {
-    let rows: Vec<(String, String, String, String, i64)> = sqlx::query_as(
+    let rows: Vec<OutgoingRow> = sqlx::query_as(
         "UPDATE outbox o SET held_until = $2
          FROM (
             SELECT id FROM outbox
@@ -61,12 +62,7 @@ pub(super) async fn take(
     .bind(signed(limit as u64))
     .fetch_all(db)
     .await?;
-    rows.into_iter()
-        .map(|(id, run, channel, payload, attempts)| {
-            let message = Message { id, channel, payload: of_json(TABLE, &payload)? };
-            Ok(Outgoing { message, run: RunId(run), attempts: unsigned(TABLE, attempts)? })
-        })
-        .collect()
+    rows.into_iter().map(outgoing).collect()
 }
 
 pub(super) async fn settle(
@@ -76,11 +72,7 @@ pub(super) async fn settle(
     at: Timestamp,
     due: Option<Timestamp>,
 ) -> Result<()> {
-    let (word, attempts, problem) = match state {
-        DeliveryState::Pending { attempts, problem } => ("pending", Some(*attempts), problem.as_ref()),
-        DeliveryState::Delivered => ("delivered", None, None),
-        DeliveryState::Failed { problem } => ("failed", None, Some(problem)),
-    };
+    let (word, attempts, problem) = columns(state)?;
     sqlx::query(
         "UPDATE outbox SET state = $2, attempts = coalesce($3, attempts + 1), problem = $4, due_at = $5,
                 held_until = NULL, changed_at = $6
@@ -88,8 +80,8 @@ pub(super) async fn settle(
     )
     .bind(key(id))
     .bind(word)
-    .bind(attempts.map(i64::from))
-    .bind(problem.map(|p| json(TABLE, p)).transpose()?)
+    .bind(attempts)
+    .bind(problem)
     .bind(due.map(millis))
     .bind(millis(at))
     .execute(db)
@@ -126,7 +118,6 @@ pub(super) async fn dead(
     limit: u32,
     before: Option<(Timestamp, &str)>,
 ) -> Result<Vec<DeadLetter>> {
-    type Row = (String, String, String, String, String, i64, Option<String>, i64);
     let rows: Vec<Row> = sqlx::query_as(
         "SELECT id, run, step, channel, payload, attempts, problem, changed_at FROM outbox
          WHERE state = 'failed' AND ($1::bigint IS NULL OR (changed_at, id) < ($1, $2))
@@ -134,19 +125,10 @@ pub(super) async fn dead(
     )
     .bind(before.map(|(at, _)| millis(at)))
     .bind(before.map(|(_, id)| key(id)))
-    .bind(if limit == 0 { 100_i64 } else { i64::from(limit.min(1000)) })
+    .bind(most(limit))
     .fetch_all(db)
     .await?;
-    rows.into_iter()
-        .map(|(id, run, step, channel, payload, attempts, problem, at)| {
-            let problem =
-                problem.ok_or_else(|| Error::row(TABLE, "a message was given up without a reason"))?;
-            let state = DeliveryState::Failed { problem: of_json(TABLE, &problem)? };
-            let message = Message { id, channel, payload: of_json(TABLE, &payload)? };
-            let delivery = Delivery { message, step, state, at: timestamp(TABLE, at)? };
-            Ok(DeadLetter { run: RunId(run), delivery, attempts: unsigned(TABLE, attempts)? })
-        })
-        .collect()
+    rows.into_iter().map(dead_letter).collect()
 }
 
 pub(super) async fn release(db: &mut PgConnection) -> Result<()> {
@@ -157,7 +139,6 @@ pub(super) async fn release(db: &mut PgConnection) -> Result<()> {
 }
 
 pub(super) async fn of_run(db: &mut PgConnection, run: &RunId) -> Result<Vec<Delivery>> {
-    type Row = (String, String, String, String, String, i64, Option<String>, i64);
     let rows: Vec<Row> = sqlx::query_as(
         "SELECT id, step, channel, payload, state, attempts, problem, changed_at FROM outbox WHERE run = $1
          ORDER BY written",
@@ -165,19 +146,5 @@ pub(super) async fn of_run(db: &mut PgConnection, run: &RunId) -> Result<Vec<Del
     .bind(&run.0)
     .fetch_all(db)
     .await?;
-    rows.into_iter()
-        .map(|(id, step, channel, payload, state, attempts, problem, at)| {
-            let problem: Option<Problem> = problem.map(|p| of_json(TABLE, &p)).transpose()?;
-            let state = match (state.as_str(), problem) {
-                ("pending", problem) => {
-                    DeliveryState::Pending { attempts: unsigned(TABLE, attempts)?, problem }
-                }
-                ("delivered", _) => DeliveryState::Delivered,
-                ("failed", Some(problem)) => DeliveryState::Failed { problem },
-                (other, _) => return Err(Error::row(TABLE, format!("unknown state {other}"))),
-            };
-            let message = Message { id, channel, payload: of_json(TABLE, &payload)? };
-            Ok(Delivery { message, step, state, at: timestamp(TABLE, at)? })
-        })
-        .collect()
+    rows.into_iter().map(delivery).collect()
 }

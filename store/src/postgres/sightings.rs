@@ -5,23 +5,11 @@ use std::borrow::Cow;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use super::{
-    Postgres,
-    column::{millis, timestamp},
-    once,
-    text::key,
-};
+use super::{Postgres, column::millis, once, text::key};
 use crate::{
-    Error,
     error::Result,
-    sightings::{BoxError, Seen, Sight, Sighting, Sightings},
+    sightings::{BoxError, MOST, Row, Seen, Sight, Sighting, Sightings, sighting},
 };
-
-const TABLE: &str = "sightings";
-/// Rows of a repository, at most: the newest.
-const MOST: i64 = 100_000;
-
-type Row = (String, String, Option<i64>, Option<i64>, Option<i64>, Option<i64>);
 
 impl Postgres {
     async fn put_sightings(&self, images: &[(Seen, Sight)], at: Timestamp) -> Result<()> {
@@ -84,19 +72,7 @@ impl Postgres {
             .bind(MOST)
             .fetch_all(db)
         })?;
-        let time = |at: Option<i64>| at.map(|at| timestamp(TABLE, at)).transpose();
-        rows.into_iter()
-            .map(|(reference, digest, pushed, pulled, running, created)| {
-                Ok(Sighting {
-                    tag: (reference != digest).then_some(reference),
-                    digest: digest.parse().map_err(|e| Error::row(TABLE, BoxError::from(e)))?,
-                    pushed: time(pushed)?,
-                    pulled: time(pulled)?,
-                    running: time(running)?,
-                    created: time(created)?,
-                })
-            })
-            .collect()
+        rows.into_iter().map(sighting).collect()
     }
 }
 

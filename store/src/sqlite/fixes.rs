@@ -9,9 +9,9 @@ use patchline_scanner::Digest;
 
 use super::{
     Sqlite,
-    column::{json, of_json},
+    column::{digest, json, of_json},
 };
-use crate::{Error, error::Result};
+use crate::error::Result;
 
 const TABLE: &str = "fixes";
 
@@ -35,7 +35,7 @@ impl Sqlite {
             .bind(fixed.to_string())
             .fetch_optional(&self.readers)
             .await?;
-        row.map(|(origin, body)| Ok((digest(&origin)?, of_json(TABLE, &body)?))).transpose()
+        row.map(|(origin, body)| Ok((digest(TABLE, &origin)?, of_json(TABLE, &body)?))).transpose()
     }
 
     async fn load_fixes(&self, origin: &Digest) -> Result<Vec<(Digest, FixPlan)>> {
@@ -44,12 +44,8 @@ impl Sqlite {
                 .bind(origin.to_string())
                 .fetch_all(&self.readers)
                 .await?;
-        rows.into_iter().map(|(fixed, body)| Ok((digest(&fixed)?, of_json(TABLE, &body)?))).collect()
+        rows.into_iter().map(|(fixed, body)| Ok((digest(TABLE, &fixed)?, of_json(TABLE, &body)?))).collect()
     }
-}
-
-fn digest(text: &str) -> Result<Digest> {
-    text.parse().map_err(|e| Error::row(TABLE, Box::<dyn std::error::Error + Send + Sync>::from(e)))
 }
 
 #[async_trait]

@@ -5,19 +5,12 @@ use jiff::Timestamp;
 
 use super::{
     Sqlite,
-    column::{json, millis, timestamp},
+    column::{json, millis},
 };
 use crate::{
-    Error,
     error::Result,
-    sightings::{BoxError, Seen, Sight, Sighting, Sightings},
+    sightings::{BoxError, MOST, Row, Seen, Sight, Sighting, Sightings, TABLE, sighting},
 };
-
-const TABLE: &str = "sightings";
-/// Rows of a repository, at most: the newest.
-const MOST: i64 = 100_000;
-
-type Row = (String, String, Option<i64>, Option<i64>, Option<i64>, Option<i64>);
 
 impl Sqlite {
     async fn put_sightings(&self, images: &[(Seen, Sight)], at: Timestamp) -> Result<()> {
@@ -71,19 +64,7 @@ impl Sqlite {
         .bind(MOST)
         .fetch_all(&self.readers)
         .await?;
-        let time = |at: Option<i64>| at.map(|at| timestamp(TABLE, at)).transpose();
-        rows.into_iter()
-            .map(|(reference, digest, pushed, pulled, running, created)| {
-                Ok(Sighting {
-                    tag: (reference != digest).then_some(reference),
-                    digest: digest.parse().map_err(|e| Error::row(TABLE, BoxError::from(e)))?,
-                    pushed: time(pushed)?,
-                    pulled: time(pulled)?,
-                    running: time(running)?,
-                    created: time(created)?,
-                })
-            })
-            .collect()
+        rows.into_iter().map(sighting).collect()
     }
 }
 

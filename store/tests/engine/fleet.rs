@@ -46,6 +46,22 @@ impl Limits for Two {
     }
 }
 
+/// Steps `a` that take so long, and how many of them there were at the same moment, at most.
+fn counted(long: Duration) -> (Script, Arc<AtomicUsize>) {
+    let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let seen = most.clone();
+    let script = Script::default().on("a", move |_| {
+        let (now, seen) = (now.clone(), seen.clone());
+        async move {
+            seen.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            tokio::time::sleep(long).await;
+            now.fetch_sub(1, Ordering::SeqCst);
+            Ok(Outcome::succeeded(json!({})))
+        }
+    });
+    (script, most)
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn three_race_for_the_same_runs_and_each_step_ends_once() {
     let Some(place) = Place::postgres() else { return };
@@ -88,17 +104,7 @@ async fn three_race_for_the_same_runs_and_each_step_ends_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_limit_holds_over_all_of_them_and_nothing_is_left_parked() {
     let Some(place) = Place::postgres() else { return };
-    let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-    let (counting, seen) = (now.clone(), most.clone());
-    let script = Script::default().on("a", move |_| {
-        let (counting, seen) = (counting.clone(), seen.clone());
-        async move {
-            seen.fetch_max(counting.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-            tokio::time::sleep(Duration::from_millis(15)).await;
-            counting.fetch_sub(1, Ordering::SeqCst);
-            Ok(Outcome::succeeded(json!({})))
-        }
-    });
+    let (script, most) = counted(Duration::from_millis(15));
     let sink = Sink::default();
     let (one, two) = (
         worker(&place, &script, &sink, Some(Arc::new(Two))).await,
@@ -155,17 +161,7 @@ async fn a_delivery_counts_once_however_many_hear_of_it_at_the_same_moment() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slot_has_one_holder_and_everybody_in_its_queue_gets_it() {
     let Some(place) = Place::postgres() else { return };
-    let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-    let (counting, seen) = (now.clone(), most.clone());
-    let script = Script::default().on("a", move |_| {
-        let (counting, seen) = (counting.clone(), seen.clone());
-        async move {
-            seen.fetch_max(counting.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-            tokio::time::sleep(Duration::from_millis(5)).await;
-            counting.fetch_sub(1, Ordering::SeqCst);
-            Ok(Outcome::succeeded(json!({})))
-        }
-    });
+    let (script, most) = counted(Duration::from_millis(5));
     let sink = Sink::default();
     let engines = [worker(&place, &script, &sink, None).await, worker(&place, &script, &sink, None).await];
     let mut plan = plan("one", vec![step("a", &[])]);

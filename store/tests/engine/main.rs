@@ -12,6 +12,7 @@ mod control;
 mod cut;
 mod documents;
 mod fleet;
+mod health;
 mod housekeeping;
 mod kill;
 mod kit;

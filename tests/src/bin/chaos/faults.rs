@@ -268,6 +268,7 @@ async fn disk_full() -> Option<Value> {
     fill(&ballast);
     let told = house.meanwhile(FAULT).await;
     house.must(told.0.iter().any(|t| t.starts_with("503 store-")), format!("no clear state: {told:?}"));
+    house.must(told.1.contains(&503), format!("healthy without a disk to write: {told:?}"));
     fs::remove_file(&ballast).unwrap();
     let seconds = house.recovered().await;
     let told = house.told(&told, seconds);
@@ -300,6 +301,7 @@ async fn read_only() -> Option<Value> {
     let told = house.meanwhile(FAULT).await;
     chattr("-i");
     house.must(told.0.iter().any(|t| t.starts_with("503 store-")), format!("no clear state: {told:?}"));
+    house.must(told.1.contains(&503), format!("healthy without a disk to write: {told:?}"));
     let seconds = house.recovered().await;
     Some(house.told(&told, seconds))
 }
