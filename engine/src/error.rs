@@ -25,6 +25,12 @@ pub enum Error {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The store has not answered so far. What was asked for may still be done.
+    #[error("the run store has not answered within {seconds} s; what was asked for may still be done")]
+    Silent {
+        /// How long it had.
+        seconds: u64,
+    },
     /// No such run.
     #[error("there is no run {0}")]
     NoSuchRun(String),
@@ -130,6 +136,7 @@ impl Error {
         match self {
             Self::Store { .. } => "store-failed",
             Self::Busy { .. } => "store-busy",
+            Self::Silent { .. } => "store-silent",
             Self::NoSuchRun(_) => "run-not-found",
             Self::NoSuchKind(_) => "step-kind-unknown",
             Self::Illegal { .. } => "illegal-transition",

@@ -71,12 +71,25 @@ pub struct ReadySteps {
     pub oldest: Option<Timestamp>,
 }
 
+/// What becomes of runs that another transaction may have locked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lock {
+    /// They are waited for.
+    Wait,
+    /// They are left out.
+    Skip,
+    /// None is: [`Transaction::claimable`] has locked them here.
+    Held,
+}
+
 /// News of one process for the others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Hint {
     /// There is something to claim.
     Ready,
-    /// These runs have new history, or are to stop; none named: too many to be named.
+    /// Steps that are under way are to stop.
+    Stop,
+    /// These runs have new history; none named: too many to be named.
     Changed(Vec<RunId>),
 }
 
@@ -102,7 +115,7 @@ pub trait Transaction: Send {
 
     /// Locks runs, in the order of their ids, and reads them with their steps. Missing ones are left out, and those
     /// that still have the version that the caller knows are only locked.
-    async fn runs(&mut self, wanted: &[(RunId, Option<u64>)]) -> Result<Vec<Fetched>>;
+    async fn runs(&mut self, wanted: &[(RunId, Option<u64>)], lock: Lock) -> Result<Vec<Fetched>>;
     /// A plan by its hash.
     async fn plan(&mut self, hash: &str) -> Result<Option<Plan>>;
     /// Keeps a plan; twice is harmless.
@@ -302,7 +315,7 @@ impl RunRecord {
     /// The state that transitions take.
     pub fn state(&self, plan: &Plan, url: Option<&str>) -> RunState {
         let facts = Facts::new(plan, &self.id, self.round, &self.submission, url);
-        RunState { facts: Arc::new(facts), phase: self.phase, steps: self.steps.clone() }
+        RunState::resume(plan, Arc::new(facts), self.phase, self.steps.clone())
     }
     /// How it ended.
     pub fn result(&self) -> Option<RunResult> {

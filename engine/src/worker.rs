@@ -149,7 +149,7 @@ impl Engine {
     /// Starts runs, all in one transaction. A delivery (source, event id) that was seen before
     /// starts nothing; a run that is there by (chain, subject, cascade) is given back.
     pub async fn submit(&self, submissions: Vec<Submission>) -> Result<Vec<Submitted>> {
-        self.shared.writer.ask(|reply| Command::Submit { submissions, reply }).await
+        self.shared.writer.ask_soon(|reply| Command::Submit { submissions, reply }).await
     }
 
     /// Whether (kind, target) is one of our own effects.
@@ -166,7 +166,7 @@ impl Engine {
     /// stand in the history, here and below.
     pub async fn cancel(&self, run: &RunId, by: &str, reason: &str) -> Result<()> {
         let (run, by, reason) = (run.clone(), by.to_owned(), reason.to_owned());
-        self.shared.writer.ask(|reply| Command::Cancel { run, by, reason, reply }).await
+        self.shared.writer.ask_soon(|reply| Command::Cancel { run, by, reason, reply }).await
     }
 
     /// Tries a step again that failed, is unknown or was cancelled, as the same piece of work: what it intended is
@@ -190,7 +190,7 @@ impl Engine {
 
     async fn go_on(&self, run: &RunId, step: &str, how: GoOn, by: &str, reason: &str) -> Result<()> {
         let (run, step, by, reason) = (run.clone(), step.to_owned(), by.to_owned(), reason.to_owned());
-        self.shared.writer.ask(|reply| Command::GoOn { run, step, how, by, reason, reply }).await
+        self.shared.writer.ask_soon(|reply| Command::GoOn { run, step, how, by, reason, reply }).await
     }
 
     /// Messages that were given up, the last first; 0: 100, at most 1,000. The next page is what comes before
@@ -207,7 +207,7 @@ impl Engine {
     /// `message-not-failed`.
     pub async fn resend(&self, message: &str, by: &str) -> Result<()> {
         let (id, by) = (message.to_owned(), by.to_owned());
-        self.shared.writer.ask(|reply| Command::Resend { id, by, reply }).await
+        self.shared.writer.ask_soon(|reply| Command::Resend { id, by, reply }).await
     }
 
     /// What a person says of a step that waits for one. The first decision stands.
@@ -220,18 +220,18 @@ impl Engine {
         reason: &str,
     ) -> Result<()> {
         let (run, step, by, reason) = (run.clone(), step.to_owned(), by.to_owned(), reason.to_owned());
-        self.shared.writer.ask(|reply| Command::Decide { run, step, approved, by, reason, reply }).await
+        self.shared.writer.ask_soon(|reply| Command::Decide { run, step, approved, by, reason, reply }).await
     }
 
     /// From now on no step of the chain is claimed, by other processes within a second; what runs may end.
     pub async fn pause(&self, chain: &str, by: &str, reason: &str) -> Result<()> {
         let (chain, by, reason) = (chain.to_owned(), by.to_owned(), reason.to_owned());
-        self.shared.writer.ask(|reply| Command::Pause { chain, by, reason, reply }).await
+        self.shared.writer.ask_soon(|reply| Command::Pause { chain, by, reason, reply }).await
     }
 
     /// A paused chain goes on.
     pub async fn resume(&self, chain: &str) -> Result<()> {
-        self.shared.writer.ask(|reply| Command::Resume { chain: chain.to_owned(), reply }).await
+        self.shared.writer.ask_soon(|reply| Command::Resume { chain: chain.to_owned(), reply }).await
     }
 
     /// The chains that are paused, by name.

@@ -154,9 +154,9 @@ impl Error {
                 | Engine::NothingToResolve { .. }
                 | Engine::MessageNotFailed(_),
             ) => StatusCode::CONFLICT,
-            Self::Engine(Engine::Stopping | Engine::Store { .. } | Engine::Busy { .. }) => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::Engine(
+                Engine::Stopping | Engine::Store { .. } | Engine::Busy { .. } | Engine::Silent { .. },
+            ) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Registry(Registry::NotFound { .. }) => StatusCode::NOT_FOUND,
             Self::Registry(Registry::InvalidReference { .. } | Registry::UnknownRegistry(_)) => {
                 StatusCode::UNPROCESSABLE_ENTITY

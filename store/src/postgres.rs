@@ -68,8 +68,8 @@ impl Default for PostgresOptions {
         Self {
             application: "patchline".into(),
             connections: 8,
-            statement_timeout: Duration::from_secs(15),
-            lock_timeout: Duration::from_secs(5),
+            statement_timeout: Duration::from_secs(5),
+            lock_timeout: Duration::from_secs(4),
             idle_timeout: Duration::from_secs(10),
             server_clock: true,
         }
@@ -100,7 +100,7 @@ impl Postgres {
         let setup = setup(&options);
         let hints = Hints::over(server.clone(), sender(&options));
         // The server speaks first, with the reason.
-        let patience = options.statement_timeout + Duration::from_secs(5);
+        let patience = options.statement_timeout + Duration::from_secs(1);
         let pool = |setup, most| Pool::new(server.clone(), setup, most, patience);
         Ok(Self {
             writers: pool(format!("{setup}; {PLANS}"), 2),

@@ -55,6 +55,8 @@ impl Sqlite {
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
             .busy_timeout(Duration::from_secs(5))
+            // Rows on their way into an update, and what undoes it halfway, are small.
+            .pragma("temp_store", "memory")
             // Statements over many rows are several each, see `bulk`.
             .statement_cache_capacity(256);
         let pool = |most: u32| {
@@ -64,6 +66,8 @@ impl Sqlite {
                 .acquire_timeout(Duration::from_secs(30))
                 .idle_timeout(None)
                 .max_lifetime(None)
+                // What would be asked is asked of a thread of this process.
+                .test_before_acquire(false)
                 // SQLite itself ends a transaction when the disk is full. The driver's own `ROLLBACK` then
                 // fails, and it would take every later transaction for a nested one: such a connection goes.
                 .before_acquire(|connection, _| Box::pin(async { Ok(!connection.is_in_transaction()) }))

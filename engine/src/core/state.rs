@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use patchline_chains::Plan;
+use patchline_chains::{Plan, PlanStep};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -16,7 +16,8 @@ use crate::{Decision, Problem, RunId, RunResult, RunStatus, StepStatus};
 pub enum StepState {
     /// So many needs are not terminal yet.
     Blocked {
-        /// How many.
+        /// How many. Not kept, since it follows from where the others stand: [`RunState::resume`].
+        #[serde(skip_serializing, default)]
         pending: usize,
     },
     /// May be claimed.
@@ -156,6 +157,11 @@ fn is_first(resets: &u32) -> bool {
 }
 
 impl StepRun {
+    /// Whether `after` is kept as this is: what a blocked step waits for is not.
+    pub(crate) fn is_kept_as(&self, after: &Self) -> bool {
+        let blocked = |step: &Self| matches!(step.state, StepState::Blocked { .. });
+        blocked(self) && blocked(after) && Self { state: after.state.clone(), ..self.clone() } == *after
+    }
     pub(super) fn new(state: StepState) -> Self {
         Self {
             state,
@@ -208,6 +214,22 @@ impl RunState {
         let steps =
             plan.steps.iter().map(|s| StepRun::new(StepState::Blocked { pending: s.needs.len() })).collect();
         Self { facts, phase: Phase::Queued, steps }
+    }
+    /// A run as it was kept: how many needs a blocked step waits for is counted anew.
+    pub fn resume(plan: &Plan, facts: Arc<Facts>, phase: Phase, mut steps: Steps) -> Self {
+        let open = |need: &String| {
+            let place = plan.steps.iter().position(|s| s.name == *need);
+            place.and_then(|n| steps.get(n)).is_some_and(|s| !s.state.is_terminal())
+        };
+        let blocked = |(i, planned): (usize, &PlanStep)| {
+            let waits = matches!(steps.get(i)?.state, StepState::Blocked { .. });
+            waits.then(|| (i, planned.needs.iter().filter(|need| open(need)).count()))
+        };
+        let counted: Vec<_> = plan.steps.iter().enumerate().filter_map(blocked).collect();
+        for (i, pending) in counted {
+            steps[i].state = StepState::Blocked { pending };
+        }
+        Self { facts, phase, steps }
     }
     /// As it is shown.
     pub fn status(&self) -> RunStatus {

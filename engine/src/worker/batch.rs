@@ -21,7 +21,7 @@ use super::{
 use crate::{
     Error, Event, EventKind, Result, RunId,
     core::{self, Effect, Phase, RunState, StepRun, StepState, recovery::Lease},
-    store::{Fetched, NewRun, RunRecord, StepChange, Transaction},
+    store::{Fetched, Lock, NewRun, RunRecord, StepChange, Transaction},
 };
 
 /// A run in the batch: as it was read, and as it is now.
@@ -136,6 +136,21 @@ impl<'a> Batch<'a> {
 
     /// Locks runs and reads what is not known of them, all at once. Those that are not there are left out.
     pub(super) async fn fetch(&mut self, runs: impl IntoIterator<Item = RunId>) -> Result<()> {
+        self.take(runs, Lock::Wait).await
+    }
+
+    /// As [`Batch::fetch`], and gives back those that are not there or that another process works on right now.
+    pub(super) async fn try_fetch(&mut self, runs: Vec<RunId>) -> Result<HashSet<RunId>> {
+        self.take(runs.iter().cloned(), Lock::Skip).await?;
+        Ok(runs.into_iter().filter(|run| !self.runs.contains_key(run)).collect())
+    }
+
+    /// As [`Batch::fetch`], where this transaction has locked them already.
+    pub(super) async fn read(&mut self, runs: impl IntoIterator<Item = RunId>) -> Result<()> {
+        self.take(runs, Lock::Held).await
+    }
+
+    async fn take(&mut self, runs: impl IntoIterator<Item = RunId>, lock: Lock) -> Result<()> {
         let wanted: BTreeSet<RunId> = runs.into_iter().filter(|run| !self.runs.contains_key(run)).collect();
         if wanted.is_empty() {
             return Ok(());
@@ -147,7 +162,7 @@ impl<'a> Batch<'a> {
                 (run, version)
             })
             .collect();
-        for fetched in self.tx.runs(&wanted).await? {
+        for fetched in self.tx.runs(&wanted, lock).await? {
             match fetched {
                 Fetched::Same(run) => {
                     if let Some(loaded) = self.cache.take(&run) {
@@ -158,7 +173,8 @@ impl<'a> Batch<'a> {
                     let plan = self.plan(&record.plan_hash).await?;
                     let state = record.state(&plan, self.shared.url(&record.id).as_deref());
                     let id = record.id.clone();
-                    let loaded = Loaded { record: *record, plan, state, new: false, touched: false };
+                    let record = RunRecord { steps: state.steps.clone(), ..*record };
+                    let loaded = Loaded { record, plan, state, new: false, touched: false };
                     self.runs.insert(id, loaded);
                 }
             }
@@ -346,7 +362,8 @@ impl<'a> Batch<'a> {
         let mut released = Vec::new();
         let mut changes = Vec::new();
         for (run, loaded) in self.runs.iter().filter(|(_, loaded)| !loaded.new) {
-            for (step, before, after) in loaded.record.steps.changed(&loaded.state.steps) {
+            let changed = loaded.record.steps.changed(&loaded.state.steps);
+            for (step, before, after) in changed.filter(|(_, before, after)| !before.is_kept_as(after)) {
                 if ended_lease(before, after) {
                     released.push((run.clone(), step));
                 }

@@ -68,7 +68,7 @@ impl Batch<'_> {
         let most = if urgent { BULK - 1 } else { u8::MAX };
         let wanted = Wanted { kinds: self.shared.wanted.as_deref(), priority: most, limit };
         let found = self.tx.claimable(&wanted).await?;
-        self.fetch(found.iter().map(|(run, _)| run.clone())).await?;
+        self.read(found.iter().map(|(run, _)| run.clone())).await?;
         let mut places: Vec<(u8, RunId, usize)> = Vec::with_capacity(found.len() + self.fresh.len());
         for (run, step) in found {
             // This batch may have moved it on, or another process before its run was locked.

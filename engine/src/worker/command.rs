@@ -1,10 +1,15 @@
 //! What the writer is asked to do; every change of a run goes through it.
 
+use std::time::Duration;
+
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     DeliveryError, Error, Outcome, Result, RunId, StepError, Submission, Submitted, core::recovery::Lease,
 };
+
+/// Nobody likes to wait longer for an answer.
+const SOON: Duration = Duration::from_secs(8);
 
 type Reply<T> = oneshot::Sender<Result<T>>;
 
@@ -69,6 +74,8 @@ pub(super) enum Verdict {
     Submitted(Vec<Submitted>),
     /// The leases that were prolonged.
     Renewed(Vec<(Lease, bool)>),
+    /// Another process has its run: it is for the next transaction.
+    Later,
     /// It cannot be; the rest of the transaction stands.
     Refused(Error),
 }
@@ -129,6 +136,11 @@ impl Writer {
         let (reply, answer) = oneshot::channel();
         self.0.send(make(reply)).map_err(|_| Error::Stopping)?;
         answer.await.map_err(|_| Error::Stopping)?
+    }
+    /// Asks for somebody who wants to know soon. What was asked for may still be done after the answer.
+    pub(super) async fn ask_soon<T>(&self, make: impl FnOnce(Reply<T>) -> Command) -> Result<T> {
+        let answer = tokio::time::timeout(SOON, self.ask(make)).await;
+        answer.unwrap_or(Err(Error::Silent { seconds: SOON.as_secs() }))
     }
     /// Asks without waiting.
     pub(super) fn tell(&self, command: Command) {

@@ -116,10 +116,6 @@ impl Held {
         let due = |e: &&Entry| (RENEWED..ACTS).contains(&e.granted.elapsed());
         lock(&self.leases).values().filter(due).map(|e| e.lease.clone()).collect()
     }
-    /// The leases of these runs.
-    pub(super) fn of_runs(&self, runs: &[RunId]) -> Vec<Lease> {
-        lock(&self.leases).values().filter(|e| runs.contains(&e.lease.run)).map(|e| e.lease.clone()).collect()
-    }
     pub(super) fn stop(&self, run: &RunId, step: usize, reason: Reason) {
         if let Some(entry) = lock(&self.leases).get(&(run.clone(), step)) {
             entry.stop.fire(reason);

@@ -42,14 +42,17 @@ pub(super) async fn follow(shared: Arc<Shared>, mut hints: mpsc::Receiver<Hint>)
             return;
         }
         match hint {
-            Hint::Ready => shared.writer.tell(Command::Look),
-            Hint::Changed(runs) => {
-                // Too many to be named: any of ours may be among them.
-                let ours = if runs.is_empty() { shared.held.all() } else { shared.held.of_runs(&runs) };
+            // Whoever has no room looks when it has some.
+            Hint::Ready if shared.held.len() < shared.concurrency => shared.writer.tell(Command::Look),
+            Hint::Ready => {}
+            Hint::Stop => {
+                let ours = shared.held.all();
                 if !ours.is_empty() {
-                    // One of them may have been told to stop.
+                    // Whoever prolongs them learns which are to stop.
                     tokio::spawn(renew::renew(shared.clone(), ours));
                 }
+            }
+            Hint::Changed(runs) => {
                 // Nobody listens in a process that only works.
                 if shared.events.receiver_count() == 0 {
                     last.clear();

@@ -1,6 +1,7 @@
 //! The writer: the one task that changes runs. It drains its channel into one transaction at a time.
 
 use std::{
+    collections::HashSet,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -32,6 +33,8 @@ const GROUP: usize = 256;
 /// Steps that end at once are waited for no longer than this, when at least so many were begun together.
 const LINGER: Duration = Duration::from_millis(2);
 const CROWD: usize = 8;
+/// A command whose run another process has is tried again no later.
+const LATER: Duration = Duration::from_millis(5);
 /// Things that fall due in one transaction, at most.
 const DUE: usize = 256;
 /// Transactions that stood in another's way are tried so often again, before whoever asked is told.
@@ -52,6 +55,8 @@ pub(super) struct WriterTask {
     begun: usize,
     /// Messages that this process has on their way.
     parcels: usize,
+    /// Runs that another process had when commands came for them.
+    stuck: HashSet<RunId>,
     /// Due messages were left, since all senders had one.
     letters: bool,
     swept: Instant,
@@ -71,6 +76,7 @@ impl WriterTask {
             claiming: true,
             begun: 0,
             parcels: 0,
+            stuck: HashSet::new(),
             letters: true,
             swept: instant(),
             looked: instant(),
@@ -141,10 +147,15 @@ impl WriterTask {
                     let delivered = waiting.iter().filter(|c| matches!(c, Command::Delivered { .. })).count();
                     self.parcels = self.parcels.saturating_sub(delivered);
                     self.publish(after);
+                    let mut later = Vec::new();
                     for (command, verdict) in waiting.drain(..).zip(verdicts) {
-                        command.answer(verdict);
+                        match verdict {
+                            Verdict::Later => later.push(command),
+                            verdict => command.answer(verdict),
+                        }
                     }
-                    pause = next;
+                    pause = if later.is_empty() { next } else { next.min(LATER) };
+                    waiting = later;
                 }
                 // Nothing of it stands, and nobody did anything wrong.
                 Err(error @ (Error::Busy { .. } | Error::Conflict(_))) if again < AGAIN => {
@@ -207,9 +218,20 @@ impl WriterTask {
     async fn transact(&mut self, commands: &[Command]) -> Result<(After, Vec<Verdict>, Duration)> {
         let delivered = commands.iter().filter(|c| matches!(c, Command::Delivered { .. })).count();
         let mut batch = Batch::begin(&self.shared, &mut self.ids, &mut self.cache).await?;
-        batch.fetch(commands.iter().filter_map(Command::run).cloned()).await?;
+        // What another process has locked keeps the rest of the batch from nothing; it is waited for the second time.
+        // First, while nothing is locked here that somebody could wait for.
+        let closing = commands.iter().any(|c| matches!(c, Command::Close { .. }));
+        let wanted = commands.iter().filter_map(Command::run).cloned();
+        let (first, rest): (Vec<_>, Vec<_>) = wanted.partition(|run| closing || self.stuck.contains(run));
+        batch.fetch(first.iter().cloned()).await?;
+        let first: HashSet<RunId> = first.into_iter().collect();
+        let stuck = batch.try_fetch(rest.into_iter().filter(|run| !first.contains(run)).collect()).await?;
         let mut verdicts = Vec::with_capacity(commands.len());
         for command in commands {
+            if command.run().is_some_and(|run| stuck.contains(run)) {
+                verdicts.push(Verdict::Later);
+                continue;
+            }
             verdicts.push(match batch.obey(command).await {
                 Ok(verdict) => verdict,
                 Err(error @ (Error::Store { .. } | Error::Busy { .. } | Error::Conflict(_))) => {
@@ -243,7 +265,7 @@ impl WriterTask {
         };
         let due = batch.wakes().map_or(known, |at| at.min(known));
         let after = batch.commit().await?;
-        (self.due, self.letters) = (due, full);
+        (self.due, self.letters, self.stuck) = (due, full, stuck);
         if look {
             self.looked = began;
         }
@@ -277,6 +299,9 @@ impl WriterTask {
             runs.dedup();
             if !runs.is_empty() {
                 shared.hints.send(Hint::Changed(runs));
+            }
+            if !after.stop.is_empty() {
+                shared.hints.send(Hint::Stop);
             }
         }
         for event in after.events {

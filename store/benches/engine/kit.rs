@@ -18,7 +18,7 @@ pub(crate) const NEEDS: [&[u8]; 6] = [&[], &[0], &[0], &[0], &[0], &[1, 2, 3, 4]
 const NAMES: [&str; 6] = ["scan", "gate", "copy", "sign", "tell", "done"];
 
 /// Steps at once in one process.
-pub(crate) const CONCURRENCY: usize = 64;
+pub(crate) const CONCURRENCY: usize = 128;
 
 /// The kind of all steps.
 pub(crate) const KIND: &str = "noop";

@@ -23,8 +23,7 @@ use crate::error::Result;
 const TABLE: &str = "steps";
 
 /// Each kind's most urgent steps, the most urgent of all of them, and of those as many whose run nobody has locked.
-/// Run and step are locked one after the other, so a step that another process has just claimed is seen as it is now.
-/// The second look must not be implied by the index of what is ready: a planner without statistics walks all of it.
+/// The run is what is locked. One of its steps may have been claimed just before that, which is seen when it is read.
 /// `$1` are the kinds, `$2` how many to lock, `$3` how many to look at, `$4` the least urgent priority.
 macro_rules! claims {
     ($kinds:literal) => {
@@ -40,10 +39,6 @@ macro_rules! claims {
                    ORDER BY s.priority, s.run, s.position) c
              CROSS JOIN LATERAL (
                 SELECT id FROM runs WHERE id = c.run FOR NO KEY UPDATE SKIP LOCKED) r
-             CROSS JOIN LATERAL (
-                SELECT position FROM steps
-                WHERE run = r.id AND position = c.position AND status || '' = 'ready' AND coalesce(parked, '') = ''
-                FOR NO KEY UPDATE SKIP LOCKED) s
              LIMIT $2"
         )
     };

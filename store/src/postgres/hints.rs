@@ -53,6 +53,7 @@ struct Gathered {
 #[derive(Debug, Default)]
 struct Pending {
     ready: bool,
+    stop: bool,
     runs: BTreeSet<String>,
     closed: bool,
 }
@@ -77,6 +78,7 @@ impl Hints {
         let mut pending = lock(&self.0.gathered.pending);
         match hint {
             Hint::Ready => pending.ready = true,
+            Hint::Stop => pending.stop = true,
             // More would not fit anyway.
             Hint::Changed(runs) => {
                 let room = PAYLOAD.saturating_sub(pending.runs.len());
@@ -104,7 +106,7 @@ async fn send(server: PgConnectOptions, sender: String, gathered: Arc<Gathered>)
         if pending.closed {
             return;
         }
-        if !pending.ready && pending.runs.is_empty() {
+        if !pending.ready && !pending.stop && pending.runs.is_empty() {
             continue;
         }
         let payload = payload(&sender, &pending);
@@ -142,9 +144,15 @@ async fn notify(
     Ok(db)
 }
 
-/// `sender ready run run…`
+/// `sender ready run run…`, `sender stop`, `sender ready,stop run…`, `sender - run…`
 fn payload(sender: &str, pending: &Pending) -> String {
-    let mut text = format!("{sender} {}", if pending.ready { "ready" } else { "-" });
+    let news = match (pending.ready, pending.stop) {
+        (true, true) => "ready,stop",
+        (true, false) => "ready",
+        (false, true) => "stop",
+        (false, false) => "-",
+    };
+    let mut text = format!("{sender} {news}");
     let length: usize = pending.runs.iter().map(|run| run.len() + 1).sum();
     if text.len() + length > PAYLOAD {
         return format!("{text} {MANY}");
@@ -163,8 +171,12 @@ fn read(payload: &str, own: &str) -> Vec<Hint> {
         return Vec::new();
     }
     let mut hints = Vec::new();
-    if words.next() == Some("ready") {
-        hints.push(Hint::Ready);
+    for news in words.next().unwrap_or_default().split(',') {
+        match news {
+            "ready" => hints.push(Hint::Ready),
+            "stop" => hints.push(Hint::Stop),
+            _ => {}
+        }
     }
     let runs: Vec<RunId> = words.take(PAYLOAD).map(|run| RunId(run.to_owned())).collect();
     if runs.iter().any(|run| run.0 == MANY) {
@@ -203,6 +215,7 @@ async fn hear(server: &PgConnectOptions, own: &str, sender: &mpsc::Sender<Hint>)
     bounded(PATIENCE, async { Ok(listener.listen(CHANNEL).await?) }).await?;
     // What was said before it listened.
     drop(sender.try_send(Hint::Ready));
+    drop(sender.try_send(Hint::Stop));
     drop(sender.try_send(Hint::Changed(Vec::new())));
     loop {
         match tokio::time::timeout(SILENCE, listener.try_recv()).await {
@@ -234,12 +247,12 @@ mod tests {
     #[test]
     fn a_payload_is_bounded_and_ones_own_is_not_heard() {
         let runs = |n: usize| (0..n).map(|n| format!("{n:026}")).collect();
-        let few = payload("a", &Pending { ready: true, runs: runs(3), closed: false });
+        let few = payload("a", &Pending { ready: true, stop: true, runs: runs(3), closed: false });
         let heard = read(&few, "b");
-        assert_eq!(heard[0], Hint::Ready);
-        assert!(matches!(&heard[1], Hint::Changed(runs) if runs.len() == 3));
+        assert_eq!(heard[..2], [Hint::Ready, Hint::Stop]);
+        assert!(matches!(&heard[2], Hint::Changed(runs) if runs.len() == 3));
         assert!(read(&few, "a").is_empty() && read("", "a").is_empty());
-        let many = payload("a", &Pending { ready: false, runs: runs(1000), closed: false });
+        let many = payload("a", &Pending { runs: runs(1000), ..Pending::default() });
         assert!(many.len() < 8000);
         assert_eq!(read(&many, "b"), [Hint::Changed(Vec::new())]);
     }

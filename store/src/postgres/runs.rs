@@ -3,7 +3,7 @@
 use patchline_engine::{
     RunFilter, RunId, RunResult,
     core::{Phase, Steps},
-    store::{Fetched, NewRun, RunRecord},
+    store::{Fetched, Lock, NewRun, RunRecord},
 };
 use sqlx::{FromRow, PgConnection, QueryBuilder};
 
@@ -112,8 +112,12 @@ pub(super) async fn get(db: &mut PgConnection, run: &RunId) -> Result<Option<Run
 }
 
 /// Locks runs in the order of their ids, so that two transactions that want the same ones do not wait in a ring; then
-/// reads the steps of those whose version is not the known one.
-pub(super) async fn lock(db: &mut PgConnection, wanted: &[(RunId, Option<u64>)]) -> Result<Vec<Fetched>> {
+/// reads the steps of those whose version is not the known one. See [`Lock`].
+pub(super) async fn lock(
+    db: &mut PgConnection,
+    wanted: &[(RunId, Option<u64>)],
+    lock: Lock,
+) -> Result<Vec<Fetched>> {
     let rows: Vec<(bool, Row)> = {
         #[derive(FromRow)]
         struct Known {
@@ -129,7 +133,12 @@ pub(super) async fn lock(db: &mut PgConnection, wanted: &[(RunId, Option<u64>)])
         let found: Vec<Known> = sqlx::query_as(sqlx::AssertSqlSafe(format!(
             "SELECT coalesce(r.version = w.version, false) AS same, {query}
              FROM unnest($1::text[], $2::bigint[]) AS w (id, version) JOIN runs r ON r.id = w.id
-             ORDER BY r.id FOR NO KEY UPDATE OF r",
+             ORDER BY r.id {}",
+            match lock {
+                Lock::Wait => "FOR NO KEY UPDATE OF r",
+                Lock::Skip => "FOR NO KEY UPDATE OF r SKIP LOCKED",
+                Lock::Held => "",
+            },
         )))
         .bind(wanted.iter().map(|(run, _)| run.0.as_str()).collect::<Vec<_>>())
         .bind(wanted.iter().map(|(_, version)| version.map(signed)).collect::<Vec<_>>())

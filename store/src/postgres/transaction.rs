@@ -9,7 +9,8 @@ use patchline_engine::{
     DeliveryState, Event, Message, Pause, Result, RunId, RunResult,
     core::recovery::Lease,
     store::{
-        Due, Fetched, NewRun, Outgoing, Permit, Resent, RunRecord, Seen, StepChange, Transaction, Wanted,
+        Due, Fetched, Lock, NewRun, Outgoing, Permit, Resent, RunRecord, Seen, StepChange, Transaction,
+        Wanted,
     },
 };
 use sqlx::PgConnection;
@@ -89,8 +90,8 @@ impl Transaction for Tx {
     fn now(&self) -> Option<Timestamp> {
         self.now
     }
-    async fn runs(&mut self, wanted: &[(RunId, Option<u64>)]) -> Result<Vec<Fetched>> {
-        said!(self, "reading runs", runs::lock(&mut self.db, wanted))
+    async fn runs(&mut self, wanted: &[(RunId, Option<u64>)], lock: Lock) -> Result<Vec<Fetched>> {
+        said!(self, "reading runs", runs::lock(&mut self.db, wanted, lock))
     }
     async fn plan(&mut self, hash: &str) -> Result<Option<Plan>> {
         said!(self, "reading a plan", plans::get(&mut self.db, hash))

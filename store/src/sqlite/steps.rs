@@ -99,12 +99,14 @@ pub(super) async fn save(db: &mut SqliteConnection, changes: &[StepChange<'_>]) 
     Ok(saved == changes.len() as u64)
 }
 
+/// `LIMIT ?2 + 0` below: the planner remembers a parameter that stands alone, and prepares the statement anew whenever
+/// one is bound.
 pub(super) async fn claimable(db: &mut SqliteConnection, wanted: &Wanted<'_>) -> Result<Vec<(RunId, usize)>> {
     let kinds = wanted.kinds.map(|kinds| json(TABLE, &kinds)).transpose()?;
     let rows: Vec<(String, i64)> = sqlx::query_as(
         "SELECT run, position FROM steps WHERE status = 'ready' AND parked IS NULL AND priority <= ?3
             AND (?1 IS NULL OR kind IN (SELECT value FROM json_each(?1)))
-         ORDER BY priority, run, position LIMIT ?2",
+         ORDER BY priority, run, position LIMIT ?2 + 0",
     )
     .bind(kinds)
     .bind(signed(wanted.limit as u64))

@@ -9,7 +9,8 @@ use patchline_engine::{
     DeliveryState, Event, Message, Pause, Result, RunId, RunResult,
     core::recovery::Lease,
     store::{
-        Due, Fetched, NewRun, Outgoing, Permit, Resent, RunRecord, Seen, StepChange, Transaction, Wanted,
+        Due, Fetched, Lock, NewRun, Outgoing, Permit, Resent, RunRecord, Seen, StepChange, Transaction,
+        Wanted,
     },
 };
 use sqlx::{Sqlite, SqlitePool};
@@ -79,7 +80,8 @@ impl Transaction for Tx {
     fn now(&self) -> Option<Timestamp> {
         None
     }
-    async fn runs(&mut self, wanted: &[(RunId, Option<u64>)]) -> Result<Vec<Fetched>> {
+    async fn runs(&mut self, wanted: &[(RunId, Option<u64>)], _: Lock) -> Result<Vec<Fetched>> {
+        // There is one writer: nothing is locked.
         self.read_runs(wanted).await.map_err(engine("reading runs"))
     }
     async fn plan(&mut self, hash: &str) -> Result<Option<Plan>> {

@@ -13,7 +13,7 @@ use patchline_chains::{ConcurrencyRule, WhenBusy};
 use patchline_engine::{
     Engine, EngineOptions, EventKind, Limits, Outcome, RunFilter, RunResult, Store, Subject, TriggerKind,
     limits::Limit,
-    store::{Fetched, Hint},
+    store::{Fetched, Hint, Lock},
 };
 use patchline_store::{Postgres, PostgresOptions};
 use serde_json::json;
@@ -189,6 +189,7 @@ async fn hints_reach_the_others_and_not_oneself() {
     // Whoever begins to listen does not know what it has missed.
     for receiver in [&mut own, &mut heard] {
         assert_eq!(next(receiver).await, Some(Hint::Ready));
+        assert_eq!(next(receiver).await, Some(Hint::Stop));
         assert_eq!(next(receiver).await, Some(Hint::Changed(Vec::new())));
     }
     let run = patchline_engine::RunId("01ARYZ6S41TSV4RRFFQ69G5FAV".into());
@@ -228,16 +229,20 @@ async fn a_run_that_somebody_works_on_is_waited_for_and_read_anew() {
     engine.stop().await.unwrap();
     let store = process(&place).await;
     let mut first = store.begin().await.unwrap();
-    let Fetched::Read(mut record) = first.runs(&[(run.clone(), None)]).await.unwrap().remove(0) else {
+    let Fetched::Read(mut record) = first.runs(&[(run.clone(), None)], Lock::Wait).await.unwrap().remove(0)
+    else {
         panic!("nothing was known of it")
     };
     let (other, known, wanted) = (process(&place).await, record.version, run.clone());
     let second = tokio::spawn(async move {
         let mut second = other.begin().await.unwrap();
-        second.runs(&[(wanted, Some(known))]).await.unwrap().remove(0)
+        second.runs(&[(wanted, Some(known))], Lock::Wait).await.unwrap().remove(0)
     });
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert!(!second.is_finished(), "it waits for the lock");
+    let mut hasty = store.begin().await.unwrap();
+    assert_eq!(hasty.runs(&[(run.clone(), None)], Lock::Skip).await.unwrap(), [], "it does not wait");
+    drop(hasty);
     record.version += 1;
     first.save_runs(&[&record]).await.unwrap();
     first.commit().await.unwrap();
@@ -245,7 +250,7 @@ async fn a_run_that_somebody_works_on_is_waited_for_and_read_anew() {
     assert_eq!(seen.version, known + 1);
     let mut third = store.begin().await.unwrap();
     assert_eq!(
-        third.runs(&[(run.clone(), Some(known + 1))]).await.unwrap(),
+        third.runs(&[(run.clone(), Some(known + 1))], Lock::Wait).await.unwrap(),
         [Fetched::Same(run)],
         "what is known is only locked"
     );
