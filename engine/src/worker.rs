@@ -22,6 +22,7 @@ mod settle;
 mod shared;
 mod start;
 mod steady;
+mod write;
 mod writer;
 
 use std::{

@@ -19,7 +19,7 @@ pub(crate) fn router() -> Router<App> {
 async fn healthz(State(app): State<App>) -> Result<impl IntoResponse> {
     let looks = async {
         app.engine.runs(&RunFilter { limit: 1, ..RunFilter::default() }).await?;
-        Ok(app.health.writable().await?)
+        Ok::<(), crate::Error>(app.health.writable().await?)
     };
     // Whoever asks is a machine that will not wait long.
     let seconds = PATIENCE.as_secs();

@@ -1,6 +1,6 @@
 //! Where a run and its steps stand: enums that carry their data, as they are persisted.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use jiff::Timestamp;
 use patchline_chains::{Plan, PlanStep};
@@ -217,13 +217,12 @@ impl RunState {
     }
     /// A run as it was kept: how many needs a blocked step waits for is counted anew.
     pub fn resume(plan: &Plan, facts: Arc<Facts>, phase: Phase, mut steps: Steps) -> Self {
-        let open = |need: &String| {
-            let place = plan.steps.iter().position(|s| s.name == *need);
-            place.and_then(|n| steps.get(n)).is_some_and(|s| !s.state.is_terminal())
-        };
+        let all = plan.steps.iter().map(|planned| planned.name.as_str()).zip(steps.iter());
+        let open: HashSet<&str> =
+            all.filter(|(_, step)| !step.state.is_terminal()).map(|(name, _)| name).collect();
         let blocked = |(i, planned): (usize, &PlanStep)| {
             let waits = matches!(steps.get(i)?.state, StepState::Blocked { .. });
-            waits.then(|| (i, planned.needs.iter().filter(|need| open(need)).count()))
+            waits.then(|| (i, planned.needs.iter().filter(|need| open.contains(need.as_str())).count()))
         };
         let counted: Vec<_> = plan.steps.iter().enumerate().filter_map(blocked).collect();
         for (i, pending) in counted {

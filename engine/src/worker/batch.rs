@@ -20,8 +20,8 @@ use super::{
 };
 use crate::{
     Error, Event, EventKind, Result, RunId,
-    core::{self, Effect, Phase, RunState, StepRun, StepState, recovery::Lease},
-    store::{Fetched, Lock, NewRun, RunRecord, StepChange, Transaction},
+    core::{self, Effect, Phase, RunState, StepState, recovery::Lease},
+    store::{Fetched, Lock, RunRecord, Transaction},
 };
 
 /// A run in the batch: as it was read, and as it is now.
@@ -30,9 +30,9 @@ pub(super) struct Loaded {
     pub(super) plan: Arc<Plan>,
     pub(super) state: RunState,
     /// Not written so far.
-    new: bool,
+    pub(super) new: bool,
     /// Something of it must be written that its steps and phase do not show.
-    touched: bool,
+    pub(super) touched: bool,
 }
 
 impl Loaded {
@@ -105,7 +105,7 @@ pub(super) struct Batch<'a> {
     wakes: Option<Timestamp>,
     /// Messages are to go out now.
     pub(super) posted: bool,
-    history: Vec<Event>,
+    pub(super) history: Vec<Event>,
 }
 
 impl<'a> Batch<'a> {
@@ -356,89 +356,10 @@ impl<'a> Batch<'a> {
         self.history.push(event);
         Ok(())
     }
-
-    /// Writes what has changed so far, so that queries see it.
-    pub(super) async fn flush(&mut self) -> Result<()> {
-        let mut released = Vec::new();
-        let mut changes = Vec::new();
-        for (run, loaded) in self.runs.iter().filter(|(_, loaded)| !loaded.new) {
-            let changed = loaded.record.steps.changed(&loaded.state.steps);
-            for (step, before, after) in changed.filter(|(_, before, after)| !before.is_kept_as(after)) {
-                if ended_lease(before, after) {
-                    released.push((run.clone(), step));
-                }
-                changes.push(StepChange { run, step, before, after });
-            }
-        }
-        if !changes.is_empty() && !self.tx.save_steps(&changes).await? {
-            return Err(Error::Conflict("a step".into()));
-        }
-        drop(changes);
-        let (mut new, mut old) = (Vec::new(), Vec::new());
-        for loaded in self.runs.values_mut() {
-            let status = loaded.state.status();
-            let stands = !loaded.touched
-                && loaded.record.phase == loaded.state.phase
-                && loaded.record.status == status
-                && loaded.record.steps == loaded.state.steps;
-            if stands {
-                continue;
-            }
-            loaded.record.phase = loaded.state.phase;
-            loaded.record.status = status;
-            loaded.record.steps.clone_from(&loaded.state.steps);
-            loaded.record.version += 1;
-            loaded.touched = false;
-            if std::mem::take(&mut loaded.new) { new.push(&*loaded) } else { old.push(&loaded.record) }
-        }
-        if !new.is_empty() {
-            new.sort_unstable_by(|a, b| a.record.id.cmp(&b.record.id));
-            for loaded in &new {
-                let hash = &loaded.record.plan_hash;
-                if !self.shared.plans.stands(hash) && !self.after.plans.contains(hash) {
-                    self.tx.put_plan(hash, &loaded.plan, self.now).await?;
-                    self.after.plans.push(hash.clone());
-                }
-            }
-            let new: Vec<_> = new.iter().map(|l| NewRun { record: &l.record, plan: &l.plan }).collect();
-            self.tx.insert_runs(&new).await?;
-        }
-        if !old.is_empty() {
-            self.tx.save_runs(&old).await?;
-        }
-        if !released.is_empty() && self.shared.limited() {
-            for key in self.tx.release_permits(&released).await? {
-                self.tx.unpark(&key, released.len().min(UNPARKED)).await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Writes the rest and makes all of it durable.
-    pub(super) async fn commit(mut self) -> Result<After> {
-        self.flush().await?;
-        if !self.history.is_empty() {
-            // Events of one run stand together, in the order in which they happened.
-            self.history.sort_by(|a, b| (&a.run, a.seq).cmp(&(&b.run, b.seq)));
-            self.tx.append(&self.history).await?;
-            self.after.events.append(&mut self.history);
-        }
-        self.tx.commit().await?;
-        self.cache.keep(self.runs);
-        Ok(self.after)
-    }
 }
 
 /// Steps that are let in again at once when a limit has room.
 pub(super) const UNPARKED: usize = 1000;
-
-fn ended_lease(before: &StepRun, after: &StepRun) -> bool {
-    let leased = |step: &StepRun| match step.state {
-        StepState::Leased { fence, .. } => Some(fence),
-        _ => None,
-    };
-    leased(before).is_some() && leased(before) != leased(after)
-}
 
 /// Whether the run takes no more part in anything.
 pub(super) fn is_over(state: &RunState) -> bool {
