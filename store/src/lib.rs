@@ -5,14 +5,17 @@ mod backlog;
 mod column;
 mod effects;
 mod error;
+mod events;
 mod health;
 mod housekeeping;
 mod outbox;
 mod pack;
 mod postgres;
+mod runs;
 mod schedules;
 pub mod sightings;
 mod sqlite;
+mod steps;
 
 pub use error::Error;
 pub use health::Health;

@@ -1,24 +1,21 @@
-//! The history of runs: one row for what happened to a run in one transaction.
+//! The history of runs.
 
-use patchline_engine::{Event, EventKind, RunId};
+use patchline_engine::{Event, RunId};
 use sqlx::PgConnection;
 
-use super::column::{json, millis, of_json, signed, timestamp, unsigned};
-use crate::{Error, error::Result};
+use super::column::{millis, signed};
+use crate::{error::Result, events};
 
-const TABLE: &str = "events";
-
-pub(super) async fn append(db: &mut PgConnection, events: &[Event]) -> Result<()> {
-    let groups: Vec<&[Event]> = events.chunk_by(|a, b| a.run == b.run && a.at == b.at).collect();
+pub(super) async fn append(db: &mut PgConnection, happened: &[Event]) -> Result<()> {
+    let groups = events::groups(happened);
     let (mut runs, mut seqs) = (Vec::with_capacity(groups.len()), Vec::with_capacity(groups.len()));
     let (mut ats, mut bodies) = (Vec::with_capacity(groups.len()), Vec::with_capacity(groups.len()));
     for group in groups {
         let Some(last) = group.last() else { continue };
-        let kinds: Vec<&EventKind> = group.iter().map(|event| &event.kind).collect();
         runs.push(last.run.0.as_str());
         seqs.push(signed(last.seq));
         ats.push(millis(last.at));
-        bodies.push(json(TABLE, &kinds)?);
+        bodies.push(events::body(group)?);
     }
     sqlx::query(
         "INSERT INTO events (run, seq, at, body)
@@ -44,17 +41,5 @@ pub(super) async fn after(db: &mut PgConnection, run: &RunId, seq: u64) -> Resul
     .bind(signed(seq))
     .fetch_all(db)
     .await?;
-    let mut events = Vec::with_capacity(rows.len());
-    for (last, at, body) in rows {
-        let (last, at): (u64, _) = (unsigned(TABLE, last)?, timestamp(TABLE, at)?);
-        // A row of an older version holds one.
-        let kinds: Vec<EventKind> =
-            if body.starts_with('[') { of_json(TABLE, &body)? } else { vec![of_json(TABLE, &body)?] };
-        let Some(first) = (last + 1).checked_sub(kinds.len() as u64) else {
-            return Err(Error::row(TABLE, format!("{} events end at {last}", kinds.len())));
-        };
-        let whole = (first..).zip(kinds).map(|(seq, kind)| Event { seq, run: run.clone(), at, kind });
-        events.extend(whole.filter(|event| event.seq > seq));
-    }
-    Ok(events)
+    events::read(run, seq, rows)
 }

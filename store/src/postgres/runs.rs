@@ -2,7 +2,7 @@
 
 use patchline_engine::{
     RunFilter, RunId, RunResult,
-    core::{Phase, Steps},
+    core::Steps,
     store::{Fetched, Lock, NewRun, RunRecord},
 };
 use sqlx::{FromRow, PgConnection, QueryBuilder};
@@ -12,9 +12,11 @@ use super::{
     steps,
     text::{key, plain},
 };
-use crate::{Error, error::Result};
-
-const TABLE: &str = "runs";
+use crate::{
+    Error,
+    error::Result,
+    runs::{TABLE, phase, phase_word},
+};
 
 /// What a row is read from, in the order of [`Row`]; sent as it stands, whatever columns come later.
 const COLUMNS: &str =
@@ -66,25 +68,6 @@ impl Row {
     }
 }
 
-fn phase(phase: &str, result: Option<String>) -> Result<Phase> {
-    Ok(match (phase, result) {
-        ("queued", None) => Phase::Queued,
-        ("active", None) => Phase::Active,
-        ("cancelling", None) => Phase::Cancelling,
-        ("finished", Some(result)) => Phase::Finished { result: of_word(TABLE, result)? },
-        (other, _) => return Err(Error::row(TABLE, format!("unknown phase {other}"))),
-    })
-}
-
-fn phase_word(phase: Phase) -> &'static str {
-    match phase {
-        Phase::Queued => "queued",
-        Phase::Active => "active",
-        Phase::Cancelling => "cancelling",
-        Phase::Finished { .. } => "finished",
-    }
-}
-
 /// One run with its steps, as of one moment.
 pub(super) async fn get(db: &mut PgConnection, run: &RunId) -> Result<Option<RunRecord>> {
     #[derive(FromRow)]
@@ -107,7 +90,7 @@ pub(super) async fn get(db: &mut PgConnection, run: &RunId) -> Result<Option<Run
     .await?;
     let Some(Whole { row, bodies, leases }) = row else { return Ok(None) };
     let mut record = row.record()?;
-    record.steps = bodies.iter().zip(leases).map(|(b, l)| steps::read(b, l)).collect::<Result<_>>()?;
+    record.steps = bodies.iter().zip(leases).map(|(b, l)| crate::steps::read(b, l)).collect::<Result<_>>()?;
     Ok(Some(record))
 }
 

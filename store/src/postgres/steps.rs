@@ -1,47 +1,23 @@
-//! Steps of runs: the state as JSON, and the columns that claims, leases and back-offs are found by.
+//! Steps of runs.
 
 use std::collections::HashMap;
 
 use patchline_engine::{
     RunId,
-    core::{StepRun, StepState, Steps, recovery::Lease},
+    core::{Steps, recovery::Lease},
     store::{NewRun, StepChange},
 };
 use sqlx::PgConnection;
 
 use super::{
-    column::{json, millis, of_json, signed, timestamp, unsigned, word},
+    column::{json, millis, signed, timestamp, unsigned, word},
     permits::positions,
     text::key,
 };
-use crate::error::Result;
-
-const TABLE: &str = "steps";
-
-fn ready_at(step: &StepRun) -> Option<i64> {
-    match &step.state {
-        StepState::Ready { at } | StepState::Backoff { at } => Some(millis(*at)),
-        StepState::Approval { until, .. } => Some(millis(*until)),
-        _ => None,
-    }
-}
-
-fn lease_until(step: &StepRun) -> Option<i64> {
-    match &step.state {
-        StepState::Leased { until, .. } => Some(millis(*until)),
-        _ => None,
-    }
-}
-
-/// A step from its row.
-pub(super) fn read(body: &str, lease_until: Option<i64>) -> Result<StepRun> {
-    let mut step: StepRun = of_json(TABLE, body)?;
-    // A renewal writes the column alone.
-    if let (StepState::Leased { until, .. }, Some(ms)) = (&mut step.state, lease_until) {
-        *until = timestamp(TABLE, ms)?;
-    }
-    Ok(step)
-}
+use crate::{
+    error::Result,
+    steps::{TABLE, lease_until, read, ready_at},
+};
 
 pub(super) async fn of_runs(db: &mut PgConnection, runs: &[&str]) -> Result<HashMap<String, Steps>> {
     let rows: Vec<(String, String, Option<i64>)> = sqlx::query_as(

@@ -2,7 +2,7 @@
 
 use patchline_engine::{
     RunFilter, RunId, RunResult,
-    core::{Phase, Steps},
+    core::Steps,
     store::{NewRun, RunRecord},
 };
 use sqlx::{FromRow, SqliteConnection};
@@ -11,9 +11,10 @@ use super::{
     bulk,
     column::{json, millis, of_json, of_word, signed, timestamp, unsigned, word},
 };
-use crate::{Error, error::Result};
-
-const TABLE: &str = "runs";
+use crate::{
+    error::Result,
+    runs::{TABLE, phase, phase_word},
+};
 
 #[derive(FromRow)]
 struct Row {
@@ -55,25 +56,6 @@ impl Row {
             created_at: timestamp(TABLE, self.created_at)?,
             finished_at: self.finished_at.map(|at| timestamp(TABLE, at)).transpose()?,
         })
-    }
-}
-
-fn phase(phase: &str, result: Option<String>) -> Result<Phase> {
-    Ok(match (phase, result) {
-        ("queued", None) => Phase::Queued,
-        ("active", None) => Phase::Active,
-        ("cancelling", None) => Phase::Cancelling,
-        ("finished", Some(result)) => Phase::Finished { result: of_word(TABLE, result)? },
-        (other, _) => return Err(Error::row(TABLE, format!("unknown phase {other}"))),
-    })
-}
-
-fn phase_word(phase: Phase) -> &'static str {
-    match phase {
-        Phase::Queued => "queued",
-        Phase::Active => "active",
-        Phase::Cancelling => "cancelling",
-        Phase::Finished { .. } => "finished",
     }
 }
 

@@ -1,37 +1,23 @@
-//! Steps of runs: the state as JSON, and the columns that claims, leases and back-offs are found by.
+//! Steps of runs.
 
 use std::collections::HashMap;
 
 use jiff::Timestamp;
 use patchline_engine::{
     RunId,
-    core::{StepRun, StepState, Steps, recovery::Lease},
+    core::{Steps, recovery::Lease},
     store::{Due, NewRun, StepChange, Wanted},
 };
 use sqlx::SqliteConnection;
 
 use super::{
     bulk,
-    column::{json, millis, of_json, signed, timestamp, unsigned, word},
+    column::{json, millis, signed, timestamp, unsigned, word},
 };
-use crate::error::Result;
-
-const TABLE: &str = "steps";
-
-fn ready_at(step: &StepRun) -> Option<i64> {
-    match &step.state {
-        StepState::Ready { at } | StepState::Backoff { at } => Some(millis(*at)),
-        StepState::Approval { until, .. } => Some(millis(*until)),
-        _ => None,
-    }
-}
-
-fn lease_until(step: &StepRun) -> Option<i64> {
-    match &step.state {
-        StepState::Leased { until, .. } => Some(millis(*until)),
-        _ => None,
-    }
-}
+use crate::{
+    error::Result,
+    steps::{TABLE, lease_until, read, ready_at},
+};
 
 pub(super) async fn of_runs(db: &mut SqliteConnection, runs: &[&RunId]) -> Result<HashMap<String, Steps>> {
     let rows: Vec<(String, String, Option<i64>)> = sqlx::query_as(
@@ -42,12 +28,7 @@ pub(super) async fn of_runs(db: &mut SqliteConnection, runs: &[&RunId]) -> Resul
     .await?;
     let mut steps: HashMap<String, Steps> = HashMap::new();
     for (run, body, lease_until) in rows {
-        let mut step: StepRun = of_json(TABLE, &body)?;
-        // A renewal writes the column alone.
-        if let (StepState::Leased { until, .. }, Some(ms)) = (&mut step.state, lease_until) {
-            *until = timestamp(TABLE, ms)?;
-        }
-        steps.entry(run).or_default().push(step);
+        steps.entry(run).or_default().push(read(&body, lease_until)?);
     }
     Ok(steps)
 }
