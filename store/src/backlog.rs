@@ -10,6 +10,19 @@ use crate::{
 
 const STEPS: &str = "steps";
 
+/// Ready steps by priority and kind: how many, and the oldest. These questions are put to every database in the same
+/// words, over the indexes that claims and deliveries are found by.
+pub(crate) const READY: &str =
+    "SELECT priority, kind, count(*), min(ready_at) FROM steps WHERE status = 'ready' AND parked IS NULL
+     GROUP BY priority, kind";
+/// Parked steps by priority.
+pub(crate) const PARKED: &str =
+    "SELECT priority, count(*) FROM steps WHERE parked IS NOT NULL GROUP BY priority";
+/// Messages on their way, and when the first is due.
+pub(crate) const PENDING: &str = "SELECT count(*), min(due_at) FROM outbox WHERE state = 'pending'";
+/// Messages that were given up.
+pub(crate) const DEAD: &str = "SELECT count(*) FROM outbox WHERE state = 'failed'";
+
 /// As the database tells it; `P` is how wide it keeps priorities. Times are Unix milliseconds.
 pub(crate) struct Counted<P> {
     /// The server's time, where it tells it.
