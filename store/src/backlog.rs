@@ -10,12 +10,8 @@ use crate::{
 
 const STEPS: &str = "steps";
 
-/// Ready steps by priority and kind: how many, and the oldest. These questions are put to every database in the same
-/// words, over the indexes that claims and deliveries are found by.
-pub(crate) const READY: &str =
-    "SELECT priority, kind, count(*), min(ready_at) FROM steps WHERE status = 'ready' AND parked IS NULL
-     GROUP BY priority, kind";
-/// Parked steps by priority.
+/// Parked steps by priority. These questions are put to every database in the same words, over the indexes that limits
+/// and deliveries are found by.
 pub(crate) const PARKED: &str =
     "SELECT priority, count(*) FROM steps WHERE parked IS NOT NULL GROUP BY priority";
 /// Messages on their way, and when the first is due.

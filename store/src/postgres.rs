@@ -15,6 +15,7 @@ mod health;
 mod hints;
 mod housekeep;
 mod inventories;
+mod leases;
 mod migrate;
 mod names;
 mod outbox;
@@ -38,8 +39,8 @@ use jiff::Timestamp;
 use sqlx::{ConnectOptions, PgConnection, postgres::PgConnectOptions};
 
 use self::{
-    claims::Looks,
     hints::Hints,
+    leases::Looks,
     pool::{Lent, Pool, bounded},
 };
 use crate::{Error, column, error::Result, pack};

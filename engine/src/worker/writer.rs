@@ -212,6 +212,8 @@ impl WriterTask {
         self.cache.clear();
         self.due = Timestamp::MIN;
         self.letters = true;
+        // What was waited for goes last in the next try.
+        self.stuck.clear();
     }
 
     /// One transaction: the commands, what has fallen due, and new claims.

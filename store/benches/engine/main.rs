@@ -103,14 +103,15 @@ async fn figures(arguments: &Arguments) -> Value {
     let mut all = json!({});
     if wanted(arguments, "sqlite") {
         let folder = tempfile::tempdir().unwrap();
-        let place = place::Place::Sqlite(folder.path().join("bench.db"));
-        measure::both(&place, rows, size, &mut all).await;
+        let [empty, full] =
+            ["empty.db", "full.db"].map(|file| place::Place::Sqlite(folder.path().join(file)));
+        measure::both(&empty, &full, rows, size, &mut all).await;
     }
     if wanted(arguments, "postgres")
         && let Some(cluster) = cluster()
     {
-        let place = place::Place::Postgres(cluster.fresh().unwrap());
-        measure::both(&place, rows, size, &mut all).await;
+        let [empty, full] = [(); 2].map(|()| place::Place::Postgres(cluster.fresh().unwrap()));
+        measure::both(&empty, &full, rows, size, &mut all).await;
     }
     let worst = |name: &str| {
         let of = ["sqlite", "postgres"].map(|store| all[format!("{store}_{name}")].as_f64());

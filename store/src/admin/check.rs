@@ -86,6 +86,9 @@ impl Postgres {
         sqlx::raw_sql("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").execute(&mut db).await?;
         let mut checked = Checked::default();
         rows(Source::Postgres(&mut db), &mut checked, watch).await?;
+        for (run, position) in self.unwatched_leases(&mut db).await? {
+            checked.find(STEPS.name, format!("{run} {position}"), "nobody watches its lease");
+        }
         Ok(checked)
     }
 }

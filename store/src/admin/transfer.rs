@@ -59,6 +59,7 @@ pub async fn migrate(from: &Sqlite, to: &Postgres, watch: Watch<'_>) -> Result<M
     for table in TABLES {
         tables.push(copy(table, &mut source, &mut target, watch).await?);
     }
+    to.watch_leases(&mut target).await?;
     sqlx::raw_sql("COMMIT").execute(&mut target).await?;
     // Plans of statements over tables that were empty would be bad ones.
     sqlx::raw_sql("ANALYZE").execute(&mut target).await?;

@@ -4,9 +4,14 @@ use patchline_engine::store::Backlog;
 use sqlx::PgConnection;
 
 use crate::{
-    backlog::{Counted, DEAD, PARKED, PENDING, READY},
+    backlog::{Counted, DEAD, PARKED, PENDING},
     error::Result,
 };
+
+/// Ready steps by priority and kind: how many, and the oldest, over the index that claims are found by.
+const READY: &str =
+    "SELECT priority, kind, count(*), min(claimable_since) FROM steps WHERE claimable_since IS NOT NULL
+     GROUP BY priority, kind";
 
 pub(super) async fn read(db: &mut PgConnection) -> Result<Backlog> {
     let counted: Counted<i16> = Counted {

@@ -1,21 +1,15 @@
 //! What may be claimed, what is over, and what will be over next.
 
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
-
 use jiff::Timestamp;
 use patchline_engine::{
     RunId,
     store::{Due, Wanted},
 };
 use sqlx::PgConnection;
-use tokio::time::Instant;
 
 use super::{
     column::{millis, signed, timestamp, unsigned},
-    steps::lease,
+    leases::{self, Looks},
     text::key,
 };
 use crate::error::Result;
@@ -34,7 +28,7 @@ macro_rules! claims {
             ") AS k (kind)
                    CROSS JOIN LATERAL (
                       SELECT run, position, priority FROM steps
-                      WHERE status = 'ready' AND parked IS NULL AND kind = k.kind AND priority <= $4
+                      WHERE claimable_since IS NOT NULL AND kind = k.kind AND priority <= $4
                       ORDER BY priority, run, position LIMIT $3) s
                    ORDER BY s.priority, s.run, s.position) c
              CROSS JOIN LATERAL (
@@ -54,9 +48,9 @@ pub(super) async fn claimable(db: &mut PgConnection, wanted: &Wanted<'_>) -> Res
         // From one kind to the next in the index.
         None => sqlx::query_as(claims!(
             "WITH RECURSIVE kinds (kind) AS (
-                SELECT min(kind) FROM steps WHERE status = 'ready' AND parked IS NULL
+                SELECT min(kind) FROM steps WHERE claimable_since IS NOT NULL
                 UNION ALL
-                SELECT (SELECT min(kind) FROM steps WHERE status = 'ready' AND parked IS NULL AND kind > kinds.kind)
+                SELECT (SELECT min(kind) FROM steps WHERE claimable_since IS NOT NULL AND kind > kinds.kind)
                 FROM kinds WHERE kinds.kind IS NOT NULL)
              SELECT kind FROM kinds WHERE kind IS NOT NULL AND $1::text[] IS NULL"
         ))
@@ -67,28 +61,6 @@ pub(super) async fn claimable(db: &mut PgConnection, wanted: &Wanted<'_>) -> Res
     rows.into_iter().map(|(run, position)| Ok((RunId(run), unsigned(TABLE, i64::from(position))?))).collect()
 }
 
-/// When this process last looked for leases that ran out. Each lease leaves a dead entry in the index until the next
-/// vacuum, and under load looking past all of them is work: once a second is often enough for what takes 15 s to run out.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Looks(Arc<Mutex<Option<Instant>>>);
-
-const LEASES_EVERY: Duration = Duration::from_millis(900);
-
-impl Looks {
-    fn is_due(&self) -> bool {
-        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let due = last.is_none_or(|last| last.elapsed() >= LEASES_EVERY);
-        if due {
-            *last = Some(Instant::now());
-        }
-        due
-    }
-    /// There may be more.
-    fn again(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
-    }
-}
-
 /// What is over. What another process has its hands on is left to it, so that they do not all wait for each other.
 pub(super) async fn due(
     db: &mut PgConnection,
@@ -96,46 +68,34 @@ pub(super) async fn due(
     now: Timestamp,
     limit: usize,
 ) -> Result<Vec<Due>> {
-    let with_leases = looks.is_due();
-    let rows: Vec<(i32, String, i32, i64, i64)> = sqlx::query_as(
-        "SELECT d.what, d.run, d.position, d.fence, d.at FROM (
-            (SELECT 0 AS what, run, position, fence, lease_until AS at FROM steps
-             WHERE $3 AND status = 'leased' AND lease_until <= $1 ORDER BY lease_until LIMIT $2)
+    let mut due = leases::due(db, looks, now, limit).await?;
+    let rows: Vec<(bool, String, i32)> = sqlx::query_as(
+        "SELECT d.deadline, d.run, d.position FROM (
+            (SELECT false AS deadline, run, position FROM steps
+             WHERE waits_until < $1 ORDER BY waits_until LIMIT $2)
             UNION ALL
-            (SELECT 1, run, position, fence, ready_at FROM steps
-             WHERE status = 'waiting' AND ready_at IS NOT NULL AND ready_at < $1 ORDER BY ready_at LIMIT $2)
-            UNION ALL
-            (SELECT 2, id, 0, 0, deadline FROM runs
-             WHERE deadline IS NOT NULL AND phase <> 'finished' AND deadline < $1 ORDER BY deadline LIMIT $2)) d
+            (SELECT true, id, 0 FROM runs WHERE open_deadline < $1 ORDER BY open_deadline LIMIT $2)) d
          CROSS JOIN LATERAL (SELECT id FROM runs WHERE id = d.run FOR NO KEY UPDATE SKIP LOCKED) r",
     )
     .bind(millis(now))
     .bind(signed(limit as u64))
-    .bind(with_leases)
     .fetch_all(db)
     .await?;
-    if with_leases && rows.iter().filter(|row| row.0 == 0).count() >= limit {
-        looks.again();
+    for (deadline, run, position) in rows {
+        due.push(match deadline {
+            true => Due::Deadline(RunId(run)),
+            false => Due::Waiting { run: RunId(run), step: unsigned(TABLE, i64::from(position))? },
+        });
     }
-    rows.into_iter()
-        .map(|(what, run, position, fence, at)| {
-            Ok(match what {
-                0 => Due::Lease(lease(run, position, fence, at)?),
-                1 => Due::Waiting { run: RunId(run), step: unsigned(TABLE, i64::from(position))? },
-                _ => Due::Deadline(RunId(run)),
-            })
-        })
-        .collect()
+    Ok(due)
 }
 
 /// When the next back-off, deadline or message falls due. Leases are looked for by the second anyway.
 pub(super) async fn next_due(db: &mut PgConnection, now: Timestamp) -> Result<Option<Timestamp>> {
     let (next,): (Option<i64>,) = sqlx::query_as(
         "SELECT least(
-            (SELECT min(ready_at) + 1 FROM steps
-             WHERE status = 'waiting' AND ready_at IS NOT NULL AND ready_at >= $1),
-            (SELECT min(deadline) + 1 FROM runs
-             WHERE deadline IS NOT NULL AND phase <> 'finished' AND deadline >= $1),
+            (SELECT min(waits_until) + 1 FROM steps WHERE waits_until >= $1),
+            (SELECT min(open_deadline) + 1 FROM runs WHERE open_deadline >= $1),
             (SELECT min(due_at) FROM outbox WHERE state = 'pending' AND due_at > $1))",
     )
     .bind(millis(now))

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
-use super::{Postgres, column::millis, partitions, text::lock};
+use super::{Postgres, column::millis, leases, partitions, text::lock};
 use crate::{
     error::Result,
     housekeeping::{Forgotten, cutoff, first_id},
@@ -42,6 +42,7 @@ async fn keep(db: &mut PgConnection, now: Timestamp, end: Timestamp) -> Result<F
     for day in 0..=AHEAD {
         partitions::make(db, now + SignedDuration::from_hours(24 * day)).await?;
     }
+    leases::watch_all(db).await?;
     Ok(Forgotten {
         runs: runs(db, end).await?,
         deliveries: deliveries(db, end).await?,
@@ -79,6 +80,7 @@ async fn runs(db: &mut PgConnection, end: Timestamp) -> Result<u64> {
             "WITH old AS (SELECT id FROM runs WHERE id = ANY($1) AND phase = 'finished' FOR UPDATE SKIP LOCKED),
                   s AS (DELETE FROM steps USING old WHERE steps.run = old.id),
                   p AS (DELETE FROM permits USING old WHERE permits.run = old.id),
+                  w AS (DELETE FROM lease_watch w USING old WHERE w.run = old.id),
                   o AS (DELETE FROM outbox USING old WHERE outbox.run = old.id),
                   f AS (DELETE FROM effects USING old WHERE effects.run = old.id),
                   e AS (DELETE FROM events_default e USING old WHERE e.run = old.id)

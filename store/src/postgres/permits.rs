@@ -22,12 +22,11 @@ async fn alone(db: &mut PgConnection) -> Result<()> {
 
 /// Those whose step is leased; others are left over and count for nothing.
 pub(super) async fn count(db: &mut PgConnection, keys: &[String]) -> Result<Vec<usize>> {
-    // Apart from the count, which then sees what whoever had the lock has committed. The empty text keeps a planner
-    // without statistics from walking the index of all leases.
+    // Apart from the count, which then sees what whoever had the lock has committed.
     alone(db).await?;
     let rows: Vec<(String, i64)> = sqlx::query_as(
         "SELECT t.key, (SELECT count(*) FROM permits p JOIN steps s ON s.run = p.run AND s.position = p.position
-                        WHERE p.key = t.key AND s.status || '' = 'leased')
+                        WHERE p.key = t.key AND s.lease_until IS NOT NULL)
          FROM unnest($1::text[]) AS t (key)",
     )
     .bind(keys.iter().map(|k| key(k)).collect::<Vec<_>>())
@@ -71,7 +70,7 @@ pub(super) async fn release(db: &mut PgConnection, steps: &[(RunId, usize)]) -> 
 pub(super) async fn park(db: &mut PgConnection, steps: &[(RunId, usize)], limit: &str) -> Result<()> {
     sqlx::query(
         "UPDATE steps s SET parked = $3 FROM unnest($1::text[], $2::int[]) AS t (run, position)
-         WHERE s.run = t.run AND s.position = t.position AND s.status || '' = 'ready'",
+         WHERE s.run = t.run AND s.position = t.position AND s.status = 'ready'",
     )
     .bind(steps.iter().map(|(run, _)| run.0.as_str()).collect::<Vec<_>>())
     .bind(positions(steps.iter().map(|(_, step)| *step)))

@@ -9,6 +9,7 @@ use sqlx::{FromRow, PgConnection, QueryBuilder};
 
 use super::{
     column::{json, millis, of_json, of_word, signed, timestamp, unsigned, word},
+    leases::watch,
     steps,
     text::{key, plain},
 };
@@ -171,8 +172,11 @@ pub(super) async fn insert(db: &mut PgConnection, runs: &[NewRun<'_>]) -> Result
     hashes.dedup();
     let submissions: Vec<String> = records().map(|r| json(TABLE, &r.submission)).collect::<Result<_>>()?;
     let steps = steps::New::of(runs)?;
-    let missing: Vec<(String,)> = sqlx::query_as(
-        "WITH new_runs AS (
+    let (watched, ends) = steps.watched.arrays();
+    let missing: Vec<(String,)> = sqlx::query_as(concat!(
+        "WITH watched AS (",
+        watch!(28, 29),
+        "), new_runs AS (
             INSERT INTO runs (id, chain, plan_hash, identity, submission, cascade, round, slot, priority, deadline,
                               phase, status, result, last_seq, version, created_at, finished_at)
             SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[],
@@ -184,7 +188,7 @@ pub(super) async fn insert(db: &mut PgConnection, runs: &[NewRun<'_>]) -> Result
                                  $24::bigint[], $25::bigint[], $26::text[]))
          SELECT t.hash FROM unnest($27::text[]) AS t (hash)
          WHERE NOT EXISTS (SELECT FROM plans WHERE plans.hash = t.hash)",
-    )
+    ))
     .bind(records().map(|r| r.id.0.as_str()).collect::<Vec<_>>())
     .bind(records().map(|r| key(&r.chain)).collect::<Vec<_>>())
     .bind(records().map(|r| r.plan_hash.as_str()).collect::<Vec<_>>())
@@ -212,14 +216,19 @@ pub(super) async fn insert(db: &mut PgConnection, runs: &[NewRun<'_>]) -> Result
     .bind(steps.lease_untils)
     .bind(steps.bodies)
     .bind(hashes)
+    .bind(watched)
+    .bind(ends)
     .fetch_all(db)
     .await?;
     Ok(missing.into_iter().map(|(hash,)| hash).collect())
 }
 
 pub(super) async fn save(db: &mut PgConnection, runs: &[&RunRecord]) -> Result<()> {
+    // A run that has finished has no lease.
+    let finished = runs.iter().filter(|r| r.result().is_some());
     sqlx::query(
-        "UPDATE runs r SET phase = t.phase, status = t.status, result = t.result, last_seq = t.last_seq,
+        "WITH unwatched AS (DELETE FROM lease_watch w USING unnest($9::text[]) AS t (run) WHERE w.run = t.run)
+         UPDATE runs r SET phase = t.phase, status = t.status, result = t.result, last_seq = t.last_seq,
                 version = t.version, finished_at = t.finished_at, deadline = t.deadline
          FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[],
                      $8::bigint[]) AS t (id, phase, status, result, last_seq, version, finished_at, deadline)
@@ -233,6 +242,7 @@ pub(super) async fn save(db: &mut PgConnection, runs: &[&RunRecord]) -> Result<(
     .bind(runs.iter().map(|r| signed(r.version)).collect::<Vec<_>>())
     .bind(runs.iter().map(|r| r.finished_at.map(millis)).collect::<Vec<_>>())
     .bind(runs.iter().map(|r| r.deadline.map(millis)).collect::<Vec<_>>())
+    .bind(finished.map(|r| r.id.0.as_str()).collect::<Vec<_>>())
     .execute(db)
     .await?;
     Ok(())
@@ -284,9 +294,9 @@ pub(super) async fn in_cascade(
 
 pub(super) async fn in_slot(db: &mut PgConnection, slot: &str, limit: usize) -> Result<Vec<(RunId, bool)>> {
     let rows: Vec<(String, bool)> = sqlx::query_as(
-        "(SELECT id, false FROM runs WHERE slot = $1 AND phase <> 'finished' AND phase <> 'queued')
+        "(SELECT id, false FROM runs WHERE open_slot = $1 AND phase <> 'queued')
          UNION ALL
-         (SELECT id, true FROM runs WHERE slot = $1 AND phase <> 'finished' AND phase = 'queued' ORDER BY id LIMIT $2)
+         (SELECT id, true FROM runs WHERE open_slot = $1 AND phase = 'queued' ORDER BY id LIMIT $2)
          ORDER BY 1",
     )
     .bind(key(slot))

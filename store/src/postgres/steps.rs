@@ -3,14 +3,14 @@
 use std::collections::HashMap;
 
 use patchline_engine::{
-    RunId,
-    core::{Steps, recovery::Lease},
+    core::Steps,
     store::{NewRun, StepChange},
 };
 use sqlx::PgConnection;
 
 use super::{
-    column::{json, millis, signed, timestamp, unsigned, word},
+    column::{json, signed, word},
+    leases::{Watched, watch},
     permits::positions,
     text::key,
 };
@@ -46,6 +46,7 @@ pub(super) struct New<'a> {
     pub(super) ready_ats: Vec<Option<i64>>,
     pub(super) lease_untils: Vec<Option<i64>>,
     pub(super) bodies: Vec<String>,
+    pub(super) watched: Watched<'a>,
 }
 
 impl<'a> New<'a> {
@@ -61,6 +62,7 @@ impl<'a> New<'a> {
                 new.priorities.push(i16::from(record.priority));
                 new.ready_ats.push(ready_at(step));
                 new.lease_untils.push(lease_until(step));
+                new.watched.note(&record.id, lease_until(step));
                 new.bodies.push(json(TABLE, step)?);
             }
         }
@@ -71,14 +73,19 @@ impl<'a> New<'a> {
 /// The fenced write: it takes only rows that are as their `before` says.
 pub(super) async fn save(db: &mut PgConnection, changes: &[StepChange<'_>]) -> Result<bool> {
     let bodies: Vec<String> = changes.iter().map(|c| json(TABLE, c.after)).collect::<Result<_>>()?;
-    let done = sqlx::query(
-        "UPDATE steps s SET status = t.status, fence = t.fence, ready_at = t.ready_at, lease_until = t.lease_until,
+    let mut watched = Watched::default();
+    changes.iter().for_each(|c| watched.note(c.run, lease_until(c.after)));
+    let (watched, ends) = watched.arrays();
+    let done = sqlx::query(concat!(
+        "WITH watched AS (",
+        watch!(10, 11),
+        ") UPDATE steps s SET status = t.status, fence = t.fence, ready_at = t.ready_at, lease_until = t.lease_until,
                 parked = NULL, body = t.body
          FROM unnest($1::text[], $2::int[], $3::bigint[], $4::text[], $5::text[], $6::bigint[], $7::bigint[],
                      $8::bigint[], $9::text[])
               AS t (run, position, old_fence, old_status, status, fence, ready_at, lease_until, body)
          WHERE s.run = t.run AND s.position = t.position AND s.fence = t.old_fence AND s.status = t.old_status",
-    )
+    ))
     .bind(changes.iter().map(|c| c.run.0.as_str()).collect::<Vec<_>>())
     .bind(positions(changes.iter().map(|c| c.step)))
     .bind(changes.iter().map(|c| signed(c.before.fence)).collect::<Vec<_>>())
@@ -88,51 +95,9 @@ pub(super) async fn save(db: &mut PgConnection, changes: &[StepChange<'_>]) -> R
     .bind(changes.iter().map(|c| ready_at(c.after)).collect::<Vec<_>>())
     .bind(changes.iter().map(|c| lease_until(c.after)).collect::<Vec<_>>())
     .bind(bodies)
+    .bind(watched)
+    .bind(ends)
     .execute(db)
     .await?;
     Ok(done.rows_affected() == changes.len() as u64)
-}
-
-/// All leases.
-pub(super) async fn leases(db: &mut PgConnection) -> Result<Vec<Lease>> {
-    let rows: Vec<(String, i32, i64, i64)> = sqlx::query_as(
-        "SELECT run, position, fence, lease_until FROM steps WHERE status = 'leased' ORDER BY lease_until",
-    )
-    .fetch_all(db)
-    .await?;
-    rows.into_iter().map(|(run, position, fence, until)| lease(run, position, fence, until)).collect()
-}
-
-pub(super) fn lease(run: String, position: i32, fence: i64, until: i64) -> Result<Lease> {
-    Ok(Lease {
-        run: RunId(run),
-        step: unsigned(TABLE, i64::from(position))?,
-        fence: unsigned(TABLE, fence)?,
-        until: timestamp(TABLE, until)?,
-    })
-}
-
-/// Prolongs what still holds; and whether its run is being cancelled.
-pub(super) async fn renew(db: &mut PgConnection, leases: &[Lease]) -> Result<Vec<(Lease, bool)>> {
-    // The empty text keeps a planner without statistics from walking the index of all leases.
-    let held: Vec<(String, i32, bool)> = sqlx::query_as(
-        "UPDATE steps s SET lease_until = t.until
-         FROM unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[]) AS t (run, position, fence, until)
-         WHERE s.run = t.run AND s.position = t.position AND s.fence = t.fence AND s.status || '' = 'leased'
-         RETURNING s.run, s.position, coalesce((SELECT phase = 'cancelling' FROM runs WHERE id = s.run), false)",
-    )
-    .bind(leases.iter().map(|l| l.run.0.as_str()).collect::<Vec<_>>())
-    .bind(positions(leases.iter().map(|l| l.step)))
-    .bind(leases.iter().map(|l| signed(l.fence)).collect::<Vec<_>>())
-    .bind(leases.iter().map(|l| millis(l.until)).collect::<Vec<_>>())
-    .fetch_all(db)
-    .await?;
-    let mut held: HashMap<(String, i32), bool> =
-        held.into_iter().map(|(run, position, stop)| ((run, position), stop)).collect();
-    let places = positions(leases.iter().map(|l| l.step));
-    let renewed = leases.iter().zip(places).filter_map(|(lease, place)| {
-        let stop = held.remove(&(lease.run.0.clone(), place))?;
-        Some((lease.clone(), stop))
-    });
-    Ok(renewed.collect())
 }

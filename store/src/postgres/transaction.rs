@@ -16,7 +16,9 @@ use patchline_engine::{
 use sqlx::PgConnection;
 
 use super::{
-    Postgres, claims, deliveries, effects, events, is_gone, names, outbox, pauses, permits, plans,
+    Postgres, claims, deliveries, effects, events, is_gone,
+    leases::{self, Looks},
+    names, outbox, pauses, permits, plans,
     pool::{Lent, bounded},
     runs, steps,
 };
@@ -29,7 +31,7 @@ use crate::{
 pub(super) struct Tx {
     db: Lent,
     now: Option<Timestamp>,
-    looks: claims::Looks,
+    looks: Looks,
     patience: Duration,
     /// A statement failed: the server would answer `COMMIT` by undoing everything, and would not call it an error.
     spoilt: bool,
@@ -177,10 +179,10 @@ impl Transaction for Tx {
         said!(self, "looking for what will be due", claims::next_due(&mut self.db, now))
     }
     async fn leases(&mut self) -> Result<Vec<Lease>> {
-        said!(self, "reading leases", steps::leases(&mut self.db))
+        said!(self, "reading leases", leases::all(&mut self.db))
     }
     async fn renew(&mut self, leases: &[Lease]) -> Result<Vec<(Lease, bool)>> {
-        said!(self, "renewing leases", steps::renew(&mut self.db, leases))
+        said!(self, "renewing leases", leases::renew(&mut self.db, leases))
     }
 
     async fn enqueue(&mut self, run: &RunId, step: &str, messages: &[Message], at: Timestamp) -> Result<()> {

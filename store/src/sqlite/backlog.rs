@@ -4,9 +4,14 @@ use patchline_engine::store::Backlog;
 use sqlx::SqliteConnection;
 
 use crate::{
-    backlog::{Counted, DEAD, PARKED, PENDING, READY},
+    backlog::{Counted, DEAD, PARKED, PENDING},
     error::Result,
 };
+
+/// Ready steps by priority and kind: how many, and the oldest, over the index that claims are found by.
+const READY: &str =
+    "SELECT priority, kind, count(*), min(ready_at) FROM steps WHERE status = 'ready' AND parked IS NULL
+     GROUP BY priority, kind";
 
 pub(super) async fn read(db: &mut SqliteConnection) -> Result<Backlog> {
     let counted: Counted<i64> = Counted {

@@ -4,7 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use jiff::SignedDuration;
 use patchline_engine::{Outcome, RunResult, StepStatus as S};
+use patchline_store::{Postgres, PostgresOptions};
 use serde_json::json;
+use sqlx::{Connection as _, PgConnection};
 
 use crate::{cut::Cut, kit::*};
 
@@ -143,4 +145,68 @@ async fn restart_and_stop(place: &Place, house: &House, script: &Script) {
     .unwrap();
     until(async || script.count("a") > before).await;
     engine.stop().await.unwrap();
+}
+
+/// A lease that another version has written, or a restored table, is one that nobody watches.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_nobody_watches_is_found_and_watched() {
+    let Some(place) = Place::postgres() else { return };
+    let script = Script::default().on("a", |_| async { std::future::pending().await });
+    let (sink, clock) = (Sink::default(), Ahead::default());
+    let cut = Cut::new(place.open().await);
+    let first = engine_over(Arc::new(cut.clone()), &script, &sink, &clock).await;
+    let run = first.submit(vec![submission(&diamond(), "v1")]).await.unwrap()[0].run.clone();
+    until(async || script.count("a") == 1).await;
+    cut.cut();
+    let store = Postgres::open(&place.name(), PostgresOptions::default()).await.unwrap();
+    assert!(store.check(&mut |_| {}).await.unwrap().is_whole());
+    let mut db = PgConnection::connect(&place.name()).await.unwrap();
+    sqlx::raw_sql("DELETE FROM lease_watch").execute(&mut db).await.unwrap();
+    let found = store.check(&mut |_| {}).await.unwrap();
+    assert_eq!(found.findings.len(), 1, "{found:?}");
+    assert_eq!(
+        (found.findings[0].what.as_str(), found.findings[0].table),
+        ("nobody watches its lease", "steps")
+    );
+    store.housekeep(jiff::Timestamp::now(), SignedDuration::from_hours(24)).await.unwrap();
+    assert!(store.check(&mut |_| {}).await.unwrap().is_whole());
+    // It runs out as any other.
+    let well = Script::default();
+    let second = engine_over(Arc::new(store), &well, &sink, &clock).await;
+    let ended = tokio::time::timeout(Duration::from_secs(40), second.finished(&run)).await;
+    assert_eq!(ended.expect("the run ends").unwrap().result, Some(RunResult::Passed));
+    until(async || watched(&mut db).await == 0).await;
+}
+
+async fn watched(db: &mut PgConnection) -> i64 {
+    sqlx::query_scalar("SELECT count(*) FROM lease_watch").fetch_one(db).await.unwrap()
+}
+
+/// What makes PostgreSQL fast enough: a step is leased and ended without touching an index, and so is its run.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn steps_and_runs_move_on_in_place() {
+    let Some(place) = Place::postgres() else { return };
+    let house = House::new(&place, &Script::default()).await;
+    let many = (0..200).map(|n| submission(&diamond(), &format!("v{n}"))).collect();
+    for submitted in house.engine.submit(many).await.unwrap() {
+        house.finished(&submitted.run).await;
+    }
+    let mut db = PgConnection::connect(&place.name()).await.unwrap();
+    assert_eq!(watched(&mut db).await, 0, "what has ended is watched no more");
+    for table in ["steps", "runs"] {
+        // The server tells what happened about a second later.
+        let mut share = 0.0;
+        until(async || {
+            let (hot, all): (i64, i64) =
+                sqlx::query_as("SELECT n_tup_hot_upd, n_tup_upd FROM pg_stat_user_tables WHERE relname = $1")
+                    .bind(table)
+                    .fetch_one(&mut db)
+                    .await
+                    .unwrap();
+            share = hot as f64 / all.max(1) as f64;
+            all >= 200
+        })
+        .await;
+        assert!(share > 0.5, "{table}: {share}");
+    }
 }
