@@ -4,6 +4,7 @@ mod archive;
 mod docs;
 pub(crate) mod facts;
 pub(crate) mod merge;
+mod pipe;
 mod source;
 
 use std::{

@@ -12,7 +12,7 @@ use patchline_registry::{BlobReader, Digest};
 use sha2::{Digest as _, Sha256};
 use tokio_util::io::SyncIoBridge;
 
-use super::{Limits, Stop, Visitor, archive};
+use super::{Limits, Stop, Visitor, archive, pipe};
 use crate::{Error, Result};
 
 /// The blob, blocking. Decoders above it may dress its errors up, so the first one is kept aside.
@@ -45,7 +45,8 @@ impl Read for Source {
     }
 }
 
-/// Reads everything: archive, what stands behind it, and the blob's last byte.
+/// Reads everything: archive, what stands behind it, and the blob's last byte. One thread reads, verifies and
+/// decompresses, this one hashes and walks, so that a single large layer is two cores' work.
 pub(super) fn read<V: Visitor>(
     source: Source,
     fault: &Fault,
@@ -54,16 +55,27 @@ pub(super) fn read<V: Visitor>(
     limits: Limits,
     visitor: &mut V,
 ) -> Result<Digest> {
-    let mut packed = BufReader::with_capacity(256 << 10, source);
-    let outcome = unpack(&mut packed, limits.cap(size), limits, visitor);
-    let hit_limit = matches!(outcome, Err(Stop::Limit(..)));
-    // A wrong blob explains a broken archive, so the blob is read to its end before the archive is blamed.
-    let rest = if hit_limit { Ok(0) } else { io::copy(&mut packed, &mut io::sink()) };
+    let unreadable = |reason| Error::Layer { layer: layer.clone(), reason };
+    let (mut into, mut tar) = pipe::pipe();
+    let (outcome, rest) = std::thread::scope(|threads| {
+        let unpacking = threads.spawn(move || {
+            let mut packed = BufReader::with_capacity(256 << 10, source);
+            unpack(&mut packed, &mut into);
+            // A wrong blob explains a broken archive, so the blob is read to its end before the archive is blamed.
+            if into.is_cut_off() { Ok(0) } else { io::copy(&mut packed, &mut io::sink()) }
+        });
+        let outcome = walked(&mut tar, limits.cap(size), limits, visitor);
+        if matches!(outcome, Err(Stop::Limit(..))) {
+            tar.cut_off();
+        }
+        drop(tar);
+        (outcome, unpacking.join())
+    });
     let stored = fault.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
     if let Some(error) = stored {
         return Err(blob_error(error, layer));
     }
-    let unreadable = |reason| Error::Layer { layer: layer.clone(), reason };
+    let rest = rest.map_err(|_| unreadable("reading it was broken off".to_owned()))?;
     rest.map_err(|e| unreadable(describe(&e)))?;
     outcome.map_err(|stop| match stop {
         Stop::Reason(reason) => unreadable(reason),
@@ -71,23 +83,28 @@ pub(super) fn read<V: Visitor>(
     })
 }
 
-fn unpack<V: Visitor>(
-    packed: &mut impl BufRead,
+/// Sends what is inside; an error goes the same way.
+fn unpack(packed: &mut impl BufRead, into: &mut pipe::Sender) {
+    let sent = packed.fill_buf().map(<[u8]>::to_vec).and_then(|magic| {
+        if magic.starts_with(&[0x1f, 0x8b]) {
+            into.send_all(&mut flate2::bufread::MultiGzDecoder::new(packed))
+        } else if magic.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
+            into.send_all(&mut zstd::Decoder::with_buffer(packed)?)
+        } else {
+            into.send_all(packed)
+        }
+    });
+    if let Err(error) = sent {
+        into.fail(error);
+    }
+}
+
+fn walked<V: Visitor>(
+    tar: &mut impl Read,
     cap: u64,
     limits: Limits,
     visitor: &mut V,
 ) -> Result<Digest, Stop> {
-    let magic = packed.fill_buf()?;
-    if magic.starts_with(&[0x1f, 0x8b]) {
-        hashed(flate2::bufread::MultiGzDecoder::new(packed), cap, limits, visitor)
-    } else if magic.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
-        hashed(zstd::Decoder::with_buffer(packed)?, cap, limits, visitor)
-    } else {
-        hashed(packed, cap, limits, visitor)
-    }
-}
-
-fn hashed<V: Visitor>(tar: impl Read, cap: u64, limits: Limits, visitor: &mut V) -> Result<Digest, Stop> {
     let mut tar = Hashed { inner: tar, hash: Sha256::new(), left: cap, capped: false };
     let outcome = archive::walk(&mut tar, limits, visitor);
     let outcome = outcome.and_then(|()| Ok(io::copy(&mut tar, &mut io::sink())?));
