@@ -1,5 +1,10 @@
 //! Package databases as they lie in layers.
 
+pub mod apk;
 pub mod dpkg;
-pub(crate) mod os_release;
-pub(crate) mod purl;
+pub(crate) mod limits;
+pub mod os_release;
+pub mod owned;
+pub mod purl;
+#[cfg(test)]
+pub(crate) mod testdata;
