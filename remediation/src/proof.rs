@@ -74,7 +74,8 @@ pub(crate) fn findings(plan: &FixPlan, inventory: &Inventory, report: &Report) -
             return Err(Error::Proof { reason });
         }
         let left = report.findings.iter().find(|finding| {
-            finding.source == upgrade.source
+            finding.is_deb()
+                && finding.source == upgrade.source
                 && finding.packages.contains(&upgrade.package)
                 && upgrade.mends.contains(&finding.id)
         });
@@ -131,6 +132,8 @@ mod tests {
         let finding = |(source, id): &(&str, &str)| Finding {
             id: (*id).into(),
             aliases: Vec::new(),
+            ecosystem: "Debian:12".into(),
+            paths: Vec::new(),
             packages: vec![format!("lib{source}")],
             source: (*source).into(),
             installed: "1".into(),

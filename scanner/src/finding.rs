@@ -3,6 +3,8 @@
 use patchline_registry::Digest;
 use serde::{Deserialize, Serialize};
 
+use crate::version::Order;
+
 /// The one ordered scale. `Unknown` never matches a `>=` rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -34,13 +36,19 @@ pub struct Finding {
     pub id: String,
     /// Every other id of it.
     pub aliases: Vec<String>,
-    /// Binary packages that carry it, sorted.
+    /// OSV's ecosystem: `Debian:12`, `PyPI`; empty: Debian's, as before there were others.
+    #[serde(default)]
+    pub ecosystem: String,
+    /// Binary packages that carry it, sorted; a language's package itself.
     pub packages: Vec<String>,
-    /// Source package.
+    /// Files that tell of a language's package, sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub paths: Vec<String>,
+    /// Source package, or whatever the ecosystem's advisories are about.
     pub source: String,
-    /// Installed source version.
+    /// Its installed version.
     pub installed: String,
-    /// Lowest source version that fixes it, where an advisory names one.
+    /// Lowest version of it that fixes it, where an advisory names one.
     pub fixed: Option<String>,
     /// Severity.
     pub severity: Severity,
@@ -67,5 +75,9 @@ impl Finding {
     /// An advisory names a fixed version.
     pub fn fixable(&self) -> bool {
         self.fixed.is_some()
+    }
+    /// dpkg's packages carry it.
+    pub fn is_deb(&self) -> bool {
+        self.ecosystem.is_empty() || Order::of_ecosystem(&self.ecosystem) == Some(Order::Dpkg)
     }
 }

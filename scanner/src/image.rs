@@ -14,6 +14,7 @@ use crate::{
         facts::{self, Facts},
         merge,
     },
+    licenses,
     packages::purl,
 };
 
@@ -80,7 +81,10 @@ fn assemble(image: Digest, config: &Config, blobs: &[Digest], layers: &[Facts]) 
         held: p.held,
         layer: blobs.get(*layer).cloned(),
         purl: purl::deb(&p.name, &p.version, &p.architecture, merged.distro.as_ref()),
-        licenses: merged.licenses(&p.name).to_vec(),
+        licenses: match &p.license {
+            Some(text) => licenses::stated(text),
+            None => merged.licenses(&p.name).to_vec(),
+        },
     });
     Ok(Inventory {
         image,

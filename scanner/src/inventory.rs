@@ -16,22 +16,23 @@ pub struct Distro {
     pub pretty_name: Option<String>,
 }
 
-/// One installed package.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// One package that is in the image.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Package {
-    /// Binary package.
+    /// Binary package of an operating system; of a language, the name as its ecosystem writes it: `@scope/name`,
+    /// `group:artifact`.
     pub name: String,
     /// Its version.
     pub version: String,
-    /// `amd64`, `all`.
+    /// `amd64`, `all`; empty: it is for all of them, or a language's.
     pub architecture: String,
-    /// Source package (the name itself when dpkg names none).
+    /// Source package (the name itself when the database names none).
     pub source: String,
     /// Source version (without `+bN` where dpkg names it).
     pub source_version: String,
     /// `hold` in the selection.
     pub held: bool,
-    /// The layer whose database first held it in this version.
+    /// The layer whose database first held it in this version, or that brought the file which tells of it.
     pub layer: Option<Digest>,
     /// `pkg:deb/debian/openssl@3.0.11-1?arch=amd64&distro=debian-12`
     pub purl: String,
@@ -39,6 +40,12 @@ pub struct Package {
     /// Empty: nothing is known, or nobody looked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub licenses: Vec<String>,
+    /// The file that tells of a language's package, and behind `!/` where in it: `app/a.jar!/BOOT-INF/lib/b.jar`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// The operating system's package that this file belongs to: its advisories speak for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
 }
 
 /// The packages of one image manifest.
@@ -59,4 +66,11 @@ pub struct Inventory {
     pub unread: Vec<String>,
     /// (blob digest, diff_id that we computed), lowest first.
     pub layers: Vec<(Digest, Digest)>,
+}
+
+impl Package {
+    /// The type of its PURL: `deb`, `apk`, `rpm`, `pypi`, `golang`… (purl-spec, "Package-URL types").
+    pub fn kind(&self) -> &str {
+        self.purl.strip_prefix("pkg:").and_then(|rest| rest.split_once('/')).map_or("", |(kind, _)| kind)
+    }
 }

@@ -1,4 +1,4 @@
-//! Inventories against advisories: one finding for each vulnerability of each installed source.
+//! Inventories against advisories: one finding for each vulnerability of whatever advisories speak about.
 
 use std::{
     cmp::Ordering,
@@ -12,25 +12,23 @@ use crate::{
     Completeness, Finding, Inventory, Package, Report, Severity,
     advisories::{Advisory, AdvisorySet, Verdict},
     packages::os_release::{self, Release},
-    version::compare_debian,
+    version::Order,
 };
 
-/// An installed source: its name and version.
-type Source<'a> = (&'a str, &'a str);
+/// What advisories speak about: an ecosystem, a name in it, and the version that is there.
+type Subject<'a> = (&'a str, &'a str, &'a str);
 
 /// See [`crate::report`].
 pub(crate) fn report(inventory: &Inventory, sets: &[&AdvisorySet]) -> Report {
-    let (ecosystem, completeness) = completeness(inventory, sets);
-    let mut findings = Vec::new();
-    if let Some(ecosystem) = ecosystem {
-        let mut sources: BTreeMap<Source<'_>, Vec<&Package>> = BTreeMap::new();
-        for package in &inventory.packages {
-            sources.entry((&package.source, &package.source_version)).or_default().push(package);
-        }
-        for (source, packages) in sources {
-            findings.extend(of_source(source, &packages, &ecosystem, sets));
+    let (system, completeness) = completeness(inventory, sets);
+    let mut subjects: BTreeMap<Subject<'_>, Vec<&Package>> = BTreeMap::new();
+    for package in &inventory.packages {
+        if let Some(subject) = subject(package, system.as_deref()) {
+            subjects.entry(subject).or_default().push(package);
         }
     }
+    let mut findings: Vec<Finding> =
+        subjects.iter().flat_map(|(subject, packages)| about(*subject, packages, sets)).collect();
     findings.sort_by(|a, b| {
         b.severity
             .cmp(&a.severity)
@@ -48,11 +46,61 @@ pub(crate) fn report(inventory: &Inventory, sets: &[&AdvisorySet]) -> Report {
     }
 }
 
+/// Ecosystems of languages by the type of their package URLs (purl-spec, and the OSV schema, "Defined ecosystems").
+const LANGUAGES: [(&str, &str); 14] = [
+    ("bitnami", "Bitnami"),
+    ("cargo", "crates.io"),
+    ("composer", "Packagist"),
+    ("conan", "ConanCenter"),
+    ("cran", "CRAN"),
+    ("gem", "RubyGems"),
+    ("golang", "Go"),
+    ("hex", "Hex"),
+    ("maven", "Maven"),
+    ("npm", "npm"),
+    ("nuget", "NuGet"),
+    ("pub", "Pub"),
+    ("pypi", "PyPI"),
+    ("swift", "SwiftURL"),
+];
+
+/// The ecosystem of a package of a language; none: it is an operating system's, or of none that has advisories.
+fn language(kind: &str) -> Option<&'static str> {
+    LANGUAGES.iter().find(|(of, _)| *of == kind).map(|(_, ecosystem)| *ecosystem)
+}
+
+/// Distributions whose advisories name binary packages of rpm; the others' name the source.
+const BY_BINARY: [&str; 4] = ["AlmaLinux", "Rocky Linux", "Red Hat", "Photon OS"];
+
+/// None: nothing speaks about it, or something else does for it.
+fn subject<'a>(package: &'a Package, system: Option<&'a str>) -> Option<Subject<'a>> {
+    if package.owner.is_some() {
+        // The distribution mends it under the version that it has, and says so in its own advisories.
+        return None;
+    }
+    let subject = match (language(package.kind()), package.kind()) {
+        (Some(ecosystem), _) => (ecosystem, package.name.as_str(), package.version.as_str()),
+        (None, "rpm") if BY_BINARY.contains(&system?.split(':').next().unwrap_or_default()) => {
+            (system?, package.name.as_str(), package.version.as_str())
+        }
+        (None, "deb" | "apk" | "rpm" | "") => {
+            (system?, package.source.as_str(), package.source_version.as_str())
+        }
+        _ => return None,
+    };
+    (!subject.2.is_empty()).then_some(subject)
+}
+
 /// Which advisories hold, and how far the report can be trusted. What is
 /// known against an end-of-life release is listed; that it is whole is not claimed.
 fn completeness(inventory: &Inventory, sets: &[&AdvisorySet]) -> (Option<String>, Completeness) {
     let undetermined = |reason: String| Completeness::Undetermined { reason };
     let unread = inventory.unread.join(" and ");
+    if inventory.database.is_none() && unread.is_empty() && !inventory.packages.is_empty() {
+        // An image of one program has no system under it.
+        let reason = "there is no package database: only packages of languages were looked at".to_owned();
+        return (None, Completeness::Incomplete { reasons: vec![reason] });
+    }
     if inventory.database.is_none() {
         let reason = if unread.is_empty() {
             "the image has no package database".to_owned()
@@ -94,31 +142,31 @@ struct Known<'a> {
     because: (&'a str, &'a str),
 }
 
-fn of_source(
-    source: Source<'_>,
-    packages: &[&Package],
-    ecosystem: &str,
-    sets: &[&AdvisorySet],
-) -> Vec<Finding> {
+fn about(subject: Subject<'_>, packages: &[&Package], sets: &[&AdvisorySet]) -> Vec<Finding> {
+    let (ecosystem, name, installed) = subject;
+    let Some(order) = Order::of_ecosystem(ecosystem) else { return Vec::new() };
     let mut known: BTreeMap<&str, Known<'_>> = BTreeMap::new();
     for set in sets {
-        for advisory in set.about(ecosystem, source.0) {
-            let Some(verdict) = advisory.affects(source.1) else { continue };
+        for advisory in set.about(ecosystem, name) {
+            let Some(verdict) = advisory.affects(installed) else { continue };
             for id in &advisory.vulnerabilities {
-                add(&mut known, id, advisory, &verdict, set.revision());
+                add(&mut known, id, advisory, &verdict, set.revision(), order);
             }
         }
     }
     absorb(&mut known);
     let names: BTreeSet<&str> = packages.iter().map(|p| p.name.as_str()).collect();
+    let paths: BTreeSet<&str> = packages.iter().filter_map(|p| p.path.as_deref()).collect();
     let layer = layer(packages);
     let finding = |(id, known): (&str, Known<'_>)| Finding {
         id: id.to_owned(),
         aliases: known.aliases.iter().filter(|a| **a != id).map(|a| (*a).to_owned()).collect(),
+        ecosystem: ecosystem.to_owned(),
         packages: names.iter().map(|n| (*n).to_owned()).collect(),
-        source: source.0.to_owned(),
-        installed: source.1.to_owned(),
-        because: because(source, ecosystem, &known),
+        paths: paths.iter().map(|p| (*p).to_owned()).collect(),
+        source: name.to_owned(),
+        installed: installed.to_owned(),
+        because: because(subject, order, &known),
         fixed: known.fixed,
         severity: known.severity,
         severity_source: known.severity_source.to_owned(),
@@ -139,6 +187,7 @@ fn add<'a>(
     advisory: &'a Advisory,
     verdict: &Verdict,
     revision: &'a str,
+    order: Order,
 ) {
     let aliases = advisory.aliases.iter().map(String::as_str);
     let entry = known.entry(id).or_insert_with(|| Known {
@@ -157,7 +206,7 @@ fn add<'a>(
         (entry.severity, entry.severity_source) = (advisory.severity, &advisory.severity_source);
     }
     let lower = match (&verdict.fixed, &entry.fixed) {
-        (Some(new), Some(old)) => compare_debian(new, old) == Ordering::Less,
+        (Some(new), Some(old)) => order.compare(new, old) == Ordering::Less,
         (Some(_), None) => true,
         (None, _) => false,
     };
@@ -205,12 +254,12 @@ fn layer(packages: &[&Package]) -> Option<Digest> {
     packages.iter().all(|p| p.layer.as_ref() == Some(first)).then(|| first.clone())
 }
 
-fn because((source, installed): Source<'_>, ecosystem: &str, known: &Known<'_>) -> String {
+fn because((ecosystem, name, installed): Subject<'_>, order: Order, known: &Known<'_>) -> String {
     let (advisory, revision) = known.because;
     let revision: String = revision.strip_prefix("sha256:").unwrap_or(revision).chars().take(40).collect();
-    let told = format!("(dpkg order; {advisory}, {ecosystem}; revision {revision})");
+    let told = format!("({} order; {advisory}, {ecosystem}; revision {revision})", order.name());
     match &known.fixed {
-        Some(fixed) => format!("{source} {installed} < {fixed} {told}"),
-        None => format!("{source} {installed} is affected and no version fixes it {told}"),
+        Some(fixed) => format!("{name} {installed} < {fixed} {told}"),
+        None => format!("{name} {installed} is affected and no version fixes it {told}"),
     }
 }

@@ -422,6 +422,8 @@ fn report(image: &Digest, rows: &[Row]) -> Report {
     let finding = |row: &Row| Finding {
         id: row.0.into(),
         aliases: vec![],
+        ecosystem: "Debian:12".into(),
+        paths: Vec::new(),
         packages: row.2.iter().map(|p| (*p).to_owned()).collect(),
         source: row.1.into(),
         installed: row.3.into(),
@@ -468,6 +470,7 @@ fn inventory(image: &Digest, fixed: bool) -> Inventory {
         layer: None,
         purl: format!("pkg:deb/debian/package-{number:02}@1.0-1?arch=amd64&distro=debian-12"),
         licenses: Vec::new(),
+        ..Package::default()
     };
     Inventory {
         image: image.clone(),

@@ -306,6 +306,7 @@ fn inventory(image: &Digest, packages: &[(&str, &str)]) -> Inventory {
         layer: None,
         purl: format!("pkg:deb/debian/{name}@{version}"),
         licenses: Vec::new(),
+        ..Package::default()
     };
     Inventory {
         image: image.clone(),

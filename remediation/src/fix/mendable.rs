@@ -55,7 +55,7 @@ pub(super) async fn mark(
         decided.ready.iter().map(|one| (one.key.0.clone(), one.record.source_version.clone())).collect();
     let refused: BTreeSet<String> = decided.plan.refused.into_iter().map(|refusal| refusal.package).collect();
     for finding in &mut report.findings {
-        let Some(fixed) = &finding.fixed else {
+        let Some(fixed) = finding.fixed.as_ref().filter(|_| finding.is_deb()) else {
             finding.mendable = Some(false);
             continue;
         };

@@ -35,10 +35,11 @@ pub struct Want {
 }
 
 impl Want {
-    /// The highest `fixed` of these findings, by source.
+    /// The highest `fixed` of these findings, by source. Those of languages' packages are not dpkg's to mend, even where
+    /// a source has the same name.
     pub fn from_findings<'f>(findings: impl Iterator<Item = &'f Finding>) -> Self {
         let mut want = Self::default();
-        for finding in findings {
+        for finding in findings.filter(|f| f.is_deb()) {
             if let Some(fixed) = &finding.fixed {
                 raise(&mut want.fixed, &finding.source, fixed);
             }

@@ -25,6 +25,7 @@ fn inventory(source: &str, version: &str) -> Inventory {
             layer: None,
             purl: String::new(),
             licenses: Vec::new(),
+            ..Package::default()
         }],
         database: Some("dpkg".into()),
         unread: vec![],

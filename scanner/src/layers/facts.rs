@@ -11,11 +11,15 @@ use serde::{Deserialize, Serialize};
 use super::{Entry, Kind, Limits, Stop, Visitor, docs};
 use crate::{
     Result, licenses,
-    packages::dpkg::{self, Installed, ParseError},
+    packages::{
+        apk,
+        dpkg::{self, ParseError},
+        listed::Listed,
+    },
 };
 
 /// Name and version of these analysers: facts that others left are not used.
-pub(crate) const ANALYSERS: &str = "patchline-layer/2";
+pub(crate) const ANALYSERS: &str = "patchline-layer/3";
 
 /// dpkg's own database.
 pub(crate) const DPKG_STATUS: &str = "var/lib/dpkg/status";
@@ -23,10 +27,10 @@ pub(crate) const DPKG_STATUS: &str = "var/lib/dpkg/status";
 pub(crate) const DPKG_STATUS_D: &str = "var/lib/dpkg/status.d/";
 pub(crate) const OS_RELEASE: [&str; 2] = ["etc/os-release", "usr/lib/os-release"];
 pub(crate) const DEBIAN_VERSION: &str = "etc/debian_version";
+/// apk's: where it was, and where apk-tools 3 has it.
+pub(crate) const APK: [&str; 2] = ["lib/apk/db/installed", "usr/lib/apk/db/installed"];
 /// Databases that are recognised and not read yet.
-pub(crate) const UNREAD: [(&str, &str); 9] = [
-    ("lib/apk/db/installed", "apk"),
-    ("usr/lib/apk/db/installed", "apk"),
+pub(crate) const UNREAD: [(&str, &str); 7] = [
     ("var/lib/rpm/Packages", "rpm"),
     ("var/lib/rpm/Packages.db", "rpm"),
     ("var/lib/rpm/rpmdb.sqlite", "rpm"),
@@ -50,7 +54,7 @@ const FACTS: u64 = 512 << 20;
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Fact {
     /// A package database.
-    Packages(Vec<Installed>),
+    Packages(Vec<Listed>),
     /// A package database that cannot be parsed.
     Broken(ParseError),
     /// A small file's text.
@@ -95,12 +99,13 @@ pub(crate) async fn read(repository: &dyn Repository, layer: &Descriptor, limits
     Ok(collector.finish(diff_id))
 }
 
+/// The databases and texts that are read, by their whole path.
+fn named() -> impl Iterator<Item = &'static str> {
+    [DPKG_STATUS, DEBIAN_VERSION].into_iter().chain(OS_RELEASE).chain(APK).chain(UNREAD.map(|(path, _)| path))
+}
+
 fn wanted(path: &str) -> bool {
-    path == DPKG_STATUS
-        || path == DEBIAN_VERSION
-        || OS_RELEASE.contains(&path)
-        || status_d(path)
-        || UNREAD.iter().any(|(p, _)| *p == path)
+    status_d(path) || named().any(|p| p == path)
 }
 
 /// `status.d/<package>`, not its `.md5sums`.
@@ -115,11 +120,8 @@ fn concerns(path: &str) -> bool {
     path.is_empty()
         || wanted(path)
         || docs::concerns(path)
-        || above(DPKG_STATUS)
         || above(DPKG_STATUS_D)
-        || above(DEBIAN_VERSION)
-        || OS_RELEASE.iter().any(|p| above(p))
-        || UNREAD.iter().any(|(p, _)| above(p))
+        || named().any(above)
 }
 
 /// Collects the facts of one layer.
@@ -186,10 +188,11 @@ impl Collector {
         if text_file {
             return Ok(Fact::Text(String::from_utf8_lossy(&bytes).into_owned()));
         }
-        Ok(match dpkg::installed(&bytes, path == DPKG_STATUS) {
-            Ok(packages) => Fact::Packages(packages),
-            Err(error) => Fact::Broken(error),
-        })
+        let listed = match APK.contains(&path) {
+            true => apk::installed(&bytes).map(|all| all.into_iter().map(Listed::from).collect()),
+            false => dpkg::installed(&bytes, path == DPKG_STATUS).map(|all| all.into_iter().map(Listed::from).collect()),
+        };
+        Ok(listed.map_or_else(Fact::Broken, Fact::Packages))
     }
 }
 

@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::{
     docs,
-    facts::{DEBIAN_VERSION, DPKG_STATUS, DPKG_STATUS_D, Fact, Facts, OS_RELEASE, UNREAD},
+    facts::{APK, DEBIAN_VERSION, DPKG_STATUS, DPKG_STATUS_D, Fact, Facts, OS_RELEASE, UNREAD},
 };
 use crate::{
     Distro, Error, Result,
     packages::{
-        dpkg::{Installed, ParseError},
+        dpkg::ParseError,
+        listed::Listed,
         os_release,
     },
 };
@@ -21,7 +22,7 @@ const LINKS: usize = 8;
 pub(crate) struct Merged<'a> {
     pub(crate) distro: Option<Distro>,
     /// With the index of the layer that brought it.
-    pub(crate) packages: Vec<(&'a Installed, usize)>,
+    pub(crate) packages: Vec<(&'a Listed, usize)>,
     pub(crate) database: Option<&'static str>,
     pub(crate) unread: Vec<String>,
     view: View<'a>,
@@ -41,14 +42,14 @@ type Broken<'a> = (String, &'a ParseError);
 pub(crate) fn merge(layers: &[Facts]) -> Result<Merged<'_>> {
     let mut view = View::new();
     // In which layer a package, exactly so, began to stand without interruption.
-    let mut since: HashMap<&Installed, usize> = HashMap::new();
+    let mut since: HashMap<&Listed, usize> = HashMap::new();
     for (index, layer) in layers.iter().enumerate() {
         if !apply(&mut view, layer) {
             continue;
         }
         // A lower database that cannot be parsed matters only when nothing replaces it.
         if let Ok((packages, _)) = packages(&view) {
-            let now: HashSet<&Installed> = packages.into_iter().collect();
+            let now: HashSet<&Listed> = packages.into_iter().collect();
             since.retain(|package, _| now.contains(package));
             for package in now {
                 since.entry(package).or_insert(index);
@@ -99,34 +100,41 @@ fn resolve<'a>(view: &View<'a>, path: &str) -> Option<&'a Fact> {
     None
 }
 
+/// Which databases there are, in the order in which they are believed: their names, and where they stand.
+const DATABASES: [(&str, &[&str]); 2] = [("dpkg", &[DPKG_STATUS]), ("apk", &APK)];
+
 /// Installed packages by name and architecture, and which database holds them.
-fn packages<'a>(view: &View<'a>) -> Result<(Vec<&'a Installed>, Option<&'static str>), Broken<'a>> {
-    let mut found: BTreeMap<(&str, &str), &Installed> = BTreeMap::new();
-    let (mut own, mut single) = (None, false);
-    let paths = view.keys().copied().filter(|p| *p == DPKG_STATUS || p.starts_with(DPKG_STATUS_D));
-    for path in paths {
-        match resolve(view, path) {
-            Some(Fact::Packages(packages)) => {
-                if path == DPKG_STATUS {
-                    own = Some(packages.len());
-                } else {
-                    single = true;
-                }
-                for package in packages {
-                    // dpkg's own file sorts first and stays right where both speak.
-                    found.entry((&package.name, &package.architecture)).or_insert(package);
-                }
-            }
+fn packages<'a>(view: &View<'a>) -> Result<(Vec<&'a Listed>, Option<&'static str>), Broken<'a>> {
+    let mut found: BTreeMap<(&str, &str, &str), &Listed> = BTreeMap::new();
+    let mut database = None;
+    let mut add = |path: &str, name: &'static str| {
+        let packages = match resolve(view, path) {
+            Some(Fact::Packages(packages)) => packages,
             Some(Fact::Broken(error)) => return Err((path.to_owned(), error)),
-            _ => {}
+            _ => return Ok(()),
+        };
+        // One that is empty gives way to one that is not.
+        if database.is_none() || (found.is_empty() && !packages.is_empty()) {
+            database = Some(name);
         }
-    }
-    let database = match (own, single) {
-        (Some(0), true) | (None, true) => Some("dpkg-status.d"),
-        (Some(_), _) => Some("dpkg"),
-        (None, false) => None,
+        for package in packages {
+            // What was looked at first stays right where both speak.
+            found.entry((kind(name), &package.name, &package.architecture)).or_insert(package);
+        }
+        Ok(())
     };
+    for (name, paths) in DATABASES {
+        paths.iter().try_for_each(|path| add(path, name))?;
+    }
+    for path in view.keys().filter(|p| p.starts_with(DPKG_STATUS_D)) {
+        add(path, "dpkg-status.d")?;
+    }
     Ok((found.into_values().collect(), database))
+}
+
+/// Databases of one kind speak of the same packages.
+fn kind(database: &'static str) -> &'static str {
+    database.split('-').next().unwrap_or(database)
 }
 
 fn distro(view: &View<'_>) -> Option<Distro> {

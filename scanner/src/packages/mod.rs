@@ -3,6 +3,7 @@
 pub mod apk;
 pub mod dpkg;
 pub(crate) mod limits;
+pub(crate) mod listed;
 pub mod os_release;
 pub mod owned;
 pub mod purl;

@@ -135,14 +135,14 @@ async fn long_names_are_read() {
 
 #[tokio::test]
 async fn other_package_databases_make_the_image_undetermined() {
-    let apk = Tar::new()
-        .file("etc/os-release", "ID=alpine\nVERSION_ID=3.20.1\n")
-        .file("lib/apk/db/installed", "P:musl\n");
-    let inventory = Image::new(&[apk.gzip()]).await.inventory().await.expect("inventory");
-    assert_eq!(inventory.unread, ["apk"]);
+    let rpm = Tar::new()
+        .file("etc/os-release", "ID=fedora\nVERSION_ID=40\n")
+        .file("var/lib/rpm/rpmdb.sqlite", "SQLite format 3\0");
+    let inventory = Image::new(&[rpm.gzip()]).await.inventory().await.expect("inventory");
+    assert_eq!(inventory.unread, ["rpm"]);
     let report = patchline_scanner::report(&inventory, &[&AdvisorySet::empty()]);
     let Completeness::Undetermined { reason } = report.completeness else { panic!("{report:?}") };
-    assert!(reason.ends_with("cannot be read yet: apk"), "{reason}");
+    assert!(reason.ends_with("cannot be read yet: rpm"), "{reason}");
 }
 
 #[tokio::test]
@@ -210,4 +210,27 @@ async fn rotten_facts_are_read_anew_and_claims_never_select_facts() {
     let liar = crate::support::Layer { diff_id: Digest::of(b"lie"), ..base };
     let error = Image::new(&[liar]).await.inventory_with(memory).await.expect_err("a lie");
     assert_eq!(error.code(), "layer-unreadable");
+}
+
+#[tokio::test]
+async fn alpine_is_read_where_its_database_lies() {
+    let record = |name: &str, origin: &str, license: &str| {
+        format!("P:{name}\nV:1.2.5-r1\nA:x86_64\no:{origin}\nL:{license}\nF:lib\nR:libc.so\n\n")
+    };
+    let text = record("musl-utils", "musl", "MIT AND BSD-2-Clause") + &record("libssl3", "openssl", "custom");
+    for place in ["lib/apk/db/installed", "usr/lib/apk/db/installed"] {
+        let tar = Tar::new().file("etc/os-release", "ID=alpine\nVERSION_ID=3.20.1\n").file(place, &text);
+        let inventory = Image::new(&[tar.gzip()]).await.inventory().await.expect("inventory");
+        assert_eq!((inventory.database.as_deref(), inventory.unread.len()), (Some("apk"), 0));
+        assert_eq!(names(&inventory), ["libssl3 1.2.5-r1", "musl-utils 1.2.5-r1"]);
+        let sources: Vec<_> = inventory.packages.iter().map(|p| (p.source.as_str(), p.licenses.clone())).collect();
+        assert_eq!(
+            sources,
+            [("openssl", vec!["NOASSERTION".to_owned()]), ("musl", vec!["MIT AND BSD-2-Clause".to_owned()])]
+        );
+    }
+    // What is no database is said with its line.
+    let tar = Tar::new().file("lib/apk/db/installed", "P:musl\nrubbish\n");
+    let error = Image::new(&[tar.gzip()]).await.inventory().await.expect_err("broken");
+    assert!(error.to_string().starts_with("lib/apk/db/installed cannot be parsed: line 2"), "{error}");
 }

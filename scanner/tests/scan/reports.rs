@@ -17,6 +17,7 @@ fn inventory(release: &str, packages: &[(&str, &str, &str)]) -> Inventory {
         layer: Some(Digest::of(b"layer")),
         purl: String::new(),
         licenses: Vec::new(),
+        ..Package::default()
     };
     Inventory {
         image: Digest::of(b"image"),

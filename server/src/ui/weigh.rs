@@ -167,6 +167,8 @@ pub(super) mod tests {
         Finding {
             id: id.into(),
             aliases: vec![],
+            ecosystem: "Debian:12".into(),
+            paths: Vec::new(),
             packages: vec![source.into(), format!("lib{source}")],
             source: source.into(),
             installed: "1.0-1".into(),

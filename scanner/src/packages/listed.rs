@@ -1,0 +1,61 @@
+//! A package as a database of any kind lists it: what an inventory needs to know, and no more.
+
+use serde::{Deserialize, Serialize};
+
+use super::{apk, dpkg, owned::OwnedFile};
+
+/// One installed package.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(crate) struct Listed {
+    /// Binary package.
+    pub(crate) name: String,
+    /// As its ecosystem compares it, with the epoch where it has one.
+    pub(crate) version: String,
+    pub(crate) architecture: String,
+    /// Source package, else the name.
+    pub(crate) source: String,
+    /// Its version, else the package's own.
+    pub(crate) source_version: String,
+    /// It is to stay as it is.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) held: bool,
+    /// As stated in the database itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) license: Option<String>,
+    /// Files of it that other analysers read, too: what they find there is this package's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) owns: Vec<String>,
+}
+
+impl From<dpkg::Installed> for Listed {
+    fn from(package: dpkg::Installed) -> Self {
+        let dpkg::Installed { name, version, architecture, source, source_version, held } = package;
+        Self { name, version, architecture, source, source_version, held, ..Self::default() }
+    }
+}
+
+impl From<apk::Installed> for Listed {
+    fn from(package: apk::Installed) -> Self {
+        Self {
+            source: package.origin,
+            // A recipe builds all of its packages in one version.
+            source_version: package.version.clone(),
+            name: package.name,
+            version: package.version,
+            architecture: package.architecture,
+            held: false,
+            license: package.license,
+            owns: owned(package.files),
+        }
+    }
+}
+
+/// Those of a package's files that are read for packages of languages.
+fn owned(files: Vec<OwnedFile>) -> Vec<String> {
+    files.into_iter().map(|file| file.path).filter(|path| is_of_interest(path)).collect()
+}
+
+/// Whether a file of this name would be read, whatever its size and mode.
+pub(crate) fn is_of_interest(_: &str) -> bool {
+    false
+}
