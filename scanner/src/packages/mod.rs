@@ -6,5 +6,6 @@ pub(crate) mod limits;
 pub mod os_release;
 pub mod owned;
 pub mod purl;
+pub mod rpm;
 #[cfg(test)]
 pub(crate) mod testdata;
