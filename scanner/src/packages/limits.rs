@@ -14,3 +14,7 @@ pub(crate) const WORD: usize = 512;
 pub(crate) const TEXT: usize = 16 << 10;
 /// Dependencies, provided and replaced names of all packages together.
 pub(crate) const RELATIONS: usize = 1_000_000;
+/// Entries in the index of one header; rpm itself refuses more.
+pub(crate) const HEADER_ENTRIES: usize = 1 << 16;
+/// Folders of one package in an rpm database.
+pub(crate) const FOLDERS: usize = 200_000;

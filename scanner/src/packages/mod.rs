@@ -7,5 +7,6 @@ pub(crate) mod listed;
 pub mod os_release;
 pub mod owned;
 pub mod purl;
+pub mod rpm;
 #[cfg(test)]
 pub(crate) mod testdata;
