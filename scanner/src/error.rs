@@ -19,13 +19,11 @@ pub enum Error {
         reason: String,
     },
     /// A package database that is none.
-    #[error("{path} cannot be parsed: line {line}: {reason}")]
+    #[error("{path} cannot be parsed: {reason}")]
     PackageDatabase {
         /// Path in the image.
         path: String,
-        /// From 1.
-        line: usize,
-        /// Why.
+        /// Where and why: `line 3: has no colon`.
         reason: String,
     },
     /// A limit of size, count or depth was hit.

@@ -80,6 +80,8 @@ fn assemble(image: Digest, config: &Config, blobs: &[Digest], layers: &[Facts]) 
         source_version: p.source_version.clone(),
         held: p.held,
         layer: blobs.get(*layer).cloned(),
+        path: None,
+        owner: None,
         purl: purl::deb(&p.name, &p.version, &p.architecture, merged.distro.as_ref()),
         licenses: match &p.license {
             Some(text) => licenses::stated(text),

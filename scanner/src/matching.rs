@@ -96,7 +96,8 @@ fn subject<'a>(package: &'a Package, system: Option<&'a str>) -> Option<Subject<
 fn completeness(inventory: &Inventory, sets: &[&AdvisorySet]) -> (Option<String>, Completeness) {
     let undetermined = |reason: String| Completeness::Undetermined { reason };
     let unread = inventory.unread.join(" and ");
-    if inventory.database.is_none() && unread.is_empty() && !inventory.packages.is_empty() {
+    let of_languages = |p: &Package| language(p.kind()).is_some();
+    if inventory.database.is_none() && unread.is_empty() && inventory.packages.iter().any(of_languages) {
         // An image of one program has no system under it.
         let reason = "there is no package database: only packages of languages were looked at".to_owned();
         return (None, Completeness::Incomplete { reasons: vec![reason] });

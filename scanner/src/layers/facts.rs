@@ -15,6 +15,7 @@ use crate::{
         apk,
         dpkg::{self, ParseError},
         listed::Listed,
+        rpm,
     },
 };
 
@@ -29,15 +30,18 @@ pub(crate) const OS_RELEASE: [&str; 2] = ["etc/os-release", "usr/lib/os-release"
 pub(crate) const DEBIAN_VERSION: &str = "etc/debian_version";
 /// apk's: where it was, and where apk-tools 3 has it.
 pub(crate) const APK: [&str; 2] = ["lib/apk/db/installed", "usr/lib/apk/db/installed"];
-/// Databases that are recognised and not read yet.
-pub(crate) const UNREAD: [(&str, &str); 7] = [
-    ("var/lib/rpm/Packages", "rpm"),
-    ("var/lib/rpm/Packages.db", "rpm"),
-    ("var/lib/rpm/rpmdb.sqlite", "rpm"),
-    ("usr/lib/sysimage/rpm/Packages", "rpm"),
-    ("usr/lib/sysimage/rpm/Packages.db", "rpm"),
-    ("usr/lib/sysimage/rpm/rpmdb.sqlite", "rpm"),
-    ("var/lib/rpmmanifest/container-manifest-2", "rpm"),
+/// rpm's, in the order in which they are believed: newer forms before older ones, which an upgrade may leave behind.
+pub(crate) const RPM: [&str; 10] = [
+    "usr/lib/sysimage/rpm/rpmdb.sqlite",
+    "var/lib/rpm/rpmdb.sqlite",
+    "usr/share/rpm/rpmdb.sqlite",
+    "usr/lib/sysimage/rpm/Packages.db",
+    "var/lib/rpm/Packages.db",
+    "usr/share/rpm/Packages.db",
+    "usr/lib/sysimage/rpm/Packages",
+    "var/lib/rpm/Packages",
+    "usr/share/rpm/Packages",
+    "var/lib/rpmmanifest/container-manifest-2",
 ];
 
 /// One wanted file.
@@ -56,7 +60,7 @@ pub(crate) enum Fact {
     /// A package database.
     Packages(Vec<Listed>),
     /// A package database that cannot be parsed.
-    Broken(ParseError),
+    Broken(Broken),
     /// A small file's text.
     Text(String),
     /// What a package's copyright file says.
@@ -66,6 +70,10 @@ pub(crate) enum Fact {
     /// There, and not read: of another kind, or not understood yet.
     Present,
 }
+
+/// Where a database stops to make sense, and why: `line 3: has no colon`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Broken(pub(crate) String);
 
 /// All facts of a layer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,7 +109,7 @@ pub(crate) async fn read(repository: &dyn Repository, layer: &Descriptor, limits
 
 /// The databases and texts that are read, by their whole path.
 fn named() -> impl Iterator<Item = &'static str> {
-    [DPKG_STATUS, DEBIAN_VERSION].into_iter().chain(OS_RELEASE).chain(APK).chain(UNREAD.map(|(path, _)| path))
+    [DPKG_STATUS, DEBIAN_VERSION].into_iter().chain(OS_RELEASE).chain(APK).chain(RPM)
 }
 
 fn wanted(path: &str) -> bool {
@@ -171,9 +179,6 @@ impl Collector {
     }
 
     fn read(&mut self, path: &str, size: u64, content: &mut dyn Read) -> Result<Fact, Stop> {
-        if UNREAD.iter().any(|(p, _)| *p == path) {
-            return Ok(Fact::Present);
-        }
         let text_file = path == DEBIAN_VERSION || OS_RELEASE.contains(&path);
         let limit = if text_file { SMALL_FILE } else { FILE };
         if size > limit {
@@ -188,11 +193,7 @@ impl Collector {
         if text_file {
             return Ok(Fact::Text(String::from_utf8_lossy(&bytes).into_owned()));
         }
-        let listed = match APK.contains(&path) {
-            true => apk::installed(&bytes).map(|all| all.into_iter().map(Listed::from).collect()),
-            false => dpkg::installed(&bytes, path == DPKG_STATUS).map(|all| all.into_iter().map(Listed::from).collect()),
-        };
-        Ok(listed.map_or_else(Fact::Broken, Fact::Packages))
+        Ok(listed(path, &bytes).map_or_else(Fact::Broken, Fact::Packages))
     }
 }
 
@@ -236,6 +237,21 @@ impl Visitor for Collector {
         self.files.insert(entry.path.clone(), fact);
         Ok(())
     }
+}
+
+/// The packages of a database, by the form that its place tells.
+fn listed(path: &str, bytes: &[u8]) -> Result<Vec<Listed>, Broken> {
+    if let Some(form) = rpm::Form::of_path(path) {
+        let found = rpm::installed(bytes, form).map_err(|e| Broken(e.to_string()))?;
+        // Keys that rpm trusts lie among the packages.
+        return Ok(found.into_iter().filter(|p| p.name != "gpg-pubkey").map(Listed::from).collect());
+    }
+    let said = |e: ParseError| Broken(format!("line {}: {}", e.line, e.reason));
+    if APK.contains(&path) {
+        return Ok(apk::installed(bytes).map_err(said)?.into_iter().map(Listed::from).collect());
+    }
+    let found = dpkg::installed(bytes, path == DPKG_STATUS).map_err(said)?;
+    Ok(found.into_iter().map(Listed::from).collect())
 }
 
 /// A link's target from the root; `..` at the root stays there, as the kernel has it.

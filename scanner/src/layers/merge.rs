@@ -4,12 +4,11 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::{
     docs,
-    facts::{APK, DEBIAN_VERSION, DPKG_STATUS, DPKG_STATUS_D, Fact, Facts, OS_RELEASE, UNREAD},
+    facts::{APK, Broken, DEBIAN_VERSION, DPKG_STATUS, DPKG_STATUS_D, Fact, Facts, OS_RELEASE, RPM},
 };
 use crate::{
     Distro, Error, Result,
     packages::{
-        dpkg::ParseError,
         listed::Listed,
         os_release,
     },
@@ -36,7 +35,7 @@ impl Merged<'_> {
 }
 
 type View<'a> = BTreeMap<&'a str, &'a Fact>;
-type Broken<'a> = (String, &'a ParseError);
+type BrokenAt<'a> = (String, &'a Broken);
 
 /// Merges layers, lowest first.
 pub(crate) fn merge(layers: &[Facts]) -> Result<Merged<'_>> {
@@ -56,19 +55,20 @@ pub(crate) fn merge(layers: &[Facts]) -> Result<Merged<'_>> {
             }
         }
     }
-    let (found, database) = packages(&view).map_err(|(path, error)| Error::PackageDatabase {
-        path,
-        line: error.line,
-        reason: error.reason.clone(),
-    })?;
+    let (found, database) = packages(&view)
+        .map_err(|(path, Broken(reason))| Error::PackageDatabase { path, reason: reason.clone() })?;
     let top = layers.len().saturating_sub(1);
     let packages = found.into_iter().map(|p| (p, since.get(p).copied().unwrap_or(top))).collect();
-    let mut unread: Vec<String> =
-        UNREAD.iter().filter(|(p, _)| view.contains_key(p)).map(|(_, kind)| (*kind).to_owned()).collect();
-    if database.is_none() && matches!(view.get(DPKG_STATUS), Some(Fact::Present | Fact::Link(_))) {
-        unread.push("dpkg".to_owned());
-    }
-    unread.dedup();
+    // There is something in the place of one, a directory or a link to nowhere, that cannot be read.
+    let is_there = |path: &&str| matches!(view.get(path), Some(Fact::Present | Fact::Link(_)));
+    let unread = match database {
+        Some(_) => Vec::new(),
+        None => DATABASES
+            .iter()
+            .filter(|(_, paths)| paths.iter().any(|path| is_there(path)))
+            .map(|(name, _)| (*name).to_owned())
+            .collect(),
+    };
     Ok(Merged { distro: distro(&view), packages, database, unread, view })
 }
 
@@ -101,17 +101,17 @@ fn resolve<'a>(view: &View<'a>, path: &str) -> Option<&'a Fact> {
 }
 
 /// Which databases there are, in the order in which they are believed: their names, and where they stand.
-const DATABASES: [(&str, &[&str]); 2] = [("dpkg", &[DPKG_STATUS]), ("apk", &APK)];
+const DATABASES: [(&str, &[&str]); 3] = [("dpkg", &[DPKG_STATUS]), ("apk", &APK), ("rpm", &RPM)];
 
 /// Installed packages by name and architecture, and which database holds them.
-fn packages<'a>(view: &View<'a>) -> Result<(Vec<&'a Listed>, Option<&'static str>), Broken<'a>> {
-    let mut found: BTreeMap<(&str, &str, &str), &Listed> = BTreeMap::new();
+fn packages<'a>(view: &View<'a>) -> Result<(Vec<&'a Listed>, Option<&'static str>), BrokenAt<'a>> {
+    let mut found: BTreeMap<(&str, &str, &str, &str), &Listed> = BTreeMap::new();
     let mut database = None;
     let mut add = |path: &str, name: &'static str| {
         let packages = match resolve(view, path) {
             Some(Fact::Packages(packages)) => packages,
             Some(Fact::Broken(error)) => return Err((path.to_owned(), error)),
-            _ => return Ok(()),
+            _ => return Ok(false),
         };
         // One that is empty gives way to one that is not.
         if database.is_none() || (found.is_empty() && !packages.is_empty()) {
@@ -119,12 +119,19 @@ fn packages<'a>(view: &View<'a>) -> Result<(Vec<&'a Listed>, Option<&'static str
         }
         for package in packages {
             // What was looked at first stays right where both speak.
-            found.entry((kind(name), &package.name, &package.architecture)).or_insert(package);
+            // rpm alone can have a package in several versions: kernels, as a rule.
+            let version = if name == "rpm" { package.version.as_str() } else { "" };
+            found.entry((kind(name), &package.name, &package.architecture, version)).or_insert(package);
         }
-        Ok(())
+        Ok(!packages.is_empty())
     };
     for (name, paths) in DATABASES {
-        paths.iter().try_for_each(|path| add(path, name))?;
+        for path in paths {
+            // An upgrade of the system may leave the database's older form behind.
+            if add(path, name)? {
+                break;
+            }
+        }
     }
     for path in view.keys().filter(|p| p.starts_with(DPKG_STATUS_D)) {
         add(path, "dpkg-status.d")?;

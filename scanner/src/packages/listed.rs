@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{apk, dpkg, owned::OwnedFile};
+use super::{apk, dpkg, owned::OwnedFile, rpm};
 
 /// One installed package.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -43,6 +43,29 @@ impl From<apk::Installed> for Listed {
             name: package.name,
             version: package.version,
             architecture: package.architecture,
+            held: false,
+            license: package.license,
+            owns: owned(package.files),
+        }
+    }
+}
+
+impl From<rpm::Installed> for Listed {
+    fn from(package: rpm::Installed) -> Self {
+        let version = package.evr();
+        let (source, source_version) = match package.source() {
+            Some(source) => {
+                let epoch = package.epoch.map(|epoch| format!("{epoch}:")).unwrap_or_default();
+                (source.name.to_owned(), format!("{epoch}{}-{}", source.version, source.release))
+            }
+            None => (package.name.clone(), version.clone()),
+        };
+        Self {
+            name: package.name,
+            version,
+            architecture: package.architecture,
+            source,
+            source_version,
             held: false,
             license: package.license,
             owns: owned(package.files),

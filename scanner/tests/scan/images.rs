@@ -134,10 +134,10 @@ async fn long_names_are_read() {
 }
 
 #[tokio::test]
-async fn other_package_databases_make_the_image_undetermined() {
+async fn what_stands_in_a_databases_place_makes_the_image_undetermined() {
     let rpm = Tar::new()
         .file("etc/os-release", "ID=fedora\nVERSION_ID=40\n")
-        .file("var/lib/rpm/rpmdb.sqlite", "SQLite format 3\0");
+        .link(EntryType::Symlink, "var/lib/rpm/rpmdb.sqlite", "/nowhere");
     let inventory = Image::new(&[rpm.gzip()]).await.inventory().await.expect("inventory");
     assert_eq!(inventory.unread, ["rpm"]);
     let report = patchline_scanner::report(&inventory, &[&AdvisorySet::empty()]);

@@ -3,7 +3,7 @@
 use std::{cmp::Ordering, collections::BTreeMap};
 
 use askama::{Template, filters::HtmlSafe};
-use patchline_scanner::{Finding, Severity, version::compare_debian};
+use patchline_scanner::{Finding, Severity, version::Order};
 
 use super::state::{SCALE, severity};
 use crate::i18n::{Words, fill};
@@ -114,7 +114,7 @@ pub(crate) fn group(findings: &[Finding], words: &'static Words) -> Vec<Group> {
                 source: source.to_owned(),
                 packages: packages.join(", "),
                 installed: installed.to_owned(),
-                mended_by: highest(some.iter().filter_map(|f| f.fixed.as_deref())),
+                mended_by: highest(&some),
                 class,
                 word,
                 lines: some.iter().map(|f| Line::new(f, words)).collect(),
@@ -126,8 +126,12 @@ pub(crate) fn group(findings: &[Finding], words: &'static Words) -> Vec<Group> {
     groups.into_iter().map(|(_, group)| group).collect()
 }
 
-fn highest<'a>(versions: impl Iterator<Item = &'a str>) -> Option<String> {
-    versions.max_by(|a, b| compare_debian(a, b)).map(str::to_owned)
+/// The version that mends all of one package's findings.
+fn highest(findings: &[&Finding]) -> Option<String> {
+    let ecosystem = findings.first().map_or("", |f| f.ecosystem.as_str());
+    let order = Order::of_ecosystem(ecosystem).unwrap_or(Order::Dpkg);
+    let versions = findings.iter().filter_map(|f| f.fixed.as_deref());
+    versions.max_by(|a, b| order.compare(a, b)).map(str::to_owned)
 }
 
 /// "12 findings, 7 packages, mendable".
