@@ -32,8 +32,9 @@ pub(crate) enum Claim {
 /// Limits that all hold.
 pub(crate) type Range = Vec<(String, String)>;
 
-/// Misses that are the table's: order, the two versions in any order, and why.
-pub(crate) const REASONS: [(Order, &[[&str; 2]], &str); 5] = [
+/// Misses that are the table's: order, the two versions in any order (or the name of a claim on ranges and its
+/// version), and why.
+pub(crate) const REASONS: [(Order, &[[&str; 2]], &str); 6] = [
     (
         Order::Maven,
         &[["1-1.foo-bar-1-baz-0.1", "1-1.foo-bar1baz-.1"]],
@@ -49,6 +50,11 @@ pub(crate) const REASONS: [(Order, &[[&str; 2]], &str); 5] = [
         Order::Composer,
         &[["1.2.3.#", "1.2.3.1"]],
         "1.2.3.# equals 1.2.3, which precedes 1.2.3.1: no order can have both",
+    ),
+    (
+        Order::Pep440,
+        &[["invalid version", "1.2..4"]],
+        "it refuses to compare what PEP 440 does not admit; here, as to OSV, that precedes all versions",
     ),
     (
         Order::Rpm,
@@ -87,7 +93,10 @@ impl Vector {
 
     /// Why the table is wrong, where it is.
     pub(crate) fn reason(&self) -> Option<&'static str> {
-        let Claim::Pair { a, b, .. } = &self.claim else { return None };
+        let (a, b) = match &self.claim {
+            Claim::Pair { a, b, .. } => (a, b),
+            Claim::Affected { name, version, .. } => (name, version),
+        };
         let same = |pair: &[&str; 2]| *pair == [a, b] || *pair == [b, a];
         REASONS
             .iter()
