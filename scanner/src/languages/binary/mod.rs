@@ -1,0 +1,162 @@
+//! Executables and libraries: what compilers leave in them, and versions of well-known software.
+//!
+//! A binary is a stream that is searched in windows. Only from where something
+//! begins to where it ends more than a window is held.
+
+mod go;
+mod known;
+mod rust;
+mod segments;
+
+use std::io::Read;
+
+use self::segments::Segments;
+use super::{Analyser, File, Found, Named, Unreadable, limits};
+
+pub(super) static BINARY: Binary = Binary;
+
+pub(super) struct Binary;
+
+impl Analyser for Binary {
+    fn name(&self) -> &'static str {
+        "binary"
+    }
+    fn version(&self) -> u32 {
+        1
+    }
+    fn named(&self) -> &'static [Named] {
+        // Debian's libraries have no execute bit.
+        &[Named::Executable, Named::Begins("libpython"), Named::Begins("libruby"), Named::Begins("libphp")]
+    }
+    fn wants(&self, file: &File<'_>) -> bool {
+        file.size >= 128
+    }
+    fn read(&self, file: &File<'_>, content: &mut dyn Read) -> Result<Found, Unreadable> {
+        let mut bytes = Vec::new();
+        (&mut *content).take(limits::HEAD as u64).read_to_end(&mut bytes)?;
+        // Most executables are scripts: nothing more of them is read.
+        let Some(segments) = Segments::of(&bytes) else { return Ok(Found::default()) };
+        let mut search = Search::new(file, segments);
+        search.run(bytes, content)?;
+        Ok(search.found.tidy())
+    }
+}
+
+/// What became of a beginning.
+enum Next {
+    /// It was nothing, or all of it is understood.
+    Done,
+    /// Its end has not come yet.
+    More,
+}
+
+/// What begins at some place.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Begin {
+    Go,
+    GoModules,
+    Rust,
+}
+
+struct Search<'a> {
+    found: Found,
+    go: go::Go,
+    rust: rust::Rust,
+    known: Option<known::Known<'a>>,
+}
+
+impl<'a> Search<'a> {
+    fn new(file: &File<'a>, segments: Segments) -> Self {
+        Self {
+            found: Found::default(),
+            go: go::Go::new(segments),
+            rust: rust::Rust::default(),
+            known: known::Known::of(file),
+        }
+    }
+
+    fn run(&mut self, mut bytes: Vec<u8>, content: &mut dyn Read) -> Result<(), Unreadable> {
+        // Offset of the first held byte in the file, and how many of them were searched.
+        let (mut base, mut searched) = (0_u64, 0_usize);
+        let mut pending: Vec<(u64, Begin)> = Vec::new();
+        loop {
+            let count = content.take(limits::WINDOW as u64).read_to_end(&mut bytes)?;
+            let last = count == 0;
+            let from = searched.saturating_sub(limits::OVERLAP);
+            // Beginnings may stand up to where the next window looks again.
+            let to = if last { bytes.len() } else { bytes.len().saturating_sub(limits::OVERLAP) };
+            if from < to {
+                self.begin(base, &bytes, from..to, &mut pending);
+            }
+            if let Some(known) = &mut self.known {
+                known.look(&bytes[from..]);
+            }
+            pending.retain(|&(at, begin)| {
+                let here = usize::try_from(at - base).unwrap_or(usize::MAX);
+                let rest = bytes.get(here..).unwrap_or_default();
+                let more = matches!(self.read(begin, at, rest), Next::More);
+                if more && rest.len() > limits::CAPTURE {
+                    self.found.note(format_args!("offset {at}: a list of packages has no end"));
+                }
+                more && rest.len() <= limits::CAPTURE
+            });
+            self.go.forward(base, &bytes);
+            if last {
+                break;
+            }
+            searched = bytes.len();
+            let kept = pending.iter().map(|(at, _)| usize::try_from(at - base).unwrap_or(0)).min();
+            let drop = kept.unwrap_or(usize::MAX).min(bytes.len().saturating_sub(2 * limits::OVERLAP));
+            bytes.drain(..drop);
+            (base, searched) = (base + drop as u64, searched - drop);
+        }
+        for (at, _) in pending {
+            self.found.note(format_args!("offset {at}: a list of packages is cut off"));
+        }
+        self.go.finish(&mut self.found);
+        if let Some(known) = self.known.take() {
+            known.finish(&mut self.found);
+        }
+        Ok(())
+    }
+
+    /// Finds beginnings in a part of what is held.
+    fn begin(
+        &mut self,
+        base: u64,
+        bytes: &[u8],
+        range: std::ops::Range<usize>,
+        pending: &mut Vec<(u64, Begin)>,
+    ) {
+        let mut add = |at: usize, begin: Begin, found: &mut Found| {
+            let at = base + at as u64;
+            if pending.contains(&(at, begin)) {
+            } else if pending.len() >= limits::PENDING {
+                found.note("more lists of packages begin than can be followed");
+            } else {
+                pending.push((at, begin));
+            }
+        };
+        for at in self.go.headers(base, bytes, range.clone()) {
+            add(at, Begin::Go, &mut self.found);
+        }
+        for at in self.go.modules(bytes, range.clone()) {
+            add(at, Begin::GoModules, &mut self.found);
+        }
+        self.go.versions(base, bytes, range.clone());
+        for at in self.rust.lists(bytes, range) {
+            add(at, Begin::Rust, &mut self.found);
+        }
+    }
+
+    fn read(&mut self, begin: Begin, at: u64, bytes: &[u8]) -> Next {
+        match begin {
+            Begin::Go => self.go.header(at, bytes),
+            Begin::GoModules => self.go.module_list(bytes),
+            Begin::Rust => self.rust.list(bytes, &mut self.found),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,175 @@
+//! What an archive says that it is: Maven's own files, else its manifest, else its name.
+
+use super::{groups, manifest::Manifest};
+use crate::languages::{
+    Component, Evidence, Kind, limits,
+    xml::{Reader, Token},
+};
+
+/// All that was read of one archive, besides the archives in it.
+#[derive(Debug, Default)]
+pub(super) struct Description {
+    /// With the folder that each lies in.
+    properties: Vec<(String, Properties)>,
+    /// Licences by the folder of the `pom.xml` that names them.
+    licenses: Vec<(String, Vec<String>)>,
+    manifest: Manifest,
+}
+
+/// `META-INF/maven/<group>/<artifact>/pom.properties`; Maven Archiver.
+#[derive(Debug)]
+struct Properties {
+    group: String,
+    artifact: String,
+    version: String,
+}
+
+impl Description {
+    pub(super) fn properties(&mut self, path: &str, text: &str) {
+        let value = |key: &str| {
+            let mut lines = text.lines().filter_map(|line| line.split_once('='));
+            let (_, value) = lines.find(|(k, _)| k.trim() == key)?;
+            Some(value.trim()).filter(|v| !v.is_empty() && !v.contains("${")).map(str::to_owned)
+        };
+        if self.properties.len() < limits::DESCRIBED
+            && let (Some(group), Some(artifact), Some(version)) =
+                (value("groupId"), value("artifactId"), value("version"))
+        {
+            self.properties.push((folder(path).to_owned(), Properties { group, artifact, version }));
+        }
+    }
+    pub(super) fn pom(&mut self, path: &str, text: &str) {
+        let licenses = pom_licenses(text);
+        if !licenses.is_empty() && self.licenses.len() < limits::DESCRIBED {
+            self.licenses.push((folder(path).to_owned(), licenses));
+        }
+    }
+    pub(super) fn manifest(&mut self, text: &str) {
+        self.manifest = Manifest::parse(text);
+    }
+
+    /// The packages in an archive of this file name; and whether it names itself, or its name alone does.
+    pub(super) fn components(mut self, file: &str) -> (Vec<Component>, bool) {
+        let stem = file.rsplit_once('.').map_or(file, |(stem, _)| stem);
+        let named = |p: &Properties| {
+            let rest = stem.strip_prefix(p.artifact.as_str());
+            rest.is_some_and(|r| r.is_empty() || r.starts_with(['-', '_', '.']))
+        };
+        let only = self.properties.len() == 1;
+        let own_licenses = self.manifest.licenses();
+        let own = self.own(stem);
+        // A renamed archive has one description, which its manifest does not contradict; the one of a
+        // library that was shaded into it, it does.
+        let agrees = |p: &Properties| {
+            own.as_ref().is_none_or(|own| {
+                own.evidence == Evidence::FileName || own.name == p.artifact || own.version == p.version
+            })
+        };
+        let itself = self.properties.iter().any(|(_, p)| named(p) || only && agrees(p));
+        let properties = std::mem::take(&mut self.properties);
+        let mut all: Vec<Component> = Vec::new();
+        for (folder, p) in properties {
+            let pom = self.licenses.iter().find(|(f, _)| *f == folder).map(|(_, licenses)| licenses.clone());
+            let licenses = match pom {
+                Some(licenses) => licenses,
+                None if named(&p) || only && itself => own_licenses.clone(),
+                None => Vec::new(),
+            };
+            let namespace = Some(p.group);
+            all.push(Component { namespace, licenses, ..Component::new(Kind::Maven, p.artifact, p.version) });
+        }
+        let described = itself || own.as_ref().is_some_and(|own| own.evidence == Evidence::Installed);
+        match own {
+            // A shaded archive without its own properties is known by its manifest, not by a guess.
+            Some(own) if !itself && (all.is_empty() || own.evidence == Evidence::Installed) => {
+                all.push(Component { licenses: own_licenses, ..own });
+            }
+            _ => {}
+        }
+        (all, described)
+    }
+
+    /// What manifest and name say together.
+    fn own(&self, stem: &str) -> Option<Component> {
+        let manifest = &self.manifest;
+        let versions =
+            ["Implementation-Version", "Bundle-Version", "Specification-Version", "Plugin-Version"];
+        let stated: Vec<&str> = versions.iter().filter_map(|name| manifest.get(name)).collect();
+        // A version that the name repeats is the archive's own.
+        let split = stated.iter().find_map(|v| Some((stem.strip_suffix(v)?.strip_suffix('-')?, *v)));
+        let split = split.or_else(|| versioned(stem));
+        let title = ["Implementation-Title", "Extension-Name", "Automatic-Module-Name"];
+        let symbolic = manifest.symbolic_name();
+        let (artifact, version) = match split {
+            Some((artifact, version)) => {
+                let implementation = manifest.get("Implementation-Version").filter(|v| is_version(v));
+                (artifact.to_owned(), implementation.unwrap_or(version))
+            }
+            None => {
+                let version = stated.iter().copied().find(|v| is_version(v))?;
+                let id = |text: &&str| is_id(text);
+                let titled = title[..2].iter().filter_map(|name| manifest.get(name)).find(id);
+                let spring = symbolic.and_then(|s| s.strip_prefix("org.springframework."));
+                let artifact = match (titled, spring, symbolic) {
+                    (Some(title), ..) => title.to_owned(),
+                    (_, Some(rest), _) => format!("spring-{}", rest.replace('.', "-")),
+                    (.., Some(symbolic)) => symbolic.rsplit('.').next()?.to_owned(),
+                    _ => stem.to_owned(),
+                };
+                (artifact, version)
+            }
+        };
+        if artifact.is_empty() {
+            return None;
+        }
+        let vendor = manifest.get("Implementation-Vendor-Id").filter(|v| is_id(v));
+        let bundle = symbolic.filter(|s| is_id(s)).and_then(|s| s.rsplit_once('.')).map(|(group, _)| group);
+        let group = groups::of(&artifact, version).or(vendor).or(bundle);
+        let evidence = match group {
+            Some(_) if !stated.is_empty() => Evidence::Installed,
+            _ => Evidence::FileName,
+        };
+        let namespace = group.map(str::to_owned);
+        Some(Component { namespace, evidence, ..Component::new(Kind::Maven, artifact, version) })
+    }
+}
+
+fn folder(path: &str) -> &str {
+    path.rsplit_once('/').map_or("", |(folder, _)| folder)
+}
+
+/// `name-1.2.3`: the version begins behind the first dash that a digit follows.
+fn versioned(stem: &str) -> Option<(&str, &str)> {
+    let at = stem.as_bytes().windows(2).position(|w| w[0] == b'-' && w[1].is_ascii_digit())?;
+    let (name, version) = (&stem[..at], &stem[at + 1..]);
+    (!name.is_empty() && is_version(version)).then_some((name, version))
+}
+
+fn is_version(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_digit())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || ".-_+".contains(c))
+}
+
+/// What could be a group or an artifact: no title in words.
+fn is_id(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || ".-_".contains(c))
+}
+
+/// `<project><licenses><license><name>`; POM reference. What is no XML names none.
+fn pom_licenses(text: &str) -> Vec<String> {
+    let mut reader = Reader::new(text);
+    let mut found = Vec::new();
+    while let Ok(Some(token)) = reader.next() {
+        match token {
+            Token::Text(name) if reader.path() == ["project", "licenses", "license", "name"] => {
+                found.push(name.split_whitespace().collect::<Vec<_>>().join(" "));
+                if found.len() >= limits::LICENSES {
+                    break;
+                }
+            }
+            Token::Close("licenses") => break,
+            _ => {}
+        }
+    }
+    found
+}
