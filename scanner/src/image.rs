@@ -9,6 +9,7 @@ use tokio::io::AsyncReadExt as _;
 
 use crate::{
     Error, Inventory, LayerFacts, Package, Result,
+    languages::Component,
     layers::{
         Limits,
         facts::{self, Facts},
@@ -72,7 +73,7 @@ pub(crate) async fn inventory(
 
 fn assemble(image: Digest, config: &Config, blobs: &[Digest], layers: &[Facts]) -> Result<Inventory> {
     let merged = merge::merge(layers)?;
-    let packages = merged.packages.iter().map(|(p, layer)| Package {
+    let listed = merged.packages.iter().map(|(p, layer)| Package {
         name: p.name.clone(),
         version: p.version.clone(),
         architecture: p.architecture.clone(),
@@ -80,14 +81,19 @@ fn assemble(image: Digest, config: &Config, blobs: &[Digest], layers: &[Facts]) 
         source_version: p.source_version.clone(),
         held: p.held,
         layer: blobs.get(*layer).cloned(),
-        path: None,
-        owner: None,
         purl: purl::deb(&p.name, &p.version, &p.architecture, merged.distro.as_ref()),
         licenses: match &p.license {
             Some(text) => licenses::stated(text),
             None => merged.licenses(&p.name).to_vec(),
         },
+        ..Package::default()
     });
+    let components = merged.components.iter().map(|(path, component, layer)| Package {
+        layer: blobs.get(*layer).cloned(),
+        owner: merged.owner(path).map(str::to_owned),
+        ..of_language(path, component)
+    });
+    let packages = listed.chain(components).collect();
     Ok(Inventory {
         image,
         platform: Platform {
@@ -95,12 +101,33 @@ fn assemble(image: Digest, config: &Config, blobs: &[Digest], layers: &[Facts]) 
             os: config.os.clone(),
             variant: config.variant.clone(),
         },
-        packages: packages.collect(),
+        packages,
+        incomplete: merged.incomplete.clone(),
+        unreadable: merged.unreadable.clone(),
         distro: merged.distro,
         database: merged.database.map(str::to_owned),
         unread: merged.unread,
         layers: blobs.iter().cloned().zip(layers.iter().map(|f| f.diff_id.clone())).collect(),
     })
+}
+
+/// A package of a language as inventories have it; the layer and the owner are not known yet.
+fn of_language(path: &str, component: &Component) -> Package {
+    let name = component.full_name();
+    Package {
+        source: name.clone(),
+        source_version: component.version.clone(),
+        version: component.version.clone(),
+        purl: component.purl(),
+        licenses: component.licenses.iter().flat_map(|text| licenses::stated(text)).collect(),
+        path: Some(match &component.inside {
+            Some(inside) => format!("{path}!/{inside}"),
+            None => path.to_owned(),
+        }),
+        evidence: Some(component.evidence),
+        name,
+        ..Package::default()
+    }
 }
 
 async fn config(repository: &dyn Repository, manifest: &Manifest) -> Result<Config> {

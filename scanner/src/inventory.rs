@@ -3,6 +3,8 @@
 use patchline_registry::{Digest, Platform};
 use serde::{Deserialize, Serialize};
 
+pub use crate::languages::Evidence;
+
 /// os-release, as far as it says which advisories hold.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Distro {
@@ -46,6 +48,9 @@ pub struct Package {
     /// The operating system's package that this file belongs to: its advisories speak for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
+    /// How the file tells of a language's package.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Evidence>,
 }
 
 /// The packages of one image manifest.
@@ -57,13 +62,19 @@ pub struct Inventory {
     pub platform: Platform,
     /// None: no os-release.
     pub distro: Option<Distro>,
-    /// Sorted by name and architecture.
+    /// The operating system's, by name and architecture; then those of languages, by path.
     pub packages: Vec<Package>,
     /// Which package database was read: `dpkg`, `dpkg-status.d`; none: the image is undetermined.
     pub database: Option<String>,
     /// Package databases that are there and that we cannot read yet: `apk`, `rpm`.
     #[serde(default)]
     pub unread: Vec<String>,
+    /// What a limit has cut, by file: the inventory is not whole.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub incomplete: Vec<String>,
+    /// Files that by their names could tell of packages and are not what they seem, with the reason.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unreadable: Vec<String>,
     /// (blob digest, diff_id that we computed), lowest first.
     pub layers: Vec<(Digest, Digest)>,
 }

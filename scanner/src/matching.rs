@@ -11,6 +11,7 @@ use patchline_registry::Digest;
 use crate::{
     Completeness, Finding, Inventory, Package, Report, Severity,
     advisories::{Advisory, AdvisorySet, Verdict},
+    inventory::Evidence,
     packages::os_release::{self, Release},
     version::Order,
 };
@@ -74,8 +75,9 @@ const BY_BINARY: [&str; 4] = ["AlmaLinux", "Rocky Linux", "Red Hat", "Photon OS"
 
 /// None: nothing speaks about it, or something else does for it.
 fn subject<'a>(package: &'a Package, system: Option<&'a str>) -> Option<Subject<'a>> {
-    if package.owner.is_some() {
-        // The distribution mends it under the version that it has, and says so in its own advisories.
+    // The distribution mends what is its own under the version that it has, and says so in its own advisories. And
+    // what a lock file names need not be there: what is there tells of itself.
+    if package.owner.is_some() || package.evidence == Some(Evidence::LockFile) {
         return None;
     }
     let subject = match (language(package.kind()), package.kind()) {
@@ -100,7 +102,8 @@ fn completeness(inventory: &Inventory, sets: &[&AdvisorySet]) -> (Option<String>
     if inventory.database.is_none() && unread.is_empty() && inventory.packages.iter().any(of_languages) {
         // An image of one program has no system under it.
         let reason = "there is no package database: only packages of languages were looked at".to_owned();
-        return (None, Completeness::Incomplete { reasons: vec![reason] });
+        let reasons = std::iter::once(reason).chain(inventory.incomplete.iter().cloned()).collect();
+        return (None, Completeness::Incomplete { reasons });
     }
     if inventory.database.is_none() {
         let reason = if unread.is_empty() {
@@ -122,10 +125,13 @@ fn completeness(inventory: &Inventory, sets: &[&AdvisorySet]) -> (Option<String>
         let reason = format!("no advisories for {ecosystem} have been loaded");
         return (Some(ecosystem), undetermined(reason));
     }
-    let complete = if unread.is_empty() {
-        Completeness::Complete
-    } else {
-        Completeness::Incomplete { reasons: vec![format!("a database of {unread} packages was not read")] }
+    let mut reasons = inventory.incomplete.clone();
+    if !unread.is_empty() {
+        reasons.push(format!("a database of {unread} packages was not read"));
+    }
+    let complete = match reasons.is_empty() {
+        true => Completeness::Complete,
+        false => Completeness::Incomplete { reasons },
     };
     (Some(ecosystem), complete)
 }

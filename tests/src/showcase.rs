@@ -479,6 +479,8 @@ fn inventory(image: &Digest, fixed: bool) -> Inventory {
         packages: (0..61).map(package).collect(),
         database: Some("dpkg".into()),
         unread: vec![],
+        incomplete: Vec::new(),
+        unreadable: Vec::new(),
         layers: if fixed { vec![layer("base"), layer("patch")] } else { vec![layer("base")] },
     }
 }

@@ -320,6 +320,8 @@ fn inventory(image: &Digest, packages: &[(&str, &str)]) -> Inventory {
         packages: packages.iter().map(package).collect(),
         database: Some("dpkg".into()),
         unread: Vec::new(),
+        incomplete: Vec::new(),
+        unreadable: Vec::new(),
         layers: Vec::new(),
     }
 }

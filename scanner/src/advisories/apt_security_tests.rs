@@ -29,6 +29,8 @@ fn inventory(source: &str, version: &str) -> Inventory {
         }],
         database: Some("dpkg".into()),
         unread: vec![],
+        incomplete: Vec::new(),
+        unreadable: Vec::new(),
         layers: vec![],
     }
 }

@@ -71,7 +71,7 @@ impl Kind {
 /// What kind of proof there is that the component is in the image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum Evidence {
+pub enum Evidence {
     /// The package itself lies there, with its own description.
     Installed,
     /// A compiler wrote it into what it built.

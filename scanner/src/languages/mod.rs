@@ -31,7 +31,8 @@ use std::{
     sync::LazyLock,
 };
 
-pub(crate) use component::{Archive, Component, Evidence, Found, Kind};
+pub use component::Evidence;
+pub(crate) use component::{Archive, Component, Found, Kind};
 
 /// A regular file of a layer.
 #[derive(Debug, Clone, Copy)]

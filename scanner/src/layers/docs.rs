@@ -1,8 +1,6 @@
 //! Where packages keep their licences: `usr/share/doc/<package>/copyright`, Debian Policy 12.5.
 
-use std::collections::BTreeMap;
-
-use super::facts::Fact;
+use super::{facts::Fact, merge::View};
 
 const DOC: &str = "usr/share/doc";
 const COPYRIGHT: &str = "copyright";
@@ -75,17 +73,18 @@ pub(super) fn concerns(path: &str) -> bool {
 }
 
 /// What a package's copyright file says, through at most so many links, which stay within the image.
-pub(super) fn licenses<'a>(view: &BTreeMap<&str, &'a Fact>, package: &str, links: usize) -> &'a [String] {
+pub(super) fn licenses<'a>(view: &View<'a>, package: &str, links: usize) -> &'a [String] {
+    let at = |path: &str| view.get(path).map(|placed| placed.fact);
     let mut path = format!("{DOC}/{package}/{COPYRIGHT}");
     for _ in 0..=links {
-        match view.get(path.as_str()) {
+        match at(&path) {
             Some(Fact::Licenses(found)) => return found,
             Some(Fact::Link(target)) => path.clone_from(target),
             Some(_) => return &[],
             // The folder itself may be a link.
             None => {
                 let Some((folder, file)) = path.rsplit_once('/') else { return &[] };
-                match view.get(folder) {
+                match at(folder) {
                     Some(Fact::Link(target)) => path = format!("{target}/{file}"),
                     _ => return &[],
                 }

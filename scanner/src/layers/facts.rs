@@ -10,11 +10,13 @@ use serde::{Deserialize, Serialize};
 
 use super::{Entry, Kind, Limits, Stop, Visitor, docs};
 use crate::{
-    Result, licenses,
+    Result,
+    languages::{self, File, Found},
+    licenses,
     packages::{
         apk,
         dpkg::{self, ParseError},
-        listed::Listed,
+        listed::{self, Listed},
         rpm,
     },
 };
@@ -26,6 +28,8 @@ pub(crate) const ANALYSERS: &str = "patchline-layer/3";
 pub(crate) const DPKG_STATUS: &str = "var/lib/dpkg/status";
 /// Distroless images: one file a package.
 pub(crate) const DPKG_STATUS_D: &str = "var/lib/dpkg/status.d/";
+/// Which files each package owns.
+const DPKG_INFO: &str = "var/lib/dpkg/info/";
 pub(crate) const OS_RELEASE: [&str; 2] = ["etc/os-release", "usr/lib/os-release"];
 pub(crate) const DEBIAN_VERSION: &str = "etc/debian_version";
 /// apk's: where it was, and where apk-tools 3 has it.
@@ -48,6 +52,12 @@ pub(crate) const RPM: [&str; 10] = [
 const FILE: u64 = 64 << 20;
 /// os-release and debian_version.
 const SMALL_FILE: u64 = 64 << 10;
+/// Bytes of the list of one package's files; the kernel's headers have about one MiB.
+const LIST: u64 = 16 << 20;
+/// Packages of languages in one layer: what is beyond is told of as left out.
+const COMPONENTS: usize = 500_000;
+/// Files that cannot be read, and files that packages own, which a layer is remembered for.
+const REMEMBERED: usize = 200_000;
 /// All wanted files of a layer.
 const FILES: u64 = 256 << 20;
 /// Facts after decompression: what we wrote ourselves, but bytes at rest rot.
@@ -65,6 +75,12 @@ pub(crate) enum Fact {
     Text(String),
     /// What a package's copyright file says.
     Licenses(Vec<String>),
+    /// Packages of languages that one file tells of.
+    Components(Found),
+    /// A file of this name could tell of packages and cannot be read: why.
+    Unreadable(String),
+    /// Files that a package owns, of those that analysers read.
+    Owned(Vec<String>),
     /// A link to another path, normalised.
     Link(String),
     /// There, and not read: of another kind, or not understood yet.
@@ -116,6 +132,12 @@ fn wanted(path: &str) -> bool {
     status_d(path) || named().any(|p| p == path)
 }
 
+/// `info/<package>.list`, `info/<package>:<architecture>.list`: the package.
+pub(crate) fn lister(path: &str) -> Option<&str> {
+    let file = path.strip_prefix(DPKG_INFO)?.strip_suffix(".list").filter(|name| !name.contains('/'))?;
+    Some(file.split(':').next().unwrap_or(file))
+}
+
 /// `status.d/<package>`, not its `.md5sums`.
 fn status_d(path: &str) -> bool {
     path.strip_prefix(DPKG_STATUS_D)
@@ -125,11 +147,7 @@ fn status_d(path: &str) -> bool {
 /// Whether hiding this path, or what is below it, could hide a wanted one.
 fn concerns(path: &str) -> bool {
     let above = |wanted: &str| wanted.strip_prefix(path).is_some_and(|rest| rest.starts_with('/'));
-    path.is_empty()
-        || wanted(path)
-        || docs::concerns(path)
-        || above(DPKG_STATUS_D)
-        || named().any(above)
+    path.is_empty() || wanted(path) || docs::concerns(path) || above(DPKG_STATUS_D) || named().any(above)
 }
 
 /// Collects the facts of one layer.
@@ -140,6 +158,8 @@ struct Collector {
     opaque: BTreeSet<String>,
     read: u64,
     docs: docs::Budget,
+    components: usize,
+    remembered: usize,
 }
 
 impl Collector {
@@ -195,21 +215,61 @@ impl Collector {
         }
         Ok(listed(path, &bytes).map_or_else(Fact::Broken, Fact::Packages))
     }
+
+    /// What a file tells of packages of languages; none: it is not read.
+    fn component(&mut self, entry: &Entry, content: &mut dyn Read) -> Option<Fact> {
+        let file = File { path: &entry.path, size: entry.size, executable: entry.mode & 0o111 != 0 };
+        let Some(analyser) = languages::analyser(&file) else {
+            // One that is of no interest any more still hides what a lower layer had.
+            return listed::is_of_interest(&entry.path).then_some(Fact::Present);
+        };
+        let fact = match analyser.read(&file, content) {
+            Ok(found) if found.components.is_empty() && found.incomplete.is_empty() => {
+                return Some(Fact::Present);
+            }
+            Ok(found) if self.components + found.components.len() > COMPONENTS => {
+                let cut = format!("a layer with more than {COMPONENTS} packages of languages");
+                Fact::Components(Found { incomplete: vec![cut], ..Found::default() })
+            }
+            Ok(found) => {
+                self.components += found.components.len();
+                Fact::Components(found)
+            }
+            Err(unreadable) if self.remembered < REMEMBERED => Fact::Unreadable(unreadable.reason),
+            Err(_) => return Some(Fact::Present),
+        };
+        self.remembered += 1;
+        Some(fact)
+    }
+
+    /// The files of one package, as far as they are read by anybody else.
+    fn owned(&mut self, size: u64, content: &mut dyn Read) -> Result<Fact, Stop> {
+        if size > LIST {
+            return Err(Stop::Limit("the size of a list of files", LIST));
+        }
+        let mut text = Vec::new();
+        content.read_to_end(&mut text)?;
+        let lines = text.split(|b| *b == b'\n').filter_map(|line| line.strip_prefix(b"/"));
+        let paths = lines.filter_map(|line| std::str::from_utf8(line).ok());
+        let left = REMEMBERED.saturating_sub(self.remembered);
+        let owned: Vec<String> =
+            paths.filter(|path| listed::is_of_interest(path)).take(left).map(str::to_owned).collect();
+        self.remembered += owned.len();
+        Ok(if owned.is_empty() { Fact::Present } else { Fact::Owned(owned) })
+    }
 }
 
 impl Visitor for Collector {
     fn entry(&mut self, entry: &Entry, content: &mut dyn Read) -> Result<(), Stop> {
         let (folder, name) = entry.path.rsplit_once('/').unwrap_or(("", &entry.path));
         if name == ".wh..wh..opq" {
-            if concerns(folder) {
-                self.opaque.insert(folder.to_owned());
-            }
+            self.opaque.insert(folder.to_owned());
             return Ok(());
         }
         if let Some(hidden) = name.strip_prefix(".wh.") {
             let path = if folder.is_empty() { hidden.to_owned() } else { format!("{folder}/{hidden}") };
             // `.wh..wh.` names belong to the union file systems of old and hide nothing.
-            if !hidden.starts_with(".wh.") && concerns(&path) {
+            if !hidden.starts_with(".wh.") {
                 self.hidden.insert(path);
             }
             return Ok(());
@@ -221,9 +281,21 @@ impl Visitor for Collector {
             self.files.insert(entry.path.clone(), fact);
             return Ok(());
         }
+        if lister(&entry.path).is_some() && entry.kind == Kind::File {
+            let fact = self.owned(entry.size, content)?;
+            self.files.insert(entry.path.clone(), fact);
+            return Ok(());
+        }
         if !wanted(&entry.path) {
-            // Where a directory was, another kind of file takes all of it away.
-            if entry.kind != Kind::Directory && !entry.path.is_empty() && concerns(&entry.path) {
+            if entry.kind == Kind::File
+                && let Some(fact) = self.component(entry, content)
+            {
+                self.files.insert(entry.path.clone(), fact);
+            }
+            // Where a directory was, a link takes all of it away. A plain file does, too; but to remember all of
+            // them for a case that no builder makes would be most of a layer.
+            let replaces = entry.kind != Kind::File || concerns(&entry.path);
+            if entry.kind != Kind::Directory && !entry.path.is_empty() && replaces {
                 self.hidden.insert(entry.path.clone());
             }
             return Ok(());

@@ -4,14 +4,12 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::{
     docs,
-    facts::{APK, Broken, DEBIAN_VERSION, DPKG_STATUS, DPKG_STATUS_D, Fact, Facts, OS_RELEASE, RPM},
+    facts::{APK, Broken, DEBIAN_VERSION, DPKG_STATUS, DPKG_STATUS_D, Fact, Facts, OS_RELEASE, RPM, lister},
 };
 use crate::{
     Distro, Error, Result,
-    packages::{
-        listed::Listed,
-        os_release,
-    },
+    languages::Component,
+    packages::{listed::Listed, os_release},
 };
 
 /// How many links a path may go through.
@@ -24,6 +22,13 @@ pub(crate) struct Merged<'a> {
     pub(crate) packages: Vec<(&'a Listed, usize)>,
     pub(crate) database: Option<&'static str>,
     pub(crate) unread: Vec<String>,
+    /// Packages of languages: the file that tells of each, and the layer that brought it.
+    pub(crate) components: Vec<(&'a str, &'a Component, usize)>,
+    /// What a limit has cut.
+    pub(crate) incomplete: Vec<String>,
+    /// Files that could tell of packages and cannot be read.
+    pub(crate) unreadable: Vec<String>,
+    owners: HashMap<&'a str, &'a str>,
     view: View<'a>,
 }
 
@@ -32,9 +37,23 @@ impl Merged<'_> {
     pub(crate) fn licenses(&self, package: &str) -> &[String] {
         docs::licenses(&self.view, package, LINKS)
     }
+
+    /// The operating system's package that a file belongs to.
+    pub(crate) fn owner(&self, path: &str) -> Option<&str> {
+        let known = |path: &str| self.owners.get(path).copied();
+        // Debian's lists name files as they were before `/bin` and `/lib` became links into `/usr`.
+        known(path).or_else(|| known(path.strip_prefix("usr/")?))
+    }
 }
 
-type View<'a> = BTreeMap<&'a str, &'a Fact>;
+/// What stands at a path, and the index of the layer that put it there.
+#[derive(Clone, Copy)]
+pub(super) struct Placed<'a> {
+    pub(super) fact: &'a Fact,
+    layer: usize,
+}
+
+pub(super) type View<'a> = BTreeMap<&'a str, Placed<'a>>;
 type BrokenAt<'a> = (String, &'a Broken);
 
 /// Merges layers, lowest first.
@@ -43,7 +62,7 @@ pub(crate) fn merge(layers: &[Facts]) -> Result<Merged<'_>> {
     // In which layer a package, exactly so, began to stand without interruption.
     let mut since: HashMap<&Listed, usize> = HashMap::new();
     for (index, layer) in layers.iter().enumerate() {
-        if !apply(&mut view, layer) {
+        if !apply(&mut view, layer, index) {
             continue;
         }
         // A lower database that cannot be parsed matters only when nothing replaces it.
@@ -60,7 +79,8 @@ pub(crate) fn merge(layers: &[Facts]) -> Result<Merged<'_>> {
     let top = layers.len().saturating_sub(1);
     let packages = found.into_iter().map(|p| (p, since.get(p).copied().unwrap_or(top))).collect();
     // There is something in the place of one, a directory or a link to nowhere, that cannot be read.
-    let is_there = |path: &&str| matches!(view.get(path), Some(Fact::Present | Fact::Link(_)));
+    let is_there =
+        |path: &&str| matches!(view.get(path).map(|p| p.fact), Some(Fact::Present | Fact::Link(_)));
     let unread = match database {
         Some(_) => Vec::new(),
         None => DATABASES
@@ -69,11 +89,49 @@ pub(crate) fn merge(layers: &[Facts]) -> Result<Merged<'_>> {
             .map(|(name, _)| (*name).to_owned())
             .collect(),
     };
-    Ok(Merged { distro: distro(&view), packages, database, unread, view })
+    let mut merged = Merged {
+        distro: distro(&view),
+        packages,
+        database,
+        unread,
+        components: Vec::new(),
+        incomplete: Vec::new(),
+        unreadable: Vec::new(),
+        owners: HashMap::new(),
+        view,
+    };
+    merged.gather();
+    Ok(merged)
+}
+
+impl<'a> Merged<'a> {
+    /// What stands in the whole image, from the files that are left in it.
+    fn gather(&mut self) {
+        for (package, _) in &self.packages {
+            self.owners.extend(package.owns.iter().map(|path| (path.as_str(), package.name.as_str())));
+        }
+        let there: HashSet<&str> = self.packages.iter().map(|(package, _)| package.name.as_str()).collect();
+        for (path, Placed { fact, layer }) in &self.view {
+            match fact {
+                Fact::Owned(files) => {
+                    // A package that is gone may have left its list behind.
+                    if let Some(package) = lister(path).and_then(|name| there.get(name)) {
+                        self.owners.extend(files.iter().map(|file| (file.as_str(), *package)));
+                    }
+                }
+                Fact::Components(found) => {
+                    self.components.extend(found.components.iter().map(|c| (*path, c, *layer)));
+                    self.incomplete.extend(found.incomplete.iter().map(|what| format!("{path}: {what}")));
+                }
+                Fact::Unreadable(reason) => self.unreadable.push(format!("{path}: {reason}")),
+                _ => {}
+            }
+        }
+    }
 }
 
 /// Puts one layer on top; false: nothing that we look at has changed.
-fn apply<'a>(view: &mut View<'a>, layer: &'a Facts) -> bool {
+fn apply<'a>(view: &mut View<'a>, layer: &'a Facts, index: usize) -> bool {
     // Up a path and not through the lists, which a layer may make as long as it likes.
     let gone = |path: &str| {
         let mut above = std::iter::successors(Some(path), |p| {
@@ -85,15 +143,15 @@ fn apply<'a>(view: &mut View<'a>, layer: &'a Facts) -> bool {
     let before = view.len();
     view.retain(|path, _| !gone(path));
     let changed = view.len() != before || !layer.files.is_empty();
-    view.extend(layer.files.iter().map(|(path, fact)| (path.as_str(), fact)));
+    view.extend(layer.files.iter().map(|(path, fact)| (path.as_str(), Placed { fact, layer: index })));
     changed
 }
 
 fn resolve<'a>(view: &View<'a>, path: &str) -> Option<&'a Fact> {
-    let mut fact = *view.get(path)?;
+    let mut fact = view.get(path)?.fact;
     for _ in 0..LINKS {
         match fact {
-            Fact::Link(target) => fact = view.get(target.as_str())?,
+            Fact::Link(target) => fact = view.get(target.as_str())?.fact,
             other => return Some(other),
         }
     }

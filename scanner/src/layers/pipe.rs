@@ -165,7 +165,10 @@ mod tests {
     #[test]
     fn an_error_comes_after_what_was_before_it() {
         let (got, outcome) = through(CHUNK + 3, Some(io::ErrorKind::UnexpectedEof.into()));
-        assert_eq!((got.len(), outcome.expect_err("fails").kind()), (CHUNK + 3, io::ErrorKind::UnexpectedEof));
+        assert_eq!(
+            (got.len(), outcome.expect_err("fails").kind()),
+            (CHUNK + 3, io::ErrorKind::UnexpectedEof)
+        );
     }
 
     #[test]

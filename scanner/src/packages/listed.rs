@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{apk, dpkg, owned::OwnedFile, rpm};
+use crate::languages::{self, File};
 
 /// One installed package.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -78,7 +79,8 @@ fn owned(files: Vec<OwnedFile>) -> Vec<String> {
     files.into_iter().map(|file| file.path).filter(|path| is_of_interest(path)).collect()
 }
 
-/// Whether a file of this name would be read, whatever its size and mode.
-pub(crate) fn is_of_interest(_: &str) -> bool {
-    false
+/// Whether a file of this name would be read for packages of languages, be it a program or not.
+pub(crate) fn is_of_interest(path: &str) -> bool {
+    let file = |executable| File { path, size: 1 << 20, executable };
+    [false, true].into_iter().any(|executable| languages::analyser(&file(executable)).is_some())
 }

@@ -135,9 +135,11 @@ async fn long_names_are_read() {
 
 #[tokio::test]
 async fn what_stands_in_a_databases_place_makes_the_image_undetermined() {
-    let rpm = Tar::new()
-        .file("etc/os-release", "ID=fedora\nVERSION_ID=40\n")
-        .link(EntryType::Symlink, "var/lib/rpm/rpmdb.sqlite", "/nowhere");
+    let rpm = Tar::new().file("etc/os-release", "ID=fedora\nVERSION_ID=40\n").link(
+        EntryType::Symlink,
+        "var/lib/rpm/rpmdb.sqlite",
+        "/nowhere",
+    );
     let inventory = Image::new(&[rpm.gzip()]).await.inventory().await.expect("inventory");
     assert_eq!(inventory.unread, ["rpm"]);
     let report = patchline_scanner::report(&inventory, &[&AdvisorySet::empty()]);
@@ -223,7 +225,8 @@ async fn alpine_is_read_where_its_database_lies() {
         let inventory = Image::new(&[tar.gzip()]).await.inventory().await.expect("inventory");
         assert_eq!((inventory.database.as_deref(), inventory.unread.len()), (Some("apk"), 0));
         assert_eq!(names(&inventory), ["libssl3 1.2.5-r1", "musl-utils 1.2.5-r1"]);
-        let sources: Vec<_> = inventory.packages.iter().map(|p| (p.source.as_str(), p.licenses.clone())).collect();
+        let sources: Vec<_> =
+            inventory.packages.iter().map(|p| (p.source.as_str(), p.licenses.clone())).collect();
         assert_eq!(
             sources,
             [("openssl", vec!["NOASSERTION".to_owned()]), ("musl", vec!["MIT AND BSD-2-Clause".to_owned()])]

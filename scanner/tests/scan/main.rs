@@ -2,6 +2,7 @@
 
 mod hostile;
 mod images;
+mod languages;
 mod licenses;
 mod reports;
 mod support;

@@ -31,6 +31,8 @@ fn inventory(release: &str, packages: &[(&str, &str, &str)]) -> Inventory {
         packages: packages.iter().map(package).collect(),
         database: Some("dpkg".into()),
         unread: vec![],
+        incomplete: Vec::new(),
+        unreadable: Vec::new(),
         layers: vec![],
     }
 }
