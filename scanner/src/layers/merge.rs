@@ -85,7 +85,7 @@ pub(crate) fn merge(layers: &[Facts]) -> Result<Merged<'_>> {
         Some(_) => Vec::new(),
         None => DATABASES
             .iter()
-            .filter(|(_, paths)| paths.iter().any(|path| is_there(path)))
+            .filter(|(_, paths)| paths.iter().any(&is_there))
             .map(|(name, _)| (*name).to_owned())
             .collect(),
     };
