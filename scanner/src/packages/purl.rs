@@ -1,27 +1,82 @@
-//! Package URLs of Debian packages, purl-spec "deb".
+//! Package URLs of operating systems' packages, purl-spec "deb", "apk" and "rpm".
 
 use std::fmt::Write as _;
 
+use super::{apk, rpm};
 use crate::Distro;
 
 /// `pkg:deb/debian/openssl@3.0.11-1?arch=amd64&distro=debian-12`
 pub(crate) fn deb(name: &str, version: &str, architecture: &str, distro: Option<&Distro>) -> String {
-    let namespace = distro.map_or("debian", |d| d.id.as_str());
-    let mut purl = format!("pkg:deb/{}/{}@{}", encoded(namespace), encoded(name), encoded(version));
-    let mut separator = '?';
-    let mut qualifier = |key: &str, value: &str| {
-        let _ = write!(purl, "{separator}{key}={}", encoded(value));
-        separator = '&';
-    };
-    if !architecture.is_empty() {
-        qualifier("arch", architecture);
+    let mut purl = Purl::new("deb", distro.map_or("debian", |d| d.id.as_str()), name, version);
+    purl.qualifier("arch", architecture);
+    purl.distro(distro);
+    purl.text
+}
+
+/// `pkg:apk/alpine/libssl3@3.3.2-r0?arch=x86_64&distro=alpine-3.20.3&upstream=openssl`; upstream is
+/// the origin, where it has another name.
+pub fn apk(package: &apk::Installed, distro: Option<&Distro>) -> String {
+    let name = package.name.to_ascii_lowercase();
+    let mut purl = Purl::new("apk", distro.map_or("alpine", |d| d.id.as_str()), &name, &package.version);
+    purl.qualifier("arch", &package.architecture);
+    purl.distro(distro);
+    if package.origin != package.name {
+        purl.qualifier("upstream", &package.origin);
     }
-    if let Some(distro) = distro
-        && let Some(release) = distro.version_id.as_ref().or(distro.codename.as_ref())
-    {
-        qualifier("distro", &format!("{}-{release}", distro.id));
+    purl.text
+}
+
+/// `pkg:rpm/almalinux/bind-libs@9.16.23-1.el9?arch=x86_64&distro=almalinux-9.4&epoch=32&upstream=bind-9.16.23-1.el9.src.rpm`;
+/// upstream is the source package's file, as SBOM tools write it.
+pub fn rpm(package: &rpm::Installed, distro: Option<&Distro>) -> String {
+    let version = format!("{}-{}", package.version, package.release);
+    let namespace = distro.map_or("redhat", |d| vendor(&d.id));
+    let mut purl = Purl::new("rpm", namespace, &package.name, &version);
+    purl.qualifier("arch", &package.architecture);
+    purl.distro(distro);
+    if let Some(epoch) = package.epoch {
+        purl.qualifier("epoch", &epoch.to_string());
     }
-    purl
+    purl.qualifier("upstream", package.source_rpm.as_deref().unwrap_or_default());
+    purl.text
+}
+
+/// The namespace is "the vendor such as Fedora or OpenSUSE"; its own advisories use these two.
+fn vendor(id: &str) -> &str {
+    match id {
+        "rhel" => "redhat",
+        "opensuse-leap" | "opensuse-tumbleweed" => "opensuse",
+        other => other,
+    }
+}
+
+/// A package URL in the making. Qualifiers are added in the order of their names.
+struct Purl {
+    text: String,
+    separator: char,
+}
+
+impl Purl {
+    fn new(kind: &str, namespace: &str, name: &str, version: &str) -> Self {
+        let text = format!("pkg:{kind}/{}/{}@{}", encoded(namespace), encoded(name), encoded(version));
+        Self { text, separator: '?' }
+    }
+
+    /// An empty value is as good as none.
+    fn qualifier(&mut self, key: &str, value: &str) {
+        if !value.is_empty() {
+            let _ = write!(self.text, "{}{key}={}", self.separator, encoded(value));
+            self.separator = '&';
+        }
+    }
+
+    fn distro(&mut self, distro: Option<&Distro>) {
+        if let Some(distro) = distro
+            && let Some(release) = distro.version_id.as_ref().or(distro.codename.as_ref())
+        {
+            self.qualifier("distro", &format!("{}-{release}", distro.id));
+        }
+    }
 }
 
 /// purl-spec, "Character encoding": letters, digits, `-._~` and the colon stand for themselves.
@@ -50,5 +105,53 @@ mod tests {
             "pkg:deb/debian/libstdc%2B%2B6@1:12.2.0-14%2Bdeb12u1?arch=amd64&distro=debian-12"
         );
         assert_eq!(deb("a", "1~b", "", None), "pkg:deb/debian/a@1~b");
+    }
+
+    fn distro(id: &str, version: &str) -> Distro {
+        Distro { id: id.into(), version_id: Some(version.into()), codename: None, pretty_name: None }
+    }
+
+    #[test]
+    fn apk_names_the_origin_where_it_is_another() {
+        let mut package = apk::Installed {
+            name: "libstdc++".into(),
+            version: "13.2.1_git20240309-r0".into(),
+            architecture: "x86_64".into(),
+            origin: "gcc".into(),
+            ..apk::Installed::default()
+        };
+        assert_eq!(
+            apk(&package, Some(&distro("alpine", "3.20.3"))),
+            "pkg:apk/alpine/libstdc%2B%2B@13.2.1_git20240309-r0?arch=x86_64&distro=alpine-3.20.3&upstream=gcc"
+        );
+        package.origin = package.name.clone();
+        let wolfi = "pkg:apk/wolfi/libstdc%2B%2B@13.2.1_git20240309-r0?arch=x86_64&distro=wolfi-20230201";
+        assert_eq!(apk(&package, Some(&distro("wolfi", "20230201"))), wolfi);
+    }
+
+    #[test]
+    fn rpm_has_the_epoch_beside_the_version() {
+        let package = rpm::Installed {
+            name: "bind-libs".into(),
+            epoch: Some(32),
+            version: "9.16.23".into(),
+            release: "1.el9".into(),
+            architecture: "x86_64".into(),
+            source_rpm: Some("bind-9.16.23-1.el9.src.rpm".into()),
+            ..rpm::Installed::default()
+        };
+        assert_eq!(
+            rpm(&package, Some(&distro("rhel", "9.4"))),
+            "pkg:rpm/redhat/bind-libs@9.16.23-1.el9?arch=x86_64&distro=rhel-9.4&epoch=32&upstream=bind-9.16.23-1.el9.src.rpm"
+        );
+        let key = rpm::Installed {
+            name: "gpg-pubkey".into(),
+            version: "a".into(),
+            release: "b".into(),
+            ..Default::default()
+        };
+        let suse = distro("opensuse-leap", "15.6");
+        assert_eq!(rpm(&key, Some(&suse)), "pkg:rpm/opensuse/gpg-pubkey@a-b?distro=opensuse-leap-15.6");
+        assert_eq!(rpm(&key, None), "pkg:rpm/redhat/gpg-pubkey@a-b");
     }
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::*;
 use crate::packages::testdata;
 
-fn go_rpmdb() -> Option<std::collections::BTreeMap<String, Vec<u8>>> {
+pub(super) fn go_rpmdb() -> Option<std::collections::BTreeMap<String, Vec<u8>>> {
     let members = testdata::members("fixtures", |path| path.starts_with("fixtures/go-rpmdb/"))?;
     let short = |path: &String| path.trim_start_matches("fixtures/go-rpmdb/").to_owned();
     Some(members.iter().map(|(path, bytes)| (short(path), bytes.clone())).collect())

@@ -232,4 +232,6 @@ mod fixture_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod tool_tests;
+#[cfg(test)]
 mod writers;

@@ -1,5 +1,3 @@
-use std::io::Write as _;
-
 use proptest::prelude::*;
 
 use super::{bytes::Order, writers::Value, *};
@@ -7,7 +5,7 @@ use super::{bytes::Order, writers::Value, *};
 const FORMS: [Form; 4] = [Form::Sqlite, Form::Ndb, Form::BerkeleyDb, Form::Manifest];
 
 /// Headers of several lengths, up to many pages.
-fn some(count: usize) -> Vec<Vec<u8>> {
+pub(super) fn some(count: usize) -> Vec<Vec<u8>> {
     (0..count).map(|n| writers::package(&format!("package{n}"), n % 5, (n * 397) % 9000)).collect()
 }
 
@@ -261,41 +259,6 @@ fn reads_manifests() {
     fails(&line.replace("2.0-12.cm2\t", "2.0\t"), 1, "without a release");
     fails(&line.replace("(none)", "one"), 1, "no number");
     fails(&line.replacen("mariner-release", "", 1), 1, "that is none");
-}
-
-/// SQLite's own program writes what is read here: sizes of pages, vacuums, gaps of deleted rows, WAL.
-#[test]
-fn reads_what_sqlite_writes() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let blobs = some(120);
-    let settings =
-        ["page_size=512; PRAGMA auto_vacuum=1", "page_size=4096; PRAGMA journal_mode=WAL", "page_size=65536"];
-    for (n, setting) in settings.into_iter().enumerate() {
-        let path = folder.path().join(format!("{n}.sqlite"));
-        let mut sql = format!(
-            "PRAGMA {setting};\nCREATE TABLE IF NOT EXISTS 'Packages' (hnum INTEGER PRIMARY KEY AUTOINCREMENT, \
-             blob BLOB NOT NULL);\nCREATE TABLE 'Name' (key TEXT, hnum INTEGER);\nCREATE INDEX n ON Name(key);\nBEGIN;\n"
-        );
-        for blob in &blobs {
-            sql += &format!("INSERT INTO Packages(blob) VALUES(x'{}');\n", hex::encode(blob));
-        }
-        sql += "DELETE FROM Packages WHERE hnum % 3 = 0;\nCOMMIT;\n";
-        let child = std::process::Command::new("sqlite3")
-            .arg(&path)
-            .stdin(std::process::Stdio::piped())
-            .stdout(std::process::Stdio::null())
-            .spawn();
-        let Ok(mut child) = child else {
-            println!("skipped: this machine has no sqlite3");
-            return;
-        };
-        child.stdin.take().expect("stdin").write_all(sql.as_bytes()).expect("written");
-        assert!(child.wait().expect("ends").success());
-        let packages = installed(&std::fs::read(path).expect("a file"), Form::Sqlite).expect(setting);
-        let names: Vec<_> = packages.into_iter().map(|p| p.name).collect();
-        let kept: Vec<_> = (0..120).filter(|n| n % 3 != 2).map(|n| format!("package{n}")).collect();
-        assert_eq!(names, kept, "{setting}");
-    }
 }
 
 proptest! {
