@@ -39,8 +39,10 @@ pub(super) const ARCHIVE_DEPTH: usize = 8;
 pub(super) const ARCHIVES: usize = 20_000;
 /// Entries of all archives in one file.
 pub(super) const ENTRIES: usize = 2_000_000;
-/// Entries with descriptions in one archive: a shaded one has hundreds.
-pub(super) const DESCRIBED: usize = 20_000;
+/// Entries that are read of one archive: a shaded one has hundreds of descriptions, a large WAR as many archives.
+pub(super) const DESCRIBED: usize = 5_000;
+/// Licences of one `pom.xml`.
+pub(super) const POM_LICENSES: usize = 10;
 /// `pom.properties`, `pom.xml`, `PKG-INFO` in an archive.
 pub(super) const ENTRY: u64 = 1 << 20;
 /// As much of a manifest as is read: what follows its first section are hashes of entries.
@@ -55,7 +57,11 @@ pub(super) const OVERLAP: usize = 1 << 10;
 /// Bytes that are held from where something begins to where it ends: Kubernetes' list of modules has 40 KiB.
 pub(super) const CAPTURE: usize = 4 << 20;
 /// Beginnings whose end has not come yet.
-pub(super) const PENDING: usize = 8;
+pub(super) const PENDING: usize = 4;
+/// Beginnings that are followed in one binary: it has one or two of them.
+pub(super) const BEGINNINGS: usize = 64;
+/// Places in a binary that could be compressed data and are tried: hundreds in a hundred megabytes by chance.
+pub(super) const TRIES: usize = 200_000;
 /// Bytes at the beginning of a binary, with the table of its segments.
 pub(super) const HEAD: usize = 4 << 10;
 /// Segments of a binary.

@@ -50,6 +50,15 @@ enum Next {
     More,
 }
 
+/// A beginning whose end may not have come yet.
+struct Pending {
+    /// Its offset in the file.
+    at: u64,
+    begin: Begin,
+    /// Bytes that were there when it was looked at last.
+    tried: usize,
+}
+
 /// What begins at some place.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Begin {
@@ -60,6 +69,7 @@ enum Begin {
 
 struct Search<'a> {
     found: Found,
+    begun: usize,
     go: go::Go,
     rust: rust::Rust,
     known: Option<known::Known<'a>>,
@@ -69,6 +79,7 @@ impl<'a> Search<'a> {
     fn new(file: &File<'a>, segments: Segments) -> Self {
         Self {
             found: Found::default(),
+            begun: 0,
             go: go::Go::new(segments),
             rust: rust::Rust::default(),
             known: known::Known::of(file),
@@ -78,7 +89,7 @@ impl<'a> Search<'a> {
     fn run(&mut self, mut bytes: Vec<u8>, content: &mut dyn Read) -> Result<(), Unreadable> {
         // Offset of the first held byte in the file, and how many of them were searched.
         let (mut base, mut searched) = (0_u64, 0_usize);
-        let mut pending: Vec<(u64, Begin)> = Vec::new();
+        let mut pending: Vec<Pending> = Vec::new();
         loop {
             let count = content.take(limits::WINDOW as u64).read_to_end(&mut bytes)?;
             let last = count == 0;
@@ -91,10 +102,15 @@ impl<'a> Search<'a> {
             if let Some(known) = &mut self.known {
                 known.look(&bytes[from..]);
             }
-            pending.retain(|&(at, begin)| {
-                let here = usize::try_from(at - base).unwrap_or(usize::MAX);
+            pending.retain_mut(|Pending { at, begin, tried }| {
+                let here = usize::try_from(*at - base).unwrap_or(usize::MAX);
                 let rest = bytes.get(here..).unwrap_or_default();
-                let more = matches!(self.read(begin, at, rest), Next::More);
+                // With twice as much each time, all tries together cost as much as two.
+                if !last && rest.len() < *tried * 2 && rest.len() <= limits::CAPTURE {
+                    return true;
+                }
+                *tried = rest.len();
+                let more = matches!(self.read(*begin, *at, rest), Next::More);
                 if more && rest.len() > limits::CAPTURE {
                     self.found.note(format_args!("offset {at}: a list of packages has no end"));
                 }
@@ -105,12 +121,12 @@ impl<'a> Search<'a> {
                 break;
             }
             searched = bytes.len();
-            let kept = pending.iter().map(|(at, _)| usize::try_from(at - base).unwrap_or(0)).min();
+            let kept = pending.iter().map(|p| usize::try_from(p.at - base).unwrap_or(0)).min();
             let drop = kept.unwrap_or(usize::MAX).min(bytes.len().saturating_sub(2 * limits::OVERLAP));
             bytes.drain(..drop);
             (base, searched) = (base + drop as u64, searched - drop);
         }
-        for (at, _) in pending {
+        for Pending { at, .. } in pending {
             self.found.note(format_args!("offset {at}: a list of packages is cut off"));
         }
         self.go.finish(&mut self.found);
@@ -121,20 +137,14 @@ impl<'a> Search<'a> {
     }
 
     /// Finds beginnings in a part of what is held.
-    fn begin(
-        &mut self,
-        base: u64,
-        bytes: &[u8],
-        range: std::ops::Range<usize>,
-        pending: &mut Vec<(u64, Begin)>,
-    ) {
+    fn begin(&mut self, base: u64, bytes: &[u8], range: std::ops::Range<usize>, pending: &mut Vec<Pending>) {
         let mut add = |at: usize, begin: Begin, found: &mut Found| {
             let at = base + at as u64;
-            if pending.contains(&(at, begin)) {
-            } else if pending.len() >= limits::PENDING {
+            if pending.len() >= limits::PENDING || self.begun >= limits::BEGINNINGS {
                 found.note("more lists of packages begin than can be followed");
             } else {
-                pending.push((at, begin));
+                self.begun += 1;
+                pending.push(Pending { at, begin, tried: 0 });
             }
         };
         for at in self.go.headers(base, bytes, range.clone()) {
@@ -144,7 +154,7 @@ impl<'a> Search<'a> {
             add(at, Begin::GoModules, &mut self.found);
         }
         self.go.versions(base, bytes, range.clone());
-        for at in self.rust.lists(bytes, range) {
+        for at in self.rust.lists(bytes, range, &mut self.found) {
             add(at, Begin::Rust, &mut self.found);
         }
     }

@@ -23,17 +23,19 @@ pub(super) struct Rust {
     inflate: Decompress,
     /// One list is enough.
     found: bool,
+    /// Places that may still be tried.
+    tries: usize,
 }
 
 impl Default for Rust {
     fn default() -> Self {
-        Self { inflate: Decompress::new(true), found: false }
+        Self { inflate: Decompress::new(true), found: false, tries: limits::TRIES }
     }
 }
 
 impl Rust {
     /// Places where a list begins.
-    pub(super) fn lists(&mut self, bytes: &[u8], range: Range<usize>) -> Vec<usize> {
+    pub(super) fn lists(&mut self, bytes: &[u8], range: Range<usize>, found: &mut Found) -> Vec<usize> {
         let mut all = Vec::new();
         if self.found {
             return all;
@@ -42,6 +44,11 @@ impl Rust {
         for header in &ZLIB {
             for at in memchr::memmem::find_iter(&bytes[range.start..end], header) {
                 let at = range.start + at;
+                let Some(left) = self.tries.checked_sub(1) else {
+                    found.note("more places than can be tried could hold a list of crates");
+                    return all;
+                };
+                self.tries = left;
                 let mut opening = [0; OPENING.len()];
                 self.inflate.reset(true);
                 let input = &bytes[at..(at + limits::OVERLAP).min(bytes.len())];

@@ -1,5 +1,7 @@
 //! What an archive says that it is: Maven's own files, else its manifest, else its name.
 
+use std::collections::HashMap;
+
 use super::{groups, manifest::Manifest};
 use crate::languages::{
     Component, Evidence, Kind, limits,
@@ -12,7 +14,7 @@ pub(super) struct Description {
     /// With the folder that each lies in.
     properties: Vec<(String, Properties)>,
     /// Licences by the folder of the `pom.xml` that names them.
-    licenses: Vec<(String, Vec<String>)>,
+    licenses: HashMap<String, Vec<String>>,
     manifest: Manifest,
 }
 
@@ -26,14 +28,17 @@ struct Properties {
 
 impl Description {
     pub(super) fn properties(&mut self, path: &str, text: &str) {
+        if self.properties.len() >= limits::DESCRIBED {
+            return;
+        }
         let value = |key: &str| {
             let mut lines = text.lines().filter_map(|line| line.split_once('='));
             let (_, value) = lines.find(|(k, _)| k.trim() == key)?;
-            Some(value.trim()).filter(|v| !v.is_empty() && !v.contains("${")).map(str::to_owned)
+            let fits = |v: &&str| !v.is_empty() && v.len() <= limits::NAME && !v.contains("${");
+            Some(value.trim()).filter(fits).map(str::to_owned)
         };
-        if self.properties.len() < limits::DESCRIBED
-            && let (Some(group), Some(artifact), Some(version)) =
-                (value("groupId"), value("artifactId"), value("version"))
+        if let (Some(group), Some(artifact), Some(version)) =
+            (value("groupId"), value("artifactId"), value("version"))
         {
             self.properties.push((folder(path).to_owned(), Properties { group, artifact, version }));
         }
@@ -41,7 +46,7 @@ impl Description {
     pub(super) fn pom(&mut self, path: &str, text: &str) {
         let licenses = pom_licenses(text);
         if !licenses.is_empty() && self.licenses.len() < limits::DESCRIBED {
-            self.licenses.push((folder(path).to_owned(), licenses));
+            self.licenses.insert(folder(path).to_owned(), licenses);
         }
     }
     pub(super) fn manifest(&mut self, text: &str) {
@@ -69,9 +74,8 @@ impl Description {
         let properties = std::mem::take(&mut self.properties);
         let mut all: Vec<Component> = Vec::new();
         for (folder, p) in properties {
-            let pom = self.licenses.iter().find(|(f, _)| *f == folder).map(|(_, licenses)| licenses.clone());
-            let licenses = match pom {
-                Some(licenses) => licenses,
+            let licenses = match self.licenses.get(&folder) {
+                Some(licenses) => licenses.clone(),
                 None if named(&p) || only && itself => own_licenses.clone(),
                 None => Vec::new(),
             };
@@ -162,8 +166,11 @@ fn pom_licenses(text: &str) -> Vec<String> {
     while let Ok(Some(token)) = reader.next() {
         match token {
             Token::Text(name) if reader.path() == ["project", "licenses", "license", "name"] => {
-                found.push(name.split_whitespace().collect::<Vec<_>>().join(" "));
-                if found.len() >= limits::LICENSES {
+                let name = name.split_whitespace().collect::<Vec<_>>().join(" ");
+                if name.len() <= limits::LICENSE {
+                    found.push(name);
+                }
+                if found.len() >= limits::POM_LICENSES {
                     break;
                 }
             }

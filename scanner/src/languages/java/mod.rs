@@ -12,6 +12,7 @@ pub(super) mod zip;
 use std::{
     cell::Cell,
     collections::HashSet,
+    hash::{BuildHasher as _, RandomState},
     io::{self, Read},
     rc::Rc,
 };
@@ -138,8 +139,18 @@ impl<R: Read> Read for Hashed<R> {
 /// Where an archive stands in the outer file.
 type Inside = Option<String>;
 
+/// Names come from strangers: what is longer than any name is cut.
 fn deeper(inside: &Inside, name: &str) -> Inside {
-    Some(inside.as_ref().map_or_else(|| name.to_owned(), |outer| format!("{outer}!/{name}")))
+    let place = inside.as_ref().map_or_else(|| name.to_owned(), |outer| format!("{outer}!/{name}"));
+    Some(cut(&place).to_owned())
+}
+
+fn cut(text: &str) -> &str {
+    let mut end = text.len().min(limits::NAME);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
 }
 
 impl Session {
@@ -174,6 +185,7 @@ impl Session {
             inside: inside.clone(),
             description: Description::default(),
             seen: HashSet::new(),
+            hasher: RandomState::new(),
             unlisted: false,
         };
         let walked = stream::walk(&mut stream, &mut visit);
@@ -199,6 +211,7 @@ impl Session {
         name: &str,
     ) -> Result<(), Unreadable> {
         let mut description = Description::default();
+        let mut read = 0;
         for entry in Directory::of(bytes)? {
             let entry = entry?;
             let Some(left) = self.entries.checked_sub(1) else {
@@ -207,7 +220,20 @@ impl Session {
             };
             self.entries = left;
             let Some(want) = want(&entry.name) else { continue };
+            read += 1;
+            if read > limits::DESCRIBED {
+                let place = place(&inside, name);
+                self.found
+                    .note(format_args!("{place}: more than {} descriptions and archives", limits::DESCRIBED));
+                break;
+            }
             if want == Want::Archive && entry.method == 0 && entry.flags & 1 == 0 {
+                // Entries may share their bytes, and each archive is hashed: that has a bound as unpacking has.
+                let Some(left) = self.inflated.get().checked_sub(entry.data.len() as u64) else {
+                    self.found.note("too much stands in archives in archives");
+                    break;
+                };
+                self.inflated.set(left);
                 let inside = deeper(&inside, &entry.name);
                 self.nested(inside, &entry.name, depth, |session, inside, name| {
                     session.held_archive(entry.data, depth + 1, inside, name)
@@ -294,10 +320,7 @@ impl Session {
 }
 
 fn place<'a>(inside: &'a Inside, name: &'a str) -> &'a str {
-    let place = inside.as_deref().unwrap_or(name);
-    // Names come from strangers.
-    let end = place.char_indices().map(|(at, _)| at).nth(limits::NAME);
-    &place[..end.unwrap_or(place.len())]
+    inside.as_deref().unwrap_or_else(|| cut(name))
 }
 
 /// One archive that is read as a stream.
@@ -306,8 +329,9 @@ struct Streamed<'s> {
     depth: usize,
     inside: Inside,
     description: Description,
-    /// Wanted entries that have come.
-    seen: HashSet<String>,
+    /// Hashes of the names of wanted entries that have come.
+    seen: HashSet<u64>,
+    hasher: RandomState,
     /// The directory lists a wanted one that has not.
     unlisted: bool,
 }
@@ -324,7 +348,7 @@ impl Visit for Streamed<'_> {
                 limits::DESCRIBED
             )));
         }
-        self.seen.insert(name.to_owned());
+        self.seen.insert(self.hasher.hash_one(name));
         self.session.entry(want, name, content, self.depth, &self.inside, &mut self.description);
         Ok(())
     }
@@ -333,7 +357,7 @@ impl Visit for Streamed<'_> {
         Ok(())
     }
     fn listed(&mut self, name: &str) {
-        self.unlisted |= want(name).is_some() && !self.seen.contains(name);
+        self.unlisted |= want(name).is_some() && !self.seen.contains(&self.hasher.hash_one(name));
     }
 }
 
