@@ -73,7 +73,7 @@ pub(crate) async fn inventory(
 
 fn assemble(image: Digest, config: &Config, blobs: &[Digest], layers: &[Facts]) -> Result<Inventory> {
     let merged = merge::merge(layers)?;
-    let listed = merged.packages.iter().map(|(p, layer)| Package {
+    let listed = merged.packages.iter().map(|(database, p, layer)| Package {
         name: p.name.clone(),
         version: p.version.clone(),
         architecture: p.architecture.clone(),
@@ -81,7 +81,7 @@ fn assemble(image: Digest, config: &Config, blobs: &[Digest], layers: &[Facts]) 
         source_version: p.source_version.clone(),
         held: p.held,
         layer: blobs.get(*layer).cloned(),
-        purl: purl::deb(&p.name, &p.version, &p.architecture, merged.distro.as_ref()),
+        purl: purl::of(database, p, merged.distro.as_ref()),
         licenses: match &p.license {
             Some(text) => licenses::stated(text),
             None => merged.licenses(&p.name).to_vec(),

@@ -17,6 +17,7 @@ use crate::{
         apk,
         dpkg::{self, ParseError},
         listed::{self, Listed},
+        os_release::OTHER_FILES,
         rpm,
     },
 };
@@ -31,7 +32,6 @@ pub(crate) const DPKG_STATUS_D: &str = "var/lib/dpkg/status.d/";
 /// Which files each package owns.
 const DPKG_INFO: &str = "var/lib/dpkg/info/";
 pub(crate) const OS_RELEASE: [&str; 2] = ["etc/os-release", "usr/lib/os-release"];
-pub(crate) const DEBIAN_VERSION: &str = "etc/debian_version";
 /// apk's: where it was, and where apk-tools 3 has it.
 pub(crate) const APK: [&str; 2] = ["lib/apk/db/installed", "usr/lib/apk/db/installed"];
 /// rpm's, in the order in which they are believed: newer forms before older ones, which an upgrade may leave behind.
@@ -50,7 +50,7 @@ pub(crate) const RPM: [&str; 10] = [
 
 /// One wanted file.
 const FILE: u64 = 64 << 20;
-/// os-release and debian_version.
+/// os-release and its like.
 const SMALL_FILE: u64 = 64 << 10;
 /// Bytes of the list of one package's files; the kernel's headers have about one MiB.
 const LIST: u64 = 16 << 20;
@@ -123,9 +123,14 @@ pub(crate) async fn read(repository: &dyn Repository, layer: &Descriptor, limits
     Ok(collector.finish(diff_id))
 }
 
+/// Small files that name the distribution.
+fn texts() -> impl Iterator<Item = &'static str> {
+    OS_RELEASE.into_iter().chain(OTHER_FILES.map(|(path, _)| path))
+}
+
 /// The databases and texts that are read, by their whole path.
 fn named() -> impl Iterator<Item = &'static str> {
-    [DPKG_STATUS, DEBIAN_VERSION].into_iter().chain(OS_RELEASE).chain(APK).chain(RPM)
+    [DPKG_STATUS].into_iter().chain(texts()).chain(APK).chain(RPM)
 }
 
 fn wanted(path: &str) -> bool {
@@ -199,7 +204,7 @@ impl Collector {
     }
 
     fn read(&mut self, path: &str, size: u64, content: &mut dyn Read) -> Result<Fact, Stop> {
-        let text_file = path == DEBIAN_VERSION || OS_RELEASE.contains(&path);
+        let text_file = texts().any(|p| p == path);
         let limit = if text_file { SMALL_FILE } else { FILE };
         if size > limit {
             return Err(Stop::Limit("the size of a package database or os-release", limit));

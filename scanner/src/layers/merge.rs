@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::{
     docs,
-    facts::{APK, Broken, DEBIAN_VERSION, DPKG_STATUS, DPKG_STATUS_D, Fact, Facts, OS_RELEASE, RPM, lister},
+    facts::{APK, Broken, DPKG_STATUS, DPKG_STATUS_D, Fact, Facts, OS_RELEASE, RPM, lister},
 };
 use crate::{
     Distro, Error, Result,
@@ -18,8 +18,8 @@ const LINKS: usize = 8;
 /// The merged image, as far as packages go.
 pub(crate) struct Merged<'a> {
     pub(crate) distro: Option<Distro>,
-    /// With the index of the layer that brought it.
-    pub(crate) packages: Vec<(&'a Listed, usize)>,
+    /// With the kind of its database, and the index of the layer that brought it.
+    pub(crate) packages: Vec<(&'static str, &'a Listed, usize)>,
     pub(crate) database: Option<&'static str>,
     pub(crate) unread: Vec<String>,
     /// Packages of languages: the file that tells of each, and the layer that brought it.
@@ -54,20 +54,22 @@ pub(super) struct Placed<'a> {
 }
 
 pub(super) type View<'a> = BTreeMap<&'a str, Placed<'a>>;
+/// A package, and the kind of the database that has it.
+type Kept<'a> = (&'static str, &'a Listed);
 type BrokenAt<'a> = (String, &'a Broken);
 
 /// Merges layers, lowest first.
 pub(crate) fn merge(layers: &[Facts]) -> Result<Merged<'_>> {
     let mut view = View::new();
     // In which layer a package, exactly so, began to stand without interruption.
-    let mut since: HashMap<&Listed, usize> = HashMap::new();
+    let mut since: HashMap<Kept<'_>, usize> = HashMap::new();
     for (index, layer) in layers.iter().enumerate() {
         if !apply(&mut view, layer, index) {
             continue;
         }
         // A lower database that cannot be parsed matters only when nothing replaces it.
         if let Ok((packages, _)) = packages(&view) {
-            let now: HashSet<&Listed> = packages.into_iter().collect();
+            let now: HashSet<Kept<'_>> = packages.into_iter().collect();
             since.retain(|package, _| now.contains(package));
             for package in now {
                 since.entry(package).or_insert(index);
@@ -77,7 +79,7 @@ pub(crate) fn merge(layers: &[Facts]) -> Result<Merged<'_>> {
     let (found, database) = packages(&view)
         .map_err(|(path, Broken(reason))| Error::PackageDatabase { path, reason: reason.clone() })?;
     let top = layers.len().saturating_sub(1);
-    let packages = found.into_iter().map(|p| (p, since.get(p).copied().unwrap_or(top))).collect();
+    let packages = found.into_iter().map(|p| (p.0, p.1, since.get(&p).copied().unwrap_or(top))).collect();
     // There is something in the place of one, a directory or a link to nowhere, that cannot be read.
     let is_there =
         |path: &&str| matches!(view.get(path).map(|p| p.fact), Some(Fact::Present | Fact::Link(_)));
@@ -107,10 +109,11 @@ pub(crate) fn merge(layers: &[Facts]) -> Result<Merged<'_>> {
 impl<'a> Merged<'a> {
     /// What stands in the whole image, from the files that are left in it.
     fn gather(&mut self) {
-        for (package, _) in &self.packages {
+        for (_, package, _) in &self.packages {
             self.owners.extend(package.owns.iter().map(|path| (path.as_str(), package.name.as_str())));
         }
-        let there: HashSet<&str> = self.packages.iter().map(|(package, _)| package.name.as_str()).collect();
+        let there: HashSet<&str> =
+            self.packages.iter().map(|(_, package, _)| package.name.as_str()).collect();
         for (path, Placed { fact, layer }) in &self.view {
             match fact {
                 Fact::Owned(files) => {
@@ -162,8 +165,8 @@ fn resolve<'a>(view: &View<'a>, path: &str) -> Option<&'a Fact> {
 const DATABASES: [(&str, &[&str]); 3] = [("dpkg", &[DPKG_STATUS]), ("apk", &APK), ("rpm", &RPM)];
 
 /// Installed packages by name and architecture, and which database holds them.
-fn packages<'a>(view: &View<'a>) -> Result<(Vec<&'a Listed>, Option<&'static str>), BrokenAt<'a>> {
-    let mut found: BTreeMap<(&str, &str, &str, &str), &Listed> = BTreeMap::new();
+fn packages<'a>(view: &View<'a>) -> Result<(Vec<Kept<'a>>, Option<&'static str>), BrokenAt<'a>> {
+    let mut found: BTreeMap<(&'static str, &str, &str, &str), &Listed> = BTreeMap::new();
     let mut database = None;
     let mut add = |path: &str, name: &'static str| {
         let packages = match resolve(view, path) {
@@ -194,7 +197,7 @@ fn packages<'a>(view: &View<'a>) -> Result<(Vec<&'a Listed>, Option<&'static str
     for path in view.keys().filter(|p| p.starts_with(DPKG_STATUS_D)) {
         add(path, "dpkg-status.d")?;
     }
-    Ok((found.into_values().collect(), database))
+    Ok((found.into_iter().map(|(key, package)| (key.0, package)).collect(), database))
 }
 
 /// Databases of one kind speak of the same packages.
@@ -210,5 +213,5 @@ fn distro(view: &View<'_>) -> Option<Distro> {
     OS_RELEASE
         .iter()
         .find_map(|path| os_release::parse(text(path)?))
-        .or_else(|| os_release::from_debian_version(text(DEBIAN_VERSION)?))
+        .or_else(|| os_release::OTHER_FILES.iter().find_map(|(path, read)| read(text(path)?)))
 }

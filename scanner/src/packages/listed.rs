@@ -17,6 +17,9 @@ pub(crate) struct Listed {
     pub(crate) source: String,
     /// Its version, else the package's own.
     pub(crate) source_version: String,
+    /// The file of the source package, where the database names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) source_file: Option<String>,
     /// It is to stay as it is.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) held: bool,
@@ -41,6 +44,7 @@ impl From<apk::Installed> for Listed {
             source: package.origin,
             // A recipe builds all of its packages in one version.
             source_version: package.version.clone(),
+            source_file: None,
             name: package.name,
             version: package.version,
             architecture: package.architecture,
@@ -67,6 +71,7 @@ impl From<rpm::Installed> for Listed {
             architecture: package.architecture,
             source,
             source_version,
+            source_file: package.source_rpm,
             held: false,
             license: package.license,
             owns: owned(package.files),

@@ -6,7 +6,7 @@ pub(crate) mod limits;
 pub(crate) mod listed;
 pub mod os_release;
 pub mod owned;
-pub mod purl;
+pub(crate) mod purl;
 pub mod rpm;
 #[cfg(test)]
 pub(crate) mod testdata;
