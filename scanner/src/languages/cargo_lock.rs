@@ -7,12 +7,12 @@ pub(super) static CARGO: Whole = Whole {
     version: 1,
     named: &[Named::Is("Cargo.lock")],
     wants: input::any,
-    limit: limits::TOML,
+    limit: limits::WHOLE,
     parse: |_, bytes| {
         let text = input::text(bytes);
-        let document = tree::toml(&text)?;
-        let packages = document.get("package").items().iter();
+        let (_, packages) = tree::toml(&text, "package")?;
         Ok(packages
+            .iter()
             .map(|p| Component::locked(Kind::Cargo, p.get("name").text(), p.get("version").text()))
             .collect())
     },

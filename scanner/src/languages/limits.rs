@@ -2,8 +2,8 @@
 
 /// One file that is read whole: the longest lock files of large repositories have about ten megabytes.
 pub(super) const WHOLE: u64 = 32 << 20;
-/// One TOML file: its reader keeps a multiple of the text.
-pub(super) const TOML: u64 = 8 << 20;
+/// One table of a TOML file: its reader keeps a multiple of the text.
+pub(super) const TABLE: usize = 1 << 20;
 /// One description of a single package: `METADATA` holds a whole README at times.
 pub(super) const DESCRIPTION: u64 = 4 << 20;
 /// Values of a JSON, YAML or TOML document, keys not counted.

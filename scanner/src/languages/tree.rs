@@ -117,14 +117,61 @@ pub(super) fn jsonc(bytes: &[u8]) -> Vec<u8> {
     out
 }
 
-/// TOML 1.0.
-pub(super) fn toml(text: &str) -> Result<Node<'_>, Unreadable> {
-    let fail = |e: toml::de::Error| {
-        let line = e.span().map_or(1, |s| 1 + text.bytes().take(s.start).filter(|b| *b == b'\n').count());
-        Unreadable::line(line, format_args!("it is no TOML: {}", e.message()))
-    };
+/// A lock file in TOML 1.0: what is no package, and the packages, which are the tables of one array.
+///
+/// Its reader keeps a multiple of the text, so every package is read by itself. What
+/// `[metadata]` holds are hashes; nobody asks for them, and they are not read.
+pub(super) fn toml<'a>(text: &'a str, array: &str) -> Result<(Node<'a>, Vec<Node<'a>>), Unreadable> {
+    let (mut head, mut packages) = (Vec::new(), Vec::new());
     let mut left = limits::VALUES;
-    Seed(&mut left).deserialize(toml::Deserializer::parse(text).map_err(fail)?).map_err(fail)
+    for (line, table) in tables(text, array) {
+        if table.starts_with("[metadata") {
+            continue;
+        }
+        let fail = |e: toml::de::Error| {
+            let before = e.span().and_then(|s| table.as_bytes().get(..s.start)).unwrap_or_default();
+            let inside = before.iter().filter(|b| **b == b'\n').count();
+            Unreadable::line(line + inside, format_args!("it is no TOML: {}", e.message()))
+        };
+        if table.len() > limits::TABLE {
+            return Err(Unreadable::line(
+                line,
+                format_args!("a table has more than {} bytes", limits::TABLE),
+            ));
+        }
+        let reader = toml::Deserializer::parse(table).map_err(fail)?;
+        if let Node::Map(entries) = Seed(&mut left).deserialize(reader).map_err(fail)? {
+            for (key, value) in entries {
+                match value {
+                    Node::List(items) if key == array => packages.extend(items),
+                    value => head.push((key, value)),
+                }
+            }
+        }
+    }
+    Ok((Node::Map(head), packages))
+}
+
+/// Splits a text before each line that begins a package or the metadata, with the number of the first line.
+fn tables<'a>(text: &'a str, array: &str) -> impl Iterator<Item = (usize, &'a str)> {
+    let header = format!("[[{array}]]");
+    let (mut from, mut at, mut first, mut number) = (0, 0, 1, 0);
+    let mut lines = text.split_inclusive('\n');
+    std::iter::from_fn(move || {
+        for line in lines.by_ref() {
+            let start = at;
+            at += line.len();
+            number += 1;
+            if start > from && (line.trim_end() == header || line.starts_with("[metadata")) {
+                let table = (first, &text[from..start]);
+                (from, first) = (start, number);
+                return Some(table);
+            }
+        }
+        let rest = (first, &text[from..]);
+        from = text.len();
+        (!rest.1.is_empty()).then_some(rest)
+    })
 }
 
 /// Builds a [`Node`] while values are left.
@@ -283,8 +330,21 @@ mod tests {
         assert_eq!(yaml.len(), 2);
         assert_eq!(yaml[0].get("a").get("b").items()[0].text(), "y");
         assert!(yaml[0].get("a").get("b").items()[2].is_true() && !yaml[1].get("c").is_true());
-        let toml = toml("[a]\nb = ['y', 1.5, true]\nc = 2020-01-01\n").expect("TOML");
-        assert_eq!(toml.get("a").get("b").items()[1].text(), "1.5");
+        let (head, packages) = toml("[a]\nb = ['y', 1.5, true]\nc = 2020-01-01\n", "p").expect("TOML");
+        assert_eq!(head.get("a").get("b").items()[1].text(), "1.5");
+        assert!(packages.is_empty());
+    }
+
+    #[test]
+    fn tables_are_read_one_by_one() {
+        let text = "v = 1\n[[p]]\nn = 'a'\n[p.sub]\nx = 1\n[metadata]\nno TOML\n[[p]]\nn = 'b'\n[[p.list]]\ny = 1\n\n[q]\nz = 2\n";
+        let (head, packages) = toml(text, "p").expect("TOML");
+        assert_eq!((head.get("v").text(), head.get("q").get("z").text()), ("1", "2"));
+        assert_eq!(packages.len(), 2);
+        assert_eq!((packages[0].get("sub").get("x").text(), packages[1].get("n").text()), ("1", "b"));
+        assert_eq!(tables(text, "p").map(|(line, _)| line).collect::<Vec<_>>(), [1, 2, 6, 8]);
+        let long = format!("[[p]]\nn = 'a'\n[[p]]\nn = '{}'\n", "x".repeat(limits::TABLE));
+        assert!(toml(&long, "p").expect_err("long").reason.starts_with("line 3: "));
     }
 
     #[test]
@@ -301,7 +361,7 @@ mod tests {
     fn says_where_it_ends_to_make_sense() {
         let reason = |r: Result<Node<'_>, Unreadable>| r.expect_err("broken").reason;
         assert!(reason(json(b"{\n\"a\": }")).starts_with("line 2: "));
-        assert!(reason(toml("a = 1\nb = \n")).starts_with("line 2: "));
+        assert!(reason(toml("a = 1\n[[p]]\nb = \n", "p").map(|(head, _)| head)).starts_with("line 3: "));
         assert!(yaml("a: b\nc: [\n").expect_err("broken").reason.starts_with("line "));
         assert!(reason(json(b"5")).contains("neither"));
     }
@@ -311,7 +371,7 @@ mod tests {
         let deep = "[".repeat(100_000);
         assert!(json(deep.as_bytes()).is_err());
         assert!(yaml(&deep).is_err());
-        assert!(toml(&format!("a = {deep}")).is_err());
+        assert!(toml(&format!("a = {deep}"), "p").is_err());
         assert!(yaml(&"- ".repeat(100_000)).is_err());
         assert!(json(format!("[{}1]", "1,".repeat(limits::VALUES)).as_bytes()).is_err());
         assert!(yaml(&"- a\n".repeat(limits::VALUES + 1)).is_err());
@@ -322,7 +382,7 @@ mod tests {
         #[test]
         fn never_panics(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..200)) {
             let text = String::from_utf8_lossy(&bytes);
-            let _ = (json(&bytes).is_ok(), yaml(&text).is_ok(), toml(&text).is_ok());
+            let _ = (json(&bytes).is_ok(), yaml(&text).is_ok(), toml(&text, "p").is_ok());
             let _ = json(&jsonc(&bytes)).is_ok();
         }
     }

@@ -26,7 +26,7 @@ pub(in crate::languages) static PYLOCK: Whole = Whole {
 };
 
 const fn locked(name: &'static str, named: &'static [Named], parse: input::Parse) -> Whole {
-    Whole { name, version: 1, named, wants: input::any, limit: limits::TOML, parse }
+    Whole { name, version: 1, named, wants: input::any, limit: limits::WHOLE, parse }
 }
 
 fn pipenv(bytes: &[u8]) -> Result<Found, Unreadable> {
@@ -55,34 +55,33 @@ fn has_text(list: &Node<'_>, text: &str) -> bool {
 
 fn poetry(_: &crate::languages::File<'_>, bytes: &[u8]) -> Result<Found, Unreadable> {
     let text = input::text(bytes);
-    let document = tree::toml(&text)?;
+    let (_, packages) = tree::toml(&text, "package")?;
     let locked = |p: &Node<'_>| {
         let groups = p.get("groups");
         let develop =
             p.get("category").text() == "dev" || (!groups.items().is_empty() && !has_text(groups, "main"));
         Component { develop, ..package(p) }
     };
-    Ok(document.get("package").items().iter().map(locked).collect())
+    Ok(packages.iter().map(locked).collect())
 }
 
 fn pdm(_: &crate::languages::File<'_>, bytes: &[u8]) -> Result<Found, Unreadable> {
     let text = input::text(bytes);
-    let document = tree::toml(&text)?;
+    let (_, packages) = tree::toml(&text, "package")?;
     let locked = |p: &Node<'_>| {
         let groups = p.get("groups");
         let develop = !groups.items().is_empty() && !has_text(groups, "default");
         Component { develop, ..package(p) }
     };
-    Ok(document.get("package").items().iter().filter(|p| p.get("version").is_there()).map(locked).collect())
+    Ok(packages.iter().filter(|p| p.get("version").is_there()).map(locked).collect())
 }
 
 fn pylock(_: &crate::languages::File<'_>, bytes: &[u8]) -> Result<Found, Unreadable> {
     let text = input::text(bytes);
-    let document = tree::toml(&text)?;
-    if !document.get("lock-version").is_there() {
+    let (head, packages) = tree::toml(&text, "packages")?;
+    if !head.get("lock-version").is_there() {
         return Err(Unreadable::line(1, "it has no lock-version"));
     }
-    let packages = document.get("packages").items();
     // A path or a repository has no version: PEP 751, "packages.version".
     Ok(packages.iter().filter(|p| p.get("version").is_there()).map(package).collect())
 }
@@ -90,15 +89,14 @@ fn pylock(_: &crate::languages::File<'_>, bytes: &[u8]) -> Result<Found, Unreada
 /// What no root needs outside its groups is for development.
 fn uv(_: &crate::languages::File<'_>, bytes: &[u8]) -> Result<Found, Unreadable> {
     let text = input::text(bytes);
-    let document = tree::toml(&text)?;
-    let packages = document.get("package").items();
+    let (_, packages) = tree::toml(&text, "package")?;
     let name_of = |p: &'_ Node<'_>| p.get("name").text().to_owned();
     let is_root = |p: &Node<'_>| {
         let source = p.get("source");
         ["virtual", "editable", "directory"].iter().any(|kind| source.get(kind).is_there())
     };
     let mut edges: HashMap<&str, Vec<&str>> = HashMap::new();
-    for p in packages {
+    for p in &packages {
         let optional = p.get("optional-dependencies").entries().iter().map(|(_, list)| list);
         let needs = std::iter::once(p.get("dependencies")).chain(optional).flat_map(|list| list.items());
         edges.entry(p.get("name").text()).or_default().extend(needs.map(|n| n.get("name").text()));
