@@ -68,7 +68,7 @@ pub(crate) async fn files(
 /// The re-scan must see the new versions and none of the findings that were to be mended.
 pub(crate) fn findings(plan: &FixPlan, inventory: &Inventory, report: &Report) -> Result<()> {
     for upgrade in &plan.upgrades {
-        let there = inventory.packages.iter().any(|p| p.name == upgrade.package && p.version == upgrade.to);
+        let there = inventory.of_system().any(|p| p.name == upgrade.package && p.version == upgrade.to);
         if !there {
             let reason = format!("the re-scan does not find {} {}", upgrade.package, upgrade.to);
             return Err(Error::Proof { reason });

@@ -79,7 +79,23 @@ pub struct Inventory {
     pub layers: Vec<(Digest, Digest)>,
 }
 
+impl Inventory {
+    /// The packages that the operating system's database lists.
+    pub fn of_system(&self) -> impl Iterator<Item = &Package> {
+        self.packages.iter().filter(|package| package.is_of_system())
+    }
+}
+
 impl Package {
+    /// The operating system's database lists it: no other file tells of it.
+    pub fn is_of_system(&self) -> bool {
+        self.path.is_none()
+    }
+    /// It is a package of its own: no part of a system's package that owns its file, and not merely named by a lock
+    /// file, which need not have been followed.
+    pub fn stands_alone(&self) -> bool {
+        self.owner.is_none() && self.evidence != Some(Evidence::LockFile)
+    }
     /// The type of its PURL: `deb`, `apk`, `rpm`, `pypi`, `golang`… (purl-spec, "Package-URL types").
     pub fn kind(&self) -> &str {
         self.purl.strip_prefix("pkg:").and_then(|rest| rest.split_once('/')).map_or("", |(kind, _)| kind)

@@ -11,7 +11,6 @@ use patchline_registry::Digest;
 use crate::{
     Completeness, Finding, Inventory, Package, Report, Severity,
     advisories::{Advisory, AdvisorySet, Verdict},
-    inventory::Evidence,
     packages::os_release::{self, Release},
     version::Order,
 };
@@ -75,9 +74,8 @@ const BY_BINARY: [&str; 4] = ["AlmaLinux", "Rocky Linux", "Red Hat", "Photon OS"
 
 /// None: nothing speaks about it, or something else does for it.
 fn subject<'a>(package: &'a Package, system: Option<&'a str>) -> Option<Subject<'a>> {
-    // The distribution mends what is its own under the version that it has, and says so in its own advisories. And
-    // what a lock file names need not be there: what is there tells of itself.
-    if package.owner.is_some() || package.evidence == Some(Evidence::LockFile) {
+    // The distribution mends what is its own under the version that it has, and says so in its own advisories.
+    if !package.stands_alone() {
         return None;
     }
     let subject = match (language(package.kind()), package.kind()) {

@@ -109,7 +109,7 @@ async fn derive(
     remediator: &Remediator,
     inventory: &Inventory,
 ) -> Result<(Option<AdvisorySet>, Option<String>), StepError> {
-    if inventory.distro.as_ref().is_none_or(|d| d.id != "debian") || inventory.packages.is_empty() {
+    if inventory.distro.as_ref().is_none_or(|d| d.id != "debian") || inventory.of_system().next().is_none() {
         return Ok((None, None));
     }
     context.news.progress("security suite", 0, 0);

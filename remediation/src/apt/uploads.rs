@@ -109,7 +109,7 @@ pub(crate) fn dpkg_architecture(inventory: &Inventory) -> &str {
 fn newer(inventory: &Inventory, suite: &Suite) -> Result<BTreeMap<String, Vec<Arc<PackageRecord>>>> {
     let mut wanted: BTreeMap<String, Vec<Arc<PackageRecord>>> = BTreeMap::new();
     let mut seen = BTreeSet::new();
-    for package in inventory.packages.iter().filter(|package| seen.insert(&package.name)) {
+    for package in inventory.of_system().filter(|package| seen.insert(&package.name)) {
         let newest = suite
             .candidates(&package.name)?
             .into_iter()

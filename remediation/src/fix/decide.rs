@@ -283,6 +283,7 @@ fn conclude(
 }
 
 fn ids(report: &Report, which: impl Fn(&Finding) -> bool) -> Vec<String> {
-    let ids: BTreeSet<&str> = report.findings.iter().filter(|f| f.is_deb() && which(f)).map(|f| f.id.as_str()).collect();
+    let ids: BTreeSet<&str> =
+        report.findings.iter().filter(|f| f.is_deb() && which(f)).map(|f| f.id.as_str()).collect();
     ids.into_iter().map(str::to_owned).collect()
 }

@@ -59,12 +59,8 @@ pub fn derive(inventory: &Inventory, uploads: &[Upload], revision: &str) -> Advi
     for (source, mut uploads) in by_source {
         uploads.sort_by(|a, b| compare_debian(&a.version, &b.version));
         uploads.dedup_by(|a, b| a.version == b.version);
-        let installed: BTreeSet<&str> = inventory
-            .packages
-            .iter()
-            .filter(|p| p.source == source)
-            .map(|p| p.source_version.as_str())
-            .collect();
+        let installed: BTreeSet<&str> =
+            inventory.of_system().filter(|p| p.source == source).map(|p| p.source_version.as_str()).collect();
         for installed in installed {
             for advisory in of_source(source, installed, &uploads, &ecosystem) {
                 // Two installed versions of one source may lead to the same fix.

@@ -21,6 +21,8 @@ pub(super) struct Installed<'a> {
     pub(super) version: &'a str,
     /// SPDX expressions that all hold.
     pub(super) licenses: &'a [String],
+    /// The operating system's, which an upgrade moves.
+    pub(super) of_system: bool,
     /// An exception takes it out of what rules say of packages and licences.
     pub(super) excepted: bool,
 }
@@ -46,12 +48,18 @@ impl<'a> View<'a> {
             name: &p.name,
             version: &p.version,
             licenses: &p.licenses,
+            of_system: p.is_of_system(),
             excepted,
         };
         Self {
             names,
             findings: report.findings.iter().filter(|f| !excepted.takes(f)).collect(),
-            packages: facts.packages.iter().map(|p| package(p, excepted.takes_package(p))).collect(),
+            packages: facts
+                .packages
+                .iter()
+                .filter(|p| p.stands_alone())
+                .map(|p| package(p, excepted.takes_package(p)))
+                .collect(),
             facts,
         }
     }
@@ -75,7 +83,9 @@ impl<'a> View<'a> {
             }
         }
         let raised = |p: &Installed<'a>| match fixed.get(p.name) {
-            Some(version) if compare_debian(version, p.version).is_gt() => Installed { version, ..*p },
+            Some(version) if p.of_system && compare_debian(version, p.version).is_gt() => {
+                Installed { version, ..*p }
+            }
             _ => *p,
         };
         Self { findings: stays, packages: self.packages.iter().map(raised).collect(), ..self.clone() }

@@ -205,7 +205,8 @@ mod tests {
 
     fn reasons(value: Value, licenses: &[&str]) -> Vec<String> {
         let licenses: Vec<String> = licenses.iter().map(|l| (*l).to_owned()).collect();
-        let package = Installed { name: "a", version: "1", licenses: &licenses, excepted: false };
+        let package =
+            Installed { name: "a", version: "1", licenses: &licenses, of_system: true, excepted: false };
         rule(value).reasons(&[package])
     }
 
