@@ -62,6 +62,8 @@ async fn inventories_facts_and_fixes_come_back(place: Place) {
         database: Some("dpkg".into()),
         layers: Vec::new(),
         unread: Default::default(),
+        incomplete: Vec::new(),
+        unreadable: Vec::new(),
     };
     made.put_inventory(&inventory).await.unwrap();
     made.put_inventory(&inventory).await.unwrap();

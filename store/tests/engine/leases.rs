@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use jiff::SignedDuration;
-use patchline_engine::{Outcome, RunResult, StepStatus as S};
+use patchline_engine::{Clock as _, Outcome, RunResult, StepStatus as S, clock::SystemClock};
 use patchline_store::{Postgres, PostgresOptions};
 use serde_json::json;
 use sqlx::{Connection as _, PgConnection};
@@ -168,7 +168,7 @@ async fn what_nobody_watches_is_found_and_watched() {
         (found.findings[0].what.as_str(), found.findings[0].table),
         ("nobody watches its lease", "steps")
     );
-    store.housekeep(jiff::Timestamp::now(), SignedDuration::from_hours(24)).await.unwrap();
+    store.housekeep(SystemClock.now(), SignedDuration::from_hours(24)).await.unwrap();
     assert!(store.check(&mut |_| {}).await.unwrap().is_whole());
     // It runs out as any other.
     let well = Script::default();
