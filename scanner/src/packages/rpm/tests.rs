@@ -240,6 +240,16 @@ fn berkeley_db_says_what_is_wrong_with_it() {
     fails(&patched(value + 8, &[255; 4]), "another length");
 }
 
+/// However little of a database is there, it is not taken for less of one.
+#[test]
+fn no_cut_goes_unnoticed() {
+    for (name, form, bytes) in written(&some(3)) {
+        for cut in (0..bytes.len().min(700)).chain([bytes.len() - 1]) {
+            assert!(installed(&bytes[..cut], form).is_err(), "{name} of {cut} bytes");
+        }
+    }
+}
+
 #[test]
 fn reads_manifests() {
     let line = "mariner-release\t2.0-12.cm2\t1653816591\t1653753130\tMicrosoft Corporation\t(none)\t580\tnoarch\t0\tmariner-release-2.0-12.cm2.src.rpm";
