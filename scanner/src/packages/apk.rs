@@ -48,7 +48,7 @@ pub struct Installed {
 ///
 /// # Errors
 /// A line that is no field, a field that stands twice, a version without a name, a name or a
-/// version that cannot be one, an ADB database, more than [`limits`] allow.
+/// version that cannot be one, an ADB database, more than the module `limits` allows.
 pub fn installed(text: &[u8]) -> Result<Vec<Installed>, ParseError> {
     if text.starts_with(b"ADB") {
         return Err(ParseError { line: 1, reason: "is an ADB database, which is not read".to_owned() });

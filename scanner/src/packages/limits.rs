@@ -2,12 +2,12 @@
 
 /// Packages of one database; a whole distribution has fewer.
 pub(crate) const PACKAGES: usize = 200_000;
-/// Files that the packages of one database own.
-pub(crate) const FILES: usize = 2_000_000;
+/// Files that the packages of one database own; a full workstation has less than half of it.
+pub(crate) const FILES: usize = 1_000_000;
 /// Bytes of one path: what Linux calls PATH_MAX.
 pub(crate) const PATH: usize = 4096;
 /// Bytes of all paths together: a folder is written once and stands in each.
-pub(crate) const PATHS: usize = 256 << 20;
+pub(crate) const PATHS: usize = 64 << 20;
 /// Bytes of a name, a version, a release, an architecture or an origin.
 pub(crate) const WORD: usize = 512;
 /// Bytes of a licence, a vendor or a modularity label.

@@ -15,6 +15,8 @@ use super::{
 const MAGIC: u32 = 0x0006_1561;
 /// Versions of the hash: Berkeley DB 3.0 to 6.
 const VERSIONS: std::ops::RangeInclusive<u32> = 7..=10;
+/// Bytes of the smallest page.
+const LEAST: usize = 512;
 /// What stands before the items of a page.
 const HEAD: usize = 26;
 const HASH_UNSORTED: u8 = 2;
@@ -71,13 +73,14 @@ impl<'a> File<'a> {
     fn open(bytes: &'a [u8]) -> Result<Self, ParseError> {
         let fail = |at: usize, reason: &str| Err(ParseError::offset(at, reason));
         let order = [Order::Little, Order::Big].into_iter().find(|o| o.u32(bytes, 12) == Some(MAGIC));
-        let Some(order) = order.filter(|_| bytes.get(25) == Some(&HASH_META)) else {
+        let Some(order) = order.filter(|_| bytes.len() >= LEAST && bytes[25] == HASH_META) else {
             return fail(12, "is no hash of Berkeley DB");
         };
         if !order.u32(bytes, 16).is_some_and(|version| VERSIONS.contains(&version)) {
             return fail(16, "is of a version that is not known");
         }
-        let page_size = order.size(bytes, 20).filter(|n| n.is_power_of_two() && (512..=1 << 16).contains(n));
+        let page_size =
+            order.size(bytes, 20).filter(|n| n.is_power_of_two() && (LEAST..=1 << 16).contains(n));
         let Some(page_size) = page_size else { return fail(20, "is no size of a page") };
         if bytes[24] != 0 {
             return fail(24, "is encrypted");

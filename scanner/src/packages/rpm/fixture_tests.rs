@@ -52,6 +52,22 @@ fn theirs(p: &Value) -> String {
     keys.map(word).join("|")
 }
 
+/// Prints how long a database of a usual size takes in each form; says nothing of a machine.
+#[test]
+fn five_hundred_packages() {
+    let blobs: Vec<_> = (0..500).map(|n| writers::package(&format!("package{n}"), 100, 2000)).collect();
+    let forms = [
+        ("ndb", Form::Ndb, writers::ndb(&blobs)),
+        ("sqlite", Form::Sqlite, writers::Sqlite::of(&blobs, 4096).bytes()),
+        ("bdb", Form::BerkeleyDb, writers::bdb(&blobs, bytes::Order::Little, 4096)),
+    ];
+    for (name, form, bytes) in forms {
+        for _ in 0..4 {
+            assert_eq!(timed(name, &bytes, form).len(), 500);
+        }
+    }
+}
+
 #[test]
 fn suse_in_ndb() {
     let Some(files) = go_rpmdb() else { return };

@@ -1,7 +1,7 @@
 //! rpm's databases of installed packages, in the forms that it has had: SQLite, ndb, Berkeley DB,
 //! and the text that distroless images of Azure Linux carry instead.
 //!
-//! All but the text keep one header per package (see [`header`]); the readers find those and
+//! All but the text keep one header per package (see `header`); the readers find those and
 //! nothing else. Indexes are not used: they may be stale, and none of them is needed.
 
 mod bdb;
@@ -159,7 +159,7 @@ impl Installed {
 ///
 /// # Errors
 /// A database that is not of this form, is damaged, contradicts itself, or holds more than
-/// [`limits`] allow. One package that cannot be read is an error, too: the rest would look whole.
+/// the module `limits` allows. One package that cannot be read is an error, too: the rest would look whole.
 pub fn installed(bytes: &[u8], form: Form) -> Result<Vec<Installed>, ParseError> {
     if form == Form::Manifest {
         return manifest::installed(bytes);

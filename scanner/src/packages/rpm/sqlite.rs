@@ -113,6 +113,9 @@ impl<'a> File<'a> {
                 for child in children {
                     ahead.push((at, child.ok_or_else(|| fail(at, "has a cell beyond its end"))?));
                 }
+                if ahead.len() > self.pages {
+                    return Err(fail(at, "names more pages than there are"));
+                }
                 // What is on top is read next.
                 ahead[first..].reverse();
                 continue;

@@ -164,6 +164,12 @@ fn sqlite_says_what_is_wrong_with_it() {
     let leaf = file.pages.last_mut().expect("a page");
     leaf[..12].copy_from_slice(&[5, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, root as u8]);
     fails(&file.bytes(), "has been read");
+    // A tree that has more children than the file has pages.
+    let mut file = one();
+    let leaf = file.pages.last_mut().expect("a page");
+    leaf[..5].copy_from_slice(&[5, 0, 0, 0, 200]);
+    leaf[12..412].copy_from_slice(&[1, 0].repeat(200));
+    fails(&file.bytes(), "more pages than there are");
     // Hundreds of cells that are one and the same.
     let mut file = writers::Sqlite::of(&[writers::package("a", 2, 0)], 4096);
     let leaf = file.pages.last_mut().expect("a page");
@@ -232,6 +238,16 @@ fn berkeley_db_says_what_is_wrong_with_it() {
     let value = hash + usize::from(Order::Big.u16(&good[hash..], 32).expect("an offset"));
     fails(&patched(value, &[4]), "of a kind");
     fails(&patched(value + 8, &[255; 4]), "another length");
+}
+
+/// However little of a database is there, it is not taken for less of one.
+#[test]
+fn no_cut_goes_unnoticed() {
+    for (name, form, bytes) in written(&some(3)) {
+        for cut in (0..bytes.len().min(700)).chain([bytes.len() - 1]) {
+            assert!(installed(&bytes[..cut], form).is_err(), "{name} of {cut} bytes");
+        }
+    }
 }
 
 #[test]

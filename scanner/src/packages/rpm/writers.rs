@@ -182,10 +182,10 @@ impl Sqlite {
 
 /// An ndb database; slots in reverse, for their order says nothing.
 pub(super) fn ndb(blobs: &[Vec<u8>]) -> Vec<u8> {
-    let mut file = vec![0; 4096];
-    file[..32].copy_from_slice(
-        &[u32::from_le_bytes(*b"RpmP"), 0, 1, 1, 99, 0, 0, 0].map(u32::to_le_bytes).concat(),
-    );
+    let pages = (blobs.len() + 2).div_ceil(256);
+    let mut file = vec![0; pages * 4096];
+    let head = [u32::from_le_bytes(*b"RpmP"), 0, 1, pages as u32, 99, 0, 0, 0];
+    file[..32].copy_from_slice(&head.map(u32::to_le_bytes).concat());
     for slot in file[32..].chunks_mut(16) {
         slot[..4].copy_from_slice(b"Slot");
     }
@@ -205,7 +205,7 @@ pub(super) fn ndb(blobs: &[Vec<u8>]) -> Vec<u8> {
                 .concat(),
         );
         let slot = [number, start / 16, body.len() as u32 / 16].map(u32::to_le_bytes).concat();
-        let at = 4096 - 16 * (n + 1);
+        let at = pages * 4096 - 16 * (n + 1);
         file[at + 4..at + 16].copy_from_slice(&slot);
         file.extend(body);
     }
