@@ -62,7 +62,9 @@ impl<'a> Known<'a> {
         }
         let new = |product, before| Some(Self { product, before, version: None, series: None });
         if let Some(series) = python_series(name) {
-            let known = new(PYTHON, vec![[b"\0", series.as_bytes(), b"."].concat()])?;
+            // A linker that shares the ends of strings may find the version's at the end of a path.
+            let alone = [b"\0", series.as_bytes(), b"."].concat();
+            let known = new(PYTHON, vec![alone.clone(), alone[1..].to_vec()])?;
             return Some(Self { series: Some(series), ..known });
         }
         if let Some((_, product)) = REDIS.iter().find(|(file, _)| *file == name) {
@@ -90,10 +92,13 @@ impl<'a> Known<'a> {
             }
             let found = memchr::memmem::find_iter(bytes, before).find_map(|at| match self.series {
                 Some(series) => {
-                    let text = version(bytes.get(at + 1..)?)?;
-                    let ends = bytes.get(at + 1 + text.len()) == Some(&0);
+                    let start = at + 1 - index;
+                    let text = version(bytes.get(start..)?)?;
+                    let begins = start.checked_sub(1).and_then(|before| bytes.get(before));
+                    let begins = begins.is_some_and(|b| !b.is_ascii_alphanumeric() && *b != b'.');
+                    let ends = bytes.get(start + text.len()) == Some(&0);
                     let patch = text.as_bytes().get(series.len() + 1).is_some_and(u8::is_ascii_digit);
-                    (ends && patch).then_some(text)
+                    (begins && ends && patch).then_some(text)
                 }
                 None => version(bytes.get(at + before.len()..)?),
             });
@@ -172,6 +177,11 @@ mod tests {
         for (path, strings, expected) in [
             ("usr/local/bin/python3.12", "\x003.12.\0\x003.12.1\0", "pkg:generic/python@3.12.1"),
             ("usr/local/lib/libpython3.7m.so.1.0", "x\x003.7.17rc1\0", "pkg:generic/python@3.7.17rc1"),
+            (
+                "opt/lib/libpython3.12.so.1.0",
+                "x1.3.12.9\0/opt/3.12.1\0/3.12.txt\0",
+                "pkg:generic/python@3.12.1",
+            ),
             (
                 "usr/local/bin/node",
                 "https://h/download/release/v20.10.0/node-v20",
