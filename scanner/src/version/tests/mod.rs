@@ -38,7 +38,7 @@ fn ecosystems_have_orders() {
         ("Docker Hardened Images:Alpine:3.23", Order::Apk),
         ("Root:Debian:12", Order::Dpkg),
         ("Root:PyPI", Order::Pep440),
-        ("Maven:https://maven.google.com", Order::Maven),
+        ("Maven:elsewhere", Order::Maven),
         ("crates.io", Order::SemVer),
         ("npm", Order::Npm),
         ("Go", Order::Go),
