@@ -37,7 +37,7 @@ pub(crate) fn location(registries: &Registries, text: &str) -> Result<Location> 
     Location::from_str(&expanded).map_err(|error| {
         let mut failure = Failure::new(error.code(), &error);
         failure.exit = crate::exit::USAGE;
-        failure.hint("write host/repository:tag, a configured registry's name/repository:tag, or oci:DIR:tag")
+        failure.hint("write host/repository:tag, a configured registry's name/repository:tag, oci:DIR:tag, or docker-archive:FILE")
     })
 }
 
@@ -66,8 +66,25 @@ pub(crate) fn tag(location: &Location) -> Option<String> {
     }
 }
 
+/// What stands before a file that `docker save` wrote, as skopeo writes it.
+const ARCHIVE: &str = "docker-archive:";
+
+/// `FILE`, or `FILE:name:tag` where it holds several images.
+async fn archived(text: &str, named: &str) -> Result<Image> {
+    let (file, reference) = match named.split_once(':') {
+        // A file may have a colon in its name.
+        Some((file, reference)) if !std::path::Path::new(named).exists() => (file, reference),
+        _ => (named, ""),
+    };
+    let (repository, manifest) = patchline_registry::archive::open(file.as_ref(), reference).await?;
+    Ok(Image { repository, name: text.to_owned(), tag: None, manifest })
+}
+
 /// Opens an image and picks one platform of an index: the given one, else this machine's.
 pub(crate) async fn open(registries: &Registries, text: &str, platform: Option<&str>) -> Result<Image> {
+    if let Some(named) = text.strip_prefix(ARCHIVE) {
+        return archived(text, named).await;
+    }
     let location = location(registries, text)?;
     let repository = registries.open(&location)?;
     let tag = tag(&location);

@@ -1,5 +1,6 @@
 //! Images at rest: registry client, OCI layouts, the embedded registry, registry events.
 
+pub mod archive;
 pub mod copy;
 pub mod digest;
 pub mod embedded;

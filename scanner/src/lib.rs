@@ -5,7 +5,6 @@ mod error;
 pub mod finding;
 mod image;
 pub mod inventory;
-#[allow(dead_code, reason = "the walk over a layer that asks these analysers is not there yet")]
 mod languages;
 pub mod layers;
 pub mod licenses;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use patchline_engine::{EventKind, RunFilter, RunId, RunResult, Store, store::RunRecord};
+use patchline_engine::{EventKind, RunFilter, RunId, RunResult, StepStatus, Store, store::RunRecord};
 
 use crate::{
     lines::{Attempt, End},
@@ -49,7 +49,7 @@ pub(crate) async fn judge(store: &dyn Store, known: &Known<'_>, tally: &mut Tall
     explained(known, tally);
     limited(store, known, tally).await;
     effects(&all, known, tally);
-    recovered(known, tally);
+    recovered(store, known, tally).await;
 }
 
 fn ended_well(all: &[RunRecord], known: &Known<'_>, tally: &mut Tally) {
@@ -172,14 +172,30 @@ fn effects(all: &[RunRecord], known: &Known<'_>, tally: &mut Tally) {
 }
 
 /// How long the steps of killed processes waited for their next attempt; but for those that met a database that was
-/// away.
-fn recovered(known: &Known<'_>, tally: &mut Tally) {
+/// away. Where a process took a step over and was killed before it could begin, the wait is counted from that kill.
+async fn recovered(store: &dyn Store, known: &Known<'_>, tally: &mut Tally) {
     for attempt in known.attempts.iter().filter(|a| a.end.is_none()) {
         let Some(killed) = known.ended.get(&attempt.pid) else { continue };
-        let same = |a: &&Attempt| a.run == attempt.run && a.step == attempt.step && a.begin > *killed;
-        let Some(next) = known.attempts.iter().find(same) else { continue };
-        if !known.away.iter().any(|(from, to)| *from < next.begin && *killed < *to) {
-            tally.recoveries.push((next.begin - killed) as f64 / 1e9);
+        let same = |a: &&Attempt| a.run == attempt.run && a.step == attempt.step;
+        let Some(next) = known.attempts.iter().filter(same).find(|a| a.begin > *killed) else { continue };
+        if known.away.iter().any(|(from, to)| *from < next.begin && *killed < *to) {
+            continue;
         }
+        let begun = known.attempts.iter().filter(same).count();
+        let since = match claims(store, attempt).await > begun {
+            // Which kill it was is not known: the first that can have been is the longest wait.
+            true => known.ended.values().filter(|at| *at > killed && **at < next.begin).min().unwrap_or(killed),
+            false => killed,
+        };
+        tally.recoveries.push((next.begin - since) as f64 / 1e9);
     }
+}
+
+/// How often the step of an attempt was claimed, begun or not.
+async fn claims(store: &dyn Store, attempt: &Attempt) -> usize {
+    let history = store.events(&RunId(attempt.run.clone()), 0).await.unwrap();
+    let claimed = |kind: &EventKind| {
+        matches!(kind, EventKind::StepChanged { step, status: StepStatus::Leased, .. } if *step == attempt.step)
+    };
+    history.iter().filter(|event| claimed(&event.kind)).count()
 }
