@@ -1,10 +1,12 @@
-//! Version orders of the ecosystems.
+//! Debian's order: deb-version(7).
 
 use std::cmp::Ordering;
 
+use super::parts::{digits, number, run};
+
 /// Debian's order (deb-version(7)): epoch, upstream, revision; `~` sorts before everything.
 /// Total over any two strings: what is no epoch belongs to the upstream version.
-pub fn compare_debian(a: &str, b: &str) -> Ordering {
+pub fn compare(a: &str, b: &str) -> Ordering {
     let (epoch_a, upstream_a, revision_a) = split(a);
     let (epoch_b, upstream_b, revision_b) = split(b);
     number(epoch_a.as_bytes(), epoch_b.as_bytes())
@@ -22,23 +24,13 @@ fn split(version: &str) -> (&str, &str, &str) {
     (epoch, upstream, revision)
 }
 
-/// Compares two runs of digits of any length; an empty one is zero.
-fn number(a: &[u8], b: &[u8]) -> Ordering {
-    let (a, b) = (without_zeros(a), without_zeros(b));
-    a.len().cmp(&b.len()).then_with(|| a.cmp(b))
-}
-
-fn without_zeros(digits: &[u8]) -> &[u8] {
-    &digits[digits.iter().take_while(|&&b| b == b'0').count()..]
-}
-
 /// Debian Policy 5.6.12: non-digits and digits in turn, from the left.
 fn part(mut a: &[u8], mut b: &[u8]) -> Ordering {
     while !a.is_empty() || !b.is_empty() {
-        let (text_a, rest_a) = split_at(a, |c| c.is_ascii_digit());
-        let (text_b, rest_b) = split_at(b, |c| c.is_ascii_digit());
-        let (digits_a, next_a) = split_at(rest_a, |c| !c.is_ascii_digit());
-        let (digits_b, next_b) = split_at(rest_b, |c| !c.is_ascii_digit());
+        let (text_a, rest_a) = run(a, |c| !c.is_ascii_digit());
+        let (text_b, rest_b) = run(b, |c| !c.is_ascii_digit());
+        let (digits_a, next_a) = digits(rest_a);
+        let (digits_b, next_b) = digits(rest_b);
         let ordering = text(text_a, text_b).then_with(|| number(digits_a, digits_b));
         if ordering != Ordering::Equal {
             return ordering;
@@ -46,10 +38,6 @@ fn part(mut a: &[u8], mut b: &[u8]) -> Ordering {
         (a, b) = (next_a, next_b);
     }
     Ordering::Equal
-}
-
-fn split_at(bytes: &[u8], end: impl Fn(&u8) -> bool) -> (&[u8], &[u8]) {
-    bytes.split_at(bytes.iter().position(end).unwrap_or(bytes.len()))
 }
 
 /// `~` before the end of the part, the end before letters, letters before all else.
@@ -67,4 +55,5 @@ fn text(a: &[u8], b: &[u8]) -> Ordering {
 }
 
 #[cfg(test)]
+#[path = "dpkg_tests.rs"]
 mod tests;

@@ -1,0 +1,115 @@
+//! Composer's order: versions as `VersionParser::normalize` makes them, under PHP's `version_compare`.
+//!
+//! Normalised, a version has four numbers, a word of stability with its numbers, and perhaps `dev`: trailing zeros of
+//! the numbers count for nothing here, and the words stand between the end and the numbers, which is the same. What
+//! Composer refuses is taken apart by `version_compare`, whose `#` equals every number; that is no order, and here
+//! it equals the end. A branch (`dev-main`) precedes every version; Composer compares it with none.
+
+use std::cmp::Ordering;
+
+use super::parts::{Part, Trimmed, digits, ignoring_case, number, run, series};
+
+/// What Composer puts for an `x`: `2.x-dev` is what will follow every 2.
+const ANY: &[u8] = b"9999999";
+
+/// Compares part by part.
+pub(super) fn compare(a: &str, b: &str) -> Ordering {
+    series(parts(a), parts(b), |a, b| {
+        let ((rank_a, text_a), (rank_b, text_b)) = (rank(a), rank(b));
+        rank_a.cmp(&rank_b).then_with(|| match rank_a {
+            Rank::Number => number(text_a, text_b),
+            Rank::Unknown => ignoring_case(text_a, text_b),
+            _ => Ordering::Equal,
+        })
+    })
+}
+
+/// Without white space around it, the `v` in front and build metadata.
+fn parts(text: &str) -> Trimmed<Parts<'_>> {
+    let text = text.trim();
+    let text = text.strip_prefix(['v', 'V']).unwrap_or(text);
+    let text = text.split_once('+').map_or(text, |(version, _)| version);
+    Trimmed::new(Parts { rest: text.as_bytes(), words: false })
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    Unknown,
+    Dev,
+    Alpha,
+    Beta,
+    Candidate,
+    Release,
+    Patch,
+    Number,
+}
+
+/// `version_compare` looks at how a word begins; `stable` is Composer's.
+fn rank(part: Option<Piece<'_>>) -> (Rank, &[u8]) {
+    let text = match part {
+        None => return (Rank::Release, &[]),
+        Some(Piece::Number { digits, .. }) => return (Rank::Number, digits),
+        Some(Piece::Word(text)) => text,
+    };
+    const WORDS: [(&str, Rank); 7] = [
+        ("dev", Rank::Dev),
+        ("a", Rank::Alpha),
+        ("b", Rank::Beta),
+        ("rc", Rank::Candidate),
+        ("stable", Rank::Release),
+        ("#", Rank::Release),
+        ("p", Rank::Patch),
+    ];
+    let starts = |word: &str| text.get(..word.len()).is_some_and(|t| t.eq_ignore_ascii_case(word.as_bytes()));
+    let found = WORDS.iter().find(|(word, _)| starts(word)).map_or(Rank::Unknown, |(_, rank)| *rank);
+    (found, text)
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Piece<'a> {
+    Number {
+        digits: &'a [u8],
+        /// Whether a word stands before it: then a zero is no padding.
+        behind_word: bool,
+    },
+    Word(&'a [u8]),
+}
+
+impl Part for Piece<'_> {
+    fn padding_number(&self) -> Option<&[u8]> {
+        match self {
+            Self::Number { digits, behind_word: false } => Some(digits),
+            _ => None,
+        }
+    }
+}
+
+#[derive(Clone)]
+struct Parts<'a> {
+    rest: &'a [u8],
+    words: bool,
+}
+
+impl<'a> Iterator for Parts<'a> {
+    type Item = Piece<'a>;
+
+    fn next(&mut self) -> Option<Piece<'a>> {
+        let separates = |b: u8| matches!(b, b'.' | b'-' | b'_');
+        let (_, text) = run(self.rest, separates);
+        if text.is_empty() {
+            return None;
+        }
+        let (number, rest) = digits(text);
+        if !number.is_empty() {
+            self.rest = rest;
+            return Some(Piece::Number { digits: number, behind_word: self.words });
+        }
+        let (word, rest) = run(text, |b| !b.is_ascii_digit() && !separates(b));
+        self.rest = rest;
+        if !self.words && matches!(word, b"x" | b"X" | b"*") {
+            return Some(Piece::Number { digits: ANY, behind_word: false });
+        }
+        self.words = true;
+        Some(Piece::Word(word))
+    }
+}
