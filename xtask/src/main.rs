@@ -1,8 +1,9 @@
-//! `cargo xtask test|check|bench|chaos`: the developer's commands.
+//! `cargo xtask test|check|bench|chaos|corpus`: the developer's commands.
 
 mod bench;
 mod chaos;
 mod check;
+mod corpus;
 mod suites;
 mod test;
 
@@ -22,6 +23,8 @@ enum Command {
     Bench(bench::Bench),
     /// Kill, cut off and starve what runs, and count what was lost by it
     Chaos(chaos::Chaos),
+    /// Hold what reads strangers' data against what others say of the same data
+    Corpus(corpus::Corpus),
 }
 
 fn main() -> ExitCode {
@@ -30,6 +33,7 @@ fn main() -> ExitCode {
         Command::Check => check::run(),
         Command::Bench(bench) => bench.run(),
         Command::Chaos(chaos) => chaos.run(),
+        Command::Corpus(corpus) => corpus.run(),
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,

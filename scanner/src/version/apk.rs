@@ -127,3 +127,55 @@ impl<'a> Tokens<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::version::{Order, tests::ascending};
+
+    #[test]
+    fn suffixes_letters_hashes_and_revisions() {
+        ascending(
+            Order::Apk,
+            &[
+                &["1.2_alpha"],
+                &["1.2_alpha1"],
+                &["1.2_beta_pre1"],
+                &["1.2_beta"],
+                &["1.2_pre2"],
+                &["1.2_rc1"],
+                &["1.2_rc1-r3"],
+                &["1.2"],
+                &["1.2-r0", "1.2-r00"],
+                &["1.2-r1"],
+                &["1.2-r10"],
+                &["1.2~0abc"],
+                &["1.2~0abc-r1"],
+                &["1.2_cvs1"],
+                &["1.2_git20230101"],
+                &["1.2_p"],
+                &["1.2_p1"],
+                &["1.2_p10"],
+                &["1.2a"],
+                &["1.2b"],
+                &["1.2.0"],
+                &["1.2.1"],
+                &["1.10"],
+            ],
+        );
+    }
+
+    #[test]
+    fn leading_zeros_make_fractions_behind_dots_alone() {
+        ascending(Order::Apk, &[&["1.0"], &["1.00"], &["1.001"], &["1.01"], &["1.1"], &["1.9"], &["1.10"]]);
+        ascending(Order::Apk, &[&["2", "02"], &["10", "010"]]);
+    }
+
+    #[test]
+    fn what_is_no_version_has_a_place() {
+        ascending(
+            Order::Apk,
+            &[&[""], &["!"], &["a"], &["1.2!"], &["1.2"], &["1.2b1"], &["1.2b2"], &["1.2b"]],
+        );
+        ascending(Order::Apk, &[&["1-foo1", "1-foo2"], &["1"], &["1-r", "1-r0"]]);
+    }
+}

@@ -3,7 +3,7 @@
 //! Normalised, a version has four numbers, a word of stability with its numbers, and perhaps `dev`: trailing zeros of
 //! the numbers count for nothing here, and the words stand between the end and the numbers, which is the same. What
 //! Composer refuses is taken apart by `version_compare`, whose `#` equals every number; that is no order, and here
-//! it equals the end. A branch (`dev-main`) precedes every version; Composer compares it with none.
+//! it equals the end. A branch (`dev-main`) precedes every version; Composer compares it with none but itself.
 
 use std::cmp::Ordering;
 
@@ -12,8 +12,25 @@ use super::parts::{Part, Trimmed, digits, ignoring_case, number, run, series};
 /// What Composer puts for an `x`: `2.x-dev` is what will follow every 2.
 const ANY: &[u8] = b"9999999";
 
-/// Compares part by part.
+/// Compares branches by name, versions part by part.
 pub(super) fn compare(a: &str, b: &str) -> Ordering {
+    let ((branch_a, a), (branch_b, b)) = (branch(a.trim()), branch(b.trim()));
+    match (branch_a, branch_b) {
+        (true, true) => a.cmp(b),
+        (false, false) => versions(a, b),
+        _ => branch_b.cmp(&branch_a),
+    }
+}
+
+/// Whether this names a branch, and the name; else all of it.
+fn branch(text: &str) -> (bool, &str) {
+    match text.split_at_checked(4) {
+        Some((dev, name)) if dev.eq_ignore_ascii_case("dev-") => (true, name),
+        _ => (matches!(text, "master" | "trunk" | "default"), text),
+    }
+}
+
+fn versions(a: &str, b: &str) -> Ordering {
     series(parts(a), parts(b), |a, b| {
         let ((rank_a, text_a), (rank_b, text_b)) = (rank(a), rank(b));
         rank_a.cmp(&rank_b).then_with(|| match rank_a {
@@ -24,9 +41,8 @@ pub(super) fn compare(a: &str, b: &str) -> Ordering {
     })
 }
 
-/// Without white space around it, the `v` in front and build metadata.
+/// Without the `v` in front and build metadata.
 fn parts(text: &str) -> Trimmed<Parts<'_>> {
-    let text = text.trim();
     let text = text.strip_prefix(['v', 'V']).unwrap_or(text);
     let text = text.split_once('+').map_or(text, |(version, _)| version);
     Trimmed::new(Parts { rest: text.as_bytes(), words: false })
@@ -111,5 +127,38 @@ impl<'a> Iterator for Parts<'a> {
         }
         self.words = true;
         Some(Piece::Word(word))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::version::{Order, tests::ascending};
+
+    #[test]
+    fn stability_words_and_branches() {
+        ascending(
+            Order::Composer,
+            &[
+                &["dev-bar"],
+                &["dev-foo", "DEV-foo"],
+                &["dev-main"],
+                &["dev-master", "master"],
+                &["1.0-dev", "v1.0.0.0-dev", "1dev"],
+                &["1.0-alpha", "1a"],
+                &["1.0-alpha1", "1.0.0a1", "1.0_ALPHA.1"],
+                &["1.0b2.1", "1.0-beta2.1"],
+                &["1.0-RC1-dev"],
+                &["1.0-RC1", "1rc1"],
+                &["1.0", "1", "V1.0.0.0", "1.0-stable", "1.0+build.5"],
+                &["1.0-pl1", "1.0-patch1", "1p1"],
+                &["1.0.0.1"],
+                &["1.0.1-alpha"],
+                &["1.0.1"],
+                &["1.2.3"],
+                &["1.2.x-dev"],
+                &["1.x-dev"],
+                &["2"],
+            ],
+        );
     }
 }

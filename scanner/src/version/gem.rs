@@ -72,3 +72,31 @@ impl<'a> Iterator for Segments<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::version::{Order, tests::ascending};
+
+    #[test]
+    fn words_make_prereleases() {
+        ascending(
+            Order::Gem,
+            &[
+                &["0", "", "0.0"],
+                &["1.0.A"],
+                &["1.0.a", "1.a", "1a"],
+                &["1.0.a.2", "1.0.a2"],
+                &["1.0.a10"],
+                &["1.0.b1"],
+                &["1.0-1", "1.pre.1"],
+                &["1.0.rc1"],
+                &["1", "1.0", "1.0.0"],
+                &["1.0.1-x86-mingw32"],
+                &["1.0.1"],
+                &["1.0.1.1"],
+                &["1.2"],
+                &["1.10"],
+            ],
+        );
+    }
+}

@@ -135,3 +135,47 @@ impl<'a> Iterator for Parts<'a> {
         Some(item)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::version::{Order, tests::ascending};
+
+    #[test]
+    fn qualifiers_and_their_numbers() {
+        ascending(
+            Order::Maven,
+            &[
+                &["1-alpha", "1.alpha", "1.0.ALPHA", "1.0-alpha"],
+                &["1-alpha-1", "1a1", "1.0.0-a1", "1-alpha1"],
+                &["1-alpha-10"],
+                &["1-beta"],
+                &["1-b2"],
+                &["1-milestone-1", "1.0-M1"],
+                &["1-rc", "1-CR"],
+                &["1-rc-1", "1.cr1"],
+                &["1-SNAPSHOT"],
+                &["1", "1.0", "1-", "1.0.Final", "1-ga", "1.RELEASE", "1-0"],
+                &["1-sp", "1.SP"],
+                &["1-sp1"],
+                &["1-a"],
+                &["1-foo"],
+                &["1-foo-1", "1.foo1"],
+                &["1-jre8"],
+                &["1-1"],
+                &["1.1"],
+                &["1.1.0.1"],
+                &["1.99999999999999999999"],
+                &["1.100000000000000000000"],
+                &["2-alpha"],
+            ],
+        );
+    }
+
+    #[test]
+    fn what_follows_a_release_is_later_than_it() {
+        ascending(
+            Order::Maven,
+            &[&["4.1.Final", "4.1"], &["4.1.Final-redhat-1"], &["4.1.Final-redhat-2"], &["4.1.1.Final"]],
+        );
+    }
+}

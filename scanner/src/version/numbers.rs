@@ -14,3 +14,18 @@ pub(super) fn compare(a: &str, b: &str) -> Ordering {
         (a, b) => a.is_some().cmp(&b.is_some()),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::version::{Order, tests::ascending};
+
+    #[test]
+    fn the_longer_is_the_later() {
+        for order in [Order::Cran, Order::Hackage] {
+            ascending(
+                order,
+                &[&["0.1"], &["0.1.0", "0.1-0", "0.01.0"], &["0.1.10"], &["0.2"], &["0.75"], &["1"]],
+            );
+        }
+    }
+}

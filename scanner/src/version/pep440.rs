@@ -178,3 +178,55 @@ fn locals(a: &[u8], b: &[u8]) -> Ordering {
         (a, b) => a.is_some().cmp(&b.is_some()),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::version::{Order, tests::ascending};
+
+    #[test]
+    fn every_suffix() {
+        ascending(
+            Order::Pep440,
+            &[
+                &["1.dev0", "1.0.DEV", "v1-dev_0"],
+                &["1.dev1"],
+                &["1a1.dev1"],
+                &["1a1", "1.0-alpha_1", "1.0.A.1", " 1a01 "],
+                &["1a1.post1.dev2"],
+                &["1a1.post1"],
+                &["1b"],
+                &["1rc1", "1c1", "1-pre-1", "1.preview1"],
+                &["1", "1.0.0", "0!1", "01"],
+                &["1+abc"],
+                &["1+abc.1", "1.0+ABC-01"],
+                &["1+abc.10"],
+                &["1+1"],
+                &["1.post0.dev1"],
+                &["1.post0", "1-0", "1.rev", "1r0"],
+                &["1-1"],
+                &["1.0.1"],
+                &["1.99999999999999999999"],
+                &["1.100000000000000000000"],
+                &["1!0"],
+            ],
+        );
+    }
+
+    #[test]
+    fn what_pep_440_does_not_admit_is_first() {
+        ascending(
+            Order::Pep440,
+            &[
+                &[""],
+                &["foo"],
+                &["0.1-apple", "0.1apple", "0.1.0.apple"],
+                &["0.1-zebra"],
+                &["0.10-dev-apple"],
+                &["0.10-apple"],
+                &["2004d"],
+                &["0.dev0"],
+                &["1"],
+            ],
+        );
+    }
+}

@@ -78,3 +78,42 @@ fn next(text: &[u8]) -> (Kind, &[u8], &[u8]) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::version::{Order, tests::ascending};
+
+    #[test]
+    fn segments_tildes_and_carets() {
+        ascending(
+            Order::Rpm,
+            &[
+                &["~"],
+                &["", "."],
+                &["a"],
+                &["1~~"],
+                &["1~rc1"],
+                &["1~rc1^git1"],
+                &["1", "1.", "01"],
+                &["1^"],
+                &["1^20230101"],
+                &["1^20230102"],
+                &["1a"],
+                &["1.0", "1_0", "1..00", "1+0"],
+                &["1.0.1"],
+                &["1.99999999999999999999"],
+                &["1.100000000000000000000"],
+            ],
+        );
+    }
+
+    #[test]
+    fn an_absent_epoch_is_zero_and_an_absent_release_is_first() {
+        ascending(
+            Order::Rpm,
+            &[&["1"], &["1-"], &["1-1~beta", "0:1-1~beta"], &["1-1"], &["1-1.el9"], &["1.1-1"], &["1:0"]],
+        );
+        // What is no number is no epoch.
+        ascending(Order::Rpm, &[&["a:1-1"], &["a:2-1"], &["b:1-1"], &["9-1"], &["01:0-1", "1:0-1"]]);
+    }
+}

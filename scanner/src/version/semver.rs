@@ -148,3 +148,99 @@ impl<'a> Iterator for Identifiers<'a> {
         Some(found)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::version::{Order, tests::ascending};
+
+    #[test]
+    fn section_11() {
+        for order in [Order::SemVer, Order::Npm, Order::Go, Order::NuGet, Order::Pub, Order::Bitnami] {
+            ascending(
+                order,
+                &[
+                    &["", "v"],
+                    &["1.0.0-alpha", "v1.0.0-alpha", "1-alpha"],
+                    &["1.0.0-alpha.1"],
+                    &["1.0.0-alpha.beta"],
+                    &["1.0.0-beta.2"],
+                    &["1.0.0-beta.11"],
+                    &["1.0.0-rc.99999999999999999999"],
+                    &["1.0.0-rc.100000000000000000000"],
+                    &["1.0.0", "1", "1.0", "v1.0.0"],
+                    &["1.0.1"],
+                    &["1.2"],
+                    &["1.10"],
+                    &["99999999999999999999.0"],
+                    &["100000000000000000000"],
+                ],
+            );
+        }
+    }
+
+    #[test]
+    fn metadata_counts_where_it_does() {
+        ascending(Order::SemVer, &[&["1.0.0-a+1", "1.0.0-a+2", "1.0.0-a"], &["1.0.0+a", "1.0.0+b", "1.0.0"]]);
+        ascending(
+            Order::Pub,
+            &[&["1.0.0-a"], &["1.0.0-a+1"], &["1.0.0"], &["1.0.0+1"], &["1.0.0+10"], &["1.0.0+a"]],
+        );
+    }
+
+    #[test]
+    fn npm_is_loose() {
+        ascending(
+            Order::Npm,
+            &[&["1.2.3beta", "= v1.2.3-beta", "1.2.3-beta"], &["=1.2.3", " v1.2.3", "01.2.3"]],
+        );
+    }
+
+    #[test]
+    fn go_has_pseudo_versions_and_a_toolchain() {
+        ascending(
+            Order::Go,
+            &[
+                &["v0.0.0-20190101000000-abcdefabcdef"],
+                &["v0.0.0-20210101000000-000000000000"],
+                &["v0.1.0"],
+                &["v1.2.3-pre.0.20210101000000-abcdefabcdef"],
+                &["v1.2.4-0.20210101000000-abcdefabcdef"],
+                &["v1.2.4"],
+                &["v2.0.0+incompatible", "2.0.0"],
+            ],
+        );
+        ascending(
+            Order::Go,
+            &[
+                &["go1.21beta1", "1.21.0-beta.1"],
+                &["go1.21rc2", "1.21.0-rc.2"],
+                &["go1.21rc10"],
+                &["go1.21", "1.21.0", "go1.21 X:boringcrypto"],
+                &["go1.21.1"],
+                &["go1.22rc1"],
+            ],
+        );
+    }
+
+    #[test]
+    fn nuget_has_four_numbers_and_one_case() {
+        ascending(
+            Order::NuGet,
+            &[
+                &["1.0.0-BETA", "1.0-beta"],
+                &["1.0.0-beta.1"],
+                &["1.0", "1.0.0.0", "1.0.0+x"],
+                &["1.0.0.1-a"],
+                &["1.0.0.1"],
+            ],
+        );
+    }
+
+    #[test]
+    fn bitnami_has_revisions() {
+        ascending(
+            Order::Bitnami,
+            &[&["1.2.3-rc1"], &["1.2.3"], &["1.2.3-0"], &["1.2.3-1"], &["1.2.3-10"], &["1.2.4"]],
+        );
+    }
+}
