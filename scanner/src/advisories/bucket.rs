@@ -108,14 +108,16 @@ impl<'a> Bucket<'a> {
         }
         let etag = source.and(self.seen(&archive)).map(|seen| seen.etag.as_str());
         match http::get(&self.client, &archive, etag).await? {
-            Answer::Unchanged => Ok((Outcome::Unchanged, self.noted(&archive, etag.map(str::to_owned)))),
+            Answer::Unchanged => {
+                Ok((Outcome::Unchanged, self.noted(&name, &archive, etag.map(str::to_owned))))
+            }
             Answer::Absent => Err(http::absent(&archive)),
             Answer::Fresh(response, etag) => {
                 let file = http::save(response, &archive, self.folder).await?;
                 let ecosystem = ecosystem.to_owned();
                 let loaded = blocking(move || records::export(&ecosystem, file.path())).await?;
                 let loaded = loaded.ok_or_else(|| http::absent(&archive))?;
-                Ok((Outcome::Whole(loaded), self.noted(&archive, etag)))
+                Ok((Outcome::Whole(loaded), self.noted(&name, &archive, etag)))
             }
         }
     }
@@ -137,11 +139,12 @@ impl<'a> Bucket<'a> {
         ecosystem: &str,
         since: &Timestamp,
     ) -> Result<Option<(Outcome, BTreeMap<String, Seen>)>> {
+        let name = records::source(ecosystem);
         let list = http::below(self.base, &[ecosystem, "modified_id.csv"])?;
         let etag = self.seen(&list).map(|seen| seen.etag.as_str());
         let (response, etag) = match http::get(&self.client, &list, etag).await? {
             Answer::Unchanged => {
-                return Ok(Some((Outcome::Unchanged, self.noted(&list, etag.map(str::to_owned)))));
+                return Ok(Some((Outcome::Unchanged, self.noted(&name, &list, etag.map(str::to_owned)))));
             }
             Answer::Absent => return Err(http::absent(&list)),
             Answer::Fresh(response, etag) => (response, etag),
@@ -173,7 +176,7 @@ impl<'a> Bucket<'a> {
         }
         let loaded = collector.finish(list.host_str().unwrap_or("the bucket"))?;
         let loaded = loaded.into_values().next().unwrap_or_default();
-        Ok(Some((Outcome::Changes { loaded, gone }, self.noted(&list, etag))))
+        Ok(Some((Outcome::Changes { loaded, gone }, self.noted(&name, &list, etag))))
     }
 
     /// None: it is gone.
@@ -191,8 +194,9 @@ impl<'a> Bucket<'a> {
         self.before.and_then(|p| p.seen.get(&http::key(url)))
     }
 
-    fn noted(&self, url: &Url, etag: Option<String>) -> BTreeMap<String, Seen> {
-        let seen = etag.map(|etag| (http::key(url), Seen { etag, at: self.now.to_owned() }));
+    fn noted(&self, source: &str, url: &Url, etag: Option<String>) -> BTreeMap<String, Seen> {
+        let seen = |etag| Seen { source: source.to_owned(), etag, at: self.now.to_owned() };
+        let seen = etag.map(|etag| (http::key(url), seen(etag)));
         seen.into_iter().collect()
     }
 }

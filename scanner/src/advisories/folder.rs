@@ -47,6 +47,8 @@ pub(super) struct Pointer {
 /// An address that was read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Seen {
+    /// Which source was read there: once it is loaded whole from elsewhere, what the address said means nothing.
+    pub(super) source: String,
     pub(super) etag: String,
     /// When, RFC 3339.
     pub(super) at: String,

@@ -161,13 +161,12 @@ async fn whole(folder: &Path) -> Result<Option<Pointer>> {
 async fn fetch(folder: &Path, feed: Feed, url: &Url, now: &str) -> Result<News> {
     let before = whole(folder).await?;
     let key = http::key(url);
-    let etag = before.as_ref().and_then(|p| p.seen.get(&key)).map(|seen| seen.etag.clone());
+    let seen = before.as_ref().and_then(|p| p.seen.get(&key));
     let client = http::client(url)?;
-    match http::get(&client, url, etag.as_deref()).await? {
+    match http::get(&client, url, seen.map(|s| s.etag.as_str())).await? {
         Answer::Unchanged => {
-            let of = |name: &str| name.split('/').next() == Some(feed.name());
-            let sources = before.into_iter().flat_map(|p| p.sources).map(|s| s.source);
-            Ok(News { unchanged: sources.filter(|name| of(name)).collect(), ..News::default() })
+            let unchanged = seen.map(|s| s.source.clone()).into_iter().collect();
+            Ok(News { unchanged, ..News::default() })
         }
         Answer::Absent => Err(http::absent(url)),
         Answer::Fresh(response, etag) => {
@@ -178,7 +177,11 @@ async fn fetch(folder: &Path, feed: Feed, url: &Url, now: &str) -> Result<News> 
                     Error::Advisories { reason, .. } => http::remote(url, reason),
                     other => other,
                 })?;
-            let seen = etag.map(|etag| (key, Seen { etag, at: now.to_owned() }));
+            let seen = read
+                .keys()
+                .next()
+                .zip(etag)
+                .map(|(source, etag)| (key, Seen { source: source.clone(), etag, at: now.to_owned() }));
             Ok(News { seen: seen.into_iter().collect(), ..News::heard(read) })
         }
     }
@@ -210,6 +213,10 @@ fn merge(folder: &Path, news: News, now: &str) -> Result<Vec<SourceStatus>> {
     }
     let mut seen = before.as_ref().map(|p| p.seen.clone()).unwrap_or_default();
     let mut sources = statuses(sources, &news, now);
+    let whole = |change: &Change| !matches!(change, Change::Records(Outcome::Changes { .. }));
+    let anew: BTreeSet<&String> =
+        news.changed.iter().filter(|(_, c)| whole(c)).map(|(name, _)| name).collect();
+    seen.retain(|_, s| !anew.contains(&s.source));
     seen.extend(news.seen);
     for (name, change) in news.changed {
         let newest = known.take(&name, change);

@@ -293,6 +293,38 @@ async fn a_young_archive_is_brought_up_to_date_by_its_changes() {
     let third = update(folder.path(), &origin, "2026-01-10T00:00:00Z").await.expect("whole");
     assert_eq!(server.asked(), ["npm/all.zip", "npm/modified_id.csv"]);
     assert_eq!(third[0].advisories, 1);
+    // What a folder brought is not taken for the bucket's.
+    let folder_of = bucket(&[("a.json", record("DSA-1-1", "a"))]);
+    std::fs::remove_file(folder_of.path().join("npm/all.zip")).expect("file");
+    std::fs::write(folder_of.path().join("npm/x.json"), npm("GHSA-x", "x")).expect("file");
+    update(folder.path(), &Origin::Folder(folder_of.path().to_owned()), NOW).await.expect("loads");
+    let fourth = update(folder.path(), &origin, "2026-01-11T00:00:00Z").await.expect("whole");
+    assert_eq!(server.asked(), ["npm/all.zip"]);
+    assert_eq!(
+        fourth.iter().map(|s| (s.source.as_str(), s.advisories)).collect::<Vec<_>>(),
+        [("osv/Debian", 1), ("osv/npm", 1)]
+    );
+    let set = AdvisorySet::open(folder.path()).expect("opens").expect("a set");
+    assert_eq!(["a", "x"].map(|package| set.known("npm", package)), [1, 0]);
+}
+
+#[tokio::test]
+async fn feeds_are_asked_for_conditionally_too() {
+    let kev = br#"{"vulnerabilities": [{"cveID": "CVE-2025-0001"}]}"#.to_vec();
+    let server = serve(&[("kev.json", kev), ("odd.json", b"{}".to_vec())]).await;
+    let folder = tempfile::tempdir().expect("folder");
+    let at = |name: &str| {
+        Origin::Feed(Feed::Kev, Place::Url(Url::parse(&format!("{}/{name}", server.base)).expect("url")))
+    };
+    update(folder.path(), &at("kev.json"), NOW).await.expect("loads");
+    let again = update(folder.path(), &at("kev.json"), "2026-02-01T00:00:00Z").await.expect("unchanged");
+    assert_eq!((again[0].advisories, again[0].loaded.as_str()), (1, "2026-02-01T00:00:00Z"));
+    assert_eq!(server.asked(), ["kev.json"]);
+    let error = update(folder.path(), &at("odd.json"), NOW).await.expect_err("no catalogue").to_string();
+    assert!(error.starts_with("advisories of 127.0.0.1 cannot be read: missing field"), "{error}");
+    assert!(update(folder.path(), &at("none.json"), NOW).await.is_err());
+    let set = AdvisorySet::open(folder.path()).expect("opens").expect("a set");
+    assert!(set.threat("CVE-2025-0001").known_exploited);
 }
 
 #[tokio::test]
