@@ -10,7 +10,7 @@ use patchline_registry::Digest;
 
 use crate::{
     Completeness, Finding, Inventory, Package, Report, Severity,
-    advisories::{Advisory, AdvisorySet, Verdict},
+    advisories::{Advisory, AdvisorySet, Threat, Verdict},
     packages::os_release::{self, Release},
     version::Order,
 };
@@ -20,7 +20,7 @@ type Subject<'a> = (&'a str, &'a str, &'a str);
 
 /// See [`crate::report`].
 pub(crate) fn report(inventory: &Inventory, sets: &[&AdvisorySet]) -> Report {
-    let (system, completeness) = completeness(inventory, sets);
+    let (system, mut completeness) = completeness(inventory, sets);
     let mut subjects: BTreeMap<Subject<'_>, Vec<&Package>> = BTreeMap::new();
     for package in &inventory.packages {
         if let Some(subject) = subject(package, system.as_deref()) {
@@ -29,6 +29,14 @@ pub(crate) fn report(inventory: &Inventory, sets: &[&AdvisorySet]) -> Report {
     }
     let mut findings: Vec<Finding> =
         subjects.iter().flat_map(|(subject, packages)| about(*subject, packages, sets)).collect();
+    // Asked last: a damaged set shows where it is read.
+    let faults: Vec<String> = sets.iter().filter_map(|s| s.fault().map(str::to_owned)).collect();
+    match &mut completeness {
+        _ if faults.is_empty() => {}
+        Completeness::Complete => completeness = Completeness::Incomplete { reasons: faults },
+        Completeness::Incomplete { reasons } => reasons.extend(faults),
+        Completeness::Undetermined { .. } => {}
+    }
     findings.sort_by(|a, b| {
         b.severity
             .cmp(&a.severity)
@@ -150,39 +158,61 @@ struct Known<'a> {
 fn about(subject: Subject<'_>, packages: &[&Package], sets: &[&AdvisorySet]) -> Vec<Finding> {
     let (ecosystem, name, installed) = subject;
     let Some(order) = Order::of_ecosystem(ecosystem) else { return Vec::new() };
+    let about: Vec<(Advisory, &str)> = sets
+        .iter()
+        .flat_map(|set| set.about(ecosystem, name).map(|advisory| (advisory, set.revision())))
+        .collect();
     let mut known: BTreeMap<&str, Known<'_>> = BTreeMap::new();
-    for set in sets {
-        for advisory in set.about(ecosystem, name) {
-            let Some(verdict) = advisory.affects(installed) else { continue };
-            for id in &advisory.vulnerabilities {
-                add(&mut known, id, advisory, &verdict, set.revision(), order);
-            }
+    for (advisory, revision) in &about {
+        let Some(verdict) = advisory.affects(installed) else { continue };
+        for id in advisory.vulnerabilities() {
+            add(&mut known, id, advisory, &verdict, revision, order);
         }
     }
     absorb(&mut known);
     let names: BTreeSet<&str> = packages.iter().map(|p| p.name.as_str()).collect();
     let paths: BTreeSet<&str> = packages.iter().filter_map(|p| p.path.as_deref()).collect();
     let layer = layer(packages);
-    let finding = |(id, known): (&str, Known<'_>)| Finding {
-        id: id.to_owned(),
-        aliases: known.aliases.iter().filter(|a| **a != id).map(|a| (*a).to_owned()).collect(),
-        ecosystem: ecosystem.to_owned(),
-        packages: names.iter().map(|n| (*n).to_owned()).collect(),
-        paths: paths.iter().map(|p| (*p).to_owned()).collect(),
-        source: name.to_owned(),
-        installed: installed.to_owned(),
-        because: because(subject, order, &known),
-        fixed: known.fixed,
-        severity: known.severity,
-        severity_source: known.severity_source.to_owned(),
-        mendable: None,
-        known_exploited: false,
-        epss: None,
-        layer: layer.clone(),
-        summary: known.summary.map(str::to_owned),
-        published: known.published.and_then(|at| Timestamp::from_second(at).ok()),
+    let finding = |(id, mut known): (&str, Known<'_>)| {
+        let threat = threat(sets, id, &known.aliases);
+        if let (Severity::Unknown, Some((severity, source))) = (known.severity, &threat.severity) {
+            (known.severity, known.severity_source) = (*severity, source);
+        }
+        Finding {
+            id: id.to_owned(),
+            aliases: known.aliases.iter().filter(|a| **a != id).map(|a| (*a).to_owned()).collect(),
+            ecosystem: ecosystem.to_owned(),
+            packages: names.iter().map(|n| (*n).to_owned()).collect(),
+            paths: paths.iter().map(|p| (*p).to_owned()).collect(),
+            source: name.to_owned(),
+            installed: installed.to_owned(),
+            because: because(subject, order, &known),
+            fixed: known.fixed,
+            severity: known.severity,
+            severity_source: known.severity_source.to_owned(),
+            mendable: None,
+            known_exploited: threat.known_exploited,
+            // Published with five digits: no more are said.
+            epss: threat.epss.map(|p| (f64::from(p) * 1e5).round() / 1e5),
+            layer: layer.clone(),
+            summary: known.summary.map(str::to_owned),
+            published: known.published.and_then(|at| Timestamp::from_second(at).ok()),
+        }
     };
     known.into_iter().map(finding).collect()
+}
+
+/// What any set knows of a vulnerability by any of its names: exploited if one says so, the likeliest, the first severity.
+fn threat(sets: &[&AdvisorySet], id: &str, aliases: &BTreeSet<&str>) -> Threat {
+    let mut all = Threat::default();
+    for name in aliases.iter().chain([&id]).filter(|name| name.starts_with("CVE-")) {
+        for known in sets.iter().map(|set| set.threat(name)) {
+            all.known_exploited |= known.known_exploited;
+            all.epss = [all.epss, known.epss].into_iter().flatten().reduce(f32::max);
+            all.severity = all.severity.or(known.severity);
+        }
+    }
+    all
 }
 
 /// The lowest fix wins, the worst severity, the first summary.
@@ -194,21 +224,20 @@ fn add<'a>(
     revision: &'a str,
     order: Order,
 ) {
-    let aliases = advisory.aliases.iter().map(String::as_str);
     let entry = known.entry(id).or_insert_with(|| Known {
         aliases: BTreeSet::new(),
         fixed: verdict.fixed.clone(),
-        severity: advisory.severity,
-        severity_source: &advisory.severity_source,
+        severity: advisory.severity(),
+        severity_source: advisory.severity_source(),
         summary: None,
         published: None,
-        because: (&advisory.id, revision),
+        because: (advisory.id(), revision),
     });
-    entry.aliases.extend(aliases);
-    entry.published = [entry.published, advisory.published].into_iter().flatten().min();
-    entry.summary = entry.summary.or(advisory.summary.as_deref());
-    if advisory.severity > entry.severity {
-        (entry.severity, entry.severity_source) = (advisory.severity, &advisory.severity_source);
+    entry.aliases.extend(advisory.aliases());
+    entry.published = [entry.published, advisory.published()].into_iter().flatten().min();
+    entry.summary = entry.summary.or(advisory.summary());
+    if advisory.severity() > entry.severity {
+        (entry.severity, entry.severity_source) = (advisory.severity(), advisory.severity_source());
     }
     let lower = match (&verdict.fixed, &entry.fixed) {
         (Some(new), Some(old)) => order.compare(new, old) == Ordering::Less,
@@ -217,7 +246,7 @@ fn add<'a>(
     };
     if lower {
         entry.fixed.clone_from(&verdict.fixed);
-        entry.because = (&advisory.id, revision);
+        entry.because = (advisory.id(), revision);
     }
 }
 

@@ -1,38 +1,61 @@
 //! An advisory as matching wants it: one package, its ranges, the vulnerabilities it speaks of.
 
-use std::{cmp::Ordering, collections::BTreeSet};
+use std::{cmp::Ordering, sync::Arc};
 
-use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use super::osv;
+use crate::{Severity, version::Order};
 
-use super::{cvss, ids, osv};
-use crate::{Severity, version::compare_debian};
+/// What all affected packages of a record share.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Record {
+    /// The record's own, or a few words on what was derived from where.
+    pub(super) id: String,
+    /// One finding each.
+    pub(super) vulnerabilities: Vec<String>,
+    /// Other names.
+    pub(super) aliases: Vec<String>,
+    pub(super) summary: Option<String>,
+    /// Seconds since 1970.
+    pub(super) published: Option<i64>,
+}
 
 /// One affected package of one record.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Advisory {
-    /// The record, or a few words on what was derived from where.
-    pub(crate) id: String,
-    /// One finding each.
-    pub(crate) vulnerabilities: Vec<String>,
-    /// Other names.
-    pub(crate) aliases: Vec<String>,
+    pub(super) record: Arc<Record>,
+    /// Who was read: `osv/Debian`, `debian-tracker`. Empty in sets that are made in memory.
+    pub(super) source: Arc<str>,
     /// `Debian:12`
-    pub(crate) ecosystem: String,
-    /// Source package.
-    pub(crate) package: String,
-    /// Events of each range.
-    pub(crate) ranges: Vec<Vec<osv::Event>>,
-    /// Affected versions, where there is no range.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) versions: Vec<String>,
-    pub(crate) severity: Severity,
-    pub(crate) severity_source: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) summary: Option<String>,
-    /// Seconds since 1970: a set has hundreds of thousands of them.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) published: Option<i64>,
+    pub(super) ecosystem: Arc<str>,
+    /// As [`super::names::normal`] writes it.
+    pub(super) package: Arc<str>,
+    /// Steps of each range, in version order.
+    pub(super) ranges: Vec<Vec<Step>>,
+    /// Affected versions that no range covers.
+    pub(super) versions: Vec<String>,
+    pub(super) severity: Severity,
+    pub(super) severity_source: Arc<str>,
+    pub(super) standing: Option<Standing>,
+    /// Vulnerabilities of the record about which a source of higher rank speaks.
+    pub(super) overruled: Vec<String>,
+}
+
+/// Why a distribution leaves an affected package as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Standing {
+    /// No bulletin of its own; a point release may bring the fix.
+    NoBulletin,
+    /// Will not be fixed.
+    Ignored,
+    /// Later, together with others.
+    Postponed,
+    /// The package is no longer supported.
+    EndOfLife,
+}
+
+impl Standing {
+    /// All of them, in the order of their numbers in a set's file.
+    pub(super) const ALL: [Self; 4] = [Self::NoBulletin, Self::Ignored, Self::Postponed, Self::EndOfLife];
 }
 
 /// What an advisory says of one version.
@@ -42,192 +65,136 @@ pub(crate) struct Verdict {
     pub(crate) fixed: Option<String>,
 }
 
+/// One event of a range.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Step {
+    pub(super) turn: Turn,
+    pub(super) version: String,
+}
+
+/// At one version, the introduction comes first, so that `fixed` there wins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Turn {
+    /// From here on affected.
+    Introduced,
+    /// The last that is.
+    Last,
+    /// From here on no longer.
+    Fixed,
+    /// Nothing from here on belongs to the range.
+    Limit,
+}
+
+impl Turn {
+    /// All of them, in the order of their numbers in a set's file.
+    pub(super) const ALL: [Self; 4] = [Self::Introduced, Self::Last, Self::Fixed, Self::Limit];
+}
+
 impl Advisory {
-    /// OSV schema, "Evaluation"; none: not affected.
+    /// The record that says it.
+    pub(crate) fn id(&self) -> &str {
+        &self.record.id
+    }
+    /// What it speaks of, without what a source of higher rank speaks of; one finding each.
+    pub(crate) fn vulnerabilities(&self) -> impl Iterator<Item = &str> {
+        let own = self.record.vulnerabilities.iter();
+        own.filter(|id| !self.overruled.contains(id)).map(String::as_str)
+    }
+    /// Other names of the same.
+    pub(crate) fn aliases(&self) -> impl Iterator<Item = &str> {
+        self.record.aliases.iter().map(String::as_str)
+    }
+    /// How bad, as [`super::severity::of`] decides.
+    pub(crate) fn severity(&self) -> Severity {
+        self.severity
+    }
+    /// Who said how bad: `debian`, `ghsa`, … or `none`.
+    pub(crate) fn severity_source(&self) -> &str {
+        &self.severity_source
+    }
+    /// One line.
+    pub(crate) fn summary(&self) -> Option<&str> {
+        self.record.summary.as_deref()
+    }
+    /// Seconds since 1970.
+    pub(crate) fn published(&self) -> Option<i64> {
+        self.record.published
+    }
+    /// Why the distribution leaves it, where it said so.
+    #[expect(dead_code, reason = "reports will say it: the tracker's word is kept until they do")]
+    pub(crate) fn standing(&self) -> Option<Standing> {
+        self.standing
+    }
+    /// OSV schema, "Evaluation"; none: not affected. A version by name counts beside the ranges.
     pub(crate) fn affects(&self, installed: &str) -> Option<Verdict> {
-        let mut hit = None;
-        for events in &self.ranges {
-            if !inside(events, installed) {
-                continue;
-            }
-            let fixes = events.iter().filter_map(|e| e.fixed.as_deref());
-            let above = fixes.filter(|f| compare_debian(f, installed) == Ordering::Greater);
-            let fixed = above.min_by(|a, b| compare_debian(a, b)).map(str::to_owned);
-            hit = Some(match hit {
-                Some(Verdict { fixed: Some(other) })
-                    if fixed.as_ref().is_none_or(|f| compare_debian(&other, f) == Ordering::Less) =>
-                {
+        let order = Order::of_ecosystem(&self.ecosystem)?;
+        let mut hit: Option<Verdict> = None;
+        for steps in self.ranges.iter().filter(|steps| inside(order, steps, installed)) {
+            let fixed = steps
+                .iter()
+                .filter(|s| s.turn == Turn::Fixed)
+                .find(|s| order.compare(&s.version, installed) == Ordering::Greater)
+                .map(|s| s.version.clone());
+            hit = Some(match hit.and_then(|h| h.fixed) {
+                Some(other) if fixed.as_ref().is_none_or(|f| order.compare(&other, f) == Ordering::Less) => {
                     Verdict { fixed: Some(other) }
                 }
                 _ => Verdict { fixed },
             });
         }
-        if hit.is_none() && self.versions.iter().any(|v| compare_debian(v, installed) == Ordering::Equal) {
-            hit = Some(Verdict { fixed: None });
+        let named = |v: &String| order.compare(v, installed) == Ordering::Equal;
+        if hit.is_none() && self.versions.iter().any(named) {
+            let fixes = self.ranges.iter().flatten().filter(|s| s.turn == Turn::Fixed);
+            let above = fixes.filter(|s| order.compare(&s.version, installed) == Ordering::Greater);
+            let lowest = above.min_by(|a, b| order.compare(&a.version, &b.version));
+            hit = Some(Verdict { fixed: lowest.map(|s| s.version.clone()) });
         }
         hit
     }
 }
 
-/// Events in version order, the last one at or below the version decides.
-fn inside(events: &[osv::Event], installed: &str) -> bool {
-    let mut sorted: Vec<(&str, Turn)> = events
-        .iter()
-        .flat_map(|e| {
-            [(&e.introduced, Turn::Introduced), (&e.last_affected, Turn::Last), (&e.fixed, Turn::Fixed)]
-        })
-        .filter_map(|(version, turn)| Some((version.as_deref()?, turn)))
-        .collect();
-    sorted.sort_by(|a, b| order(a.0, b.0).then(a.1.cmp(&b.1)));
-    let mut affected = false;
-    for (version, turn) in sorted {
-        match (turn, order(version, installed)) {
-            (_, Ordering::Greater) => break,
+/// A range's events in version order.
+pub(super) fn steps(order: Order, events: &[osv::Event]) -> Vec<Step> {
+    let turns = |e: &osv::Event| {
+        let step = |turn, version: &Option<String>| Some(Step { turn, version: version.clone()? });
+        [
+            step(Turn::Introduced, &e.introduced),
+            step(Turn::Last, &e.last_affected),
+            step(Turn::Fixed, &e.fixed),
+            step(Turn::Limit, &e.limit),
+        ]
+    };
+    let mut steps: Vec<Step> = events.iter().flat_map(turns).flatten().collect();
+    steps.sort_by(|a, b| at(order, &a.version, &b.version).then(a.turn.cmp(&b.turn)));
+    steps
+}
+
+/// OSV schema, "Evaluation": the last step at or below the version decides, and a limit, where there are any, lies above it.
+pub(super) fn inside(order: Order, steps: &[Step], installed: &str) -> bool {
+    let (mut affected, mut limited, mut below) = (false, false, false);
+    for step in steps {
+        match (step.turn, at(order, &step.version, installed)) {
+            (Turn::Limit, place) => {
+                limited = true;
+                below |= step.version == "*" || place == Ordering::Greater;
+            }
+            (_, Ordering::Greater) => {}
             (Turn::Introduced, _) => affected = true,
             (Turn::Fixed, _) | (Turn::Last, Ordering::Less) => affected = false,
             (Turn::Last, _) => {}
         }
     }
-    affected
-}
-
-/// At one version, the introduction comes first, so that `fixed` there wins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Turn {
-    Introduced,
-    Last,
-    Fixed,
+    affected && (below || !limited)
 }
 
 /// `0` lies before every version, `0~x` too.
-fn order(event: &str, other: &str) -> Ordering {
+fn at(order: Order, event: &str, other: &str) -> Ordering {
     match (event, other) {
         ("0", "0") => Ordering::Equal,
         ("0", _) => Ordering::Less,
         (_, "0") => Ordering::Greater,
-        _ => compare_debian(event, other),
+        _ => order.compare(event, other),
     }
-}
-
-/// The ecosystems that the scanner can match.
-pub(super) fn matched(ecosystem: &str) -> bool {
-    ecosystem.strip_prefix("Debian:").is_some_and(|release| !release.is_empty())
-}
-
-/// What matching needs of a record: one advisory for each package that we can match.
-pub(crate) fn compile(record: &osv::Record) -> Vec<Advisory> {
-    if record.withdrawn.is_some() {
-        return Vec::new();
-    }
-    let vulnerabilities = vulnerabilities(record);
-    let aliases: BTreeSet<&String> =
-        record.aliases.iter().chain([&record.id]).filter(|id| !vulnerabilities.contains(id)).collect();
-    let aliases: Vec<String> = aliases.into_iter().cloned().collect();
-    let published =
-        record.published.as_ref().and_then(|at| at.parse::<Timestamp>().ok()).map(Timestamp::as_second);
-    let affected = record.affected.iter().filter_map(|a| Some((a, a.package.as_ref()?)));
-    affected
-        .filter(|(_, package)| matched(&package.ecosystem))
-        .map(|(affected, package)| {
-            let ranges: Vec<_> =
-                affected.ranges.iter().filter(|r| r.kind == "ECOSYSTEM").map(|r| r.events.clone()).collect();
-            let (severity, severity_source) = severity(record, affected);
-            Advisory {
-                id: record.id.clone(),
-                vulnerabilities: vulnerabilities.clone(),
-                aliases: aliases.clone(),
-                ecosystem: package.ecosystem.clone(),
-                package: package.name.clone(),
-                // Debian's own records repeat every version of a range by name.
-                versions: if ranges.is_empty() { affected.versions.clone() } else { Vec::new() },
-                ranges,
-                severity,
-                severity_source: severity_source.to_owned(),
-                summary: summary(record),
-                published,
-            }
-        })
-        .collect()
-}
-
-fn is_cve(id: &str) -> bool {
-    id.starts_with("CVE-")
-}
-
-/// The CVEs of a record, else the record itself. A DSA or DLA lists its CVEs
-/// as upstream or related; elsewhere `related` is another vulnerability.
-fn vulnerabilities(record: &osv::Record) -> Vec<String> {
-    let bulletin = record.id.starts_with("DSA-") || record.id.starts_with("DLA-");
-    let mut named: BTreeSet<String> =
-        record.upstream.iter().chain(&record.aliases).filter(|id| is_cve(id)).cloned().collect();
-    if bulletin {
-        named.extend(record.related.iter().filter(|id| is_cve(id)).cloned());
-        if named.is_empty() {
-            named.extend(ids::cves(record.details.as_deref().unwrap_or_default()));
-        }
-    } else if is_cve(&record.id) {
-        return vec![record.id.clone()];
-    } else if let Some(own) = record.id.strip_prefix("DEBIAN-").filter(|id| is_cve(id)) {
-        return vec![own.to_owned()];
-    }
-    if named.is_empty() { vec![record.id.clone()] } else { named.into_iter().collect() }
-}
-
-/// The distribution's word for what it finds unimportant, then a CVSS vector, then words.
-fn severity(record: &osv::Record, affected: &osv::Affected) -> (Severity, &'static str) {
-    let word = |value: &serde_json::Value, key: &str| {
-        let text = value.get(key)?.as_str()?.to_ascii_lowercase();
-        match text.trim_end_matches('*') {
-            "unimportant" | "negligible" => Some(Severity::Negligible),
-            "low" => Some(Severity::Low),
-            "medium" | "moderate" => Some(Severity::Medium),
-            "high" | "important" => Some(Severity::High),
-            "critical" => Some(Severity::Critical),
-            _ => None,
-        }
-    };
-    let origin = match record.id.split_once('-').map_or("", |(prefix, _)| prefix) {
-        "DEBIAN" | "DSA" | "DLA" => "debian",
-        "GHSA" => "ghsa",
-        "CVE" => "nvd",
-        _ => "osv",
-    };
-    let urgency = word(&affected.ecosystem_specific, "urgency")
-        .or_else(|| word(&affected.database_specific, "urgency"));
-    if urgency == Some(Severity::Negligible) {
-        return (Severity::Negligible, "debian");
-    }
-    let scores = if affected.severity.is_empty() { &record.severity } else { &affected.severity };
-    if let Some(level) = scores.iter().filter_map(|s| cvss::level(&s.score)).max() {
-        return (level, origin);
-    }
-    let words = [
-        (word(&affected.database_specific, "severity"), origin),
-        (word(&record.database_specific, "severity"), origin),
-        (urgency, "debian"),
-    ];
-    words.into_iter().find_map(|(level, from)| Some((level?, from))).unwrap_or((Severity::Unknown, "none"))
-}
-
-fn summary(record: &osv::Record) -> Option<String> {
-    let text = record.summary.as_deref().or(record.details.as_deref())?;
-    one_line(text)
-}
-
-/// White space collapsed, controls dropped, at most 240 characters.
-pub(super) fn one_line(text: &str) -> Option<String> {
-    let mut line = String::new();
-    for word in text.split_whitespace() {
-        if line.chars().count() + word.chars().count() > 240 {
-            line.push('…');
-            break;
-        }
-        if !line.is_empty() {
-            line.push(' ');
-        }
-        line.extend(word.chars().filter(|c| !c.is_control()));
-    }
-    (!line.is_empty()).then_some(line)
 }
 
 #[cfg(test)]

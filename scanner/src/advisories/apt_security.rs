@@ -5,15 +5,17 @@
 use std::{
     cmp::Ordering,
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
 };
 
 use async_trait::async_trait;
 
 use super::{
     Advisory, AdvisorySet,
-    advisory::one_line,
+    advisory::{Record, Step, Turn},
     changelog::{self, Entry},
-    ids, osv,
+    compile::one_line,
+    ids,
 };
 use crate::{
     Inventory, Severity,
@@ -64,7 +66,7 @@ pub fn derive(inventory: &Inventory, uploads: &[Upload], revision: &str) -> Advi
         for installed in installed {
             for advisory in of_source(source, installed, &uploads, &ecosystem) {
                 // Two installed versions of one source may lead to the same fix.
-                let key = (advisory.id.clone(), advisory.package.clone(), advisory.vulnerabilities.clone());
+                let key = (advisory.record.clone(), advisory.package.clone());
                 advisories.insert(key, advisory);
             }
         }
@@ -91,21 +93,24 @@ fn of_source(source: &str, installed: &str, uploads: &[&Upload], ecosystem: &str
         let (new, old) = entries.split_at(known_from(&entries, base, upload));
         let fixes = fixes(new, old);
         let id = format!("changelog of {}, {}", upload.version, upload.suite);
+        let step = |turn, version: &str| Step { turn, version: version.to_owned() };
         let advisory = |vulnerability: &str, aliases: Vec<String>, summary: Option<String>| Advisory {
-            id: id.clone(),
-            vulnerabilities: vec![vulnerability.to_owned()],
-            aliases,
-            ecosystem: ecosystem.to_owned(),
-            package: source.to_owned(),
-            ranges: vec![vec![
-                osv::Event { introduced: Some("0".to_owned()), ..osv::Event::default() },
-                osv::Event { fixed: Some(upload.version.clone()), ..osv::Event::default() },
-            ]],
+            record: Arc::new(Record {
+                id: id.clone(),
+                vulnerabilities: vec![vulnerability.to_owned()],
+                aliases,
+                summary,
+                published: None,
+            }),
+            source: "".into(),
+            ecosystem: ecosystem.into(),
+            package: source.into(),
+            ranges: vec![vec![step(Turn::Introduced, "0"), step(Turn::Fixed, &upload.version)]],
             versions: Vec::new(),
             severity: Severity::Unknown,
-            severity_source: "none".to_owned(),
-            summary,
-            published: None,
+            severity_source: "none".into(),
+            standing: None,
+            overruled: Vec::new(),
         };
         if fixes.cves.is_empty() {
             let name = format!("UPLOAD-{source}-{}", upload.version);

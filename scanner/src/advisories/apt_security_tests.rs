@@ -221,11 +221,13 @@ fn shared_derived_records_are_found_in_real_changelogs() {
     let mut archive = zip::ZipArchive::new(std::fs::File::open(zip).expect("opens")).expect("zip");
     let mut known: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
     for index in 0..archive.len() {
-        let record: osv::Record =
+        let record: super::super::osv::Record =
             serde_json::from_reader(archive.by_index(index).expect("entry")).expect("record");
-        for advisory in super::super::advisory::compile(&record) {
-            let fixed = advisory.ranges[0].iter().find_map(|e| e.fixed.clone()).expect("a fix");
-            known.entry(advisory.package).or_default().push((fixed, advisory.vulnerabilities[0].clone()));
+        for advisory in super::super::compile::compile(&record, &"".into()) {
+            let fixed =
+                advisory.ranges[0].iter().find(|s| s.turn == Turn::Fixed).expect("a fix").version.clone();
+            let cve = advisory.record.vulnerabilities[0].clone();
+            known.entry(advisory.package.to_string()).or_default().push((fixed, cve));
         }
     }
     let (mut expected, mut missed, mut sources) = (0, Vec::new(), BTreeSet::new());
@@ -243,7 +245,7 @@ fn shared_derived_records_are_found_in_real_changelogs() {
         let text = upload.changelog.to_ascii_uppercase();
         let named: BTreeSet<String> = of_source(&package.source, "0~", &[&upload], "Debian:12")
             .into_iter()
-            .flat_map(|a| a.vulnerabilities)
+            .flat_map(|a| a.record.vulnerabilities.clone())
             .collect();
         let here = |fixed: &str| compare_debian(fixed, &package.source_version) != Ordering::Greater;
         // The machine may have the package from elsewhere, with a changelog that tells nothing.

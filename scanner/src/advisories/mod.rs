@@ -1,24 +1,36 @@
-//! What is known: OSV records compiled to an immutable set, and sets derived from a security suite itself.
+//! What is known: OSV records and distributions' feeds compiled to an immutable set, and sets derived from a security suite itself.
 
 mod advisory;
 pub mod apt_security;
+mod bucket;
 mod changelog;
+mod compile;
 mod cvss;
+mod feeds;
 mod folder;
+mod http;
 pub(crate) mod ids;
+mod limits;
+mod names;
+mod old;
 pub mod osv;
+mod reconcile;
 mod records;
+mod set;
+mod severity;
 mod shelf;
+mod threat;
 pub mod update;
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::BTreeSet,
     path::Path,
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 pub(crate) use advisory::{Advisory, Verdict};
 pub use shelf::{Advisories, Shelf};
+pub use threat::Threat;
 
 use crate::Result;
 
@@ -30,19 +42,16 @@ pub struct AdvisorySet {
 
 struct Inner {
     revision: String,
-    count: usize,
-    advisories: Vec<Advisory>,
-    /// Ecosystem, then source package, to indices.
-    index: HashMap<String, HashMap<String, Vec<usize>>>,
-    /// Ecosystems for which silence means "nothing known", not "nobody looked".
-    covered: BTreeSet<String>,
+    reader: set::Reader,
+    /// The first that could not be read of what opening did not look at.
+    fault: OnceLock<String>,
 }
 
 impl AdvisorySet {
     /// Opens the newest revision in an advisory folder; none: nothing has been loaded yet.
     ///
     /// # Errors
-    /// A folder whose pointer or set cannot be read, or whose set is not what its name promises.
+    /// A folder whose pointer or set cannot be read, or a set that is not what it was when it was written.
     pub fn open(folder: &Path) -> Result<Option<Self>> {
         let Some(pointer) = folder::Pointer::read(folder)? else { return Ok(None) };
         Self::open_revision(folder, &pointer.revision).map(Some)
@@ -59,7 +68,7 @@ impl AdvisorySet {
     /// # Errors
     /// As [`AdvisorySet::open`].
     pub fn open_revision(folder: &Path, revision: &str) -> Result<Self> {
-        Ok(Self::new(folder::read_set(folder, revision)?, revision.to_owned(), []))
+        Ok(Self::over(folder::read_set(folder, revision)?, revision.to_owned()))
     }
     /// A set without any advisory: nobody has looked.
     pub fn empty() -> Self {
@@ -67,7 +76,7 @@ impl AdvisorySet {
     }
     /// A set of OSV records; withdrawn ones, and ecosystems that are not matched, are left out.
     pub fn from_records(records: Vec<osv::Record>, revision: impl Into<String>) -> Self {
-        let advisories = records.into_iter().flat_map(|r| advisory::compile(&r)).collect();
+        let advisories = records.iter().flat_map(|r| compile::compile(r, &"".into())).collect();
         Self::new(advisories, revision.into(), [])
     }
     pub(crate) fn new(
@@ -75,16 +84,13 @@ impl AdvisorySet {
         revision: String,
         covered: impl IntoIterator<Item = String>,
     ) -> Self {
-        // Equal advisories give equal reports, in whatever order they came.
-        advisories.sort_by(|a, b| (&a.id, &a.ecosystem, &a.package).cmp(&(&b.id, &b.ecosystem, &b.package)));
-        let mut index: HashMap<String, HashMap<String, Vec<usize>>> = HashMap::new();
-        let mut covered: BTreeSet<String> = covered.into_iter().collect();
-        for (i, a) in advisories.iter().enumerate() {
-            index.entry(a.ecosystem.clone()).or_default().entry(a.package.clone()).or_default().push(i);
-        }
-        covered.extend(index.keys().cloned());
-        let count = advisories.iter().map(|a| a.id.as_str()).collect::<HashSet<_>>().len();
-        Self { inner: Arc::new(Inner { revision, count, advisories, index, covered }) }
+        let mut all: BTreeSet<String> = reconcile::reconcile(&mut advisories);
+        all.extend(covered);
+        let image = set::write(advisories, &threat::Threats::new(), &all);
+        Self::over(set::Reader::memory(image), revision)
+    }
+    fn over(reader: set::Reader, revision: String) -> Self {
+        Self { inner: Arc::new(Inner { revision, reader, fault: OnceLock::new() }) }
     }
     /// Content hash of the set.
     pub fn revision(&self) -> &str {
@@ -92,7 +98,7 @@ impl AdvisorySet {
     }
     /// How many advisories.
     pub fn len(&self) -> usize {
-        self.inner.count
+        usize::try_from(self.inner.reader.count()).unwrap_or(usize::MAX)
     }
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
@@ -100,16 +106,39 @@ impl AdvisorySet {
     }
     /// Whether silence about a package of this ecosystem (`Debian:12`) means that nothing is known against it.
     pub fn covers(&self, ecosystem: &str) -> bool {
-        self.inner.covered.contains(ecosystem)
+        self.inner.reader.covers(ecosystem)
     }
-    /// What is known about a source package.
-    pub(crate) fn about<'a>(
-        &'a self,
-        ecosystem: &str,
-        package: &str,
-    ) -> impl Iterator<Item = &'a Advisory> + 'a {
-        let found = self.inner.index.get(ecosystem).and_then(|packages| packages.get(package));
-        found.into_iter().flatten().map(|i| &self.inner.advisories[*i])
+    /// What is known of a CVE apart from any package.
+    pub fn threat(&self, cve: &str) -> Threat {
+        let found = threat::Cve::parse(cve).map(|cve| self.inner.reader.threat(cve));
+        self.held(found.transpose()).flatten().unwrap_or_default()
+    }
+    /// Why an answer may have lacked something: a part of the file could not be read. Whoever makes a report asks this
+    /// last, and claims no completeness where it says something.
+    pub fn fault(&self) -> Option<&str> {
+        self.inner.fault.get().map(String::as_str)
+    }
+    /// How many advisories speak of a package.
+    pub fn known(&self, ecosystem: &str, package: &str) -> usize {
+        self.about(ecosystem, package).count()
+    }
+    /// What is known about a package, a source package where the ecosystem has such; in any spelling that the ecosystem
+    /// takes for the same.
+    pub(crate) fn about(&self, ecosystem: &str, package: &str) -> impl Iterator<Item = Advisory> + use<> {
+        let found = self.inner.reader.about(ecosystem, &names::normal(ecosystem, package));
+        let mut found = self.held(found).unwrap_or_default();
+        reconcile::lend(&mut found);
+        found.into_iter().filter(|a| a.vulnerabilities().next().is_some())
+    }
+    fn held<T>(&self, found: Result<T, set::Rot>) -> Option<T> {
+        found
+            .map_err(|rot| {
+                let fault = format!("revision {} of the advisories is damaged: {rot}", self.inner.revision);
+                if self.inner.fault.set(fault).is_ok() {
+                    tracing::error!(revision = self.inner.revision, %rot, "a set of advisories is damaged");
+                }
+            })
+            .ok()
     }
 }
 
@@ -117,7 +146,7 @@ impl std::fmt::Debug for AdvisorySet {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("AdvisorySet")
             .field("revision", &self.inner.revision)
-            .field("advisories", &self.inner.count)
+            .field("advisories", &self.len())
             .finish_non_exhaustive()
     }
 }

@@ -108,6 +108,9 @@ pub struct Event {
     /// The last that is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_affected: Option<String>,
+    /// Nothing from here on belongs to the range; `*`: there is no such version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<String>,
 }
 
 /// Some exporters write `null` for an empty list.

@@ -15,15 +15,17 @@ use tokio::sync::Mutex;
 
 use super::{
     folder::{self, Pointer},
+    set::MAGIC,
     update::SourceStatus,
 };
 use crate::{BoxError, Error, Result};
 
 /// Bytes of one part: a row that every database takes.
 const PART: usize = 1 << 20;
-/// Parts of one set, at most: a gigabyte, compressed.
+/// Parts of one set, at most: a gigabyte.
 const PARTS: u32 = 1 << 10;
-const FORMAT: u32 = 1;
+/// From 2 on the sets are not compressed JSON: who reads only those says so and leaves them.
+const FORMAT: u32 = 2;
 
 /// Where sets are kept in parts; `store` implements it. A revision is `sha256:…` of the parts in order.
 #[async_trait]
@@ -53,8 +55,8 @@ impl Offer {
         let Some(text) = shelf.current().await.map_err(Error::Shelf)? else { return Ok(None) };
         let unreadable = |reason| Error::Advisories { origin: "the database".to_owned(), reason };
         let offer: Self = serde_json::from_str(&text).map_err(|e| unreadable(e.to_string()))?;
-        if offer.format != FORMAT {
-            return Err(unreadable(format!("its format {} is not {FORMAT}", offer.format)));
+        if !(1..=FORMAT).contains(&offer.format) {
+            return Err(unreadable(format!("its format {} is not 1 to {FORMAT}", offer.format)));
         }
         Ok(Some(offer))
     }
@@ -147,7 +149,7 @@ impl Advisories {
     pub async fn fetch(&self, revision: &str) -> Result<()> {
         let Some(shelf) = &self.shelf else { return Ok(()) };
         let _moving = self.moving.lock().await;
-        if !self.folder.join(folder::file_name(revision)).is_file() {
+        if !folder::has(&self.folder, revision) {
             self.bring(shelf.as_ref(), revision).await?;
         }
         Ok(())
@@ -158,11 +160,12 @@ impl Advisories {
         let expected: Digest = revision
             .parse()
             .map_err(|_| folder::unreadable(&self.folder, format!("`{revision}` is no revision of a set")))?;
-        let path = self.folder.join(folder::file_name(revision));
-        if path.is_file() && folder::verified(&self.folder, revision).is_ok() {
+        let (known, whole) = (self.folder.clone(), revision.to_owned());
+        if work(move || Ok(folder::verified(&known, &whole).is_ok())).await? {
             return Ok(());
         }
         folder::prepare(&self.folder)?;
+        let mut path = self.folder.join(folder::file_name(revision));
         let mut aside =
             tempfile::NamedTempFile::new_in(&self.folder).map_err(|e| folder::io_error("write", &path, e))?;
         let mut hash = Sha256::new();
@@ -175,6 +178,9 @@ impl Advisories {
             };
             if part >= PARTS {
                 return Err(Error::Limit { what: "parts of a set of advisories", limit: PARTS.into() });
+            }
+            if part == 0 && !body.starts_with(&MAGIC) {
+                path = self.folder.join(folder::old_file_name(revision));
             }
             hash.update(&body);
             aside.write_all(&body).map_err(|e| folder::io_error("write", &path, e))?;

@@ -1,4 +1,7 @@
-use std::io::Write as _;
+use std::{
+    io::Write as _,
+    sync::{Arc, Mutex},
+};
 
 use super::*;
 use crate::advisories::AdvisorySet;
@@ -35,6 +38,7 @@ fn files(folder: &Path) -> Vec<String> {
         .expect("folder")
         .map(|e| e.expect("entry").file_name().to_string_lossy().into_owned())
         .collect();
+    names.retain(|name| name != "update.lock");
     names.sort();
     names
 }
@@ -107,18 +111,58 @@ async fn earlier_sets_stay_for_a_while_and_are_held_against_their_names() {
     assert!(AdvisorySet::open_revision(folder.path(), &revisions[2]).is_ok());
     assert!(AdvisorySet::open_revision(folder.path(), &revisions[1]).is_err());
     assert!(AdvisorySet::open_revision(folder.path(), "../x").is_err());
-    let newest = folder.path().join(format!("{}.osv.zst", &revisions[6][7..]));
-    let mut bytes = std::fs::read(&newest).expect("set");
+    let newest = folder.path().join(format!("{}.advisories", &revisions[6][7..]));
+    let whole = std::fs::read(&newest).expect("set");
+    let mut bytes = whole.clone();
     bytes[20] ^= 1;
     std::fs::write(&newest, bytes).expect("rot");
     assert_eq!(AdvisorySet::open(folder.path()).expect_err("rotten").code(), "advisories-unreadable");
+    // What opening does not look at is not believed either.
+    let mut bytes = whole;
+    bytes[200] ^= 1;
+    std::fs::write(&newest, bytes).expect("rot");
+    let set = AdvisorySet::open(folder.path());
+    let fault = set.map(|set| {
+        let set = set.expect("a set");
+        assert_eq!(set.about("Debian:12", "package6").count(), 0);
+        set.fault().map(str::to_owned)
+    });
+    assert!(fault.as_ref().map_or(true, |f| f.as_ref().is_some_and(|f| f.contains("damaged"))), "{fault:?}");
 }
 
-/// A server of one zip that knows ETags; gives its address and stops with the runtime.
-async fn serve(body: Vec<u8>) -> Url {
-    use tokio::io::AsyncReadExt as _;
+/// A server of files that knows ETags (their lengths); gives its address and stops with the runtime. A file of `None`
+/// is answered by 500. What was asked for, and was not answered by 304, is written down.
+struct Server {
+    files: Arc<Mutex<BTreeMap<String, Option<Vec<u8>>>>>,
+    asked: Arc<Mutex<Vec<String>>>,
+    base: Url,
+}
+
+impl Server {
+    fn put(&self, path: &str, body: Option<Vec<u8>>) {
+        self.files.lock().expect("lock").insert(format!("/osv/{path}"), body);
+    }
+    fn asked(&self) -> Vec<String> {
+        let mut asked = std::mem::take(&mut *self.asked.lock().expect("lock"));
+        asked.sort();
+        asked
+    }
+    fn bucket(&self, ecosystems: &[&str]) -> Origin {
+        let ecosystems = ecosystems.iter().map(|e| (*e).to_owned()).collect();
+        Origin::Bucket { base: self.base.clone(), ecosystems }
+    }
+}
+
+async fn serve(files: &[(&str, Vec<u8>)]) -> Server {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("port");
     let address = listener.local_addr().expect("address");
+    let base = Url::parse(&format!("http://{address}/osv")).expect("address");
+    let server = Server { files: Arc::default(), asked: Arc::default(), base };
+    for (path, body) in files {
+        server.put(path, Some(body.clone()));
+    }
+    let (files, asked) = (server.files.clone(), server.asked.clone());
     tokio::spawn(async move {
         loop {
             let (mut socket, _) = listener.accept().await.expect("connection");
@@ -126,74 +170,301 @@ async fn serve(body: Vec<u8>) -> Url {
             while !request.ends_with(b"\r\n\r\n") {
                 request.push(socket.read_u8().await.expect("request"));
             }
-            let request = String::from_utf8_lossy(&request).to_lowercase();
-            let head = if !request.starts_with("get /osv/debian/all.zip ") {
-                "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".to_owned()
-            } else if request.contains("if-none-match: \"one\"") {
-                "HTTP/1.1 304 Not Modified\r\nconnection: close\r\n\r\n".to_owned()
-            } else {
-                format!(
-                    "HTTP/1.1 200 OK\r\netag: \"one\"\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
-                    body.len()
-                )
+            let request = String::from_utf8_lossy(&request).into_owned();
+            let path = request.split(' ').nth(1).expect("a path").to_owned();
+            let file = files.lock().expect("lock").get(&path).cloned();
+            let (status, etag, body) = match file {
+                None => ("404 Not Found", String::new(), Vec::new()),
+                Some(None) => ("500 Oh", String::new(), Vec::new()),
+                Some(Some(body)) => {
+                    let etag = patchline_registry::Digest::of(&body).to_string();
+                    if request.contains(&etag) {
+                        ("304 Not Modified", etag, Vec::new())
+                    } else {
+                        ("200 OK", etag, body)
+                    }
+                }
             };
-            socket.write_all(head.as_bytes()).await.expect("head");
-            if head.contains("200") {
-                socket.write_all(&body).await.expect("body");
+            if !status.starts_with("304") {
+                asked.lock().expect("lock").push(path.trim_start_matches("/osv/").to_owned());
             }
+            let head = format!(
+                "HTTP/1.1 {status}\r\netag: \"{etag}\"\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+                body.len()
+            );
+            let _ = socket.write_all(head.as_bytes()).await;
+            let _ = socket.write_all(&body).await;
         }
     });
-    Url::parse(&format!("http://{address}/osv")).expect("address")
+    server
+}
+
+fn loaded<'a>(sources: &'a [SourceStatus], source: &str) -> &'a SourceStatus {
+    sources.iter().find(|s| s.source == source).expect("the source")
 }
 
 #[tokio::test]
 async fn buckets_are_asked_conditionally() {
-    let base = serve(zip(&[("a.json", record("DSA-1-1", "a"))])).await;
+    let server = serve(&[("Debian/all.zip", zip(&[("a.json", record("DSA-1-1", "a"))]))]).await;
     let folder = tempfile::tempdir().expect("folder");
-    let first = update(folder.path(), &Origin::Bucket(base.clone()), NOW).await.expect("loads");
+    let first = update(folder.path(), &server.bucket(&["Debian"]), NOW).await.expect("loads");
     assert_eq!(first[0].advisories, 1);
-    let again = update(folder.path(), &Origin::Bucket(base.clone()), "2026-02-01T00:00:00Z")
-        .await
-        .expect("unchanged");
+    // The list of changes is not there: then the archive is asked for.
+    let again =
+        update(folder.path(), &server.bucket(&["Debian"]), "2026-02-01T00:00:00Z").await.expect("unchanged");
     assert_eq!((again[0].advisories, again[0].loaded.as_str()), (1, "2026-02-01T00:00:00Z"));
+    assert_eq!(server.asked(), ["Debian/all.zip"]);
     assert_eq!(files(folder.path()).len(), 2, "no download stays behind");
-    let nowhere = base.join("/elsewhere/").expect("address");
-    let error = update(folder.path(), &Origin::Bucket(nowhere), NOW).await.expect_err("404");
+    let nowhere = Origin::Bucket {
+        base: server.base.join("/elsewhere/").expect("address"),
+        ecosystems: vec!["Debian".to_owned()],
+    };
+    let error = update(folder.path(), &nowhere, NOW).await.expect_err("404");
     assert_eq!(error.to_string(), "advisories of 127.0.0.1 cannot be read: it answers 404 Not Found");
     assert!(AdvisorySet::open(folder.path()).expect("opens").is_some());
+    let unnamed = update(folder.path(), &server.bucket(&[]), NOW).await.expect_err("no list");
+    assert!(unnamed.to_string().contains("ecosystems.txt"), "{unnamed}");
+}
+
+fn npm(id: &str, package: &str) -> String {
+    record(id, package)
+        .replace("Debian:12", "npm")
+        .replace("CVE-2025-0001", &format!("CVE-2025-{}", id.len()))
 }
 
 #[tokio::test]
-async fn a_folder_of_an_older_version_is_read_and_loaded_anew() {
-    let dated =
-        record("DSA-1-1", "a").replace("\"modified\"", "\"published\":\"2025-01-01T00:00:00Z\",\"modified\"");
-    let base = serve(zip(&[("a.json", dated)])).await;
+async fn one_ecosystem_that_fails_leaves_what_was_there_of_it_and_not_the_others() {
+    let server = serve(&[
+        ("ecosystems.txt", b"Debian\nDebian:12\nnpm\nNothing that we match\n".to_vec()),
+        ("Debian/all.zip", zip(&[("a.json", record("DSA-1-1", "a"))])),
+        ("npm/all.zip", zip(&[("b.json", npm("GHSA-b", "b"))])),
+    ])
+    .await;
     let folder = tempfile::tempdir().expect("folder");
-    update(folder.path(), &Origin::Bucket(base.clone()), NOW).await.expect("loads");
-    // As the version before wrote it: another format, no day of publication, and the ETag of the same zip.
-    let path = folder.path().join("current.json");
-    let mut pointer: serde_json::Value =
-        serde_json::from_slice(&std::fs::read(&path).expect("file")).expect("json");
-    let set = folder.path().join(format!("{}.osv.zst", &pointer["revision"].as_str().expect("a text")[7..]));
-    let json = zstd::decode_all(std::fs::read(&set).expect("set").as_slice()).expect("zstd");
-    let mut json: serde_json::Value = serde_json::from_slice(&json).expect("json");
-    assert_eq!(json["advisories"][0]["published"], 1_735_689_600);
-    json["format"] = 1.into();
-    json["advisories"][0].as_object_mut().expect("a map").remove("published");
+    let first = update(folder.path(), &server.bucket(&[]), NOW).await.expect("loads");
+    assert_eq!(first.iter().map(|s| s.source.as_str()).collect::<Vec<_>>(), ["osv/Debian", "osv/npm"]);
+    server.put("Debian/all.zip", None);
+    server.put("npm/all.zip", Some(zip(&[("b.json", npm("GHSA-b", "b")), ("c.json", npm("GHSA-cc", "c"))])));
+    let second = update(folder.path(), &server.bucket(&[]), "2026-02-01T00:00:00Z").await.expect("loads one");
+    let (debian, npm) = (loaded(&second, "osv/Debian"), loaded(&second, "osv/npm"));
+    assert_eq!((debian.advisories, debian.loaded.as_str()), (1, NOW));
+    assert!(debian.failed.as_ref().is_some_and(|f| f.contains("500")), "{debian:?}");
+    assert_eq!((npm.advisories, npm.loaded.as_str(), &npm.failed), (2, "2026-02-01T00:00:00Z", &None));
+    let set = AdvisorySet::open(folder.path()).expect("opens").expect("a set");
+    assert!(set.covers("Debian:12") && set.covers("npm") && set.len() == 3);
+    assert_eq!(set.about("Debian:12", "a").count(), 1);
+}
+
+#[tokio::test]
+async fn a_young_archive_is_brought_up_to_date_by_its_changes() {
+    let at = |day: &str, record: String| record.replace("2025-01-02", day);
+    let server = serve(&[(
+        "npm/all.zip",
+        zip(&[
+            ("a.json", npm("GHSA-a", "a")),
+            ("b.json", npm("GHSA-bb", "b")),
+            ("g.json", npm("GHSA-ggg", "g")),
+        ]),
+    )])
+    .await;
+    let folder = tempfile::tempdir().expect("folder");
+    let origin = server.bucket(&["npm"]);
+    update(folder.path(), &origin, NOW).await.expect("loads");
+    server.asked();
+    let list = "2026-01-02T00:00:00Z,GHSA-bb\n2026-01-02T00:00:00Z,GHSA-ggg\n2026-01-01T12:00:00.5Z,GHSA-nnnn\n2025-01-01T00:00:00Z,GHSA-old\n";
+    server.put("npm/modified_id.csv", Some(list.as_bytes().to_vec()));
+    server.put("npm/GHSA-bb.json", Some(at("2026-01-02", npm("GHSA-bb", "moved")).into_bytes()));
+    server.put("npm/GHSA-nnnn.json", Some(at("2026-01-01", npm("GHSA-nnnn", "n")).into_bytes()));
+    let second = update(folder.path(), &origin, "2026-01-03T00:00:00Z").await.expect("changes");
+    assert_eq!(
+        server.asked(),
+        ["npm/GHSA-bb.json", "npm/GHSA-ggg.json", "npm/GHSA-nnnn.json", "npm/modified_id.csv"]
+    );
+    assert_eq!((second[0].advisories, second[0].newest.as_deref()), (3, Some("2026-01-02T00:00:00Z")));
+    let set = AdvisorySet::open(folder.path()).expect("opens").expect("a set");
+    let about = |package: &str| set.about("npm", package).count();
+    assert_eq!(["a", "b", "moved", "g", "n"].map(about), [1, 0, 1, 0, 1]);
+    update(folder.path(), &origin, "2026-01-04T00:00:00Z").await.expect("unchanged");
+    assert!(server.asked().is_empty());
+    // After a week, and where the list is of no use, the archive is read again.
+    update(folder.path(), &origin, "2026-01-09T00:00:00Z").await.expect("unchanged");
+    server.put("npm/modified_id.csv", Some(b"no list".to_vec()));
+    server.put("npm/all.zip", Some(zip(&[("a.json", npm("GHSA-a", "a"))])));
+    let third = update(folder.path(), &origin, "2026-01-10T00:00:00Z").await.expect("whole");
+    assert_eq!(server.asked(), ["npm/all.zip", "npm/modified_id.csv"]);
+    assert_eq!(third[0].advisories, 1);
+    // What a folder brought is not taken for the bucket's.
+    let folder_of = bucket(&[("a.json", record("DSA-1-1", "a"))]);
+    std::fs::remove_file(folder_of.path().join("npm/all.zip")).expect("file");
+    std::fs::write(folder_of.path().join("npm/x.json"), npm("GHSA-x", "x")).expect("file");
+    update(folder.path(), &Origin::Folder(folder_of.path().to_owned()), NOW).await.expect("loads");
+    let fourth = update(folder.path(), &origin, "2026-01-11T00:00:00Z").await.expect("whole");
+    assert_eq!(server.asked(), ["npm/all.zip"]);
+    assert_eq!(
+        fourth.iter().map(|s| (s.source.as_str(), s.advisories)).collect::<Vec<_>>(),
+        [("osv/Debian", 1), ("osv/npm", 1)]
+    );
+    let set = AdvisorySet::open(folder.path()).expect("opens").expect("a set");
+    assert_eq!(["a", "x"].map(|package| set.known("npm", package)), [1, 0]);
+}
+
+#[tokio::test]
+async fn feeds_are_asked_for_conditionally_too() {
+    let kev = br#"{"vulnerabilities": [{"cveID": "CVE-2025-0001"}]}"#.to_vec();
+    let server = serve(&[("kev.json", kev), ("odd.json", b"{}".to_vec())]).await;
+    let folder = tempfile::tempdir().expect("folder");
+    let at = |name: &str| {
+        Origin::Feed(Feed::Kev, Place::Url(Url::parse(&format!("{}/{name}", server.base)).expect("url")))
+    };
+    update(folder.path(), &at("kev.json"), NOW).await.expect("loads");
+    let again = update(folder.path(), &at("kev.json"), "2026-02-01T00:00:00Z").await.expect("unchanged");
+    assert_eq!((again[0].advisories, again[0].loaded.as_str()), (1, "2026-02-01T00:00:00Z"));
+    assert_eq!(server.asked(), ["kev.json"]);
+    let error = update(folder.path(), &at("odd.json"), NOW).await.expect_err("no catalogue").to_string();
+    assert!(error.starts_with("advisories of 127.0.0.1 cannot be read: missing field"), "{error}");
+    assert!(update(folder.path(), &at("none.json"), NOW).await.is_err());
+    let set = AdvisorySet::open(folder.path()).expect("opens").expect("a set");
+    assert!(set.threat("CVE-2025-0001").known_exploited);
+}
+
+#[tokio::test]
+async fn one_unreadable_record_among_many_is_passed_over_and_keeps_what_was_known() {
+    let folder = tempfile::tempdir().expect("folder");
+    let many = |broken: &str| {
+        let good =
+            (0..150).map(|n| (format!("DSA-{n}-1.json"), record(&format!("DSA-{n}-1"), &format!("p{n}"))));
+        let mut entries: Vec<(String, String)> = good.collect();
+        entries.insert(7, ("DSA-777-1.json".to_owned(), broken.to_owned()));
+        let entries: Vec<(&str, String)> = entries.iter().map(|(n, c)| (n.as_str(), c.clone())).collect();
+        bucket(&entries)
+    };
+    let first = many(&record("DSA-777-1", "kept"));
+    update(folder.path(), &Origin::Folder(first.path().to_owned()), NOW).await.expect("loads");
+    let second = many("{\"id\": \"DSA-777-1\", \"affected\": 5}");
+    let sources = update(folder.path(), &Origin::Folder(second.path().to_owned()), NOW).await.expect("loads");
+    assert_eq!(sources[0].advisories, 151);
+    let set = AdvisorySet::open(folder.path()).expect("opens").expect("a set");
+    assert_eq!(set.about("Debian:12", "kept").count(), 1);
+}
+
+#[tokio::test]
+async fn feeds_stand_beside_records_and_each_takes_its_own_place() {
+    let folder = tempfile::tempdir().expect("folder");
+    let files = tempfile::tempdir().expect("folder");
+    let feed = |feed: Feed, name: &str, text: &[u8]| {
+        let path = files.path().join(name);
+        std::fs::write(&path, text).expect("file");
+        Origin::Feed(feed, Place::Path(path))
+    };
+    let kev = |cve: &str| {
+        format!("{{\"dateReleased\":\"2025-08-25T17:04:19Z\",\"vulnerabilities\":[{{\"cveID\":\"{cve}\"}}]}}")
+    };
+    let from = bucket(&[("a.json", record("DSA-1-1", "a"))]);
+    update(folder.path(), &Origin::Folder(from.path().to_owned()), NOW).await.expect("loads");
+    for origin in [
+        feed(Feed::Kev, "kev", kev("CVE-2025-0001").as_bytes()),
+        feed(
+            Feed::Epss,
+            "epss",
+            &gzip(b"#score_date:2026-08-22T00:00:00Z\ncve,epss,percentile\nCVE-2025-0001,0.5,0.9\n"),
+        ),
+        feed(
+            Feed::Severities,
+            "severities",
+            &zstd::encode_all(&b"cve,source,severity,score,vector\nCVE-2025-0001,nvd,HIGH,8.8,\n"[..], 1)
+                .expect("zstd"),
+        ),
+    ] {
+        update(folder.path(), &origin, NOW).await.expect("loads");
+    }
+    let sources = status(folder.path()).expect("status");
+    assert_eq!(
+        sources.iter().map(|s| (s.source.as_str(), s.advisories)).collect::<Vec<_>>(),
+        [("cve-severity", 1), ("epss", 1), ("kev", 1), ("osv/Debian", 1)]
+    );
+    assert_eq!(loaded(&sources, "epss").newest.as_deref(), Some("2026-08-22T00:00:00Z"));
+    let set = AdvisorySet::open(folder.path()).expect("opens").expect("a set");
+    let threat = set.threat("cve-2025-0001");
+    assert_eq!((threat.known_exploited, threat.epss), (true, Some(0.5)));
+    assert_eq!(threat.severity, Some((crate::Severity::High, "nvd".to_owned())));
+    assert_eq!(set.threat("CVE-2025-0002"), Default::default());
+    assert_eq!(set.threat("GHSA-x"), Default::default());
+    // What is no longer in the list is no longer said; what the others say stays.
+    update(folder.path(), &feed(Feed::Kev, "kev", kev("CVE-2025-0002").as_bytes()), NOW)
+        .await
+        .expect("loads");
+    let set = AdvisorySet::open(folder.path()).expect("opens").expect("a set");
+    assert!(!set.threat("CVE-2025-0001").known_exploited && set.threat("CVE-2025-0002").known_exploited);
+    assert_eq!(set.threat("CVE-2025-0001").epss, Some(0.5));
+    let before = (files_of(folder.path()), status(folder.path()).expect("status"));
+    update(folder.path(), &feed(Feed::Epss, "epss", b"cve,epss\nCVE-2025-0001,7\n"), NOW)
+        .await
+        .expect_err("7");
+    assert_eq!((files_of(folder.path()), status(folder.path()).expect("status")), before);
+}
+
+fn files_of(folder: &Path) -> Vec<String> {
+    files(folder)
+}
+
+fn gzip(text: &[u8]) -> Vec<u8> {
+    let mut out = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    out.write_all(text).expect("gzip");
+    out.finish().expect("gzip")
+}
+
+#[tokio::test]
+async fn the_trackers_word_stands_above_the_export() {
+    let folder = tempfile::tempdir().expect("folder");
+    let dated = record("DSA-1-1", "a").replace(
+        "\"affected\"",
+        "\"severity\":[{\"type\":\"CVSS_V3\",\"score\":\"CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H\"}],\"affected\"",
+    );
+    let from = bucket(&[("a.json", dated)]);
+    update(folder.path(), &Origin::Folder(from.path().to_owned()), NOW).await.expect("loads");
+    let tracker = r#"{"a": {"CVE-2025-0001": {"description": "one", "releases": {
+        "bookworm": {"status": "open", "urgency": "not yet assigned", "nodsa": "Minor issue", "nodsa_reason": "postponed"}}}}}"#;
+    let path = folder.path().join("tracker.json");
+    std::fs::write(&path, tracker).expect("file");
+    let origin = Origin::Feed(Feed::DebianTracker, Place::Path(path));
+    let sources = update(folder.path(), &origin, NOW).await.expect("loads");
+    assert_eq!(sources.iter().map(|s| s.advisories).collect::<Vec<_>>(), [1, 1]);
+    let set = AdvisorySet::open(folder.path()).expect("opens").expect("a set");
+    let about: Vec<Advisory> = set.about("Debian:12", "a").collect();
+    assert_eq!(about.len(), 1, "the export is silent about it");
+    assert_eq!(about[0].affects("3").map(|v| v.fixed), Some(None), "no fix, whatever the export says");
+    assert_eq!((about[0].severity(), about[0].severity_source()), (crate::Severity::Critical, "debian"));
+    assert_eq!(about[0].standing, Some(super::super::advisory::Standing::Postponed));
+}
+
+#[tokio::test]
+async fn a_set_of_an_older_version_is_read_and_its_records_stay() {
+    let folder = tempfile::tempdir().expect("folder");
+    // As the version before wrote it.
+    let json = serde_json::json!({"format": 2, "advisories": [{"id": "DSA-1-1", "vulnerabilities": ["CVE-2025-0001"],
+        "aliases": ["DSA-1-1"], "ecosystem": "Debian:12", "package": "a",
+        "ranges": [[{"introduced": "0"}, {"fixed": "2"}]], "severity": "high", "severity_source": "debian",
+        "published": 1_735_689_600}]});
     let old = zstd::encode_all(json.to_string().as_bytes(), 1).expect("zstd");
     let revision = patchline_registry::Digest::of(&old).to_string();
     std::fs::write(folder.path().join(format!("{}.osv.zst", &revision[7..])), old).expect("file");
-    (pointer["format"], pointer["revision"]) = (1.into(), revision.clone().into());
-    std::fs::write(&path, pointer.to_string()).expect("file");
-
-    let published = || {
+    let pointer = serde_json::json!({"format": 2, "revision": revision, "etag": ["a", "b"],
+        "sources": [{"source": "osv/Debian", "advisories": 1, "newest": null, "loaded": NOW}]});
+    std::fs::write(folder.path().join("current.json"), pointer.to_string()).expect("file");
+    let about = || {
         let set = AdvisorySet::open(folder.path()).expect("opens").expect("a set");
-        let found = set.about("Debian:12", "a").next().expect("an advisory").published;
-        (set.revision() == revision, found)
+        let found = set.about("Debian:12", "a").next().expect("an advisory");
+        assert!(set.covers("Debian:12") && !set.is_empty());
+        (found.published(), found.severity(), found.affects("1").and_then(|v| v.fixed))
     };
-    assert_eq!(published(), (true, None));
-    update(folder.path(), &Origin::Bucket(base), NOW).await.expect("loads");
-    assert_eq!(published(), (false, Some(1_735_689_600)), "a 304 would have left what it does not know");
+    let wanted = (Some(1_735_689_600), crate::Severity::High, Some("2".to_owned()));
+    assert_eq!(about(), wanted);
+    let from = tempfile::tempdir().expect("folder");
+    std::fs::write(from.path().join("GHSA-b.json"), npm("GHSA-b", "b")).expect("file");
+    let sources = update(folder.path(), &Origin::Folder(from.path().to_owned()), NOW).await.expect("loads");
+    assert_eq!(sources.len(), 2);
+    assert_eq!(about(), wanted);
+    AdvisorySet::open_revision(folder.path(), &revision).expect("plans name it");
 }
 
 /// The real records, where the shared data folder is at hand.
@@ -206,15 +477,52 @@ async fn the_shared_bucket_loads_and_matches() {
     };
     let folder = tempfile::tempdir().expect("folder");
     let loaded = update(folder.path(), &Origin::Folder(root.join("osv")), NOW).await.expect("loads");
-    assert!(loaded[0].advisories > 11_000, "{loaded:?}");
+    let count = |source: &str| loaded.iter().find(|s| s.source == source).map_or(0, |s| s.advisories);
+    assert_eq!(loaded.len(), 11, "{loaded:?}");
+    assert!(count("osv/Debian") > 11_000 && count("osv/Bitnami") > 7_000, "{loaded:?}");
+    assert!(
+        count("osv/Go") > 4_000 && count("osv/PyPI") > 1_000 && count("osv/AlmaLinux") > 1_000,
+        "{loaded:?}"
+    );
     let set = AdvisorySet::open(folder.path()).expect("opens").expect("a set");
     let fixed: Vec<_> = set
         .about("Debian:12", "openssl")
-        .filter(|a| a.id == "DSA-5764-1")
-        .map(|a| (a.vulnerabilities.clone(), a.affects("3.0.11-1~deb12u1").and_then(|v| v.fixed)))
+        .filter(|a| a.id() == "DSA-5764-1")
+        .map(|a| {
+            (
+                a.vulnerabilities().map(str::to_owned).collect::<Vec<_>>(),
+                a.affects("3.0.11-1~deb12u1").and_then(|v| v.fixed),
+            )
+        })
         .collect();
     assert_eq!(fixed, [(vec!["CVE-2024-6119".to_owned()], Some("3.0.14-1~deb12u2".to_owned()))]);
-    let loaded =
-        update(folder.path(), &Origin::Folder(root.join("osv-changelog")), NOW).await.expect("loads");
-    assert_eq!(loaded[0].advisories, 1739);
+    let hit = |ecosystem: &str, package: &str, installed: &str, wanted: &str| {
+        let known = set.about(ecosystem, package).filter(|a| a.affects(installed).is_some());
+        let names: Vec<String> =
+            known.flat_map(|a| a.vulnerabilities().map(str::to_owned).collect::<Vec<_>>()).collect();
+        assert!(names.iter().any(|n| n == wanted), "{ecosystem} {package} {installed}: {names:?}");
+    };
+    hit("PyPI", "Pillow", "8.1.0", "CVE-2021-25292");
+    hit("Maven", "com.fasterxml.jackson.core:jackson-databind", "2.9.7", "CVE-2018-19360");
+    hit("Alpine:v3.10", "ghostscript", "9.23-r0", "CVE-2018-15908");
+    hit("AlmaLinux:9", "podman", "2:4.6.0-1.el9", "CVE-2023-39326");
+    hit("Bitnami", "joomla", "5.4.0", "CVE-2026-40383");
+    let changelog = Origin::Folder(root.join("osv-changelog"));
+    let again = update(folder.path(), &changelog, NOW).await.expect("loads");
+    let debian = again.iter().find(|s| s.source == "osv/Debian").expect("Debian");
+    assert_eq!((again.len(), debian.advisories), (11, 1739), "in place of the others of its name alone");
+    for (feed, file) in [
+        (Feed::Kev, "known_exploited_vulnerabilities.json"),
+        (Feed::Epss, "epss_kev-subset-2026-08-22.csv"),
+        (Feed::Severities, "cve-severity.csv.zst"),
+    ] {
+        let origin = Origin::Feed(feed, Place::Path(root.join("threat").join(file)));
+        update(folder.path(), &origin, NOW).await.expect("loads");
+    }
+    let set = AdvisorySet::open(folder.path()).expect("opens").expect("a set");
+    let threat = set.threat("CVE-2022-0492");
+    assert_eq!((threat.known_exploited, threat.epss), (false, Some(0.05528)));
+    assert!(set.threat("CVE-2025-48384").known_exploited);
+    assert!(set.threat("CVE-1999-0006").severity.is_some_and(|(s, _)| s == crate::Severity::Critical));
+    assert_eq!(set.fault(), None);
 }
