@@ -84,3 +84,51 @@ async fn a_link_in_place_of_a_directory_takes_its_packages_away() {
     let inventory = Image::new(&[base, upper]).await.inventory().await.expect("inventory");
     assert_eq!(told(&inventory.packages), [""; 0]);
 }
+
+fn record(id: &str, ecosystem: &str, package: &str, fixed: &str) -> patchline_scanner::advisories::osv::Record {
+    serde_json::from_value(json!({"id": id, "affected": [{
+        "package": {"ecosystem": ecosystem, "name": package},
+        "ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": fixed}]}]}]}))
+    .expect("a record")
+}
+
+/// Each version is one that another ecosystem's order would take for the later one.
+#[tokio::test]
+async fn each_package_is_matched_in_its_ecosystems_own_order() {
+    let musl = "P:musl-utils\nV:1.2.5_rc1-r0\nA:x86_64\no:musl\n\n";
+    let tar = Tar::new()
+        .file("etc/os-release", "ID=alpine\nVERSION_ID=3.22.1\n")
+        .file("lib/apk/db/installed", musl)
+        .file(&format!("{SITE}/Flask-3.0.0rc1.dist-info/METADATA"), wheel("Flask", "3.0.0rc1"))
+        .file("app/node_modules/left/package.json", module("left", "1.0.0-beta.2"))
+        // The same name in another ecosystem is another package.
+        .file("app/node_modules/flask/package.json", module("flask", "0.1.0"))
+        // What a lock file names need not be there.
+        .file("app/package-lock.json", r#"{"lockfileVersion": 3, "packages": {"node_modules/right": {"version": "0.1.0"}}}"#);
+    let inventory = Image::new(&[tar.gzip()]).await.inventory().await.expect("inventory");
+    let set = AdvisorySet::from_records(
+        vec![
+            record("CVE-2026-1", "Alpine:v3.22", "musl", "1.2.5-r0"),
+            record("CVE-2026-2", "PyPI", "flask", "3.0.0"),
+            record("CVE-2026-3", "npm", "left", "1.0.0"),
+            record("CVE-2026-4", "npm", "right", "9.0.0"),
+            record("CVE-2026-5", "Alpine:v3.21", "musl", "9"),
+        ],
+        "r",
+    );
+    let report = patchline_scanner::report(&inventory, &[&set]);
+    let mut told: Vec<_> =
+        report.findings.iter().map(|f| (f.id.as_str(), f.ecosystem.as_str(), f.packages.join(","), f.paths.len())).collect();
+    told.sort_unstable();
+    assert_eq!(
+        told,
+        [
+            ("CVE-2026-1", "Alpine:v3.22", "musl-utils".to_owned(), 0),
+            ("CVE-2026-2", "PyPI", "Flask".to_owned(), 1),
+            ("CVE-2026-3", "npm", "left".to_owned(), 1),
+        ]
+    );
+    assert_eq!(report.completeness, Completeness::Complete);
+    let because = &report.findings.iter().find(|f| f.id == "CVE-2026-2").expect("found").because;
+    assert!(because.starts_with("Flask 3.0.0rc1 < 3.0.0 (pep440 order; CVE-2026-2, PyPI;"), "{because}");
+}
