@@ -100,7 +100,7 @@ fn against_programs(wanted: &Wanted) -> (Vec<Value>, bool) {
     let (mut figures, mut differed) = (Vec::new(), false);
     for oracle in oracles::ALL {
         let mut random = pairs::Random::new(wanted.seed);
-        let pairs: Vec<_> = (0..wanted.pairs.min(oracle.most)).map(|_| random.pair(oracle.order)).collect();
+        let pairs: Vec<_> = (0..oracle.of(wanted.pairs)).map(|_| random.pair(oracle.order)).collect();
         let Some(answers) = oracle.ask(&pairs).filter(|answers| answers.len() == pairs.len()) else {
             eprintln!("skipped: this machine has no {}", oracle.name);
             figures.push(json!({"program": oracle.name, "order": oracle.order.name(), "skipped": true}));

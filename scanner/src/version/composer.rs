@@ -7,7 +7,7 @@
 
 use std::cmp::Ordering;
 
-use super::parts::{Part, Trimmed, digits, ignoring_case, number, run, series};
+use super::parts::{Part, Trimmed, Weight, digits, ignoring_case, number, run, series, weight};
 
 /// What Composer puts for an `x`: `2.x-dev` is what will follow every 2.
 const ANY: &[u8] = b"9999999";
@@ -45,7 +45,7 @@ fn versions(a: &str, b: &str) -> Ordering {
 fn parts(text: &str) -> Trimmed<Parts<'_>> {
     let text = text.strip_prefix(['v', 'V']).unwrap_or(text);
     let text = text.split_once('+').map_or(text, |(version, _)| version);
-    Trimmed::new(Parts { rest: text.as_bytes(), words: false })
+    Trimmed::new(Parts { rest: text.as_bytes(), numbers: 0, any: false, words: false })
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,19 +60,18 @@ enum Rank {
     Number,
 }
 
-/// `version_compare` looks at how a word begins; `stable` is Composer's.
+/// `version_compare` looks at how a word begins.
 fn rank(part: Option<Piece<'_>>) -> (Rank, &[u8]) {
     let text = match part {
         None => return (Rank::Release, &[]),
         Some(Piece::Number { digits, .. }) => return (Rank::Number, digits),
         Some(Piece::Word(text)) => text,
     };
-    const WORDS: [(&str, Rank); 7] = [
+    const WORDS: [(&str, Rank); 6] = [
         ("dev", Rank::Dev),
         ("a", Rank::Alpha),
         ("b", Rank::Beta),
         ("rc", Rank::Candidate),
-        ("stable", Rank::Release),
         ("#", Rank::Release),
         ("p", Rank::Patch),
     ];
@@ -92,18 +91,30 @@ enum Piece<'a> {
 }
 
 impl Part for Piece<'_> {
-    fn padding_number(&self) -> Option<&[u8]> {
+    fn weight(&self) -> Weight {
         match self {
-            Self::Number { digits, behind_word: false } => Some(digits),
-            _ => None,
+            Self::Number { digits, behind_word: false } => weight(digits),
+            _ => Weight::Other,
         }
     }
 }
 
+/// The parts of a version from the left.
 #[derive(Clone)]
 struct Parts<'a> {
     rest: &'a [u8],
+    /// How many numbers stood before the first word.
+    numbers: usize,
+    /// Whether an `x` was one of them: then all up to the fourth are.
+    any: bool,
     words: bool,
+}
+
+impl<'a> Parts<'a> {
+    fn any(&mut self) -> Option<Piece<'a>> {
+        self.numbers += 1;
+        Some(Piece::Number { digits: ANY, behind_word: false })
+    }
 }
 
 impl<'a> Iterator for Parts<'a> {
@@ -112,20 +123,30 @@ impl<'a> Iterator for Parts<'a> {
     fn next(&mut self) -> Option<Piece<'a>> {
         let separates = |b: u8| matches!(b, b'.' | b'-' | b'_');
         let (_, text) = run(self.rest, separates);
-        if text.is_empty() {
-            return None;
-        }
         let (number, rest) = digits(text);
         if !number.is_empty() {
             self.rest = rest;
+            self.numbers += 1;
             return Some(Piece::Number { digits: number, behind_word: self.words });
         }
-        let (word, rest) = run(text, |b| !b.is_ascii_digit() && !separates(b));
-        self.rest = rest;
+        let (word, _) = run(text, |b| !b.is_ascii_digit() && !separates(b));
+        // `dev` may follow a word without anything between.
+        let glued =
+            word.len().checked_sub(3).filter(|at| *at > 0 && word[*at..].eq_ignore_ascii_case(b"dev"));
+        let (word, rest) = text.split_at(glued.unwrap_or(word.len()));
         if !self.words && matches!(word, b"x" | b"X" | b"*") {
-            return Some(Piece::Number { digits: ANY, behind_word: false });
+            (self.rest, self.any) = (rest, true);
+            return self.any();
         }
-        self.words = true;
+        if self.any && !self.words && self.numbers < 4 {
+            return self.any();
+        }
+        // What stands behind `stable` is dropped.
+        if word.is_empty() || word.eq_ignore_ascii_case(b"stable") {
+            self.rest = &[];
+            return None;
+        }
+        (self.rest, self.words) = (rest, true);
         Some(Piece::Word(word))
     }
 }
@@ -147,16 +168,17 @@ mod tests {
                 &["1.0-alpha", "1a"],
                 &["1.0-alpha1", "1.0.0a1", "1.0_ALPHA.1"],
                 &["1.0b2.1", "1.0-beta2.1"],
+                &["1.0-RCdev", "1rc-dev"],
                 &["1.0-RC1-dev"],
                 &["1.0-RC1", "1rc1"],
-                &["1.0", "1", "V1.0.0.0", "1.0-stable", "1.0+build.5"],
+                &["1.0", "1", "V1.0.0.0", "1.0-stable", "1.0+build.5", "1-stable2-dev"],
                 &["1.0-pl1", "1.0-patch1", "1p1"],
                 &["1.0.0.1"],
                 &["1.0.1-alpha"],
                 &["1.0.1"],
                 &["1.2.3"],
                 &["1.2.x-dev"],
-                &["1.x-dev"],
+                &["1.x-dev", "1.X.x-dev", "1.9999999.9999999.9999999-dev"],
                 &["2"],
             ],
         );

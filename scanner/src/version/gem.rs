@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::parts::{Part, Trimmed, digits, number, run, series};
+use super::parts::{Part, Trimmed, Weight, digits, number, run, series, weight};
 
 /// Numbers and words from the left, padded with zeros; a word makes a pre-release and precedes every number.
 pub(super) fn compare(a: &str, b: &str) -> Ordering {
@@ -33,10 +33,10 @@ impl Segment<'_> {
 }
 
 impl Part for Segment<'_> {
-    fn padding_number(&self) -> Option<&[u8]> {
+    fn weight(&self) -> Weight {
         match self {
-            Self::Number { digits, prerelease: false } => Some(digits),
-            _ => None,
+            Self::Number { digits, prerelease: false } => weight(digits),
+            _ => Weight::Other,
         }
     }
 }

@@ -8,11 +8,6 @@ pub(super) fn number(a: &[u8], b: &[u8]) -> Ordering {
     a.len().cmp(&b.len()).then_with(|| a.cmp(b))
 }
 
-/// Whether digits make zero; none do.
-pub(super) fn is_zero(digits: &[u8]) -> bool {
-    digits.iter().all(|&b| b == b'0')
-}
-
 /// Without the zeros in front.
 pub(super) fn without_zeros(digits: &[u8]) -> &[u8] {
     &digits[digits.iter().take_while(|&&b| b == b'0').count()..]
@@ -73,10 +68,28 @@ pub(super) fn series<P>(
     }
 }
 
-/// A part that may be a number.
+/// What a part is to those around it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Weight {
+    /// A zero that may be padding.
+    Zero,
+    /// A number.
+    Number,
+    Other,
+}
+
+/// A part of a series.
 pub(super) trait Part {
-    /// The number's digits, where padding zeros mean nothing.
-    fn padding_number(&self) -> Option<&[u8]>;
+    fn weight(&self) -> Weight;
+    /// Whether zeros before it are padding whatever it is.
+    fn opens(&self) -> bool {
+        false
+    }
+}
+
+/// How digits weigh.
+pub(super) fn weight(digits: &[u8]) -> Weight {
+    if digits.iter().all(|&b| b == b'0') { Weight::Zero } else { Weight::Number }
 }
 
 /// A series without the zeros that no other number follows: `1.0.0` is `1`, `1.0-rc` is `1-rc`, `1.0.1` stays.
@@ -96,28 +109,34 @@ impl<I: Iterator<Item: Part> + Clone> Iterator for Trimmed<I> {
     type Item = I::Item;
 
     fn next(&mut self) -> Option<I::Item> {
-        let zero = |part: &I::Item| part.padding_number().map(is_zero);
         if self.keep > 0 {
             self.keep -= 1;
             return self.parts.next();
         }
-        let part = self.parts.next()?;
-        if zero(&part) != Some(true) {
+        let mut part = self.parts.next()?;
+        if part.weight() != Weight::Zero {
             return Some(part);
         }
         let mut ahead = self.parts.clone();
         let mut more = 0;
         loop {
-            let next = ahead.next();
-            match next.as_ref().and_then(zero) {
-                Some(true) => more += 1,
-                Some(false) => {
+            let Some(next) = ahead.next() else {
+                self.parts = ahead;
+                return None;
+            };
+            match (next.weight(), next.opens()) {
+                (Weight::Zero, false) => more += 1,
+                (Weight::Number, false) => {
                     self.keep = more;
                     return Some(part);
                 }
-                None => {
+                (Weight::Zero, true) => {
+                    (part, more) = (next, 0);
+                    self.parts = ahead.clone();
+                }
+                _ => {
                     self.parts = ahead;
-                    return next;
+                    return Some(next);
                 }
             }
         }

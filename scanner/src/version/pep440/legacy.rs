@@ -5,7 +5,7 @@
 
 use std::cmp::Ordering;
 
-use crate::version::parts::{digits, ignoring_case, is_zero, number, run, series};
+use crate::version::parts::{Weight, digits, ignoring_case, number, run, series, weight};
 
 /// Compares part by part; the end reads `final`.
 pub(super) fn compare(a: &str, b: &str) -> Ordering {
@@ -79,7 +79,7 @@ impl<'a> Parts<'a> {
         let (mut rest, mut run) = (self.rest, Run::default());
         loop {
             match Self::read(&mut rest) {
-                Some(Piece::Number(n)) if is_zero(n) => run.zeros += 1,
+                Some(Piece::Number(n)) if weight(n) == Weight::Zero => run.zeros += 1,
                 Some(Piece::Word(DASH)) => run.zeros = 0,
                 Some(Piece::Number(_)) => return Run { dashes: true, ..run },
                 other => {

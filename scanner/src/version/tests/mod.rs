@@ -38,7 +38,7 @@ fn ecosystems_have_orders() {
         ("Docker Hardened Images:Alpine:3.23", Order::Apk),
         ("Root:Debian:12", Order::Dpkg),
         ("Root:PyPI", Order::Pep440),
-        ("Maven:https://maven.google.com", Order::Maven),
+        ("Maven:elsewhere", Order::Maven),
         ("crates.io", Order::SemVer),
         ("npm", Order::Npm),
         ("Go", Order::Go),
@@ -135,7 +135,7 @@ fn shared_tables() {
 fn programs_agree() {
     for oracle in oracles::ALL {
         let mut random = pairs::Random::new(0x5eed);
-        let pairs: Vec<_> = (0..PAIRS.min(oracle.most)).map(|_| random.pair(oracle.order)).collect();
+        let pairs: Vec<_> = (0..oracle.of(PAIRS)).map(|_| random.pair(oracle.order)).collect();
         match oracle.ask(&pairs) {
             None => println!("skipped: this machine has no {}", oracle.name),
             Some(answers) => {

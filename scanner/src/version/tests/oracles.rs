@@ -13,8 +13,8 @@ pub(crate) struct Oracle {
     pub(crate) order: Order,
     /// For people.
     pub(crate) name: &'static str,
-    /// How many pairs are worth its time.
-    pub(crate) most: usize,
+    /// Of how many pairs it is asked about one.
+    share: usize,
     program: &'static str,
     arguments: &'static [&'static str],
 }
@@ -25,7 +25,7 @@ pub(crate) const ALL: [Oracle; 5] = [
         order: Order::Dpkg,
         name: "dpkg --compare-versions",
         // A process for each comparison.
-        most: 500,
+        share: 20,
         program: "sh",
         arguments: &[
             "-c",
@@ -40,7 +40,7 @@ pub(crate) const ALL: [Oracle; 5] = [
     Oracle {
         order: Order::Dpkg,
         name: "dpkg's own Dpkg::Version",
-        most: usize::MAX,
+        share: 1,
         program: "perl",
         arguments: &[
             "-MDpkg::Version",
@@ -51,8 +51,8 @@ pub(crate) const ALL: [Oracle; 5] = [
     },
     Oracle {
         order: Order::Rpm,
-        name: "rpm.ver",
-        most: usize::MAX,
+        name: "rpm's own rpm.ver",
+        share: 1,
         program: "rpm",
         arguments: &[
             "--eval",
@@ -64,14 +64,14 @@ pub(crate) const ALL: [Oracle; 5] = [
                 for line in io.lines('/dev/stdin') do
                   local tab = line:find('\\t', 1, true)
                   local ok, said = pcall(order, line:sub(1, tab - 1), line:sub(tab + 1))
-                  print(ok and said or '?', '\\n')
+                  io.write(ok and said or '?', '\\n')
                 end}",
         ],
     },
     Oracle {
         order: Order::Gem,
         name: "ruby's Gem::Version",
-        most: usize::MAX,
+        share: 1,
         program: "ruby",
         arguments: &[
             "-e",
@@ -84,7 +84,7 @@ pub(crate) const ALL: [Oracle; 5] = [
     Oracle {
         order: Order::Pep440,
         name: "python's packaging.version",
-        most: usize::MAX,
+        share: 1,
         program: "python3",
         arguments: &[
             "-c",
@@ -101,6 +101,11 @@ for line in sys.stdin:
 ];
 
 impl Oracle {
+    /// How many of these pairs are worth its time.
+    pub(crate) fn of(&self, pairs: usize) -> usize {
+        pairs / self.share
+    }
+
     /// Its answers; in them, none: it refuses one of the two. None: the machine does not have it.
     pub(crate) fn ask(&self, pairs: &[(String, String)]) -> Option<Vec<Option<Ordering>>> {
         let mut input = tempfile::tempfile().ok()?;

@@ -54,8 +54,8 @@ impl Random {
         let end = (at + self.below(2)).min(a.len());
         let put = self.pick(&["", "0", "1", ".", "-", "a", "~", ".0", "rc", "-1"]);
         let b = format!("{}{put}{}", &a[..at], &a[end..]);
-        // To programs nothing and a leading dash are something else.
-        if b.is_empty() || b.starts_with('-') { (a.clone(), a) } else { (a, b) }
+        // To programs nothing, a leading dash and nothing but an epoch are something else.
+        if b.is_empty() || b.starts_with('-') || b.ends_with(':') { (a.clone(), a) } else { (a, b) }
     }
 }
 

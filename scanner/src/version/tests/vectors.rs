@@ -34,17 +34,7 @@ pub(crate) type Range = Vec<(String, String)>;
 
 /// Misses that are the table's: order, the two versions in any order (or the name of a claim on ranges and its
 /// version), and why.
-pub(crate) const REASONS: [(Order, &[[&str; 2]], &str); 6] = [
-    (
-        Order::Maven,
-        &[["1-1.foo-bar-1-baz-0.1", "1-1.foo-bar1baz-.1"]],
-        "since Maven 3.9 (MNG-7644) a word and the number behind its dash are one part",
-    ),
-    (
-        Order::Maven,
-        &[["1-1", "1-ga-1"]],
-        "since Maven 3.9 (MNG-7644) `ga-1` is one part, and a word precedes a number",
-    ),
+pub(crate) const REASONS: [(Order, &[[&str; 2]], &str); 4] = [
     (Order::Composer, &[["1.0.0", "1.0"]], "version_compare alone; Composer makes 1.0.0.0 of both"),
     (
         Order::Composer,
