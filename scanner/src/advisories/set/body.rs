@@ -37,9 +37,12 @@ enum Place {
         blocks: Vec<OnceLock<Box<[u8]>>>,
         kept: AtomicUsize,
         /// What is read beyond those, by its number modulo [`limits::RECENT_BLOCKS`].
-        recent: Vec<Mutex<Option<(usize, Arc<[u8]>)>>>,
+        recent: Vec<Mutex<Recent>>,
     },
 }
+
+/// A block and its number; none: nothing was read there yet.
+type Recent = Option<(usize, Arc<[u8]>)>;
 
 /// The bytes of one block.
 pub(super) enum Block<'a> {
