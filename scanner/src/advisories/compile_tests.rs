@@ -126,6 +126,10 @@ fn severity_says_who_said_it() {
         (Severity::High, "almalinux".into())
     );
     assert_eq!(
+        of(json!({"id": "UBUNTU-CVE-2024-1", "severity": [{"type": "Ubuntu", "score": "medium"}]}), ""),
+        (Severity::Medium, "ubuntu".into())
+    );
+    assert_eq!(
         of(json!({"id": "RUBYSEC-1", "database_specific": {"cvss_v3": "7.5"}}), ""),
         (Severity::High, "osv".into())
     );

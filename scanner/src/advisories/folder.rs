@@ -156,12 +156,22 @@ pub(super) fn touch(folder: &Path, pointer: &Pointer) -> Result<()> {
 pub(super) fn read_set(folder: &Path, revision: &str) -> Result<Reader> {
     let path = path(folder, revision)?;
     if is_old(&path) {
-        let (advisories, covered) = old::read(&path, &verified(folder, revision)?)?;
-        return Ok(Reader::memory(set::write(advisories, &Threats::new(), &covered)));
+        return read_whole(folder, revision);
     }
     let file = File::open(&path).map_err(|e| io_error("read", &path, e))?;
     let opened = Reader::open(file).map_err(|e| io_error("read", &path, e))?;
     opened.map_err(|rot| unreadable(&path, rot.to_string()))
+}
+
+/// A set in memory, held against its name: to make another one from it.
+pub(super) fn read_whole(folder: &Path, revision: &str) -> Result<Reader> {
+    let path = path(folder, revision)?;
+    let bytes = verified(folder, revision)?;
+    if is_old(&path) {
+        let (advisories, covered) = old::read(&path, &bytes)?;
+        return Ok(Reader::memory(set::write(advisories, &Threats::new(), &covered)));
+    }
+    Reader::whole(bytes).map_err(|rot| unreadable(&path, rot.to_string()))
 }
 
 /// A set's bytes, if they are what its name promises.

@@ -52,7 +52,9 @@ pub(super) const OLD_SET: u64 = 4 << 30;
 pub(super) const POINTER: u64 = 16 << 20;
 /// Bytes of a set's file.
 pub(super) const SET: u64 = 16 << 30;
-/// Blocks of a set that stay in memory: 32 MiB. What is read beyond is read again.
-pub(super) const BLOCKS: usize = 2_048;
+/// Blocks of a set that stay in memory once they were read: 24 MiB.
+pub(super) const BLOCKS: usize = 1_536;
+/// Places for blocks beyond those: 8 MiB. A block stays until another one needs its place.
+pub(super) const RECENT_BLOCKS: usize = 512;
 /// Bytes of text in all that is said about one package.
 pub(super) const ANSWER: u64 = 256 << 20;

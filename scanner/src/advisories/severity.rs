@@ -4,7 +4,7 @@
 //! 1. the distribution that calls it unimportant: its word about its own package stands above every score;
 //! 2. CVSS vectors of the affected package, else of the record: the newest version of CVSS that is given and can be
 //!    read, the worst of several in that version;
-//! 3. words: of the affected package, of the record, the word that opens an erratum's summary
+//! 3. words: in place of a vector, of the affected package, of the record, the word that opens an erratum's summary
 //!    (`Important: …`), the distribution's urgency;
 //! 4. a bare CVSS number in what the database adds.
 //!
@@ -28,7 +28,10 @@ pub(super) fn of(record: &osv::Record, affected: &osv::Affected) -> (Severity, &
     if let Some((_, level)) = newest {
         return (level, origin);
     }
+    // Ubuntu's scores are words.
+    let scored = scores.iter().find_map(|s| word(&s.score));
     let words = [
+        (scored, origin),
         (at(&affected.database_specific, "severity"), origin),
         (at(&affected.ecosystem_specific, "severity"), origin),
         (at(&record.database_specific, "severity"), origin),

@@ -193,16 +193,20 @@ fn merge(folder: &Path, news: News, now: &str) -> Result<Vec<SourceStatus>> {
     // A pointer or a set that cannot be read must not stand in the way of a new one.
     let lost = |error: Error| tracing::warn!(%error, "what was loaded before is lost");
     let before = Pointer::read(folder).map_err(lost).unwrap_or_default();
-    if news.changed.is_empty()
-        && let Some(mut pointer) = before
-    {
+    if news.changed.is_empty() {
+        let Some(mut pointer) = before else {
+            return Err(folder::unreadable(
+                folder,
+                "what was loaded before is gone: load it again".to_owned(),
+            ));
+        };
         pointer.sources = statuses(pointer.sources, &news, now);
         pointer.seen.extend(news.seen);
         folder::touch(folder, &pointer)?;
         return Ok(pointer.sources);
     }
     let all = |p: &Pointer| {
-        let set = folder::read_set(folder, &p.revision)?;
+        let set = folder::read_whole(folder, &p.revision)?;
         let rotten = |rot: set::Rot| folder::unreadable(folder, rot.to_string());
         Ok((set.all().map_err(rotten)?, set.threats().map_err(rotten)?))
     };

@@ -2,11 +2,11 @@
 //! first asked for.
 
 use std::{
-    borrow::Cow,
     fs::File,
     io,
+    ops::Deref,
     sync::{
-        OnceLock,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
 };
@@ -36,12 +36,48 @@ enum Place {
         /// Filled once each, so that readers need no lock; not more than [`limits::BLOCKS`] of them.
         blocks: Vec<OnceLock<Box<[u8]>>>,
         kept: AtomicUsize,
+        /// What is read beyond those, by its number modulo [`limits::RECENT_BLOCKS`].
+        recent: Vec<Mutex<Recent>>,
     },
+}
+
+/// A block and its number; none: nothing was read there yet.
+type Recent = Option<(usize, Arc<[u8]>)>;
+
+/// The bytes of one block.
+pub(super) enum Block<'a> {
+    Kept(&'a [u8]),
+    Recent(Arc<[u8]>),
+}
+
+impl Deref for Block<'_> {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Kept(bytes) => bytes,
+            Self::Recent(bytes) => bytes,
+        }
+    }
 }
 
 impl Body {
     pub(super) fn memory(bytes: Vec<u8>) -> Self {
         Self { length: bytes.len() as u64, place: Place::Memory(bytes) }
+    }
+
+    /// The header and the body of a file that was read whole; its digest has been checked, and so no sum is.
+    pub(super) fn whole(mut bytes: Vec<u8>) -> Result<(Header, Self), Rot> {
+        let Some(head) = bytes.first_chunk::<LENGTH>() else {
+            return Err(Rot::new(0, format!("a file of {} bytes is no set", bytes.len())));
+        };
+        let header = Header::decode(head)?;
+        let end = header.body().and_then(|body| usize::try_from(body).ok()?.checked_add(LENGTH));
+        let Some(end) = end.filter(|end| *end <= bytes.len()) else {
+            return Err(Rot::new(24, "its sections do not fit into it"));
+        };
+        bytes.truncate(end);
+        bytes.drain(..LENGTH);
+        Ok((header, Self::memory(bytes)))
     }
 
     /// The header and the body of a file whose header, length and sums agree. The blocks have not been looked at.
@@ -72,27 +108,30 @@ impl Body {
             return Ok(Err(rot));
         }
         let blocks = (0..blocks).map(|_| OnceLock::new()).collect();
-        Ok(Ok((
-            header,
-            Self { length, place: Place::File { file, sums, blocks, kept: AtomicUsize::new(0) } },
-        )))
+        let recent = (0..limits::RECENT_BLOCKS).map(|_| Mutex::new(None)).collect();
+        let place = Place::File { file, sums, blocks, kept: AtomicUsize::new(0), recent };
+        Ok(Ok((header, Self { length, place })))
     }
 
     /// One block, counted from 0; the last may be shorter.
-    pub(super) fn block(&self, index: usize) -> Result<Cow<'_, [u8]>, Rot> {
+    pub(super) fn block(&self, index: usize) -> Result<Block<'_>, Rot> {
         let start = (index as u64).saturating_mul(BLOCK as u64);
         if start >= self.length {
             return Err(Rot::new(start.saturating_add(LENGTH as u64), "the body ends before it"));
         }
         let length = (self.length - start).min(BLOCK as u64) as usize;
-        let (file, sums, blocks, kept) = match &self.place {
-            Place::Memory(bytes) => {
-                return Ok(Cow::Borrowed(&bytes[start as usize..start as usize + length]));
-            }
-            Place::File { file, sums, blocks, kept } => (file, sums, blocks, kept),
+        let (file, sums, blocks, kept, recent) = match &self.place {
+            Place::Memory(bytes) => return Ok(Block::Kept(&bytes[start as usize..start as usize + length])),
+            Place::File { file, sums, blocks, kept, recent } => (file, sums, blocks, kept, recent),
         };
         if let Some(block) = blocks[index].get() {
-            return Ok(Cow::Borrowed(block));
+            return Ok(Block::Kept(block));
+        }
+        let slot = || recent[index % recent.len()].lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((at, block)) = &*slot()
+            && *at == index
+        {
+            return Ok(Block::Recent(block.clone()));
         }
         let mut block = vec![0; length];
         let at = LENGTH as u64 + start;
@@ -100,17 +139,18 @@ impl Body {
         if sum(&block) != sums[index * SUM..(index + 1) * SUM] {
             return Err(Rot::new(at, format!("the next {length} bytes do not have their sum")));
         }
-        if kept.fetch_add(1, Ordering::Relaxed) >= limits::BLOCKS {
-            kept.fetch_sub(1, Ordering::Relaxed);
-            return Ok(Cow::Owned(block));
-        }
-        Ok(match blocks[index].set(block.into_boxed_slice()) {
-            Ok(()) => Cow::Borrowed(blocks[index].get().map_or(&[][..], |block| block)),
-            Err(block) => {
+        if kept.fetch_add(1, Ordering::Relaxed) < limits::BLOCKS {
+            let filled = blocks[index].set(block.into_boxed_slice());
+            if filled.is_err() {
+                // Another reader was faster.
                 kept.fetch_sub(1, Ordering::Relaxed);
-                Cow::Owned(block.into_vec())
             }
-        })
+            return Ok(Block::Kept(blocks[index].get().map_or(&[][..], |block| block)));
+        }
+        kept.fetch_sub(1, Ordering::Relaxed);
+        let block: Arc<[u8]> = block.into();
+        *slot() = Some((index, block.clone()));
+        Ok(Block::Recent(block))
     }
 }
 

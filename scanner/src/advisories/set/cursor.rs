@@ -1,10 +1,10 @@
 //! Reading on from one place in a section, and never past its end.
 
-use std::{borrow::Cow, ops::Range};
+use std::ops::Range;
 
 use super::{
     Rot,
-    body::{BLOCK, Body},
+    body::{BLOCK, Block, Body},
     header::LENGTH,
 };
 
@@ -13,7 +13,7 @@ pub(super) struct Cursor<'a> {
     body: &'a Body,
     at: u64,
     end: u64,
-    block: Option<(usize, Cow<'a, [u8]>)>,
+    block: Option<(usize, Block<'a>)>,
 }
 
 impl<'a> Cursor<'a> {

@@ -46,6 +46,12 @@ impl Reader {
         Self::new(image.header, Body::memory(image.body)).expect("its directory was written a moment ago")
     }
 
+    /// The bytes of a file whose digest has been checked: to read all of them.
+    pub(in crate::advisories) fn whole(bytes: Vec<u8>) -> Result<Self, Rot> {
+        let (header, body) = Body::whole(bytes)?;
+        Self::new(header, body)
+    }
+
     /// A file whose header, sums and directory are sound; the rest is checked as it is read.
     pub(in crate::advisories) fn open(file: File) -> io::Result<Result<Self, Rot>> {
         Ok(match Body::open(file)? {

@@ -74,7 +74,8 @@ fn what_was_written_is_read_again() {
     let bytes = bytes();
     assert!(bytes.len() > 4 * BLOCK);
     let memory = Reader::memory(write(all.clone(), &threats, &["PyPI".to_owned(), "npm".to_owned()].into()));
-    for reader in [open(&bytes).expect("opens"), memory] {
+    let whole = Reader::whole(bytes.clone()).expect("opens");
+    for reader in [open(&bytes).expect("opens"), memory, whole] {
         assert_eq!(reader.count(), 1_000);
         assert!(reader.covers("PyPI") && reader.covers("npm") && !reader.covers("Go"));
         let mut read = reader.all().expect("reads");
@@ -91,6 +92,24 @@ fn what_was_written_is_read_again() {
         }
         let unknown = Cve { year: 2030, number: 1 };
         assert_eq!(reader.threat(unknown).expect("reads"), Threat::default());
+    }
+}
+
+/// More blocks than stay: those beyond are read again, and are the same.
+#[test]
+fn a_set_that_is_larger_than_what_is_kept_is_read_all_the_same() {
+    let blocks = crate::advisories::limits::BLOCKS + crate::advisories::limits::RECENT_BLOCKS + 40;
+    let text = |n: usize| format!("{n:06}{}", "x".repeat(BLOCK - 16));
+    let of = |n: usize| Advisory { versions: vec![text(n)], ..advisory(n, &format!("package-{n}")) };
+    let mut out = Vec::new();
+    write((0..blocks).map(of).collect(), &Threats::new(), &Default::default())
+        .write_to(&mut out)
+        .expect("memory");
+    let reader = open(&out).expect("opens");
+    for _ in 0..2 {
+        for n in 0..blocks {
+            assert_eq!(reader.about("PyPI", &format!("package-{n}")).expect("reads")[0].versions, [text(n)]);
+        }
     }
 }
 
