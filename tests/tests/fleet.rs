@@ -253,7 +253,7 @@ fn who_scans_gets_the_advisories_that_the_server_loaded() {
     let sets = |folder: &Path| -> Vec<String> {
         let entries = fs::read_dir(folder).into_iter().flatten().flatten();
         let names = entries.map(|e| e.file_name().to_string_lossy().into_owned());
-        names.filter(|name| name.ends_with(".osv.zst")).collect()
+        names.filter(|name| name.ends_with(".advisories")).collect()
     };
     let loaded = sets(&fleet.options.data.join("advisories"));
     assert_eq!(loaded.len(), 1);
