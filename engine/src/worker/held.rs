@@ -21,6 +21,8 @@ pub(super) enum Reason {
     Lost,
     /// The process stops.
     Stopping,
+    /// It was claimed, and that took so long that it must not begin any more.
+    Late,
 }
 
 /// Tells one step to stop, once.
@@ -111,6 +113,20 @@ impl Held {
             .get(&(lease.run.clone(), lease.step))
             .is_some_and(|e| e.lease.fence == lease.fence && e.granted.elapsed() < LASTS)
     }
+    /// Whether the step may begin. Its claim may have taken as long to be committed as it lasts, as when the machine or
+    /// its disk stood still: then somebody else has taken it over, or is about to. One that may not is told to stop.
+    pub(super) fn may_begin(&self, lease: &Lease) -> bool {
+        let leases = lock(&self.leases);
+        let entry = leases.get(&(lease.run.clone(), lease.step)).filter(|e| e.lease.fence == lease.fence);
+        match entry {
+            Some(entry) if entry.granted.elapsed() < ACTS => true,
+            Some(entry) => {
+                entry.stop.fire(Reason::Late);
+                false
+            }
+            None => false,
+        }
+    }
     /// Leases that are to be renewed, and whose steps may still act.
     pub(super) fn to_renew(&self) -> Vec<Lease> {
         let due = |e: &&Entry| (RENEWED..ACTS).contains(&e.granted.elapsed());
@@ -149,4 +165,25 @@ impl Held {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // Nothing inside can be left half changed by a panic.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::worker::steady::instant;
+
+    #[test]
+    fn what_was_claimed_too_long_ago_does_not_begin() {
+        let lease = |fence| Lease { run: RunId("r".into()), step: 0, fence, until: jiff::Timestamp::MAX };
+        let held = Held::default();
+        let stop = held.add(lease(1), false, instant());
+        assert!(held.may_begin(&lease(1)) && stop.reason().is_none());
+        assert!(!held.may_begin(&lease(2)), "it is another's");
+        // The transaction began so long ago, and was committed just now.
+        let stop = held.add(lease(2), false, instant() - ACTS);
+        assert!(held.is_alive(&lease(2)) && !held.may_begin(&lease(2)));
+        assert_eq!(stop.reason(), Some(Reason::Late));
+        held.remove(&lease(2));
+        assert!(!held.may_begin(&lease(2)));
+    }
 }

@@ -153,7 +153,7 @@ impl Guard {
 impl Drop for Guard {
     fn drop(&mut self) {
         if let Some(lease) = self.lease.take() {
-            let counts = self.stop.reason() != Some(Reason::Stopping);
+            let counts = !matches!(self.stop.reason(), Some(Reason::Stopping | Reason::Late));
             self.writer.tell(Command::Return { lease, counts });
         }
     }

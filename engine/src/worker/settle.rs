@@ -79,6 +79,12 @@ where
         let work = self.inner.call(task);
         let shared = self.shared.clone();
         let settled = async move {
+            // The guard gives the lease back, if it is still ours.
+            let guard = guard;
+            if !shared.held.may_begin(&lease) {
+                tracing::warn!("the step was claimed too long ago to begin; it will be run again");
+                return Ok(());
+            }
             let ended = tokio::select! {
                 biased;
                 ended = tokio::time::timeout(limit, work) => ended,

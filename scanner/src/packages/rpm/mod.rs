@@ -228,10 +228,4 @@ fn text(bytes: &[u8]) -> String {
 }
 
 #[cfg(test)]
-mod fixture_tests;
-#[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod tool_tests;
-#[cfg(test)]
-mod writers;

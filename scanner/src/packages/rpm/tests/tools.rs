@@ -7,7 +7,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use super::{fixture_tests::go_rpmdb, tests::some, *};
+use super::{fixtures::go_rpmdb, forms::some, *};
 
 /// Runs a program over some input; none, and said so: there is no such program.
 fn run(command: &mut Command, input: &[u8]) -> Option<String> {

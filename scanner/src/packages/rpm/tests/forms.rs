@@ -1,3 +1,5 @@
+//! Every form, written here and read: whole, cut, mutated and hostile.
+
 use proptest::prelude::*;
 
 use super::{bytes::Order, writers::Value, *};

@@ -1,0 +1,8 @@
+//! The readers against databases that these tests write themselves, that other programs write, and real ones.
+
+mod fixtures;
+mod forms;
+mod tools;
+mod writers;
+
+use super::*;
