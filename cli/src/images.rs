@@ -5,7 +5,7 @@ use std::{str::FromStr as _, sync::Arc};
 use patchline_registry::{Digest, Location, ManifestKind, Platform, Registries, Repository};
 use patchline_remediation::apt::Apt;
 use patchline_scanner::{
-    Inventory, NoFacts, Report,
+    Inventory, LayerRead, NoFacts, Progress, Report,
     advisories::{
         AdvisorySet,
         apt_security::{self, SecurityUploads as _},
@@ -136,8 +136,20 @@ pub(crate) struct Scanned {
 
 /// Scans with the loaded advisories and, unless `offline`, what the security suite itself says.
 pub(crate) async fn scan(data: &Data, apt: Option<&Apt>, image: &Image) -> Result<Scanned> {
+    let silent: Progress = Arc::new(|_: &LayerRead<'_>| {});
+    scan_told(data, apt, image, &silent).await
+}
+
+/// The same, telling of each layer that is read.
+pub(crate) async fn scan_told(
+    data: &Data,
+    apt: Option<&Apt>,
+    image: &Image,
+    told: &Progress,
+) -> Result<Scanned> {
+    let facts = Arc::new(NoFacts);
     let inventory =
-        patchline_scanner::inventory(image.repository.as_ref(), &image.manifest, Arc::new(NoFacts)).await?;
+        patchline_scanner::inventory_told(image.repository.as_ref(), &image.manifest, facts, told).await?;
     let mut advisories = Vec::new();
     advisories.extend(AdvisorySet::open(&data.advisories())?);
     let debian = inventory.distro.as_ref().is_some_and(|d| d.id == "debian");

@@ -42,7 +42,7 @@ struct Flags {
     /// Configuration [default: ./patchline.yaml, then /etc/patchline/patchline.yaml]
     #[arg(long, global = true, env = "PATCHLINE_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
-    /// How data is printed; sarif: `chain validate` alone
+    /// How data is printed; sarif: `scan` and `chain validate`; cyclonedx, spdx, gitlab and junit: `scan` alone
     #[arg(long, global = true, value_enum, default_value_t)]
     output: Format,
     /// How logs are written, to stderr
@@ -64,7 +64,16 @@ enum Format {
     #[value(alias = "text")]
     Table,
     Json,
+    /// SARIF 2.1.0
     Sarif,
+    /// CycloneDX 1.6 JSON
+    Cyclonedx,
+    /// SPDX 2.3 JSON
+    Spdx,
+    /// GitLab's container scanning report
+    Gitlab,
+    /// JUnit's XML
+    Junit,
 }
 
 /// What every command takes.
@@ -73,8 +82,18 @@ pub(crate) struct Global {
     data: Option<PathBuf>,
     config: Option<PathBuf>,
     output: Output,
-    /// SARIF 2.1.0 instead; only commands that know it see this.
-    sarif: bool,
+    /// A form of other programs instead; only commands that know it see this.
+    document: Option<Document>,
+}
+
+/// A form that other programs read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Document {
+    Sarif,
+    Cyclonedx,
+    Spdx,
+    Gitlab,
+    Junit,
 }
 
 /// How data is printed.
@@ -88,14 +107,26 @@ pub(crate) enum Output {
 
 impl Flags {
     fn for_command(self, command: &Command) -> failure::Result<Global> {
-        let sarif = self.output == Format::Sarif;
-        let known = matches!(command, Command::Chain(chain) if chain.knows_sarif());
-        if sarif && !known {
-            let message = "this command does not print SARIF";
+        let document = match self.output {
+            Format::Table | Format::Json => None,
+            Format::Sarif => Some(Document::Sarif),
+            Format::Cyclonedx => Some(Document::Cyclonedx),
+            Format::Spdx => Some(Document::Spdx),
+            Format::Gitlab => Some(Document::Gitlab),
+            Format::Junit => Some(Document::Junit),
+        };
+        let known = match (command, document) {
+            (_, None) | (Command::Scan(_), _) => true,
+            (Command::Chain(chain), Some(Document::Sarif)) => chain.knows_sarif(),
+            _ => false,
+        };
+        if !known {
+            let name = self.output.to_possible_value().map_or_else(String::new, |v| v.get_name().to_owned());
+            let message = format!("this command does not print {name}");
             return Err(failure::Failure::usage("output-unsupported", message).hint("use --output json"));
         }
         let output = if self.output == Format::Table { Output::Table } else { Output::Json };
-        Ok(Global { data: self.data, config: self.config, output, sarif })
+        Ok(Global { data: self.data, config: self.config, output, document })
     }
 }
 

@@ -7,6 +7,7 @@ use std::{
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use patchline_remediation::Progress;
+use patchline_scanner::LayerRead;
 
 /// All lines; cheap to clone.
 #[derive(Clone)]
@@ -25,6 +26,19 @@ impl Bars {
     pub(crate) fn progress(&self) -> Progress {
         let bars = self.clone();
         Arc::new(move |phase, done, total| bars.set(phase, phase, done, total))
+    }
+    /// Layers as they are read: one bar on a terminal, a plain line for each without one.
+    pub(crate) fn layers(&self) -> patchline_scanner::Progress {
+        let bars = self.clone();
+        Arc::new(move |read: &LayerRead<'_>| {
+            let (done, all) = (read.done, read.layers);
+            if bars.all.is_hidden() {
+                let size = megabytes(read.size);
+                crate::terminal::err(&format!("layer {done} of {all} read: {}, {size}", read.layer.short()));
+            } else {
+                bars.set("layers", &format!("{done} of {all} layers read"), done as u64, all as u64);
+            }
+        })
     }
     /// Moves the line `key`, making it when it is new.
     pub(crate) fn set(&self, key: &str, text: &str, done: u64, total: u64) {
@@ -69,4 +83,10 @@ impl Bars {
             lines.drain().for_each(|(_, bar)| bar.finish_and_clear());
         }
     }
+}
+
+/// Bytes for people, rounded up to a tenth.
+fn megabytes(bytes: u64) -> String {
+    let tenths = bytes.div_ceil(100_000);
+    format!("{}.{} MB", tenths / 10, tenths % 10)
 }

@@ -1,16 +1,28 @@
 //! Tables that never wrap in 100 columns: the widest column gives way.
 
 use patchline_chains::columns::{self, width};
+use patchline_scanner::formats::clean;
 
-/// Longest line of a table.
-const WIDTH: usize = 100;
+use crate::terminal::{Colour, paint};
+
+/// Longest line of a table, where nothing else is asked for.
+pub(crate) const WIDTH: usize = 100;
 
 /// Left-aligned text columns; a column may be right-aligned for numbers.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Table {
     head: Vec<String>,
     right: Vec<bool>,
-    rows: Vec<Vec<String>>,
+    rows: Vec<Row>,
+    longest: usize,
+}
+
+#[derive(Debug)]
+enum Row {
+    /// The first cell may have a colour.
+    Cells(Vec<String>, Option<Colour>),
+    /// Across all columns.
+    Line(String, Option<Colour>),
 }
 
 impl Table {
@@ -20,13 +32,25 @@ impl Table {
             head: columns.iter().map(|c| c.trim_start_matches('>').to_owned()).collect(),
             right: columns.iter().map(|c| c.starts_with('>')).collect(),
             rows: Vec::new(),
+            longest: WIDTH,
         }
+    }
+    /// With another longest line.
+    pub(crate) fn within(mut self, longest: usize) -> Self {
+        self.longest = longest;
+        self
     }
     /// Adds a row; missing cells are empty.
     pub(crate) fn row<S: Into<String>>(&mut self, cells: impl IntoIterator<Item = S>) {
-        // A stranger's package name must not move the cursor.
-        let clean = |c: String| c.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
-        self.rows.push(cells.into_iter().map(Into::into).map(clean).collect());
+        self.rows.push(Row::Cells(cells.into_iter().map(harmless).collect(), None));
+    }
+    /// A row whose first cell has a colour.
+    pub(crate) fn painted<S: Into<String>>(&mut self, colour: Colour, cells: impl IntoIterator<Item = S>) {
+        self.rows.push(Row::Cells(cells.into_iter().map(harmless).collect(), Some(colour)));
+    }
+    /// A line between rows, across all columns.
+    pub(crate) fn line(&mut self, text: impl Into<String>, colour: Option<Colour>) {
+        self.rows.push(Row::Line(harmless(text), colour));
     }
     /// Whether there is no row.
     pub(crate) fn is_empty(&self) -> bool {
@@ -35,28 +59,38 @@ impl Table {
     /// The text, without a newline at its end.
     pub(crate) fn render(&self) -> String {
         let columns = self.head.len();
+        let cells = |row: &'_ Row, i: usize| match row {
+            Row::Cells(cells, _) => cells.get(i).map_or(0, |cell| width(cell)),
+            Row::Line(..) => 0,
+        };
         let mut widths: Vec<usize> = (0..columns)
-            .map(|i| {
-                let cells = self.rows.iter().filter_map(|r| r.get(i)).map(|c| width(c)).max().unwrap_or(0);
-                cells.max(width(&self.head[i]))
-            })
+            .map(|i| self.rows.iter().map(|row| cells(row, i)).max().unwrap_or(0).max(width(&self.head[i])))
             .collect();
-        while widths.iter().sum::<usize>() + 2 * columns.saturating_sub(1) > WIDTH {
+        while widths.iter().sum::<usize>() + 2 * columns.saturating_sub(1) > self.longest {
             let Some(widest) = (0..columns).max_by_key(|&i| widths[i]).filter(|&i| widths[i] > 8) else {
                 break;
             };
             widths[widest] -= 1;
         }
-        let mut lines =
-            vec![crate::terminal::paint(&self.line(&self.head, &widths), crate::terminal::Colour::Quiet)];
-        lines.extend(self.rows.iter().map(|row| self.line(row, &widths)));
+        let mut lines = vec![paint(&self.cells(&self.head, &widths, None), Colour::Quiet)];
+        lines.extend(self.rows.iter().map(|row| match row {
+            Row::Cells(cells, colour) => self.cells(cells, &widths, *colour),
+            Row::Line(text, colour) => {
+                let text = fit(text, self.longest);
+                colour.filter(|_| !text.is_empty()).map_or(text.clone(), |colour| paint(&text, colour))
+            }
+        }));
         lines.join("\n")
     }
-    fn line(&self, cells: &[String], widths: &[usize]) -> String {
+    fn cells(&self, cells: &[String], widths: &[usize], colour: Option<Colour>) -> String {
         let mut line = String::new();
         for (i, &room) in widths.iter().enumerate() {
             let cell = fit(cells.get(i).map_or("", String::as_str), room);
             let pad = " ".repeat(room - width(&cell));
+            let cell = match colour {
+                Some(colour) if i == 0 => paint(&cell, colour),
+                _ => cell,
+            };
             if i > 0 {
                 line.push_str("  ");
             }
@@ -70,6 +104,11 @@ impl Table {
         }
         line.trim_end().to_owned()
     }
+}
+
+/// A stranger's package name must not move the cursor.
+fn harmless(text: impl Into<String>) -> String {
+    clean(&text.into(), usize::MAX)
 }
 
 /// Cuts with an ellipsis.
@@ -106,9 +145,18 @@ mod tests {
     }
 
     #[test]
+    fn a_narrow_terminal_is_kept_to_and_lines_are_cut() {
+        let mut table = Table::new(&["severity", "id", "package", "layer"]).within(40);
+        table.line("x".repeat(50), None);
+        table.painted(Colour::High, ["high", "CVE-2024-123456", "libsomething-very-long", "3 of 5"]);
+        assert!(table.render().lines().all(|l| width(l) <= 40), "{}", table.render());
+    }
+
+    #[test]
     fn a_hostile_name_cannot_move_the_cursor() {
         let mut table = Table::new(&["name"]);
-        table.row(["a\u{1b}[2Jb"]);
-        assert!(!table.render().contains('\u{1b}'));
+        table.row(["a\u{1b}[2Jb\u{202e}"]);
+        table.line("\u{9b}2J", None);
+        assert!(!table.render().contains(['\u{1b}', '\u{9b}', '\u{202e}']));
     }
 }

@@ -39,6 +39,14 @@ pub(crate) fn err_colours() -> bool {
     std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()) && std::io::stderr().is_terminal()
 }
 
+/// Columns for what is printed: the terminal's, in reason; without one, as many as a table has.
+pub(crate) fn columns() -> usize {
+    const NARROWEST: usize = 60;
+    const WIDEST: usize = 160;
+    let asked = terminal_size::terminal_size_of(std::io::stdout());
+    asked.map_or(crate::table::WIDTH, |(columns, _)| usize::from(columns.0).clamp(NARROWEST, WIDEST))
+}
+
 /// The severity scale and states, in words first and colour second.
 pub(crate) fn paint(text: &str, colour: Colour) -> String {
     if colours() { coloured(text, colour) } else { text.to_owned() }

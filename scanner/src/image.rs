@@ -1,6 +1,12 @@
 //! From a manifest to an inventory: configuration, layers in parallel, facts merged.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use futures::{StreamExt as _, TryStreamExt as _};
 use patchline_registry::{Descriptor, Digest, Manifest, Platform, Repository, model};
@@ -8,7 +14,7 @@ use serde::Deserialize;
 use tokio::io::AsyncReadExt as _;
 
 use crate::{
-    Error, Inventory, LayerFacts, Package, Result,
+    Error, Inventory, LayerFacts, LayerRead, Package, Result,
     languages::Component,
     layers::{
         Limits,
@@ -45,6 +51,7 @@ pub(crate) async fn inventory(
     repository: &dyn Repository,
     digest: &Digest,
     kept: Arc<dyn LayerFacts>,
+    told: &crate::Progress,
 ) -> Result<Inventory> {
     let raw = repository.manifest(digest.as_str()).await?;
     if raw.digest != *digest {
@@ -56,7 +63,7 @@ pub(crate) async fn inventory(
     }
     let manifest = raw.image()?;
     let config = config(repository, &manifest).await?;
-    let layers = read_layers(repository, &manifest, kept.as_ref()).await?;
+    let layers = read_layers(repository, &manifest, kept.as_ref(), told).await?;
     for ((layer, facts), claimed) in manifest.layers.iter().zip(&layers).zip(&config.rootfs.diff_ids) {
         if facts.diff_id != *claimed {
             let reason = format!("its diff_id is {}, the configuration says {claimed}", facts.diff_id);
@@ -168,6 +175,7 @@ async fn read_layers(
     repository: &dyn Repository,
     manifest: &Manifest,
     kept: &dyn LayerFacts,
+    told: &crate::Progress,
 ) -> Result<Vec<Facts>> {
     let mut distinct: Vec<&Descriptor> = Vec::new();
     let mut index: HashMap<&Digest, usize> = HashMap::new();
@@ -177,9 +185,29 @@ async fn read_layers(
             distinct.len() - 1
         });
     }
-    let reads: Vec<_> = distinct.into_iter().map(|layer| one(repository, layer, kept)).collect();
+    let count = Count { told, done: AtomicUsize::new(0), layers: distinct.len() };
+    let reads: Vec<_> = distinct.into_iter().map(|layer| counted(repository, layer, kept, &count)).collect();
     let found: Vec<Facts> = futures::stream::iter(reads).buffered(AT_ONCE).try_collect().await?;
     Ok(manifest.layers.iter().map(|layer| found[index[&layer.digest]].clone()).collect())
+}
+
+/// How far it has come, and who hears of it.
+struct Count<'a> {
+    told: &'a crate::Progress,
+    done: AtomicUsize,
+    layers: usize,
+}
+
+async fn counted(
+    repository: &dyn Repository,
+    layer: &Descriptor,
+    kept: &dyn LayerFacts,
+    count: &Count<'_>,
+) -> Result<Facts> {
+    let facts = one(repository, layer, kept).await?;
+    let done = count.done.fetch_add(1, Ordering::Relaxed) + 1;
+    (count.told)(&LayerRead { layer: &layer.digest, size: layer.size, done, layers: count.layers });
+    Ok(facts)
 }
 
 async fn one(repository: &dyn Repository, layer: &Descriptor, kept: &dyn LayerFacts) -> Result<Facts> {

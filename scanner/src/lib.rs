@@ -3,6 +3,7 @@
 pub mod advisories;
 mod error;
 pub mod finding;
+pub mod formats;
 mod image;
 pub mod inventory;
 mod languages;
@@ -55,7 +56,33 @@ pub async fn inventory(
     manifest: &Digest,
     facts: Arc<dyn LayerFacts>,
 ) -> Result<Inventory> {
-    image::inventory(repository, manifest, facts).await
+    inventory_told(repository, manifest, facts, &(Arc::new(|_: &LayerRead<'_>| {}) as Progress)).await
+}
+
+/// [`inventory`] that tells of each layer as soon as it is read.
+pub async fn inventory_told(
+    repository: &dyn Repository,
+    manifest: &Digest,
+    facts: Arc<dyn LayerFacts>,
+    told: &Progress,
+) -> Result<Inventory> {
+    image::inventory(repository, manifest, facts, told).await
+}
+
+/// Hears how far reading an image has come; must be quick.
+pub type Progress = Arc<dyn Fn(&LayerRead<'_>) + Send + Sync>;
+
+/// A layer that has just been read, or whose facts were kept.
+#[derive(Debug, Clone, Copy)]
+pub struct LayerRead<'a> {
+    /// Its blob.
+    pub layer: &'a Digest,
+    /// Its bytes, as they lie in the registry.
+    pub size: u64,
+    /// How many have been read, this one among them; they do not end in the order of the image.
+    pub done: usize,
+    /// How many there are; one that stands twice counts once.
+    pub layers: usize,
 }
 
 /// Matches an inventory against advisory sets; later sets add, equal vulnerabilities merge.

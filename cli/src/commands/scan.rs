@@ -1,19 +1,32 @@
 //! `patchline scan REF`
 
-use patchline_scanner::{Completeness, Finding, Report, Severity};
+mod explain;
+mod select;
+mod show;
+
+use jiff::Timestamp;
+use patchline_engine::{Clock as _, clock::SystemClock};
+use patchline_scanner::{
+    Completeness, Finding, Report, Severity,
+    formats::{self, cyclonedx, gitlab, junit, sarif, spdx},
+};
 
 use crate::{
-    Global, Output,
+    Document, Global, Output,
     config::Config,
     data::Data,
     exit::Exit,
     failure::{Failure, Result},
     images,
-    table::Table,
+    progress::Bars,
     terminal::{self, Colour, paint},
 };
 
 /// Tell what is in an image and what is wrong with it
+///
+/// Findings stand below the source package, or the file, that brings them, with the version that mends them and the
+/// layer they came with. For other programs: --output json, sarif, cyclonedx, spdx (packages alone), gitlab or junit;
+/// SOURCE_DATE_EPOCH is the time that these bear, where it is set.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Scan {
     /// host/repository:tag, or oci:DIR:tag
@@ -24,7 +37,12 @@ pub(crate) struct Scan {
     /// Ask no package repository: loaded advisories alone
     #[arg(long)]
     offline: bool,
-    /// Exit with 3 when a finding is at least this severe
+    #[command(flatten)]
+    select: select::Flags,
+    /// Say for each finding why it matches, its other names, who judged it, its files and its layer
+    #[arg(long)]
+    explain: bool,
+    /// Exit with 3 when a finding is at least this severe, shown or not; one that --fixable sets aside does not count
     #[arg(long, value_name = "SEVERITY", value_parser = severity)]
     fail_on: Option<Severity>,
     #[command(flatten)]
@@ -38,14 +56,32 @@ impl Scan {
         let registries = images::registries(&config)?;
         let image = images::open(&registries, &self.image, self.platform.as_deref()).await?;
         let apt = if self.offline { None } else { Some(self.mirrors.apt(&config, &data)?) };
-        let scanned = images::scan(&data, apt.as_ref(), &image).await?;
-        match global.output {
-            Output::Json => super::json(&with_inventory(&scanned)?)?,
-            Output::Table => print(&image.name, &scanned.report),
+        let bars = Bars::new();
+        let scanned = images::scan_told(&data, apt.as_ref(), &image, &bars.layers()).await;
+        bars.clear();
+        let mut scanned = scanned?;
+        let whole = scanned.report.clone();
+        let denied = self.select.denied(&whole, self.fail_on);
+        scanned.report.findings.retain(|finding| self.select.shows(finding));
+        match (global.document, global.output) {
+            (Some(document), _) => print(document, &image.name, &scanned)?,
+            (None, Output::Json) => super::json(&with_inventory(&scanned)?)?,
+            (None, Output::Table) => show::print(&show::Shown {
+                name: &image.name,
+                inventory: &scanned.inventory,
+                whole: &whole,
+                findings: &scanned.report.findings,
+                explain: self.explain,
+                denied: denied.as_deref(),
+                columns: terminal::columns(),
+            }),
         }
-        let worst = scanned.report.worst();
-        let denied = self.fail_on.is_some_and(|least| worst.is_some_and(|w| w >= least));
-        Ok(if denied { Exit::Denied } else { Exit::Ok })
+        self.select.told(&whole).iter().for_each(|line| terminal::err(line));
+        if let Some(why) = denied.as_ref().filter(|_| global.output == Output::Json) {
+            // The table says it itself.
+            terminal::err(why);
+        }
+        Ok(if denied.is_some() { Exit::Denied } else { Exit::Ok })
     }
 }
 
@@ -57,46 +93,37 @@ fn with_inventory(scanned: &images::Scanned) -> Result<serde_json::Value> {
     Ok(all)
 }
 
+/// A form of other programs, to stdout.
+fn print(document: Document, name: &str, scanned: &images::Scanned) -> Result<()> {
+    let scanned = formats::Scanned {
+        inventory: &scanned.inventory,
+        report: &scanned.report,
+        name,
+        version: env!("CARGO_PKG_VERSION"),
+        at: time(),
+    };
+    match document {
+        Document::Sarif => super::json(&sarif::log(&scanned)),
+        Document::Cyclonedx => super::json(&cyclonedx::document(&scanned)),
+        Document::Spdx => super::json(&spdx::document(&scanned)),
+        Document::Gitlab => super::json(&gitlab::document(&scanned)),
+        Document::Junit => {
+            terminal::out(junit::document(&scanned).trim_end());
+            Ok(())
+        }
+    }
+}
+
+/// Now, or what a build that must be the same twice says it is (reproducible-builds.org, `SOURCE_DATE_EPOCH`).
+fn time() -> Timestamp {
+    let given = std::env::var("SOURCE_DATE_EPOCH").ok().and_then(|seconds| seconds.parse().ok());
+    given.and_then(|seconds| Timestamp::from_second(seconds).ok()).unwrap_or_else(|| SystemClock.now())
+}
+
 /// A severity by its word.
 fn severity(text: &str) -> Result<Severity, String> {
     serde_json::from_value(text.to_lowercase().into())
         .map_err(|_| "one of unknown, negligible, low, medium, high, critical".to_owned())
-}
-
-/// Verdict first, then the table, then what to do.
-fn print(name: &str, report: &Report) {
-    let system =
-        report.distro.as_ref().and_then(|d| d.pretty_name.clone()).unwrap_or_else(|| "unknown system".into());
-    terminal::out(&format!("{name}  {}", paint(report.image.short(), Colour::Quiet)));
-    terminal::out(&format!("{system}, {} packages, {}", report.packages, summary(report)));
-    match &report.completeness {
-        Completeness::Complete => {}
-        Completeness::Incomplete { reasons } => {
-            terminal::out(&paint(&format!("incomplete: {}", reasons.join("; ")), Colour::Medium));
-        }
-        Completeness::Undetermined { reason } => {
-            terminal::out(&paint(&format!("undetermined: {reason}"), Colour::Medium));
-        }
-    }
-    if report.findings.is_empty() {
-        return;
-    }
-    terminal::out("");
-    let mut table = Table::new(&["severity", "id", "source package", "installed", "fixed in"]);
-    for finding in &report.findings {
-        table.row([
-            word(finding.severity).to_owned(),
-            finding.id.clone(),
-            finding.source.clone(),
-            finding.installed.clone(),
-            finding.fixed.clone().unwrap_or_else(|| "no fix yet".into()),
-        ]);
-    }
-    terminal::out(&table.render());
-    let fixable = report.findings.iter().filter(|f| f.fixable()).count();
-    if fixable > 0 {
-        terminal::err(&format!("\n{fixable} findings have a fix: `patchline fix {name}` mends the image"));
-    }
 }
 
 /// `3 high, 12 unknown`.
@@ -108,19 +135,16 @@ pub(crate) fn summary(report: &Report) -> String {
         .filter(|(_, count)| **count > 0)
         .map(|(severity, count)| paint(&format!("{count} {}", word(*severity)), colour(*severity)))
         .collect();
-    if parts.is_empty() { "no findings".into() } else { parts.join(", ") }
+    match (parts.is_empty(), &report.completeness) {
+        (false, _) => parts.join(", "),
+        (true, Completeness::Undetermined { .. }) => "no findings, which says nothing here".into(),
+        (true, _) => "no findings".into(),
+    }
 }
 
 /// The severity's word.
 pub(crate) fn word(severity: Severity) -> &'static str {
-    match severity {
-        Severity::Unknown => "unknown",
-        Severity::Negligible => "negligible",
-        Severity::Low => "low",
-        Severity::Medium => "medium",
-        Severity::High => "high",
-        Severity::Critical => "critical",
-    }
+    formats::word(severity)
 }
 
 /// The severity's colour.

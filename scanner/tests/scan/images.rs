@@ -44,6 +44,27 @@ async fn a_scan_may_move_between_threads() {
 }
 
 #[tokio::test]
+async fn each_layer_is_told_of_once() {
+    let (one, two) = (debian(&[("a", "1")]).gzip(), Tar::new().file("app", "x").zstd());
+    let image = Image::new(&[one.clone(), two.clone(), one.clone()]).await;
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let hears = heard.clone();
+    let told: patchline_scanner::Progress = Arc::new(move |read: &patchline_scanner::LayerRead<'_>| {
+        hears.lock().expect("a lock").push((read.layer.clone(), read.size, read.done, read.layers));
+    });
+    let facts = Arc::new(patchline_scanner::NoFacts);
+    patchline_scanner::inventory_told(image.repository.as_ref(), &image.manifest, facts, &told)
+        .await
+        .expect("inventory");
+    let mut heard = heard.lock().expect("a lock").clone();
+    assert_eq!(heard.iter().map(|(.., done, all)| (*done, *all)).collect::<Vec<_>>(), [(1, 2), (2, 2)]);
+    heard.sort();
+    let mut expected = [&one, &two].map(|l| (l.digest(), l.bytes.len() as u64));
+    expected.sort();
+    assert_eq!(heard.into_iter().map(|(layer, size, ..)| (layer, size)).collect::<Vec<_>>(), expected);
+}
+
+#[tokio::test]
 async fn packages_belong_to_the_layer_that_brought_them() {
     let base = debian(&[("a", "1"), ("b", "1"), ("c", "1")]).gzip();
     let upper =

@@ -6,130 +6,18 @@ use std::{
 };
 
 use patchline_chains::{Severity, Span};
-use serde::Serialize;
+use patchline_scanner::formats::sarif::{
+    model::{
+        Artifact, ArtifactLocation, Found, Invocation, Location, Log, PhysicalLocation, Region, Rule, Run,
+        Text,
+    },
+    uri_path,
+};
 
 use super::load::{File, Loaded, Problem};
 
-const SCHEMA: &str =
-    "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
-
 /// What each code means and what to do, as people read it too.
 const CODES: &str = include_str!("../../../../docs/errors.md");
-
-/// `sarifLog`, section 3.13.
-#[derive(Debug, Serialize)]
-pub(super) struct Log<'a> {
-    #[serde(rename = "$schema")]
-    schema: &'static str,
-    version: &'static str,
-    runs: [Run<'a>; 1],
-}
-
-/// `run`, section 3.14.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Run<'a> {
-    tool: Tool<'a>,
-    invocations: [Invocation; 1],
-    artifacts: Vec<Artifact>,
-    results: Vec<Finding<'a>>,
-    /// Columns count characters, not UTF-16 units.
-    column_kind: &'static str,
-}
-
-#[derive(Debug, Serialize)]
-struct Tool<'a> {
-    driver: Driver<'a>,
-}
-
-/// `toolComponent`, section 3.19.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Driver<'a> {
-    name: &'static str,
-    semantic_version: &'static str,
-    rules: Vec<Rule<'a>>,
-}
-
-/// `reportingDescriptor`, section 3.49.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Rule<'a> {
-    id: &'a str,
-    short_description: Text<'a>,
-    help: Text<'a>,
-}
-
-#[derive(Debug, Serialize)]
-struct Text<'a> {
-    text: &'a str,
-}
-
-/// `invocation`, section 3.20: the check itself went well, whatever it found.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Invocation {
-    execution_successful: bool,
-}
-
-#[derive(Debug, Serialize)]
-struct Artifact {
-    location: ArtifactLocation,
-}
-
-#[derive(Debug, Clone, Serialize)]
-struct ArtifactLocation {
-    uri: String,
-    index: usize,
-}
-
-/// `result`, section 3.27.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Finding<'a> {
-    rule_id: &'a str,
-    rule_index: usize,
-    level: &'static str,
-    message: Message,
-    locations: [Location; 1],
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    related_locations: Vec<Location>,
-}
-
-#[derive(Debug, Serialize)]
-struct Message {
-    text: String,
-}
-
-/// `location`, section 3.28.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Location {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    id: Option<usize>,
-    physical_location: PhysicalLocation,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    message: Option<Message>,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct PhysicalLocation {
-    artifact_location: ArtifactLocation,
-    region: Region,
-}
-
-/// `region`, section 3.30: lines and columns from 1, the end column is the first one behind.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Region {
-    start_line: usize,
-    start_column: usize,
-    end_line: usize,
-    end_column: usize,
-    byte_offset: usize,
-    byte_length: usize,
-}
 
 /// One run over everything that was read.
 pub(super) fn log(loaded: &Loaded) -> Log<'_> {
@@ -138,11 +26,13 @@ pub(super) fn log(loaded: &Loaded) -> Log<'_> {
     let index: BTreeMap<&str, usize> = used.iter().enumerate().map(|(at, id)| (*id, at)).collect();
     let rule = |id: &&'static str| {
         let (means, todo) = texts.get(id).copied().unwrap_or((id, id));
-        Rule { id, short_description: Text { text: means }, help: Text { text: todo } }
+        Rule::new(*id, means, todo)
     };
+    let named =
+        |uri: &str, index| ArtifactLocation { uri: uri.to_owned(), uri_base_id: None, index: Some(index) };
     let uris: Vec<String> = loaded.files.iter().map(|file| uri(&file.name)).collect();
     let place = |file: usize, span: Span| PhysicalLocation {
-        artifact_location: ArtifactLocation { uri: uris[file].clone(), index: file },
+        artifact_location: named(&uris[file], file),
         region: region(&loaded.files[file], span),
     };
     let finding = |problem: &'_ Problem| {
@@ -152,48 +42,42 @@ pub(super) fn log(loaded: &Loaded) -> Log<'_> {
         let related = here.chain(there).enumerate().map(|(id, (file, span, label))| Location {
             id: Some(id),
             physical_location: place(file, span),
-            message: Some(Message { text: label }),
+            logical_locations: Vec::new(),
+            message: Some(Text { text: label.into() }),
         });
         let text = match &found.hint {
             Some(hint) => format!("{}\n{hint}", found.message),
             None => found.message.clone(),
         };
-        Finding {
-            rule_id: found.code,
+        Found {
+            rule_id: found.code.into(),
             rule_index: index[found.code],
             level: match found.severity {
                 Severity::Error => "error",
                 Severity::Warning => "warning",
             },
-            message: Message { text },
-            locations: [Location {
+            message: Text { text: text.into() },
+            locations: vec![Location {
                 id: None,
                 physical_location: place(problem.file, found.span),
+                logical_locations: Vec::new(),
                 message: None,
             }],
             related_locations: related.collect(),
+            partial_fingerprints: BTreeMap::new(),
+            properties: BTreeMap::new(),
         }
     };
     let rules: Vec<&'static str> = used.into_iter().collect();
-    let artifact =
-        |(index, uri): (usize, &String)| Artifact { location: ArtifactLocation { uri: uri.clone(), index } };
-    Log {
-        schema: SCHEMA,
-        version: "2.1.0",
-        runs: [Run {
-            tool: Tool {
-                driver: Driver {
-                    name: "patchline",
-                    semantic_version: env!("CARGO_PKG_VERSION"),
-                    rules: rules.iter().map(rule).collect(),
-                },
-            },
-            invocations: [Invocation { execution_successful: true }],
-            artifacts: uris.iter().enumerate().map(artifact).collect(),
-            results: loaded.problems.iter().map(finding).collect(),
-            column_kind: "unicodeCodePoints",
-        }],
-    }
+    let artifact = |(index, uri): (usize, &String)| Artifact { location: named(uri, index) };
+    let mut run = Run::new(
+        env!("CARGO_PKG_VERSION"),
+        rules.iter().map(rule).collect(),
+        Invocation::well(),
+        loaded.problems.iter().map(finding).collect(),
+    );
+    run.artifacts = Some(uris.iter().enumerate().map(artifact).collect());
+    Log::new(run)
 }
 
 /// (what it means, what to do) by code, out of the table that is kept for people.
@@ -215,11 +99,11 @@ fn region(file: &File, span: Span) -> Region {
     };
     Region {
         start_line: span.line,
-        start_column: span.column,
-        end_line,
-        end_column,
-        byte_offset: span.offset,
-        byte_length: span.length,
+        start_column: Some(span.column),
+        end_line: Some(end_line),
+        end_column: Some(end_column),
+        byte_offset: Some(span.offset),
+        byte_length: Some(span.length),
     }
 }
 
@@ -230,16 +114,7 @@ fn uri(name: &str) -> String {
     let below = here.as_deref().and_then(|here| path.strip_prefix(here).ok()).unwrap_or(path);
     let text = below.to_string_lossy();
     let text = text.strip_prefix("./").unwrap_or(&text);
-    let mut out = String::from(if below.is_absolute() { "file://" } else { "" });
-    for byte in text.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => {
-                out.push(char::from(byte))
-            }
-            other => out.push_str(&format!("%{other:02X}")),
-        }
-    }
-    out
+    format!("{}{}", if below.is_absolute() { "file://" } else { "" }, uri_path(text))
 }
 
 #[cfg(test)]

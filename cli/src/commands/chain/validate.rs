@@ -34,10 +34,10 @@ impl Validate {
             let message = format!("{} holds no .yaml or .yml file", self.files[0].display());
             return Err(Failure::usage("no-chain-files", message));
         }
-        match (global.sarif, global.output) {
-            (true, _) => super::super::json(&sarif::log(&loaded))?,
-            (false, Output::Json) => super::super::json(&Document::of(&loaded))?,
-            (false, Output::Table) => text(&loaded),
+        match (global.document, global.output) {
+            (Some(_), _) => super::super::json(&sarif::log(&loaded))?,
+            (None, Output::Json) => super::super::json(&Document::of(&loaded))?,
+            (None, Output::Table) => text(&loaded),
         }
         loaded.verdict()?;
         Ok(Exit::Ok)
