@@ -85,7 +85,12 @@ async fn a_link_in_place_of_a_directory_takes_its_packages_away() {
     assert_eq!(told(&inventory.packages), [""; 0]);
 }
 
-fn record(id: &str, ecosystem: &str, package: &str, fixed: &str) -> patchline_scanner::advisories::osv::Record {
+fn record(
+    id: &str,
+    ecosystem: &str,
+    package: &str,
+    fixed: &str,
+) -> patchline_scanner::advisories::osv::Record {
     serde_json::from_value(json!({"id": id, "affected": [{
         "package": {"ecosystem": ecosystem, "name": package},
         "ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": fixed}]}]}]}))
@@ -104,7 +109,10 @@ async fn each_package_is_matched_in_its_ecosystems_own_order() {
         // The same name in another ecosystem is another package.
         .file("app/node_modules/flask/package.json", module("flask", "0.1.0"))
         // What a lock file names need not be there.
-        .file("app/package-lock.json", r#"{"lockfileVersion": 3, "packages": {"node_modules/right": {"version": "0.1.0"}}}"#);
+        .file(
+            "app/package-lock.json",
+            r#"{"lockfileVersion": 3, "packages": {"node_modules/right": {"version": "0.1.0"}}}"#,
+        );
     let inventory = Image::new(&[tar.gzip()]).await.inventory().await.expect("inventory");
     let set = AdvisorySet::from_records(
         vec![
@@ -117,8 +125,11 @@ async fn each_package_is_matched_in_its_ecosystems_own_order() {
         "r",
     );
     let report = patchline_scanner::report(&inventory, &[&set]);
-    let mut told: Vec<_> =
-        report.findings.iter().map(|f| (f.id.as_str(), f.ecosystem.as_str(), f.packages.join(","), f.paths.len())).collect();
+    let mut told: Vec<_> = report
+        .findings
+        .iter()
+        .map(|f| (f.id.as_str(), f.ecosystem.as_str(), f.packages.join(","), f.paths.len()))
+        .collect();
     told.sort_unstable();
     assert_eq!(
         told,

@@ -184,7 +184,9 @@ async fn recovered(store: &dyn Store, known: &Known<'_>, tally: &mut Tally) {
         let begun = known.attempts.iter().filter(same).count();
         let since = match claims(store, attempt).await > begun {
             // Which kill it was is not known: the first that can have been is the longest wait.
-            true => known.ended.values().filter(|at| *at > killed && **at < next.begin).min().unwrap_or(killed),
+            true => {
+                known.ended.values().filter(|at| *at > killed && **at < next.begin).min().unwrap_or(killed)
+            }
             false => killed,
         };
         tally.recoveries.push((next.begin - since) as f64 / 1e9);
@@ -194,8 +196,6 @@ async fn recovered(store: &dyn Store, known: &Known<'_>, tally: &mut Tally) {
 /// How often the step of an attempt was claimed, begun or not.
 async fn claims(store: &dyn Store, attempt: &Attempt) -> usize {
     let history = store.events(&RunId(attempt.run.clone()), 0).await.unwrap();
-    let claimed = |kind: &EventKind| {
-        matches!(kind, EventKind::StepChanged { step, status: StepStatus::Leased, .. } if *step == attempt.step)
-    };
+    let claimed = |kind: &EventKind| matches!(kind, EventKind::StepChanged { step, status: StepStatus::Leased, .. } if *step == attempt.step);
     history.iter().filter(|event| claimed(&event.kind)).count()
 }
