@@ -211,7 +211,7 @@ async fn counted(
 }
 
 async fn one(repository: &dyn Repository, layer: &Descriptor, kept: &dyn LayerFacts) -> Result<Facts> {
-    if let Some(bytes) = kept.get(&layer.digest, facts::ANALYSERS).await? {
+    if let Some(bytes) = kept.get(&layer.digest, facts::analysers()).await? {
         match Facts::decode(&bytes) {
             Some(facts) => return Ok(facts),
             None => tracing::warn!(layer.digest = %layer.digest, "kept facts are unreadable, reading again"),
@@ -220,6 +220,6 @@ async fn one(repository: &dyn Repository, layer: &Descriptor, kept: &dyn LayerFa
     let facts = facts::read(repository, layer, Limits::default()).await?;
     let bytes =
         facts.encode().map_err(|source| Error::Io { operation: "encode layer facts".to_owned(), source })?;
-    kept.put(&layer.digest, facts::ANALYSERS, &bytes).await?;
+    kept.put(&layer.digest, facts::analysers(), &bytes).await?;
     Ok(facts)
 }

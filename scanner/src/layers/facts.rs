@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     io::Read,
+    sync::LazyLock,
 };
 
 use patchline_registry::{Descriptor, Digest, Repository};
@@ -22,8 +23,18 @@ use crate::{
     },
 };
 
-/// Name and version of these analysers: facts that others left are not used.
-pub(crate) const ANALYSERS: &str = "patchline-layer/3";
+/// Of what is read here; the analysers of languages have versions of their own.
+const VERSION: &str = "patchline-layer/3";
+
+/// Names and versions of all analysers, as one name: facts that others left are not used.
+pub(crate) fn analysers() -> &'static str {
+    static ALL: LazyLock<String> = LazyLock::new(|| {
+        let each = languages::ANALYSERS.iter().map(|a| format!("{}/{}\n", a.name(), a.version()));
+        let digest = Digest::of(each.collect::<String>().as_bytes());
+        format!("{VERSION} {}", digest.short())
+    });
+    &ALL
+}
 
 /// dpkg's own database.
 pub(crate) const DPKG_STATUS: &str = "var/lib/dpkg/status";
