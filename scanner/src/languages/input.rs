@@ -84,3 +84,9 @@ pub(super) fn license_name(text: &str) -> Option<String> {
     let name = !text.is_empty() && text.len() <= limits::LICENSE && !text.contains('\n');
     name.then(|| text.to_owned())
 }
+
+/// Where package managers put their own: what lies there is known by their databases.
+pub(super) fn is_managed(path: &str) -> bool {
+    let first = path.strip_prefix("usr/").unwrap_or(path).split('/').next().unwrap_or("");
+    matches!(first, "bin" | "sbin" | "lib" | "lib64" | "lib32" | "libexec")
+}

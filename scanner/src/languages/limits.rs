@@ -60,8 +60,10 @@ pub(super) const CAPTURE: usize = 4 << 20;
 pub(super) const PENDING: usize = 4;
 /// Beginnings that are followed in one binary: it has one or two of them.
 pub(super) const BEGINNINGS: usize = 64;
-/// Places in a binary that could be compressed data and are tried: hundreds in a hundred megabytes by chance.
+/// Places in a binary that could be compressed data and are tried, at most: chance makes a few thousand.
 pub(super) const TRIES: usize = 200_000;
+/// Bytes of a binary that allow one more try: some have many small compressed files in them.
+pub(super) const TRY_EVERY: usize = 256;
 /// Bytes at the beginning of a binary, with the table of its segments.
 pub(super) const HEAD: usize = 4 << 10;
 /// Segments of a binary.

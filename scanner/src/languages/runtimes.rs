@@ -16,9 +16,8 @@ pub(super) static RUNTIMES: Whole = Whole {
         Named::Is("RELEASE-NOTES"),
     ],
     wants: |file| {
-        file.size <= limits::ENTRY
-            && file.folder() != ""
-            && (file.name() != "VERSION" || file.folder() == "go")
+        let place = file.name() != "VERSION" || file.folder() == "go";
+        place && file.path.contains('/') && !input::is_managed(file.path)
     },
     limit: limits::ENTRY,
     parse: runtime,
@@ -84,5 +83,9 @@ mod tests {
             assert!(analyser(&file(path)).is_some());
         }
         assert!(analyser(&file("app/VERSION")).is_none());
+        assert!(
+            analyser(&file("usr/lib/jvm/java-17-openjdk-amd64/release")).is_none(),
+            "a package manager's"
+        );
     }
 }

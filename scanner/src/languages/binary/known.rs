@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::languages::{Component, Evidence, File, Found, Kind};
+use crate::languages::{Component, Evidence, File, Found, Kind, input::is_managed};
 
 /// How a program says its version: what stands before it.
 struct Program {
@@ -45,12 +45,6 @@ pub(super) struct Known<'a> {
     version: Option<(usize, String)>,
     /// `3.12`, which the file's name says, and with which the version begins.
     series: Option<&'a str>,
-}
-
-/// Where package managers put their own: what lies there is known by their databases.
-fn is_managed(path: &str) -> bool {
-    let first = path.strip_prefix("usr/").unwrap_or(path).split('/').next().unwrap_or("");
-    matches!(first, "bin" | "sbin" | "lib" | "lib64" | "lib32" | "libexec")
 }
 
 impl<'a> Known<'a> {

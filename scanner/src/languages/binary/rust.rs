@@ -40,6 +40,7 @@ impl Rust {
         if self.found {
             return all;
         }
+        self.tries = (self.tries + range.len() / limits::TRY_EVERY).min(limits::TRIES);
         let end = (range.end + 1).min(bytes.len());
         for header in &ZLIB {
             for at in memchr::memmem::find_iter(&bytes[range.start..end], header) {

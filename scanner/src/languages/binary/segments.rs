@@ -89,7 +89,7 @@ fn mach_o(head: &[u8], big: bool) -> Option<Vec<Segment>> {
     let mut at = if wide { 32 } else { 28 };
     let mut found = Vec::new();
     for _ in 0..n(16, 4)?.min(limits::SEGMENTS as u64) {
-        let (command, size) = (n(at, 4)?, usize::try_from(n(at + 4, 4)?).ok()?);
+        let (Some(command), Some(size)) = (n(at, 4), n(at + 4, 4)) else { break };
         match command {
             // LC_SEGMENT_64, LC_SEGMENT
             0x19 => {
@@ -100,7 +100,79 @@ fn mach_o(head: &[u8], big: bool) -> Option<Vec<Segment>> {
             }
             _ => {}
         }
-        at = at.checked_add(size.max(8))?;
+        at = at.checked_add(usize::try_from(size.max(8)).ok()?)?;
     }
     Some(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bytes with numbers of the given sizes at places.
+    fn head(magic: &[u8], fields: &[(usize, u64, usize)]) -> Vec<u8> {
+        let mut head = vec![0; 1024];
+        head[..magic.len()].copy_from_slice(magic);
+        for (at, value, size) in fields {
+            head[*at..at + size].copy_from_slice(&value.to_le_bytes()[..*size]);
+        }
+        head
+    }
+
+    #[test]
+    fn addresses_have_places() {
+        // A header at 0x80 with an optional one of 0xf0 bytes, an image base, and one section.
+        let section = 0x80 + 24 + 0xf0;
+        let pe = [
+            (0x3c, 0x80, 4),
+            (0x80, u64::from(u32::from_le_bytes(*b"PE\0\0")), 4),
+            (0x86, 1, 2),
+            (0x94, 0xf0, 2),
+            (0x98, 0x20b, 2),
+            (0x98 + 24, 0x1_4000_0000, 8),
+            (section + 12, 0x1000, 4),
+            (section + 16, 0x200, 4),
+            (section + 20, 0x400, 4),
+        ];
+        let mach_o = [
+            (16, 2, 4),
+            (32, 2, 4),
+            (36, 24, 4),
+            (56, 0x19, 4),
+            (60, 72, 4),
+            (56 + 24, 0x1_0000_0000, 8),
+            (56 + 40, 0x4000, 8),
+            (56 + 48, 0x100, 8),
+        ];
+        let elf = [
+            (28, 52, 4),
+            (42, 32, 2),
+            (44, 1, 2),
+            (52, 1, 4),
+            (56, 0x1000, 4),
+            (60, 0x80_0000, 4),
+            (68, 0x10, 4),
+        ];
+        for (head, address, place) in [
+            (head(b"MZ", &pe), 0x1_4000_1010, 0x410),
+            (head(b"\xcf\xfa\xed\xfe", &mach_o), 0x1_0000_00ff, 0x40ff),
+            (head(b"\x7fELF\x01\x01", &elf), 0x80_0008, 0x1008),
+        ] {
+            let segments = Segments::of(&head).expect("a binary");
+            assert_eq!(segments.offset(address), Some(place));
+            assert_eq!((segments.offset(0), segments.offset(u64::MAX)), (None, None));
+        }
+        assert!(Segments::of(b"#!/bin/sh").is_none() && Segments::of(b"").is_none());
+        assert_eq!(Segments::of(b"\x7fELF").expect("a stub of one").offset(0), None);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn never_panics(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..200), magic in 0..4_usize) {
+            let magic = [b"\x7fELF".as_slice(), b"MZ", b"\xcf\xfa\xed\xfe", b"\xfe\xed\xfa\xce"][magic];
+            if let Some(segments) = Segments::of(&[magic, &bytes].concat()) {
+                let _ = segments.offset(u64::from(bytes.first().copied().unwrap_or(0)));
+            }
+        }
+    }
 }

@@ -225,3 +225,11 @@ fn searching_keeps_up_with_decompression() {
     assert_eq!(read_as("a", &bytes), Found::default());
     println!("{} MB/s", bytes.len() as u128 / start.elapsed().as_micros().max(1));
 }
+
+#[test]
+fn what_only_looks_compressed_is_not_tried_without_end() {
+    let mut bytes = elf(4096);
+    (0..400_000).for_each(|_| bytes.extend(b"\x78\xda"));
+    let found = read_as("a", &bytes);
+    assert_eq!(found.incomplete, ["more places than can be tried could hold a list of crates"]);
+}

@@ -155,6 +155,23 @@ fn without_properties_manifest_and_name_say_it() {
     assert_eq!(lines(&read("tools.jar", &jar("Manifest-Version: 1.0\n"))), Vec::<String>::new());
 }
 
+/// Zip64 says sizes in extra fields, and its directory's place in a record of its own.
+#[test]
+fn large_archives_are_understood() {
+    let mut writer = ::zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    let options = ::zip::write::SimpleFileOptions::default().large_file(true);
+    writer.start_file("META-INF/maven/g/a/pom.properties", options).expect("entry");
+    writer.write_all(&properties("g", "a", "1")).expect("content");
+    // More entries than an end record can count.
+    for n in 0..65_540 {
+        writer.start_file(format!("{n}.class"), ::zip::write::SimpleFileOptions::default()).expect("entry");
+    }
+    let bytes = writer.finish().expect("zip").into_inner();
+    assert_eq!(lines(&read("a.jar", &bytes)), ["g:a 1"]);
+    let streamed = read_stream("a.jar", &bytes).expect("reads");
+    assert_eq!((lines(&streamed), &streamed.incomplete), (vec!["g:a 1".to_owned()], &Vec::new()));
+}
+
 #[test]
 fn a_script_may_stand_in_front() {
     let jar = zip(&[("META-INF/maven/g/a/pom.properties", &properties("g", "a", "1"), true)]);
