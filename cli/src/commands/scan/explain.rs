@@ -18,8 +18,8 @@ const INDENT: &str = "    ";
 /// `because`, other names, who judged it, files and layer.
 pub(super) fn lines(finding: &Finding, layers: &Layers<'_>, columns: usize) -> Vec<String> {
     let layer = finding.layer.as_ref().map(|layer| match layers.number(layer) {
-        Some(number) => format!("{number} of {}, {layer}", layers.count()),
-        None => layer.to_string(),
+        Some(number) => format!("{number} of {}", layers.count()),
+        None => "none of the image's".to_owned(),
     });
     let judged = match finding.severity_source.as_str() {
         "" | "none" => format!("{}: nobody has said", word(finding.severity)),
@@ -32,10 +32,9 @@ pub(super) fn lines(finding: &Finding, layers: &Layers<'_>, columns: usize) -> V
         ("severity", judged),
         ("packages", listed(&finding.packages)),
         ("file", listed(&finding.paths)),
-        (
-            "layer",
-            layer.unwrap_or_else(|| "its packages came with several, or with none that is known".to_owned()),
-        ),
+        ("layer", layer.unwrap_or_else(|| "several, or none that is known".to_owned())),
+        // Without its `sha256:` it stands in one line of 80 columns, for whoever copies it.
+        ("digest", finding.layer.as_ref().map_or_else(String::new, |layer| layer.hex().to_owned())),
     ];
     let mut lines = Vec::new();
     for (name, text) in said.iter().filter(|(_, text)| !text.is_empty()) {

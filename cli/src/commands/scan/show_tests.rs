@@ -127,7 +127,7 @@ fn an_explanation_says_why_who_and_where() {
         "    also      DSA-1-1",
         "    severity  high, as debian has it",
         "    file      app/package.json",
-        "    layer     2 of 2, sha256:3fc4ccfe",
+        "    layer     2 of 2\n    digest    3fc4ccfe745870e2",
     ] {
         assert!(text.contains(part), "no `{part}` in\n{text}");
     }
