@@ -34,7 +34,7 @@ impl Bars {
             let (done, all) = (read.done, read.layers);
             if bars.all.is_hidden() {
                 let size = megabytes(read.size);
-                crate::terminal::err(&format!("layer {done} of {all} read: {}, {size}", read.layer.short()));
+                crate::terminal::err(&format!("{done} of {all} layers read: {}, {size}", read.layer.short()));
             } else {
                 bars.set("layers", &format!("{done} of {all} layers read"), done as u64, all as u64);
             }

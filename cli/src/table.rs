@@ -8,11 +8,16 @@ use crate::terminal::{Colour, paint};
 /// Longest line of a table, where nothing else is asked for.
 pub(crate) const WIDTH: usize = 100;
 
+/// No column becomes narrower for want of room.
+const NARROWEST: usize = 8;
+
 /// Left-aligned text columns; a column may be right-aligned for numbers.
 #[derive(Debug)]
 pub(crate) struct Table {
     head: Vec<String>,
     right: Vec<bool>,
+    /// Gives way before the others do.
+    soft: Vec<bool>,
     rows: Vec<Row>,
     longest: usize,
 }
@@ -26,11 +31,12 @@ enum Row {
 }
 
 impl Table {
-    /// Column names; one that begins with `>` is right-aligned.
+    /// Column names; one that begins with `>` is right-aligned, one with `~` is the first to be cut.
     pub(crate) fn new(columns: &[&str]) -> Self {
         Self {
-            head: columns.iter().map(|c| c.trim_start_matches('>').to_owned()).collect(),
+            head: columns.iter().map(|c| c.trim_start_matches(['>', '~']).to_owned()).collect(),
             right: columns.iter().map(|c| c.starts_with('>')).collect(),
+            soft: columns.iter().map(|c| c.starts_with('~')).collect(),
             rows: Vec::new(),
             longest: WIDTH,
         }
@@ -67,9 +73,8 @@ impl Table {
             .map(|i| self.rows.iter().map(|row| cells(row, i)).max().unwrap_or(0).max(width(&self.head[i])))
             .collect();
         while widths.iter().sum::<usize>() + 2 * columns.saturating_sub(1) > self.longest {
-            let Some(widest) = (0..columns).max_by_key(|&i| widths[i]).filter(|&i| widths[i] > 8) else {
-                break;
-            };
+            let wide = (0..columns).filter(|&i| widths[i] > NARROWEST);
+            let Some(widest) = wide.max_by_key(|&i| (self.soft[i], widths[i])) else { break };
             widths[widest] -= 1;
         }
         let mut lines = vec![paint(&self.cells(&self.head, &widths, None), Colour::Quiet)];
@@ -150,6 +155,13 @@ mod tests {
         table.line("x".repeat(50), None);
         table.painted(Colour::High, ["high", "CVE-2024-123456", "libsomething-very-long", "3 of 5"]);
         assert!(table.render().lines().all(|l| width(l) <= 40), "{}", table.render());
+    }
+
+    #[test]
+    fn what_may_give_way_does_so_first() {
+        let mut table = Table::new(&["~package", "fixed in"]).within(26);
+        table.row(["libsomething", "1.2.3-4+deb12u5"]);
+        assert!(table.render().ends_with("libsomet…  1.2.3-4+deb12u5"), "{}", table.render());
     }
 
     #[test]

@@ -174,7 +174,7 @@ fn by_layer(shown: &Shown<'_>, layers: &Layers<'_>) -> Table {
 
 /// Each finding below what brings it.
 fn table(shown: &Shown<'_>, layers: &Layers<'_>) -> Table {
-    let columns = ["severity", "id", "package", "installed", "fixed in", "layer"];
+    let columns = ["severity", "id", "~package", "~installed", "fixed in", "layer"];
     let mut table = Table::new(&columns).within(shown.columns);
     for group in formats::groups(shown.findings) {
         table.line("", None);
