@@ -87,6 +87,10 @@ impl Data {
     pub(crate) fn apt_cache(&self) -> PathBuf {
         self.root.join("cache/apt")
     }
+    /// What is known of layers that a command has read.
+    pub(crate) fn facts(&self) -> PathBuf {
+        self.root.join("cache/facts")
+    }
     /// Where a running server tells its address.
     pub(crate) fn address(&self) -> PathBuf {
         self.root.join("server.address")

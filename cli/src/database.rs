@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use jiff::SignedDuration;
 use patchline_engine::{Clock as _, Store, clock::SystemClock, schedule::ScheduleLog};
 use patchline_remediation::fix::Fixes;
-use patchline_scanner::{LayerFacts, Reports, advisories::Shelf};
+use patchline_scanner::{LayerFacts, Reports, advisories::Shelf, layers::OneReader};
 use patchline_store::{Forgotten, Health, Postgres, PostgresOptions, Sightings, Sqlite};
 
 use crate::{
@@ -72,7 +72,7 @@ impl Database {
     {
         Self {
             runs: store.clone(),
-            facts: store.clone(),
+            facts: Arc::new(OneReader::new(store.clone())),
             reports: store.clone(),
             fixes: store.clone(),
             schedules: store.clone(),

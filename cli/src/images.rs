@@ -5,11 +5,12 @@ use std::{str::FromStr as _, sync::Arc};
 use patchline_registry::{Digest, Location, ManifestKind, Platform, Registries, Repository};
 use patchline_remediation::apt::Apt;
 use patchline_scanner::{
-    Inventory, LayerRead, NoFacts, Progress, Report,
+    Inventory, LayerRead, Progress, Report,
     advisories::{
         AdvisorySet,
         apt_security::{self, SecurityUploads as _},
     },
+    layers::FactsFolder,
 };
 
 use crate::{
@@ -147,7 +148,7 @@ pub(crate) async fn scan_told(
     image: &Image,
     told: &Progress,
 ) -> Result<Scanned> {
-    let facts = Arc::new(NoFacts);
+    let facts = Arc::new(FactsFolder::new(data.facts()));
     let inventory =
         patchline_scanner::inventory_told(image.repository.as_ref(), &image.manifest, facts, told).await?;
     let mut advisories = Vec::new();

@@ -78,7 +78,7 @@ pub(crate) async fn inventory(
     })?
 }
 
-fn assemble(image: Digest, config: &Config, blobs: &[Digest], layers: &[Facts]) -> Result<Inventory> {
+fn assemble(image: Digest, config: &Config, blobs: &[Digest], layers: &[Arc<Facts>]) -> Result<Inventory> {
     let merged = merge::merge(layers)?;
     let listed = merged.packages.iter().map(|(database, p, layer)| Package {
         name: p.name.clone(),
@@ -176,7 +176,7 @@ async fn read_layers(
     manifest: &Manifest,
     kept: &dyn LayerFacts,
     told: &crate::Progress,
-) -> Result<Vec<Facts>> {
+) -> Result<Vec<Arc<Facts>>> {
     let mut distinct: Vec<&Descriptor> = Vec::new();
     let mut index: HashMap<&Digest, usize> = HashMap::new();
     for layer in &manifest.layers {
@@ -187,7 +187,8 @@ async fn read_layers(
     }
     let count = Count { told, done: AtomicUsize::new(0), layers: distinct.len() };
     let reads: Vec<_> = distinct.into_iter().map(|layer| counted(repository, layer, kept, &count)).collect();
-    let found: Vec<Facts> = futures::stream::iter(reads).buffered(AT_ONCE).try_collect().await?;
+    let found = futures::stream::iter(reads).buffered(AT_ONCE).map_ok(Arc::new);
+    let found: Vec<Arc<Facts>> = found.try_collect().await?;
     Ok(manifest.layers.iter().map(|layer| found[index[&layer.digest]].clone()).collect())
 }
 
@@ -211,15 +212,27 @@ async fn counted(
 }
 
 async fn one(repository: &dyn Repository, layer: &Descriptor, kept: &dyn LayerFacts) -> Result<Facts> {
-    if let Some(bytes) = kept.get(&layer.digest, facts::analysers()).await? {
-        match Facts::decode(&bytes) {
-            Some(facts) => return Ok(facts),
-            None => tracing::warn!(layer.digest = %layer.digest, "kept facts are unreadable, reading again"),
-        }
+    if let Some(facts) = known(layer, kept).await? {
+        return Ok(facts);
+    }
+    let _claim = kept.claim(&layer.digest, facts::analysers()).await?;
+    if let Some(facts) = known(layer, kept).await? {
+        return Ok(facts);
     }
     let facts = facts::read(repository, layer, Limits::default()).await?;
     let bytes =
         facts.encode().map_err(|source| Error::Io { operation: "encode layer facts".to_owned(), source })?;
     kept.put(&layer.digest, facts::analysers(), &bytes).await?;
     Ok(facts)
+}
+
+/// What is kept of a layer.
+async fn known(layer: &Descriptor, kept: &dyn LayerFacts) -> Result<Option<Facts>> {
+    let Some(bytes) = kept.get(&layer.digest, facts::analysers()).await? else { return Ok(None) };
+    // Megabytes of text: layers side by side, and not on a thread that serves others.
+    let decoded = tokio::task::spawn_blocking(move || Facts::decode(&bytes)).await.unwrap_or_default();
+    if decoded.is_none() {
+        tracing::warn!(layer.digest = %layer.digest, "kept facts are unreadable, reading again");
+    }
+    Ok(decoded)
 }

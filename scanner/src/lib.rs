@@ -33,6 +33,10 @@ pub trait LayerFacts: Send + Sync {
     async fn get(&self, layer: &Digest, analysers: &str) -> Result<Option<Vec<u8>>>;
     /// Keeps them; twice is harmless.
     async fn put(&self, layer: &Digest, analysers: &str, facts: &[u8]) -> Result<()>;
+    /// Waits until nobody else reads this layer. Whoever waited asks again what is known of it.
+    async fn claim(&self, _layer: &Digest, _analysers: &str) -> Result<layers::Claim> {
+        Ok(layers::Claim::free())
+    }
 }
 
 /// Facts that nobody keeps: for a scan without a store.

@@ -4,7 +4,7 @@ use patchline_registry::{ManifestKind, Repository};
 use patchline_remediation::{
     FixPlan, FixRequest, Fixed, FixedImage, Remediator, Selection, UpgradePolicy, lineage,
 };
-use patchline_scanner::{NoFacts, advisories::AdvisorySet};
+use patchline_scanner::{advisories::AdvisorySet, layers::FactsFolder};
 use std::sync::Arc;
 
 use crate::{
@@ -51,7 +51,7 @@ impl Fix {
         let image = images::open(&registries, &self.image, self.platform.as_deref()).await?;
         let apt = self.mirrors.apt(&config, &data)?;
         let scanned = images::scan(&data, Some(&apt), &image).await?;
-        let remediator = Remediator::new(apt, Arc::new(NoFacts));
+        let remediator = Remediator::new(apt, Arc::new(FactsFolder::new(data.facts())));
         let scratch = tempfile::tempdir().map_err(io("make a folder for work"))?;
         let bars = Bars::new();
         let sets: Vec<&AdvisorySet> = scanned.advisories.iter().collect();

@@ -9,7 +9,7 @@ use std::{
 use patchline_registry::{Descriptor, Digest, Repository};
 use serde::{Deserialize, Serialize};
 
-use super::{Entry, Kind, Limits, Stop, Visitor, docs};
+use super::{Entry, Kind, Limits, Stop, Visitor, docs, paths::Paths};
 use crate::{
     Result,
     languages::{self, File, Found},
@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// Of what is read here; the analysers of languages have versions of their own.
-const VERSION: &str = "patchline-layer/3";
+const VERSION: &str = "patchline-layer/4";
 
 /// Names and versions of all analysers, as one name: facts that others left are not used.
 pub(crate) fn analysers() -> &'static str {
@@ -91,7 +91,7 @@ pub(crate) enum Fact {
     /// A file of this name could tell of packages and cannot be read: why.
     Unreadable(String),
     /// Files that a package owns, of those that analysers read.
-    Owned(Vec<String>),
+    Owned(Paths),
     /// A link to another path, normalised.
     Link(String),
     /// There, and not read: of another kind, or not understood yet.
@@ -109,6 +109,8 @@ pub(crate) struct Facts {
     pub(crate) diff_id: Digest,
     /// Wanted paths.
     pub(crate) files: BTreeMap<String, Fact>,
+    /// Files that tell of nothing and are of such names that a lower layer's may have: they stand in its place.
+    pub(crate) silent: Paths,
     /// Paths that hide lower layers' files of that path and below it.
     pub(crate) hidden: BTreeSet<String>,
     /// Directories whose lower content is hidden; empty text: the root.
@@ -170,6 +172,7 @@ fn concerns(path: &str) -> bool {
 #[derive(Default)]
 struct Collector {
     files: BTreeMap<String, Fact>,
+    silent: BTreeSet<String>,
     hidden: BTreeSet<String>,
     opaque: BTreeSet<String>,
     read: u64,
@@ -181,7 +184,8 @@ struct Collector {
 impl Collector {
     fn finish(mut self, diff_id: Digest) -> Facts {
         self.resolve_hard_links();
-        Facts { diff_id, files: self.files, hidden: self.hidden, opaque: self.opaque }
+        let silent = self.silent.iter().map(String::as_str).collect();
+        Facts { diff_id, files: self.files, silent, hidden: self.hidden, opaque: self.opaque }
     }
 
     /// A hard link's content stands in the same archive, when it is a wanted file itself.
@@ -258,6 +262,16 @@ impl Collector {
         Some(fact)
     }
 
+    /// The last of a name is the one that counts, in an archive as over layers.
+    fn place(&mut self, path: &str, fact: Fact) {
+        if fact == Fact::Present {
+            self.files.remove(path);
+            self.silent.insert(path.to_owned());
+        } else {
+            self.files.insert(path.to_owned(), fact);
+        }
+    }
+
     /// The files of one package, as far as they are read by anybody else.
     fn owned(&mut self, size: u64, content: &mut dyn Read) -> Result<Fact, Stop> {
         if size > LIST {
@@ -268,9 +282,11 @@ impl Collector {
         let lines = text.split(|b| *b == b'\n').filter_map(|line| line.strip_prefix(b"/"));
         let paths = lines.filter_map(|line| std::str::from_utf8(line).ok());
         let left = REMEMBERED.saturating_sub(self.remembered);
-        let owned: Vec<String> =
-            paths.filter(|path| listed::is_of_interest(path)).take(left).map(str::to_owned).collect();
-        self.remembered += owned.len();
+        let owned: Paths = paths
+            .filter(|path| listed::is_of_interest(path))
+            .take(left)
+            .inspect(|_| self.remembered += 1)
+            .collect();
         Ok(if owned.is_empty() { Fact::Present } else { Fact::Owned(owned) })
     }
 }
@@ -299,14 +315,14 @@ impl Visitor for Collector {
         }
         if lister(&entry.path).is_some() && entry.kind == Kind::File {
             let fact = self.owned(entry.size, content)?;
-            self.files.insert(entry.path.clone(), fact);
+            self.place(&entry.path, fact);
             return Ok(());
         }
         if !wanted(&entry.path) {
             if entry.kind == Kind::File
                 && let Some(fact) = self.component(entry, content)
             {
-                self.files.insert(entry.path.clone(), fact);
+                self.place(&entry.path, fact);
             }
             // Where a directory was, a link takes all of it away. A plain file does, too; but to remember all of
             // them for a case that no builder makes would be most of a layer.
@@ -380,6 +396,7 @@ mod tests {
         let facts = Facts {
             diff_id: Digest::of(b""),
             files: [("a".to_owned(), Fact::Text("x".into())), ("b".to_owned(), Fact::Present)].into(),
+            silent: ["usr/bin/x"].into_iter().collect(),
             hidden: ["var".to_owned()].into(),
             opaque: [String::new()].into(),
         };

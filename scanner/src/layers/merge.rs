@@ -1,6 +1,10 @@
 //! Layers over one another: whiteouts applied, who brought which package.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::{
+    borrow::Borrow,
+    collections::{BTreeMap, HashMap, HashSet},
+    ops::Bound,
+};
 
 use super::{
     docs,
@@ -59,12 +63,12 @@ type Kept<'a> = (&'static str, &'a Listed);
 type BrokenAt<'a> = (String, &'a Broken);
 
 /// Merges layers, lowest first.
-pub(crate) fn merge(layers: &[Facts]) -> Result<Merged<'_>> {
+pub(crate) fn merge<F: Borrow<Facts>>(layers: &[F]) -> Result<Merged<'_>> {
     let mut view = View::new();
     // In which layer a package, exactly so, began to stand without interruption.
     let mut since: HashMap<Kept<'_>, usize> = HashMap::new();
     for (index, layer) in layers.iter().enumerate() {
-        if !apply(&mut view, layer, index) {
+        if !apply(&mut view, layer.borrow(), index) {
             continue;
         }
         // A lower database that cannot be parsed matters only when nothing replaces it.
@@ -119,7 +123,7 @@ impl<'a> Merged<'a> {
                 Fact::Owned(files) => {
                     // A package that is gone may have left its list behind.
                     if let Some(package) = lister(path).and_then(|name| there.get(name)) {
-                        self.owners.extend(files.iter().map(|file| (file.as_str(), *package)));
+                        self.owners.extend(files.iter().map(|file| (file, *package)));
                     }
                 }
                 Fact::Components(found) => {
@@ -133,21 +137,36 @@ impl<'a> Merged<'a> {
     }
 }
 
-/// Puts one layer on top; false: nothing that we look at has changed.
+/// Puts one layer on top; false: no package database has come, gone or changed.
 fn apply<'a>(view: &mut View<'a>, layer: &'a Facts, index: usize) -> bool {
-    // Up a path and not through the lists, which a layer may make as long as it likes.
-    let gone = |path: &str| {
-        let mut above = std::iter::successors(Some(path), |p| {
-            (!p.is_empty()).then(|| p.rsplit_once('/').map_or("", |(folder, _)| folder))
-        });
-        layer.hidden.contains(path)
-            || above.by_ref().skip(1).any(|p| layer.opaque.contains(p) || layer.hidden.contains(p))
+    let mut databases = layer.files.keys().any(|path| is_database(path));
+    // Each goes as soon as it is found: a list may name a folder, and all that is below it, too.
+    let mut go = |view: &mut View<'a>, path: &str| {
+        databases |= view.remove(path).is_some() && is_database(path);
     };
-    let before = view.len();
-    view.retain(|path, _| !gone(path));
-    let changed = view.len() != before || !layer.files.is_empty();
+    for folder in layer.opaque.iter().chain(&layer.hidden) {
+        below(view, folder).into_iter().for_each(|path| go(view, path));
+    }
+    for path in layer.hidden.iter().map(String::as_str).chain(layer.silent.iter()) {
+        go(view, path);
+    }
     view.extend(layer.files.iter().map(|(path, fact)| (path.as_str(), Placed { fact, layer: index })));
-    changed
+    databases
+}
+
+/// What stands below a folder; below the root, whose name is empty, all does.
+fn below<'a>(view: &View<'a>, folder: &str) -> Vec<&'a str> {
+    let mut from = folder.to_owned();
+    if !from.is_empty() {
+        from.push('/');
+    }
+    let behind = view.range::<str, _>((Bound::Included(from.as_str()), Bound::Unbounded));
+    behind.map(|(path, _)| *path).take_while(|path| path.starts_with(&from)).collect()
+}
+
+/// Installed packages are read from here, be it through a link.
+fn is_database(path: &str) -> bool {
+    path.starts_with(DPKG_STATUS_D) || DATABASES.iter().any(|(_, paths)| paths.contains(&path))
 }
 
 fn resolve<'a>(view: &View<'a>, path: &str) -> Option<&'a Fact> {

@@ -1,9 +1,12 @@
 //! Walking layers as streams: decompression, tar, limits, whiteouts. Nothing is ever extracted.
 
 mod archive;
+mod claims;
 mod docs;
 pub(crate) mod facts;
+mod kept;
 pub(crate) mod merge;
+mod paths;
 mod pipe;
 mod source;
 
@@ -18,6 +21,8 @@ use std::{
 use patchline_registry::{Descriptor, Digest, Repository, model};
 
 pub use archive::{Entry, Kind};
+pub use claims::{Claim, OneReader};
+pub use kept::FactsFolder;
 
 use crate::{Error, Result};
 
