@@ -74,7 +74,7 @@ pub struct Postgres {
 }
 
 /// How long the server may take to start (recovery is part of it) or to stop.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(180);
 
 /// Where the server's programs are: `PATCHLINE_POSTGRES_BIN`, what `pg_config` says, or the newest that a
 /// distribution has put where distributions put it.
