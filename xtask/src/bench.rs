@@ -31,6 +31,8 @@ enum Room {
     Chains,
     /// Runs and steps of the engine, over both stores
     Engine,
+    /// Scanning images, beside syft and Trivy; the images are built once and kept
+    Scan,
 }
 
 impl Bench {
@@ -41,6 +43,11 @@ impl Bench {
                 let mut rest = self.rest;
                 rest.extend(self.history.then(|| "--history".to_owned()));
                 engine(&rest)?
+            }
+            Room::Scan => {
+                let mut rest = vec!["--json".to_owned()];
+                rest.extend(self.rest);
+                last(&bench(None, "scan", Stdio::piped(), &rest)?)?
             }
         };
         if self.json {
