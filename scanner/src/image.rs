@@ -186,10 +186,24 @@ async fn read_layers(
         });
     }
     let count = Count { told, done: AtomicUsize::new(0), layers: distinct.len() };
-    let reads: Vec<_> = distinct.into_iter().map(|layer| counted(repository, layer, kept, &count)).collect();
-    let found = futures::stream::iter(reads).buffered(AT_ONCE).map_ok(Arc::new);
-    let found: Vec<Arc<Facts>> = found.try_collect().await?;
-    Ok(manifest.layers.iter().map(|layer| found[index[&layer.digest]].clone()).collect())
+    // The largest first: what is left at the end is then little, and no core waits for another for long.
+    let mut order: Vec<usize> = (0..distinct.len()).collect();
+    order.sort_by_key(|at| std::cmp::Reverse(distinct[*at].size));
+    let count = &count;
+    let reads: Vec<_> =
+        order
+            .into_iter()
+            .map(|at| (at, distinct[at]))
+            .map(|(at, layer)| async move {
+                counted(repository, layer, kept, count).await.map(|facts| (at, facts))
+            })
+            .collect();
+    let mut found: Vec<Option<Arc<Facts>>> = vec![None; distinct.len()];
+    let mut reads = futures::stream::iter(reads).buffer_unordered(AT_ONCE);
+    while let Some((at, facts)) = reads.try_next().await? {
+        found[at] = Some(Arc::new(facts));
+    }
+    Ok(manifest.layers.iter().filter_map(|layer| found[index[&layer.digest]].clone()).collect())
 }
 
 /// How far it has come, and who hears of it.
