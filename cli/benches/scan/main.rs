@@ -7,6 +7,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "figures are what is asked for")]
 #![expect(clippy::disallowed_methods, reason = "time is what is measured")]
 
+mod agree;
 mod contents;
 mod floor;
 mod image;
@@ -75,8 +76,14 @@ fn figures(folder: &Path, runs: usize, alone: bool) -> Value {
             trivy: trivy.as_ref().map(|p| process::run(&mut p.command(&big), Some(&out.join("trivy.json")))),
         });
     }
-    eprintln!("reports of the last round: {}", out.display());
-    table(&all)
+    let mut figures = table(&all);
+    if !alone {
+        let (both, syft, trivy) = agree::compare(&out);
+        figures["missed_of_both"] = both.into();
+        figures["syft_alone"] = syft.into();
+        figures["trivy_alone"] = trivy.into();
+    }
+    figures
 }
 
 /// One of each.

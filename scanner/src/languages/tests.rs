@@ -9,7 +9,7 @@ fn names_bring_files_to_their_analysers() {
     for (path, expected) in [
         ("usr/lib/python3/dist-packages/six-1.16.0.dist-info/METADATA", Some("python-metadata")),
         ("app/node_modules/a/package.json", Some("npm-package")),
-        ("app/node_modules/a/lib/package.json", None),
+        ("app/node_modules/a/lib/package.json", Some("npm-package")),
         ("app/requirements-dev.txt", Some("python-requirements")),
         ("app/a.b.jar", Some("java-archive")),
         ("app/jar", None),

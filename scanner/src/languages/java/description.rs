@@ -106,7 +106,9 @@ impl Description {
         let symbolic = manifest.symbolic_name();
         let (artifact, version) = match split {
             Some((artifact, version)) => {
-                let implementation = manifest.get("Implementation-Version").filter(|v| is_version(v));
+                // What was shaded in may have brought its own manifest: one that says more than the name is meant.
+                let longer = |v: &&str| is_version(v) && (v.starts_with(version) || version.starts_with(*v));
+                let implementation = manifest.get("Implementation-Version").filter(longer);
                 (artifact.to_owned(), implementation.unwrap_or(version))
             }
             None => {
@@ -127,7 +129,7 @@ impl Description {
             return None;
         }
         let vendor = manifest.get("Implementation-Vendor-Id").filter(|v| is_id(v));
-        let bundle = symbolic.filter(|s| is_id(s)).and_then(|s| s.rsplit_once('.')).map(|(group, _)| group);
+        let bundle = symbolic.filter(|s| is_id(s)).and_then(|s| group_of_bundle(s, &artifact));
         let group = groups::of(&artifact, version).or(vendor).or(bundle);
         let evidence = match group {
             Some(_) if !stated.is_empty() => Evidence::Installed,
@@ -136,6 +138,14 @@ impl Description {
         let namespace = group.map(str::to_owned);
         Some(Component { namespace, evidence, ..Component::new(Kind::Maven, artifact, version) })
     }
+}
+
+/// A bundle's symbolic name is its group with the artifact behind it, `org.tukaani.xz` and `org.jodd.core` of `jodd-core`,
+/// or the group alone, `org.objenesis`; OSGi Core 8, 3.2.1.6, leaves it to whoever builds.
+fn group_of_bundle<'a>(symbolic: &'a str, artifact: &str) -> Option<&'a str> {
+    let (group, last) = symbolic.rsplit_once('.')?;
+    let names_it = artifact == last || artifact.strip_suffix(last).is_some_and(|rest| rest.ends_with('-'));
+    Some(if names_it && group.contains('.') { group } else { symbolic })
 }
 
 fn folder(path: &str) -> &str {

@@ -86,6 +86,22 @@ const ARTIFACTS: &[(&str, &[&str])] = &[
     ("com.thoughtworks.xstream", &["xstream"]),
     ("org.yaml", &["snakeyaml"]),
     ("com.zaxxer", &["HikariCP"]),
+    ("com.google.code.gson", &["gson"]),
+    ("com.google.code.findbugs", &["jsr305"]),
+    ("com.google.crypto.tink", &["tink"]),
+    ("org.codehaus.jackson", &["jackson-core-asl", "jackson-mapper-asl", "jackson-jaxrs", "jackson-xc"]),
+    ("org.apache.thrift", &["libthrift", "libfb303"]),
+    ("org.apache.derby", &["derby", "derbyclient", "derbynet", "derbytools"]),
+    ("org.apache.hadoop", &["hadoop-client-api", "hadoop-client-runtime", "hadoop-common"]),
+    ("org.roaringbitmap", &["RoaringBitmap", "shims"]),
+    ("org.rocksdb", &["rocksdbjni"]),
+    ("org.lz4", &["lz4-java"]),
+    ("org.jetbrains", &["annotations"]),
+    ("net.sourceforge.f2j", &["arpack_combined_all"]),
+    ("javax.transaction", &["jta", "transaction-api"]),
+    ("javax.jdo", &["jdo-api"]),
+    ("stax", &["stax-api"]),
+    ("oro", &["oro"]),
 ];
 
 /// Beginnings of names; the first that fits holds, so longer ones stand first.

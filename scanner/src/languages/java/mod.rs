@@ -36,7 +36,7 @@ impl Analyser for Java {
         "java-archive"
     }
     fn version(&self) -> u32 {
-        1
+        2
     }
     fn named(&self) -> &'static [Named] {
         &[

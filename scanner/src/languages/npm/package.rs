@@ -5,21 +5,15 @@ use crate::languages::{File, Found, Named, Unreadable, input::Whole, limits, tre
 
 pub(in crate::languages) static PACKAGE: Whole = Whole {
     name: "npm-package",
-    version: 1,
+    version: 2,
     named: &[Named::Is("package.json")],
-    wants: is_package,
+    wants: |_| true,
     limit: limits::DESCRIPTION,
     parse: package,
 };
 
-/// Below `node_modules` only a package's own folder holds its description: what lies deeper marks
-/// module types or is a test's. Elsewhere any may be one: yarn lies in `opt/yarn-v1.22.22`.
-fn is_package(file: &File<'_>) -> bool {
-    let Some((_, inside)) = file.path.rsplit_once("node_modules/") else { return true };
-    inside.matches('/').count() == if inside.starts_with('@') { 2 } else { 1 }
-}
-
-/// Without a name and a version it is no package, and nothing is wrong with it.
+/// Without a name and a version it is no package, and nothing is wrong with it: it marks module types. One that has both
+/// is a package wherever it lies: yarn in `opt/yarn-v1.22.22`, and what others compile into themselves in `dist/compiled`.
 fn package(file: &File<'_>, bytes: &[u8]) -> Result<Found, Unreadable> {
     let document = tree::json(bytes)?;
     let (name, version) = (document.get("name").text(), document.get("version").text());
@@ -67,14 +61,5 @@ mod tests {
         }
         assert!(read("a", r#"{"name": "@a/b/", "version": "1"}"#).is_err());
         assert!(read("a", r#"{"name" "b"}"#).is_err());
-    }
-
-    #[test]
-    fn a_package_has_one_description() {
-        let wants = |path| is_package(&File { path, size: 1, executable: false });
-        assert!(wants("app/node_modules/a/package.json") && wants("node_modules/@s/a/package.json"));
-        assert!(wants("opt/yarn-v1.22.22/package.json") && wants("package.json"));
-        assert!(wants("n/node_modules/.pnpm/a@1/node_modules/a/package.json"));
-        assert!(!wants("node_modules/a/esm/package.json") && !wants("node_modules/@s/package.json"));
     }
 }
