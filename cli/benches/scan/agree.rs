@@ -77,7 +77,11 @@ fn key(purl: &str) -> Option<(String, String, String)> {
     let (mut name, mut version) = (unescaped(name), unescaped(version));
     match kind {
         "pypi" => name = name.to_lowercase().replace(['_', '.'], "-"),
-        "deb" => name = name.rsplit('/').next()?.to_owned(),
+        "deb" => {
+            name = name.rsplit('/').next()?.to_owned();
+            // Trivy puts the epoch among the qualifiers.
+            version = version.split_once(':').map_or(version.clone(), |(_, rest)| rest.to_owned());
+        }
         "golang" => {
             name = if within.is_empty() { name } else { format!("{name}/{within}") }.to_lowercase();
             version = version.trim_start_matches('v').to_owned();
