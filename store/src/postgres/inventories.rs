@@ -1,5 +1,7 @@
 //! Inventories by image, and the packages that they share.
 
+use std::collections::HashSet;
+
 use async_trait::async_trait;
 use patchline_scanner::{
     BoxError, Digest, Inventory,
@@ -71,8 +73,9 @@ async fn save(db: &mut PgConnection, inventory: &Inventory, kept: &[Kept]) -> Re
     let numbers = "SELECT id, hash FROM packages WHERE hash = ANY ($1)";
     let mut tx = db.begin().await?;
     let mut there: Vec<(i64, Vec<u8>)> = sqlx::query_as(numbers).bind(&asked).fetch_all(&mut *tx).await?;
+    let known: HashSet<&[u8]> = there.iter().map(|(_, hash)| hash.as_slice()).collect();
     let mut missing: Vec<&Kept> =
-        kept.iter().filter(|package| !there.iter().any(|(_, hash)| **hash == package.hash)).collect();
+        kept.iter().filter(|package| !known.contains(package.hash.as_slice())).collect();
     // In order, so that two that bring the same packages wait for each other in one direction alone.
     missing.sort_unstable();
     missing.dedup();

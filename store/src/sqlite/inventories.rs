@@ -1,5 +1,7 @@
 //! Inventories by image, and the packages that they share.
 
+use std::collections::HashSet;
+
 use async_trait::async_trait;
 use patchline_scanner::{
     BoxError, Digest, Inventory,
@@ -25,7 +27,8 @@ impl Sqlite {
         let mut missing = kept;
         missing.sort_unstable();
         missing.dedup();
-        missing.retain(|package| !there.iter().any(|(_, hash)| **hash == package.hash));
+        let known: HashSet<&[u8]> = there.iter().map(|(_, hash)| hash.as_slice()).collect();
+        missing.retain(|package| !known.contains(package.hash.as_slice()));
         let mut tx = self.begin_alone().await?;
         let there = if missing.is_empty() {
             there
