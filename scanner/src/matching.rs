@@ -32,15 +32,9 @@ pub(crate) fn report_by(
 ) -> Report {
     let system = system(inventory);
     let mut completeness = completeness(inventory, sets);
-    let mut subjects: BTreeMap<Subject<'_>, Vec<&Package>> = BTreeMap::new();
-    for package in &inventory.packages {
-        if let Some(subject) = subject(package, system.as_deref()) {
-            subjects.entry(subject).or_default().push(package);
-        }
-    }
     let mut findings: Vec<Finding> = Vec::new();
-    for (subject, packages) in &subjects {
-        findings.extend(carried(&known(*subject), packages));
+    for (subject, packages) in subjects(inventory, system.as_deref()) {
+        findings.extend(carried(&known(subject), &packages));
     }
     // Asked last: a damaged set shows where it is read.
     let faults: Vec<String> = sets.iter().filter_map(|s| s.fault().map(str::to_owned)).collect();
@@ -100,6 +94,20 @@ pub(crate) fn system(inventory: &Inventory) -> Option<String> {
         Release::Unknown(_) => None,
         Release::Unsupported(ecosystem, _) | Release::Supported(ecosystem) => Some(ecosystem),
     }
+}
+
+/// What advisories may speak about in an inventory, each with the packages that carry it. `system`: see [`system`].
+pub(crate) fn subjects<'a>(
+    inventory: &'a Inventory,
+    system: Option<&'a str>,
+) -> BTreeMap<Subject<'a>, Vec<&'a Package>> {
+    let mut subjects: BTreeMap<Subject<'_>, Vec<&Package>> = BTreeMap::new();
+    for package in &inventory.packages {
+        if let Some(subject) = subject(package, system) {
+            subjects.entry(subject).or_default().push(package);
+        }
+    }
+    subjects
 }
 
 /// None: nothing speaks about it, or something else does for it.

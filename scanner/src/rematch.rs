@@ -101,22 +101,45 @@ impl Matcher {
     pub fn report(&self, inventory: &Inventory) -> Report {
         let sets: Vec<&AdvisorySet> = self.sets.iter().collect();
         let mut key = String::new();
-        matching::report_by(inventory, &sets, |subject| {
-            let (ecosystem, name, version) = subject;
-            key.clear();
-            // Lengths first: a name may hold whatever stands between it and its version.
-            let lengths = write!(key, "{} {} ", ecosystem.len(), name.len());
-            debug_assert!(lengths.is_ok(), "text can always be added to");
-            key.extend([ecosystem, name, version]);
-            let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-            if let Some(known) = known.by_subject.get(key.as_str()) {
-                return known.clone();
+        matching::report_by(inventory, &sets, |subject| self.look_up(subject, &sets, &mut key))
+    }
+
+    /// The findings of a report, in no order, shared by all images that have them: without packages, paths and layers,
+    /// and not copied. With how many packages carry each.
+    pub fn findings(&self, inventory: &Inventory) -> Vec<(Arc<[Finding]>, usize)> {
+        let sets: Vec<&AdvisorySet> = self.sets.iter().collect();
+        let (mut key, system) = (String::new(), matching::system(inventory));
+        let mut findings = Vec::new();
+        for (subject, packages) in matching::subjects(inventory, system.as_deref()) {
+            let known = self.look_up(subject, &sets, &mut key);
+            if !known.is_empty() {
+                findings.push((known, packages.len()));
             }
-            drop(known);
-            let new: Arc<[Finding]> = matching::known(subject, &sets).into();
-            self.keep(&key, new.clone());
-            new
-        })
+        }
+        findings
+    }
+
+    /// What is known of a subject; `key` is room to work in.
+    fn look_up(
+        &self,
+        subject: matching::Subject<'_>,
+        sets: &[&AdvisorySet],
+        key: &mut String,
+    ) -> Arc<[Finding]> {
+        let (ecosystem, name, version) = subject;
+        key.clear();
+        // Lengths first: a name may hold whatever stands between it and its version.
+        let lengths = write!(key, "{} {} ", ecosystem.len(), name.len());
+        debug_assert!(lengths.is_ok(), "text can always be added to");
+        key.extend([ecosystem, name, version]);
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = known.by_subject.get(key.as_str()) {
+            return known.clone();
+        }
+        drop(known);
+        let new: Arc<[Finding]> = matching::known(subject, sets).into();
+        self.keep(key, new.clone());
+        new
     }
 
     fn keep(&self, key: &str, new: Arc<[Finding]>) {

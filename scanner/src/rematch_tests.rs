@@ -86,6 +86,11 @@ fn told(findings: &[Finding]) -> Vec<Finding> {
     findings.iter().map(|f| Finding { because: String::new(), ..f.clone() }).collect()
 }
 
+/// Without what carries it.
+fn alone(finding: &Finding) -> Finding {
+    Finding { packages: Vec::new(), paths: Vec::new(), layer: None, ..finding.clone() }
+}
+
 proptest! {
     /// What is remembered of one image is right for the next.
     #[test]
@@ -93,7 +98,14 @@ proptest! {
         let set = set(&records, "1");
         let matcher = Matcher::new(vec![set.clone()]);
         for inventory in &all {
-            prop_assert_eq!(matcher.report(inventory), report(inventory, &[&set]));
+            let report = report(inventory, &[&set]);
+            let mut shared: Vec<Finding> = matcher.findings(inventory).iter().flat_map(|(f, _)| f.to_vec()).collect();
+            let mut plain: Vec<Finding> = report.findings.iter().map(alone).collect();
+            let by = |f: &Finding| (f.ecosystem.clone(), f.source.clone(), f.installed.clone(), f.id.clone());
+            shared.sort_by_key(by);
+            plain.sort_by_key(by);
+            prop_assert_eq!(shared, plain);
+            prop_assert_eq!(matcher.report(inventory), report);
         }
     }
 

@@ -35,6 +35,8 @@ pub(crate) async fn hold(
         );
         let expected = report(&original, &[new]);
         assert_eq!(matcher.report(&original), expected, "a matcher says what a report says");
+        let shared: usize = matcher.findings(&original).iter().map(|(known, _)| known.len()).sum();
+        assert_eq!(shared, expected.findings.len(), "shared findings are the same");
         // What was touched, and nothing else, is found anew; the rest is as it was.
         let is_touched = |f: &Finding| touched.iter().any(|(e, name)| e == f.ecosystem && name == plain(f));
         let (hit, rest): (Vec<Finding>, Vec<Finding>) = expected.findings.into_iter().partition(is_touched);

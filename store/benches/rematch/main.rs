@@ -179,10 +179,10 @@ async fn rematch(place: &Place, made: &Arc<[Digest]>, only: Option<&Touched>, se
                     return done;
                 }
                 for inventory in reading.some(batch).await.unwrap() {
-                    let report = matcher.report(&inventory);
+                    let findings = matcher.findings(&inventory);
                     done.inventories += 1;
                     done.packages += inventory.packages.len();
-                    done.findings += report.findings.len();
+                    done.findings += findings.iter().map(|(known, _)| known.len()).sum::<usize>();
                 }
             }
         })
