@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use jiff::SignedDuration;
 use patchline_engine::{Clock as _, Store, clock::SystemClock, schedule::ScheduleLog};
 use patchline_remediation::fix::Fixes;
-use patchline_scanner::{LayerFacts, Reports, advisories::Shelf, layers::OneReader};
+use patchline_scanner::{LayerFacts, Reports, advisories::Shelf, layers::OneReader, rematch::Inventories};
 use patchline_store::{Forgotten, Health, Postgres, PostgresOptions, Sightings, Sqlite};
 
 use crate::{
@@ -23,6 +23,8 @@ pub(crate) struct Database {
     pub(crate) facts: Arc<dyn LayerFacts>,
     /// Inventories and reports.
     pub(crate) reports: Arc<dyn Reports>,
+    /// Inventories, to be matched again.
+    pub(crate) inventories: Arc<dyn Inventories>,
     /// Plans of fixes.
     pub(crate) fixes: Arc<dyn Fixes>,
     /// Chains that start by themselves.
@@ -68,12 +70,13 @@ impl Database {
     }
     fn of<S>(store: Arc<S>, kind: Kind) -> Self
     where
-        S: Store + LayerFacts + Reports + Fixes + ScheduleLog + Sightings + Health,
+        S: Store + LayerFacts + Reports + Inventories + Fixes + ScheduleLog + Sightings + Health,
     {
         Self {
             runs: store.clone(),
             facts: Arc::new(OneReader::new(store.clone())),
             reports: store.clone(),
+            inventories: store.clone(),
             fixes: store.clone(),
             schedules: store.clone(),
             sightings: store.clone(),

@@ -129,6 +129,7 @@ pub(crate) async fn start(config: &Config, data: &Data, start: Start) -> Result<
         registries: registries.clone(),
         embedded: EMBEDDED.to_owned(),
         reports: database.reports.clone(),
+        inventories: database.inventories.clone(),
         fixes: database.fixes.clone(),
         sightings: database.sightings.clone(),
         health: database.health.clone(),

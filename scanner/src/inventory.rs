@@ -84,6 +84,10 @@ impl Inventory {
     pub fn of_system(&self) -> impl Iterator<Item = &Package> {
         self.packages.iter().filter(|package| package.is_of_system())
     }
+    /// Whose advisories speak of the system's packages, `Debian:12`; none: of none that is known.
+    pub fn ecosystem(&self) -> Option<String> {
+        crate::matching::system(self)
+    }
 }
 
 impl Package {

@@ -11,6 +11,7 @@ pub mod layers;
 pub mod licenses;
 mod matching;
 pub mod packages;
+pub mod rematch;
 pub mod report;
 pub mod version;
 
@@ -22,8 +23,8 @@ pub use report::{Completeness, Counts, Report};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-pub use patchline_registry::Digest;
 use patchline_registry::Repository;
+pub use patchline_registry::{Digest, Platform};
 
 /// Facts about layers, kept so that a known layer is never read again. A
 /// narrow persistence trait: `store` implements it.

@@ -3,6 +3,7 @@
 use std::{
     cmp::Ordering,
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
 };
 
 use jiff::Timestamp;
@@ -16,19 +17,25 @@ use crate::{
 };
 
 /// What advisories speak about: an ecosystem, a name in it, and the version that is there.
-type Subject<'a> = (&'a str, &'a str, &'a str);
+pub(crate) type Subject<'a> = (&'a str, &'a str, &'a str);
 
 /// See [`crate::report`].
 pub(crate) fn report(inventory: &Inventory, sets: &[&AdvisorySet]) -> Report {
-    let (system, mut completeness) = completeness(inventory, sets);
-    let mut subjects: BTreeMap<Subject<'_>, Vec<&Package>> = BTreeMap::new();
-    for package in &inventory.packages {
-        if let Some(subject) = subject(package, system.as_deref()) {
-            subjects.entry(subject).or_default().push(package);
-        }
+    report_by(inventory, sets, |subject| known(subject, sets).into())
+}
+
+/// A report by what somebody has worked out of each subject with [`known`].
+pub(crate) fn report_by(
+    inventory: &Inventory,
+    sets: &[&AdvisorySet],
+    mut known: impl FnMut(Subject<'_>) -> Arc<[Finding]>,
+) -> Report {
+    let system = system(inventory);
+    let mut completeness = completeness(inventory, sets);
+    let mut findings: Vec<Finding> = Vec::new();
+    for (subject, packages) in subjects(inventory, system.as_deref()) {
+        findings.extend(carried(&known(subject), &packages));
     }
-    let mut findings: Vec<Finding> =
-        subjects.iter().flat_map(|(subject, packages)| about(*subject, packages, sets)).collect();
     // Asked last: a damaged set shows where it is read.
     let faults: Vec<String> = sets.iter().filter_map(|s| s.fault().map(str::to_owned)).collect();
     match &mut completeness {
@@ -80,8 +87,31 @@ fn language(kind: &str) -> Option<&'static str> {
 /// Distributions whose advisories name binary packages of rpm; the others' name the source.
 const BY_BINARY: [&str; 4] = ["AlmaLinux", "Rocky Linux", "Red Hat", "Photon OS"];
 
+/// The ecosystem of its operating system's packages, `Debian:12`; none: it has no such packages, or nobody knows of which.
+pub(crate) fn system(inventory: &Inventory) -> Option<String> {
+    inventory.database.as_ref()?;
+    match os_release::release(inventory.distro.as_ref()?) {
+        Release::Unknown(_) => None,
+        Release::Unsupported(ecosystem, _) | Release::Supported(ecosystem) => Some(ecosystem),
+    }
+}
+
+/// What advisories may speak about in an inventory, each with the packages that carry it. `system`: see [`system`].
+pub(crate) fn subjects<'a>(
+    inventory: &'a Inventory,
+    system: Option<&'a str>,
+) -> BTreeMap<Subject<'a>, Vec<&'a Package>> {
+    let mut subjects: BTreeMap<Subject<'_>, Vec<&Package>> = BTreeMap::new();
+    for package in &inventory.packages {
+        if let Some(subject) = subject(package, system) {
+            subjects.entry(subject).or_default().push(package);
+        }
+    }
+    subjects
+}
+
 /// None: nothing speaks about it, or something else does for it.
-fn subject<'a>(package: &'a Package, system: Option<&'a str>) -> Option<Subject<'a>> {
+pub(crate) fn subject<'a>(package: &'a Package, system: Option<&'a str>) -> Option<Subject<'a>> {
     // The distribution mends what is its own under the version that it has, and says so in its own advisories.
     if !package.stands_alone() {
         return None;
@@ -99,9 +129,9 @@ fn subject<'a>(package: &'a Package, system: Option<&'a str>) -> Option<Subject<
     (!subject.2.is_empty()).then_some(subject)
 }
 
-/// Which advisories hold, and how far the report can be trusted. What is
-/// known against an end-of-life release is listed; that it is whole is not claimed.
-fn completeness(inventory: &Inventory, sets: &[&AdvisorySet]) -> (Option<String>, Completeness) {
+/// How far the report can be trusted. What is known against an end-of-life release is listed; that it is whole is not
+/// claimed.
+fn completeness(inventory: &Inventory, sets: &[&AdvisorySet]) -> Completeness {
     let undetermined = |reason: String| Completeness::Undetermined { reason };
     let unread = inventory.unread.join(" and ");
     let of_languages = |p: &Package| language(p.kind()).is_some();
@@ -109,7 +139,7 @@ fn completeness(inventory: &Inventory, sets: &[&AdvisorySet]) -> (Option<String>
         // An image of one program has no system under it.
         let reason = "there is no package database: only packages of languages were looked at".to_owned();
         let reasons = std::iter::once(reason).chain(inventory.incomplete.iter().cloned()).collect();
-        return (None, Completeness::Incomplete { reasons });
+        return Completeness::Incomplete { reasons };
     }
     if inventory.database.is_none() {
         let reason = if unread.is_empty() {
@@ -117,29 +147,28 @@ fn completeness(inventory: &Inventory, sets: &[&AdvisorySet]) -> (Option<String>
         } else {
             format!("its packages are in a database that cannot be read yet: {unread}")
         };
-        return (None, undetermined(reason));
+        return undetermined(reason);
     }
     let Some(distro) = &inventory.distro else {
-        return (None, undetermined("the image has no os-release that names its distribution".to_owned()));
+        return undetermined("the image has no os-release that names its distribution".to_owned());
     };
     let ecosystem = match os_release::release(distro) {
-        Release::Unknown(reason) => return (None, undetermined(reason)),
-        Release::Unsupported(ecosystem, reason) => return (Some(ecosystem), undetermined(reason)),
+        Release::Unknown(reason) => return undetermined(reason),
+        Release::Unsupported(_, reason) => return undetermined(reason),
         Release::Supported(ecosystem) => ecosystem,
     };
     if !sets.iter().any(|s| s.covers(&ecosystem)) {
         let reason = format!("no advisories for {ecosystem} have been loaded");
-        return (Some(ecosystem), undetermined(reason));
+        return undetermined(reason);
     }
     let mut reasons = inventory.incomplete.clone();
     if !unread.is_empty() {
         reasons.push(format!("a database of {unread} packages was not read"));
     }
-    let complete = match reasons.is_empty() {
+    match reasons.is_empty() {
         true => Completeness::Complete,
         false => Completeness::Incomplete { reasons },
-    };
-    (Some(ecosystem), complete)
+    }
 }
 
 /// What several advisories say about one vulnerability of one source.
@@ -155,7 +184,8 @@ struct Known<'a> {
     because: (&'a str, &'a str),
 }
 
-fn about(subject: Subject<'_>, packages: &[&Package], sets: &[&AdvisorySet]) -> Vec<Finding> {
+/// What is known of one version of whatever advisories speak about: findings that no package carries yet.
+pub(crate) fn known(subject: Subject<'_>, sets: &[&AdvisorySet]) -> Vec<Finding> {
     let (ecosystem, name, installed) = subject;
     let Some(order) = Order::of_ecosystem(ecosystem) else { return Vec::new() };
     let about: Vec<(Advisory, &str)> = sets
@@ -170,9 +200,6 @@ fn about(subject: Subject<'_>, packages: &[&Package], sets: &[&AdvisorySet]) -> 
         }
     }
     absorb(&mut known);
-    let names: BTreeSet<&str> = packages.iter().map(|p| p.name.as_str()).collect();
-    let paths: BTreeSet<&str> = packages.iter().filter_map(|p| p.path.as_deref()).collect();
-    let layer = layer(packages);
     let finding = |(id, mut known): (&str, Known<'_>)| {
         let threat = threat(sets, id, &known.aliases);
         if let (Severity::Unknown, Some((severity, source))) = (known.severity, &threat.severity) {
@@ -182,8 +209,8 @@ fn about(subject: Subject<'_>, packages: &[&Package], sets: &[&AdvisorySet]) -> 
             id: id.to_owned(),
             aliases: known.aliases.iter().filter(|a| **a != id).map(|a| (*a).to_owned()).collect(),
             ecosystem: ecosystem.to_owned(),
-            packages: names.iter().map(|n| (*n).to_owned()).collect(),
-            paths: paths.iter().map(|p| (*p).to_owned()).collect(),
+            packages: Vec::new(),
+            paths: Vec::new(),
             source: name.to_owned(),
             installed: installed.to_owned(),
             because: because(subject, order, &known),
@@ -194,12 +221,28 @@ fn about(subject: Subject<'_>, packages: &[&Package], sets: &[&AdvisorySet]) -> 
             known_exploited: threat.known_exploited,
             // Published with five digits: no more are said.
             epss: threat.epss.map(|p| (f64::from(p) * 1e5).round() / 1e5),
-            layer: layer.clone(),
+            layer: None,
             summary: known.summary.map(str::to_owned),
             published: known.published.and_then(|at| Timestamp::from_second(at).ok()),
         }
     };
     known.into_iter().map(finding).collect()
+}
+
+/// The same findings, carried by these packages.
+fn carried<'a>(known: &'a [Finding], packages: &[&Package]) -> impl Iterator<Item = Finding> + use<'a> {
+    let all = |of: BTreeSet<&str>| of.into_iter().map(str::to_owned).collect::<Vec<_>>();
+    // Of most subjects nothing is known.
+    let packages = if known.is_empty() { &[] } else { packages };
+    let names = all(packages.iter().map(|p| p.name.as_str()).collect());
+    let paths = all(packages.iter().filter_map(|p| p.path.as_deref()).collect());
+    let layer = layer(packages);
+    known.iter().map(move |finding| Finding {
+        packages: names.clone(),
+        paths: paths.clone(),
+        layer: layer.clone(),
+        ..finding.clone()
+    })
 }
 
 /// What any set knows of a vulnerability by any of its names: exploited if one says so, the likeliest, the first severity.

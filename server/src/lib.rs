@@ -7,7 +7,7 @@ use patchline_chains::Plan;
 use patchline_engine::{Clock, Engine};
 use patchline_registry::{Registries, remote::Secret};
 use patchline_remediation::fix::Fixes;
-use patchline_scanner::Reports;
+use patchline_scanner::{Reports, rematch::Inventories};
 use patchline_store::{Health, Sightings};
 
 mod api;
@@ -40,6 +40,8 @@ pub struct ServerContext {
     pub embedded: String,
     /// Kept reports.
     pub reports: Arc<dyn Reports>,
+    /// Kept inventories, to be matched again.
+    pub inventories: Arc<dyn Inventories>,
     /// Kept fixes.
     pub fixes: Arc<dyn Fixes>,
     /// When images were seen.

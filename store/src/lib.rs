@@ -8,6 +8,7 @@ mod error;
 mod events;
 mod health;
 mod housekeeping;
+mod inventories;
 mod outbox;
 mod pack;
 mod postgres;

@@ -99,6 +99,7 @@ impl Showcase {
             registries: registries.clone(),
             embedded: "main".into(),
             reports: store.clone(),
+            inventories: store.clone(),
             fixes: store.clone(),
             sightings: store.clone(),
             health: store.clone(),

@@ -24,8 +24,9 @@ use patchline_registry::{
     model::{OCI_CONFIG, OCI_LAYER_TAR, OCI_MANIFEST},
 };
 use patchline_scanner::{
-    Distro, Inventory, Package, Reports,
+    BoxError, Distro, Inventory, Package, Report, Reports,
     advisories::{AdvisorySet, update},
+    rematch::Inventories as _,
 };
 use patchline_server::{Launcher, ServerContext};
 use patchline_store::{
@@ -133,6 +134,7 @@ impl House {
             registries,
             embedded: "main".into(),
             reports: store.clone(),
+            inventories: store.clone(),
             fixes: store.clone(),
             sightings: store.clone(),
             health: store.clone(),
@@ -386,6 +388,112 @@ async fn new_advisories_start_what_they_speak_of_and_nothing_else() {
     let third = load(&house, &records).await;
     let (images, _) = house.starts(&launcher, &plan, &of(&third)).await;
     assert_eq!(images, ["main/shop/hit:v1", "main/shop/light:v1"]);
+}
+
+/// The store, and of which images somebody has asked for the inventory.
+struct Asked(Arc<Sqlite>, Mutex<Vec<Digest>>);
+
+impl Asked {
+    fn take(&self) -> Vec<Digest> {
+        let mut asked = std::mem::take(&mut *self.1.lock().unwrap());
+        asked.sort();
+        asked
+    }
+}
+
+#[async_trait]
+impl Reports for Asked {
+    async fn put_inventory(&self, inventory: &Inventory) -> Result<(), BoxError> {
+        self.0.put_inventory(inventory).await
+    }
+    async fn inventory(&self, image: &Digest) -> Result<Option<Inventory>, BoxError> {
+        self.1.lock().unwrap().push(image.clone());
+        self.0.inventory(image).await
+    }
+    async fn put_report(&self, report: &Report) -> Result<String, BoxError> {
+        self.0.put_report(report).await
+    }
+    async fn report(&self, id: &str) -> Result<Option<Report>, BoxError> {
+        self.0.report(id).await
+    }
+    async fn latest_report(&self, image: &Digest) -> Result<Option<(String, Report)>, BoxError> {
+        self.0.latest_report(image).await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn only_images_that_new_advisories_touch_are_looked_at_and_none_is_lost() {
+    let mut house = House::new().await;
+    let asked = Arc::new(Asked(house.store.clone(), Mutex::default()));
+    house.context.reports = asked.clone();
+    let launcher = house.launcher();
+    let plan = chain("{advisories: {severity: high}}", "{repositories: ['shop/*']}");
+    let of = |revision: &str| firing(Cause::Advisories, revision);
+    let records = [
+        ("CVE-2026-1", "libz", "low"),
+        ("CVE-2026-2", "libx", "critical"),
+        ("CVE-2026-3", "liby", "critical"),
+    ];
+    let set = |revision: &str| AdvisorySet::open_revision(&house.advisories(), revision).unwrap();
+    let scan = async |image: &Digest, packages: &[(&str, &str)], revision: &str| {
+        let inventory = inventory(image, packages);
+        house.store.put_inventory(&inventory).await.unwrap();
+        let report = patchline_scanner::report(&inventory, &[&set(revision)]);
+        house.store.put_report(&report).await.unwrap();
+    };
+    let first = load(&house, &records[..1]).await;
+    let hit = house.push("shop/hit", "v1", None).await;
+    let other = house.push("shop/other", "v1", None).await;
+    let both = |digests: [&Digest; 2]| {
+        let mut digests = digests.map(Clone::clone);
+        digests.sort();
+        digests.to_vec()
+    };
+    scan(&hit, &[("libx", "1"), ("libz", "1")], &first).await;
+    scan(&other, &[("liby", "1"), ("libz", "1")], &first).await;
+    assert_eq!(house.starts(&launcher, &plan, &of(&first)).await.0, [] as [&str; 0]);
+    assert_eq!(asked.take(), both([&hit, &other]), "nobody has matched them before");
+    // Again, and after a restart, nothing is left to do.
+    assert_eq!(house.starts(&house.launcher(), &plan, &of(&first)).await.0, [] as [&str; 0]);
+    assert_eq!(asked.take(), []);
+
+    let second = load(&house, &records[..2]).await;
+    let (images, pages) = house.starts(&launcher, &plan, &of(&second)).await;
+    assert_eq!((images, pages[0].left_out), (vec!["main/shop/hit:v1".to_owned()], 1));
+    assert_eq!(asked.take(), std::slice::from_ref(&hit));
+    let noted = house.store.matched(&[hit.clone(), other.clone()]).await.unwrap();
+    let up_to = |image: &Digest| noted.iter().find(|m| m.image == *image).unwrap().up_to();
+    assert_eq!((up_to(&hit), up_to(&other)), (Some(first.as_str()), Some(second.as_str())));
+
+    // Its run came to nothing: it is started again with what comes next, though that does not touch it any more. And an
+    // image with an inventory since then, whose report is older than what the advisories know of it, is found.
+    let late = house.push("shop/late", "v1", None).await;
+    scan(&late, &[("libx", "1")], &first).await;
+    let third = load(&house, &records).await;
+    let (images, _) = house.starts(&launcher, &plan, &of(&third)).await;
+    assert_eq!(images, ["main/shop/hit:v1", "main/shop/late:v1", "main/shop/other:v1"]);
+    asked.take();
+
+    // Everything is scanned; then the revision that was matched is no more.
+    scan(&hit, &[("libx", "1"), ("libz", "1")], &third).await;
+    scan(&other, &[("liby", "1"), ("libz", "1")], &third).await;
+    scan(&late, &[("libx", "1")], &third).await;
+    assert_eq!(house.starts(&launcher, &plan, &of(&third)).await.0, [] as [&str; 0]);
+    assert_eq!(asked.take().len(), 3);
+    let words = [records[0], records[1], records[2], ("CVE-2026-4", "libq", "critical")];
+    let fourth = load(&house, &words).await;
+    for entry in std::fs::read_dir(house.advisories()).unwrap() {
+        let path = entry.unwrap().path();
+        let hex = third.strip_prefix("sha256:").unwrap();
+        if path.file_name().unwrap().to_str().unwrap().starts_with(hex) {
+            std::fs::remove_file(path).unwrap();
+        }
+    }
+    assert_eq!(house.starts(&launcher, &plan, &of(&fourth)).await.0, [] as [&str; 0]);
+    assert_eq!(asked.take().len(), 3, "all of them are matched");
+    let fifth = load(&house, &[&words[..], &[("CVE-2026-5", "libr", "critical")]].concat()).await;
+    assert_eq!(house.starts(&launcher, &plan, &of(&fifth)).await.0, [] as [&str; 0]);
+    assert_eq!(asked.take(), [], "and from then on what is touched alone");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -19,7 +19,10 @@ pub(crate) struct Bench {
     /// engine: first without and then with 1,000,000 finished runs in the store
     #[arg(long)]
     history: bool,
-    /// What is handed on to the bench, such as `--store sqlite`, `--runs 2000`, `--seconds 5`
+    /// rematch: how many inventories; 100,000 where nothing is said
+    #[arg(long)]
+    inventories: Option<u64>,
+    /// What is handed on to the bench, such as `--store sqlite`, `--runs 2000`, `--seconds 5`, `--data DIR`
     #[arg(last = true)]
     rest: Vec<String>,
 }
@@ -33,6 +36,8 @@ enum Room {
     Engine,
     /// Scanning images, beside syft and Trivy; the images are built once and kept
     Scan,
+    /// Stored inventories against new advisories
+    Rematch,
 }
 
 impl Bench {
@@ -48,6 +53,13 @@ impl Bench {
                 let mut rest = vec!["--json".to_owned()];
                 rest.extend(self.rest);
                 last(&bench(None, "scan", Stdio::piped(), &rest)?)?
+            }
+            Room::Rematch => {
+                let count = self.inventories.map(|count| count.to_string());
+                let count = count.into_iter().flat_map(|count| ["--inventories".to_owned(), count]);
+                let all: Vec<String> =
+                    self.rest.into_iter().chain(count).chain(["--json".to_owned()]).collect();
+                last(&bench(None, "rematch", Stdio::piped(), &all)?)?
             }
         };
         if self.json {

@@ -66,7 +66,7 @@ pub(crate) struct Verdict {
 }
 
 /// One event of a range.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Step {
     pub(super) turn: Turn,
     pub(super) version: String,

@@ -20,6 +20,7 @@ mod set;
 mod severity;
 mod shelf;
 mod threat;
+mod touched;
 pub mod update;
 
 use std::{
@@ -31,6 +32,7 @@ use std::{
 pub(crate) use advisory::{Advisory, Verdict};
 pub use shelf::{Advisories, Shelf};
 pub use threat::Threat;
+pub use touched::Touched;
 
 use crate::Result;
 

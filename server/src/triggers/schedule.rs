@@ -1,7 +1,7 @@
 //! What the firings of chains start: the images in a chain's scope that its window names, or that new advisories speak
 //! of. The engine fires and submits; here the registries are asked.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
 use futures::{StreamExt, stream};
@@ -10,12 +10,12 @@ use patchline_engine::{
     Subject,
     schedule::{Cause, Firing, Launch, LaunchError, Page},
 };
-use patchline_registry::Reference;
-use patchline_scanner::advisories::AdvisorySet;
+use patchline_registry::{Descriptor, Digest, Reference};
+use patchline_scanner::rematch::Matched;
 
 use super::{
     admit, advisories,
-    advisories::Advisories,
+    advisories::{Advisories, Current, Settled},
     embedded::passes,
     listing::{Listings, Place, Scope, problem},
     subject,
@@ -41,10 +41,10 @@ impl Launcher {
     }
 
     async fn find(&self, plan: &Plan, firing: &Firing, cursor: Option<&str>) -> Result<Page> {
-        let set = match firing.cause {
+        let current = match firing.cause {
             Cause::Schedule => None,
             Cause::Advisories => match self.advisories.set(&firing.occasion).await? {
-                Some(set) => Some(set),
+                Some(current) => Some(current),
                 None => return Ok(Page::default()),
             },
         };
@@ -58,9 +58,27 @@ impl Launcher {
         let scope = Scope { context: &self.context, plan, window, listings: &self.listings, firing: &name };
         let part = scope.part(&after, PAGE).await?;
         let mut page = Page { failed: part.failed, ..Page::default() };
-        let looked: Vec<(Place, Result<Option<Subject>>)> = stream::iter(part.images)
+        let resolved: Vec<(Place, Result<Option<Descriptor>>)> = stream::iter(part.images)
             .map(|place| async {
-                let looked = self.look(&scope, &place, set.as_ref()).await;
+                let at = self.resolve(&scope, &place).await;
+                (place, at)
+            })
+            .buffered(AT_ONCE)
+            .collect()
+            .await;
+        let there = resolved.iter().filter_map(|(_, at)| Some(at.as_ref().ok()?.as_ref()?.digest.clone()));
+        let there: Vec<Digest> = there.collect();
+        let mut settled = self.settled(current.as_deref(), &there).await;
+        let mut notes = std::mem::take(&mut settled.notes);
+        let looked: Vec<(Place, Result<Looked>)> = stream::iter(resolved)
+            .map(|(place, at)| async {
+                let looked = match at {
+                    Ok(Some(at)) if !settled.has(&at.digest) => {
+                        self.look(&scope, &place, at, current.as_ref()).await
+                    }
+                    Ok(_) => Ok(Looked::default()),
+                    Err(error) => Err(error),
+                };
                 (place, looked)
             })
             .buffered(AT_ONCE)
@@ -69,8 +87,13 @@ impl Launcher {
         let mut away = None;
         for (place, looked) in looked {
             match looked {
-                Ok(Some(subject)) => page.subjects.push(subject),
-                Ok(None) => page.left_out += 1,
+                Ok(Looked { subject, notes: more }) => {
+                    notes.extend(more);
+                    match subject {
+                        Some(subject) => page.subjects.push(subject),
+                        None => page.left_out += 1,
+                    }
+                }
                 Err(error) => {
                     let image = format!("{}/{}:{}", place.registry, place.repository, place.tag);
                     page.failed.push((image, problem(&error)));
@@ -84,6 +107,10 @@ impl Launcher {
         if let Some(error) = away.filter(|_| page.subjects.is_empty() && page.left_out == 0) {
             return Err(error);
         }
+        // Without them the next revision looks at more than it would have to.
+        if let Err(error) = self.context.inventories.set_matched(&notes).await {
+            tracing::warn!(%error, "how far images were matched was not noted");
+        }
         page.next = part.next.and_then(|place| serde_json::to_string(&place).ok());
         if page.next.is_none() {
             self.listings.forget(&name);
@@ -92,22 +119,39 @@ impl Launcher {
         Ok(page)
     }
 
-    /// What a run over the image is about; none: it needs none.
+    /// Where a tag points; none: it is gone.
+    async fn resolve(&self, scope: &Scope<'_>, place: &Place) -> Result<Option<Descriptor>> {
+        let opened = scope.open(&place.registry, &place.repository)?;
+        Ok(opened.resolve(&place.tag).await?)
+    }
+
+    /// Images that new advisories do not touch: not even their manifests are read.
+    async fn settled(&self, current: Option<&Current>, images: &[Digest]) -> Settled {
+        let Some(current) = current else { return Settled::default() };
+        let settled = current.settled(&*self.context.inventories, images).await;
+        settled.unwrap_or_else(|error| {
+            // Each is looked at by itself, and one that cannot be read is told of.
+            tracing::warn!(%error, "the images that new advisories touch were not told from the others");
+            Settled::default()
+        })
+    }
+
+    /// What a run over the image is about, if it needs one.
     async fn look(
         &self,
         scope: &Scope<'_>,
         place: &Place,
-        set: Option<&AdvisorySet>,
-    ) -> Result<Option<Subject>> {
+        at: Descriptor,
+        current: Option<&Arc<Current>>,
+    ) -> Result<Looked> {
         let Place { registry, repository, tag } = place;
         let opened = scope.open(registry, repository)?;
-        let Some(at) = opened.resolve(tag).await? else { return Ok(None) };
         let target = subject::identity(registry, repository, Some(tag), &at.digest);
         // What pushes leave out is left out here: our own backups and fixed images, and what the chain has copied.
         if self.context.engine.is_own_effect("push", &target).await?
             || admit::copied_by(&self.context.engine.effects_on("copy", &target).await?, &scope.plan.chain)
         {
-            return Ok(None);
+            return Ok(Looked::default());
         }
         let reference = Reference {
             registry: registry.clone(),
@@ -116,15 +160,25 @@ impl Launcher {
             digest: Some(at.digest),
         };
         let Ok((subject, raw)) = admit::read(&self.context, &*opened, &reference).await? else {
-            return Ok(None);
+            return Ok(Looked::default());
         };
-        if let Some(set) = set
-            && !advisories::is_news(&*self.context.reports, set, scope.plan, &raw).await?
-        {
-            return Ok(None);
+        let mut looked =
+            Looked { subject: Some(subject::for_chain(&subject, scope.plan)), notes: Vec::new() };
+        if let Some(current) = current {
+            let kept = (&*self.context.reports, &*self.context.inventories);
+            let (news, notes) = advisories::is_news(kept, current, scope.plan, &raw).await?;
+            looked = Looked { subject: looked.subject.filter(|_| news), notes };
         }
-        Ok(Some(subject::for_chain(&subject, scope.plan)))
+        Ok(looked)
     }
+}
+
+/// What became of one image.
+#[derive(Default)]
+struct Looked {
+    /// Of its run; none: it needs none.
+    subject: Option<Subject>,
+    notes: Vec<Matched>,
 }
 
 #[async_trait]

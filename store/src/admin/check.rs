@@ -1,6 +1,6 @@
 //! Whether a database is whole: the file, every row, and what must hold between rows.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use patchline_chains::Plan;
 use patchline_engine::{EventKind, Problem};
@@ -13,10 +13,11 @@ use super::{
     error::Result,
     judge::{Case, int, judge, read, text},
     table::{
-        EFFECTS, EVENTS, FACTS, FIXES, INVENTORIES, OUTBOX, PERMITS, PLANS, REPORTS, RUNS, STEPS, Table,
+        EFFECTS, EVENTS, FACTS, FIXES, INVENTORIES, OUTBOX, PACKAGES, PERMITS, PLANS, REPORTS, RUNS, STEPS,
+        Table,
     },
 };
-use crate::{Postgres, Sqlite, pack};
+use crate::{Postgres, Sqlite, inventories, pack};
 
 /// Findings that are told one by one.
 const TOLD: usize = 1000;
@@ -112,7 +113,9 @@ async fn file(db: &mut SqliteConnection, checked: &mut Checked) -> Result<()> {
 
 async fn rows(mut source: Source<'_>, checked: &mut Checked, watch: Watch<'_>) -> Result<()> {
     runs(&mut source, checked, watch).await?;
-    for table in [&PLANS, &EFFECTS, &OUTBOX, &FACTS, &INVENTORIES, &REPORTS, &FIXES] {
+    // Inventories name packages by their numbers.
+    let mut packages: HashSet<i64> = HashSet::new();
+    for table in [&PLANS, &EFFECTS, &OUTBOX, &FACTS, &PACKAGES, &INVENTORIES, &REPORTS, &FIXES] {
         let total = source.count(table).await?;
         let (mut cursor, mut done) = (Cursor::over(table), 0);
         while let Some(row) = cursor.next(&mut source).await? {
@@ -120,7 +123,10 @@ async fn rows(mut source: Source<'_>, checked: &mut Checked, watch: Watch<'_>) -
                 watch(Progress { what: table.name, done, total });
             }
             done += 1;
-            if let Some(what) = unread(table, &row) {
+            if table.name == PACKAGES.name {
+                packages.extend(int(table, &row, "id"));
+            }
+            if let Some(what) = unread(table, &row, &packages) {
                 checked.find(table.name, key(table, &row), what);
             }
         }
@@ -148,14 +154,16 @@ fn key(table: &Table, row: &Row) -> String {
 }
 
 /// Why a row cannot be read by whoever needs it.
-fn unread(table: &Table, row: &Row) -> Option<String> {
+fn unread(table: &Table, row: &Row, packages: &HashSet<i64>) -> Option<String> {
     let text = |name| text(table, row, name);
     let said = |result: Result<(), serde_json::Error>| result.err().map(|error| error.to_string());
+    let told = |error: crate::Error| {
+        std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string)
+    };
     let packed = || match row.get(table.place("body")) {
-        Some(Value::Blob(body)) => pack::inflate("", body).map_err(|error| {
-            let source = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
-            format!("it cannot be unpacked: {source}")
-        }),
+        Some(Value::Blob(body)) => {
+            pack::inflate("", body).map_err(|error| format!("it cannot be unpacked: {}", told(error)))
+        }
         _ => Err("it has no body".to_owned()),
     };
     let whole = |bytes: &[u8], into: fn(&[u8]) -> Result<(), serde_json::Error>| said(into(bytes));
@@ -167,9 +175,20 @@ fn unread(table: &Table, row: &Row) -> Option<String> {
             said(read::<Problem>(problem).map(drop))
         }),
         "layer_facts" => packed().err(),
-        "inventories" => packed().map_or_else(Some, |bytes| {
-            whole(&bytes, |b| serde_json::from_slice::<patchline_scanner::Inventory>(b).map(drop))
-        }),
+        "packages" => match row.get(table.place("hash")) {
+            Some(Value::Blob(hash)) => inventories::package(hash, text("body")).err().map(told),
+            _ => Some("it has no hash".to_owned()),
+        },
+        "inventories" => match row.get(table.place("body")) {
+            Some(Value::Blob(body)) => match inventories::whole(body) {
+                Ok(numbers) => numbers
+                    .into_iter()
+                    .find(|number| !packages.contains(number))
+                    .map(|number| format!("its package {number} is not there")),
+                Err(error) => Some(told(error)),
+            },
+            _ => Some("it has no body".to_owned()),
+        },
         "reports" => packed().map_or_else(Some, |bytes| {
             whole(&bytes, |b| serde_json::from_slice::<patchline_scanner::Report>(b).map(drop))
         }),

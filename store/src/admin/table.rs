@@ -184,9 +184,23 @@ pub(super) const FACTS: Table = Table {
     page: FEW,
 };
 
+pub(super) const PACKAGES: Table = Table {
+    name: "packages",
+    columns: &[int("id"), column("hash", Kind::Blob), text("body")],
+    key: &[0],
+    counted: Some("id"),
+    page: MANY,
+};
+
 pub(super) const INVENTORIES: Table = Table {
     name: "inventories",
-    columns: &[key("image"), column("body", Kind::Blob)],
+    columns: &[
+        key("image"),
+        column("body", Kind::Blob),
+        int("edition"),
+        text("matched"),
+        text("matched_report"),
+    ],
     key: &[0],
     counted: None,
     page: FEW,
@@ -275,6 +289,7 @@ pub(super) const TABLES: &[&Table] = &[
     &EFFECTS,
     &DELIVERIES,
     &FACTS,
+    &PACKAGES,
     &INVENTORIES,
     &REPORTS,
     &FIXES,

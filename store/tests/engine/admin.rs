@@ -7,7 +7,7 @@ use patchline_engine::{
     Store,
 };
 use patchline_remediation::{FixPlan, fix::Fixes};
-use patchline_scanner::{Completeness, Digest, LayerFacts, Report, Reports};
+use patchline_scanner::{Completeness, Digest, Inventory, LayerFacts, Package, Platform, Report, Reports};
 use patchline_store::{
     Postgres, PostgresOptions, Sqlite,
     admin::{self, Progress},
@@ -74,9 +74,25 @@ async fn filled(place: &Place) -> Runs {
     Runs { ended, waits, held, queued }
 }
 
+fn inventory(image: &Digest, packages: &[&str]) -> Inventory {
+    let package = |name: &&str| Package { name: (*name).into(), version: "1".into(), ..Package::default() };
+    Inventory {
+        image: image.clone(),
+        platform: Platform { os: "linux".into(), architecture: "amd64".into(), variant: None },
+        distro: None,
+        packages: packages.iter().map(package).collect(),
+        database: None,
+        unread: Vec::new(),
+        incomplete: Vec::new(),
+        unreadable: Vec::new(),
+        layers: vec![(Digest::of(b"layer"), Digest::of(b"diff"))],
+    }
+}
+
 async fn documents(store: &(impl LayerFacts + Reports + Fixes)) {
     let (image, fixed) = (Digest::of(b"image"), Digest::of(b"fixed"));
     store.put(&image, "dpkg 1", b"facts").await.unwrap();
+    store.put_inventory(&inventory(&image, &["a", "nul\0"])).await.unwrap();
     for revision in ["1", "2"] {
         let report = Report {
             version: 1,
@@ -118,6 +134,7 @@ async fn a_database_moves_to_postgresql_and_goes_on_there() {
     let rows = |name: &str| moved.tables.iter().find(|t| t.name == name).unwrap().rows;
     assert_eq!((rows("runs"), rows("steps"), rows("plans"), rows("outbox")), (4, 7, 3, 1));
     assert_eq!((rows("effects"), rows("reports"), rows("fixes"), rows("layer_facts")), (1, 2, 1, 1));
+    assert_eq!((rows("packages"), rows("inventories")), (2, 1));
     assert!(heard.iter().any(|p| p.what == "events" && p.done == p.total && p.total > 0));
     // What was said of them before is said of them now.
     for run in [&runs.ended, &runs.waits, &runs.held, &runs.queued] {
@@ -137,12 +154,16 @@ async fn a_database_moves_to_postgresql_and_goes_on_there() {
         sqlite.latest_report(&image).await.unwrap(),
         "the newest is the newest"
     );
+    assert_eq!(postgres.inventory(&image).await.unwrap(), sqlite.inventory(&image).await.unwrap());
     let whole = postgres.check(&mut |_| {}).await.unwrap();
     assert!(whole.is_whole(), "{whole:?}");
     // A second time is refused.
     let refused = admin::migrate(&sqlite, &postgres, &mut |_| {}).await.unwrap_err();
     assert_eq!(refused.code(), "target-not-empty");
     documents(&postgres).await;
+    let other = inventory(&Digest::of(b"other"), &["a", "b", "nul\0"]);
+    postgres.put_inventory(&other).await.unwrap();
+    assert_eq!(postgres.inventory(&other.image).await.unwrap(), Some(other), "numbers go on after the last");
 
     // The engine goes on: the lease of the process that is gone runs out by the server's clock.
     let (sink, clock) = (Sink::default(), Ahead::default());

@@ -22,7 +22,7 @@ mod read;
 mod write;
 
 pub(super) use header::MAGIC;
-pub(super) use read::Reader;
+pub(super) use read::{Reader, Said};
 pub(super) use write::{Image, write};
 
 /// Why a set cannot be read: where, and what is wrong there.

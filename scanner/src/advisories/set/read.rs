@@ -35,6 +35,14 @@ pub(in crate::advisories) struct Reader {
     shards: BTreeMap<String, Shard>,
 }
 
+/// What is said about one package.
+pub(in crate::advisories) struct Said {
+    /// What packages are sorted by.
+    pub(in crate::advisories) key: u64,
+    pub(in crate::advisories) package: Arc<str>,
+    pub(in crate::advisories) advisories: Vec<Advisory>,
+}
+
 struct Shard {
     packages: Range<u64>,
     covered: bool,
@@ -128,6 +136,28 @@ impl Reader {
         Ok(all)
     }
 
+    /// The ecosystems of which something is said.
+    pub(in crate::advisories) fn ecosystems(&self) -> impl Iterator<Item = &str> {
+        self.shards.keys().map(String::as_str)
+    }
+
+    /// What is said about each package of an ecosystem, by ascending key; one at a time is in memory.
+    pub(in crate::advisories) fn each(
+        &self,
+        ecosystem: &str,
+    ) -> impl Iterator<Item = Result<Said, Rot>> + use<'_> {
+        let packages = self.shards.get(ecosystem).map_or(0..0, |shard| shard.packages.clone());
+        let ecosystem: Arc<str> = ecosystem.into();
+        packages.step_by(PACKAGE as usize).map(move |index| {
+            let [key, place, count] = entry(&mut self.at(Section::Packages, index)?)?;
+            let mut rows = self.at(Section::Rows, place)?;
+            let mut known = Known::new(limits::ANSWER);
+            let package = self.text(&mut rows, &mut known)?;
+            let of = (ecosystem.clone(), package.clone());
+            Ok(Said { key, package, advisories: self.rows(&mut rows, count, of, &mut known)? })
+        })
+    }
+
     /// What the feeds say of a CVE.
     pub(in crate::advisories) fn threat(&self, wanted: Cve) -> Result<Threat, Rot> {
         let section = self.header.section(Section::Threats);
@@ -142,9 +172,14 @@ impl Reader {
 
     /// All of them, for a set that is made from this one.
     pub(in crate::advisories) fn threats(&self) -> Result<Threats, Rot> {
+        self.each_threat().collect()
+    }
+
+    /// All of them, by CVE.
+    pub(in crate::advisories) fn each_threat(&self) -> impl Iterator<Item = Result<(Cve, Threat), Rot>> {
         let section = self.header.section(Section::Threats);
         let count = (section.end - section.start) / THREAT;
-        (0..count).map(|i| self.threat_at(i * THREAT)).collect()
+        (0..count).map(|i| self.threat_at(i * THREAT))
     }
 
     fn threat_at(&self, place: u64) -> Result<(Cve, Threat), Rot> {
