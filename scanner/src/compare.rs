@@ -71,8 +71,22 @@ impl Disagreement {
 
 /// Ids of documents that may speak of several vulnerabilities: to share one is not to be one.
 const BULLETINS: [&str; 16] = [
-    "DSA-", "DLA-", "DTSA-", "USN-", "LSN-", "RHSA-", "RHBA-", "RHEA-", "ALSA-", "ALBA-", "RLSA-", "RXSA-", "ELSA-",
-    "SUSE-", "openSUSE-", "ALAS",
+    "DSA-",
+    "DLA-",
+    "DTSA-",
+    "USN-",
+    "LSN-",
+    "RHSA-",
+    "RHBA-",
+    "RHEA-",
+    "ALSA-",
+    "ALBA-",
+    "RLSA-",
+    "RXSA-",
+    "ELSA-",
+    "SUSE-",
+    "openSUSE-",
+    "ALAS",
 ];
 
 /// Holds two reports of one image against each other.

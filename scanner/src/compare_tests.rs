@@ -48,11 +48,17 @@ fn a_cve_and_its_ghsa_are_one_and_a_bulletin_makes_nothing_one() {
         finding("CVE-1", &["GHSA-1", "DSA-1"], "a_b", High, Some("2")),
         finding("CVE-2", &["DSA-1"], "a_b", Low, None),
     ]);
-    let theirs = report(vec![finding("GHSA-1", &[], "A.B", High, Some("0:2")), finding("CVE-3", &["DSA-1"], "a_b", Low, None)]);
+    let theirs = report(vec![
+        finding("GHSA-1", &[], "A.B", High, Some("0:2")),
+        finding("CVE-3", &["DSA-1"], "a_b", Low, None),
+    ]);
     let found = compare(&ours, &theirs);
     assert_eq!((found.both, found.severity.len(), found.fixed.len()), (1, 0, 0), "{found:#?}");
     let ids = |only: &[One]| only.iter().map(|o| o.id.clone()).collect::<Vec<_>>();
-    assert_eq!((ids(&found.only_ours), ids(&found.only_theirs)), (vec!["CVE-2".to_owned()], vec!["CVE-3".to_owned()]));
+    assert_eq!(
+        (ids(&found.only_ours), ids(&found.only_theirs)),
+        (vec!["CVE-2".to_owned()], vec!["CVE-3".to_owned()])
+    );
 }
 
 #[test]
@@ -69,8 +75,10 @@ fn one_vulnerability_in_two_packages_is_two() {
 
 #[test]
 fn another_judgement_and_another_fix_are_told() {
-    let ours = report(vec![finding("CVE-1", &[], "a", Unknown, Some("2")), finding("CVE-2", &[], "a", Low, None)]);
-    let theirs = report(vec![finding("CVE-1", &[], "a", High, None), finding("CVE-2", &[], "a", Low, Some("3"))]);
+    let ours =
+        report(vec![finding("CVE-1", &[], "a", Unknown, Some("2")), finding("CVE-2", &[], "a", Low, None)]);
+    let theirs =
+        report(vec![finding("CVE-1", &[], "a", High, None), finding("CVE-2", &[], "a", Low, Some("3"))]);
     let found = compare(&ours, &theirs);
     assert_eq!((found.both, found.severity.len(), found.fixed.len()), (2, 1, 2));
     assert_eq!((found.severity[0].ours.severity, found.severity[0].theirs.severity), (Unknown, High));

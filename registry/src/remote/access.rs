@@ -39,7 +39,11 @@ impl RemoteRepository {
                 return Err(Error::Unsupported { registry, operation: "handing out a token for pulling" });
             }
         };
-        Ok(PullAccess { base: self.endpoint.base.clone(), repository: self.repository.clone(), authorization })
+        Ok(PullAccess {
+            base: self.endpoint.base.clone(),
+            repository: self.repository.clone(),
+            authorization,
+        })
     }
 }
 

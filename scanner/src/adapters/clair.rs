@@ -139,11 +139,13 @@ impl Clair {
             date: String,
         }
         let path = ["matcher", "api", "v1", "internal", "update_operation"];
-        let request = Web::authorized(self.web.request(Method::GET, &path).ok()?, self.token().ok()?.as_ref());
+        let request =
+            Web::authorized(self.web.request(Method::GET, &path).ok()?, self.token().ok()?.as_ref());
         let answer = self.web.send(request.query(&[("latest", "true")])).await.ok()?;
         let bytes = self.web.body(answer, 200, "the update operations", limits::ANSWER).await.ok()?;
         let all: HashMap<String, Option<Vec<Operation>>> = serde_json::from_slice(&bytes).ok()?;
-        let dates = all.into_values().flatten().flatten().filter_map(|o| o.date.parse::<jiff::Timestamp>().ok());
+        let dates =
+            all.into_values().flatten().flatten().filter_map(|o| o.date.parse::<jiff::Timestamp>().ok());
         dates.max().map(|at| at.to_string())
     }
 
@@ -260,7 +262,12 @@ struct Vulnerability {
 ///
 /// # Errors
 /// [`Error::Unreadable`], [`Error::OtherImage`].
-pub fn report(scanner: &str, bytes: &[u8], inventory: &Inventory, database: Option<String>) -> Result<Report> {
+pub fn report(
+    scanner: &str,
+    bytes: &[u8],
+    inventory: &Inventory,
+    database: Option<String>,
+) -> Result<Report> {
     let document: Document = decode(scanner, bytes)?;
     if document.manifest_hash != inventory.image.as_str() {
         return Err(Error::OtherImage {
@@ -298,7 +305,11 @@ fn said(package: &Package, environments: &[Environment], vulnerability: &Vulnera
         kind: kind.to_owned(),
         package: package.name.clone(),
         version: package.version.clone(),
-        source: package.source.as_ref().filter(|s| !s.name.is_empty()).map(|s| (s.name.clone(), s.version.clone())),
+        source: package
+            .source
+            .as_ref()
+            .filter(|s| !s.name.is_empty())
+            .map(|s| (s.name.clone(), s.version.clone())),
         paths: path.map(str::to_owned).into_iter().collect(),
         fixed: fixed(&vulnerability.fixed_in_version),
         severity: findings::severity(&vulnerability.normalized_severity),

@@ -50,7 +50,8 @@ fn a_report_becomes_ours_an_erratum_as_each_of_its_vulnerabilities() {
     let read = |value: &Value| report("clair", value.to_string().as_bytes(), &inventory, None);
     value["packages"]["3"] = json!({"name": "bash", "version": "5"});
     let report = read(&value).unwrap();
-    let lines: Vec<_> = report.findings.iter().map(|f| (f.id.as_str(), f.source.as_str(), f.severity)).collect();
+    let lines: Vec<_> =
+        report.findings.iter().map(|f| (f.id.as_str(), f.source.as_str(), f.severity)).collect();
     assert_eq!(
         lines,
         [
@@ -182,7 +183,11 @@ async fn clair(lab: &Lab, fails: bool, now: i64) -> (Clair, Inventory) {
         .route("/matcher/api/v1/vulnerability_report/{digest}", get(found))
         .route(
             "/matcher/api/v1/internal/update_operation",
-            get(async || Json(json!({"a": [{"date": "2026-05-01T00:00:00Z"}], "b": [{"date": "2026-04-01T00:00:00Z"}]}))),
+            get(async || {
+                Json(
+                    json!({"a": [{"date": "2026-05-01T00:00:00Z"}], "b": [{"date": "2026-04-01T00:00:00Z"}]}),
+                )
+            }),
         )
         .with_state(stand);
     let url = format!("http://{}", testdata::serve(router).await).parse().unwrap();

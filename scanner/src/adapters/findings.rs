@@ -75,7 +75,8 @@ impl<'a> Findings<'a> {
             Release::Supported(ecosystem) | Release::Unsupported(ecosystem, _) => Some(ecosystem),
             Release::Unknown(_) => None,
         });
-        let layers = inventory.layers.iter().flat_map(|(blob, diff)| [(blob.as_str(), blob), (diff.as_str(), blob)]);
+        let layers =
+            inventory.layers.iter().flat_map(|(blob, diff)| [(blob.as_str(), blob), (diff.as_str(), blob)]);
         Self {
             inventory,
             origin,

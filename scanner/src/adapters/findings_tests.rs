@@ -6,7 +6,8 @@ use super::{super::testdata, *};
 
 fn made(all: impl IntoIterator<Item = Said>) -> Report {
     let inventory = testdata::inventory(&Digest::of(b"image"));
-    let origin = Origin { scanner: "peer", program: "Peer 1.2".into(), database: Some("2026-05-01T00:00:00Z".into()) };
+    let origin =
+        Origin { scanner: "peer", program: "Peer 1.2".into(), database: Some("2026-05-01T00:00:00Z".into()) };
     let mut findings = Findings::new(&inventory, origin);
     for said in all {
         findings.add(said).unwrap();
@@ -63,7 +64,10 @@ fn the_cve_is_the_id_and_the_lowest_version_above_is_the_fix() {
         ..Said::default()
     }]);
     let found = &report.findings[0];
-    assert_eq!((found.id.as_str(), found.aliases.as_slice()), ("CVE-2024-2", &["GHSA-aaaa-bbbb-cccc".to_owned()][..]));
+    assert_eq!(
+        (found.id.as_str(), found.aliases.as_slice()),
+        ("CVE-2024-2", &["GHSA-aaaa-bbbb-cccc".to_owned()][..])
+    );
     assert_eq!((found.ecosystem.as_str(), found.fixed.as_deref()), ("PyPI", Some("2.32.0")));
 }
 
@@ -73,7 +77,10 @@ fn what_is_not_installed_as_far_as_we_know_keeps_the_scanners_words() {
     assert_eq!(made([said]).findings[0].source, "curl");
     let said = Said { kind: "generic".into(), ..of_ssl("thing") };
     let report = made([said]);
-    assert_eq!((report.findings[0].source.as_str(), report.findings[0].ecosystem.as_str()), ("thing", "generic"));
+    assert_eq!(
+        (report.findings[0].source.as_str(), report.findings[0].ecosystem.as_str()),
+        ("thing", "generic")
+    );
 }
 
 #[test]

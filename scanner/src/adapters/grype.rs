@@ -235,10 +235,11 @@ fn said(one: Match) -> Said {
     let suggested: Vec<String> =
         details.into_iter().map(|d| d.fix.version).filter(|v| !v.trim().is_empty()).collect();
     let layer = artifact.locations.iter().find_map(|at| filled(&at.layer)).map(str::to_owned);
-    let judged = vulnerability.namespace.split(':').next().and_then(filled).map(|namespace| match namespace {
-        "github" => "ghsa".to_owned(),
-        other => other.to_owned(),
-    });
+    let judged =
+        vulnerability.namespace.split(':').next().and_then(filled).map(|namespace| match namespace {
+            "github" => "ghsa".to_owned(),
+            other => other.to_owned(),
+        });
     Said {
         id: vulnerability.id,
         aliases: related.into_iter().map(|r| r.id).collect(),

@@ -35,13 +35,23 @@ fn a_report_becomes_ours() {
     let inventory = testdata::inventory(&Digest::of(b"image"));
     let report = read(&document(&inventory), &inventory).unwrap();
     let [log4j, ssl] = &report.findings[..] else { panic!("two: {:#?}", report.findings) };
-    assert_eq!((log4j.id.as_str(), log4j.source.as_str()), ("CVE-2024-2", "org.apache.logging.log4j:log4j-core"));
+    assert_eq!(
+        (log4j.id.as_str(), log4j.source.as_str()),
+        ("CVE-2024-2", "org.apache.logging.log4j:log4j-core")
+    );
     assert_eq!((log4j.ecosystem.as_str(), log4j.severity_source.as_str()), ("Maven", "ghsa"));
     assert_eq!(log4j.paths, ["app/a.jar"]);
-    assert_eq!((ssl.source.as_str(), ssl.severity, ssl.fixed.as_deref()), ("openssl", Severity::Negligible, Some("3.0.13-1")));
+    assert_eq!(
+        (ssl.source.as_str(), ssl.severity, ssl.fixed.as_deref()),
+        ("openssl", Severity::Negligible, Some("3.0.13-1"))
+    );
     assert_eq!((ssl.epss, ssl.known_exploited, ssl.paths.len()), (Some(0.25), true, 0));
     assert_eq!(ssl.layer.as_ref(), Some(&inventory.layers[1].0));
-    assert!(ssl.because.ends_with("says Grype 0.90.0 with its database of 2026-05-01T00:00:00Z"), "{}", ssl.because);
+    assert!(
+        ssl.because.ends_with("says Grype 0.90.0 with its database of 2026-05-01T00:00:00Z"),
+        "{}",
+        ssl.because
+    );
 }
 
 #[test]
@@ -56,7 +66,10 @@ fn another_image_and_another_program_are_refused() {
     assert_eq!(code(&|v| v["descriptor"]["name"] = "syft".into()), Some("scanner-unreadable"));
     assert_eq!(code(&|v| v["source"]["type"] = "directory".into()), Some("scanner-unreadable"));
     let other = Digest::of(b"other");
-    assert_eq!(code(&|v| v["source"]["target"]["manifestDigest"] = json!(other)), Some("scanner-other-image"));
+    assert_eq!(
+        code(&|v| v["source"]["target"]["manifestDigest"] = json!(other)),
+        Some("scanner-other-image")
+    );
     assert_eq!(code(&|v| v["matches"][0]["artifact"] = Value::Null), Some("scanner-unreadable"));
 }
 

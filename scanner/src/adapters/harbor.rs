@@ -119,13 +119,15 @@ impl Harbor {
     async fn report(&self, id: &str, media_type: &str) -> Result<Vec<u8>> {
         let mut wait = limits::POLLS[0];
         loop {
-            let request = self.request(Method::GET, &["scan", id, "report"])?.header(header::ACCEPT, media_type);
+            let request =
+                self.request(Method::GET, &["scan", id, "report"])?.header(header::ACCEPT, media_type);
             let answer = self.web.send(request).await?;
             if answer.status().as_u16() != 302 {
                 return self.web.body(answer, 200, "the report", limits::REPORT).await;
             }
             self.web.stays(&answer)?;
-            let asked = answer.headers().get("refresh-after").and_then(|v| v.to_str().ok()?.trim().parse().ok());
+            let asked =
+                answer.headers().get("refresh-after").and_then(|v| v.to_str().ok()?.trim().parse().ok());
             let pause = asked.map_or(wait, Duration::from_secs).clamp(limits::POLLS[0], limits::POLLS[1]);
             tokio::time::sleep(pause).await;
             wait = web::longer(wait);
@@ -137,12 +139,14 @@ impl Harbor {
 pub(super) async fn access(scanner: &str, subject: &Subject<'_>) -> Result<PullAccess> {
     let image = subject.repository.manifest(subject.inventory.image.as_str()).await?.image()?;
     let access = subject.repository.pull_access(&image.config.digest).await?;
-    access.ok_or_else(|| Error::NeedsRegistry { scanner: scanner.to_owned(), image: subject.repository.name() })
+    access
+        .ok_or_else(|| Error::NeedsRegistry { scanner: scanner.to_owned(), image: subject.repository.name() })
 }
 
 /// RFC 9110, section 8.3.1: blanks around `;` say nothing, and neither does case.
 fn same_type(a: &str, b: &str) -> bool {
-    let plain = |text: &str| text.chars().filter(|c| !c.is_whitespace()).collect::<String>().to_ascii_lowercase();
+    let plain =
+        |text: &str| text.chars().filter(|c| !c.is_whitespace()).collect::<String>().to_ascii_lowercase();
     plain(a) == plain(b)
 }
 
@@ -238,7 +242,12 @@ struct Item {
 ///
 /// # Errors
 /// [`Error::Unreadable`], [`Error::OtherImage`].
-pub fn report(scanner: &str, bytes: &[u8], inventory: &Inventory, database: Option<String>) -> Result<Report> {
+pub fn report(
+    scanner: &str,
+    bytes: &[u8],
+    inventory: &Inventory,
+    database: Option<String>,
+) -> Result<Report> {
     let document: Document = decode(scanner, bytes)?;
     let digest = &document.artifact.digest;
     if filled(digest).is_some_and(|digest| digest != inventory.image.as_str()) {

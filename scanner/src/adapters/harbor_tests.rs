@@ -37,8 +37,11 @@ fn a_report_becomes_ours_and_our_inventory_says_of_which_ecosystem() {
     let inventory = testdata::inventory(&Digest::of(b"image"));
     let read = |value: Value| report("peer", value.to_string().as_bytes(), &inventory, None);
     let made = read(document(&inventory)).unwrap();
-    let lines: Vec<_> =
-        made.findings.iter().map(|f| (f.id.as_str(), f.ecosystem.as_str(), f.source.as_str(), f.severity)).collect();
+    let lines: Vec<_> = made
+        .findings
+        .iter()
+        .map(|f| (f.id.as_str(), f.ecosystem.as_str(), f.source.as_str(), f.severity))
+        .collect();
     assert_eq!(
         lines,
         [
@@ -51,7 +54,10 @@ fn a_report_becomes_ours_and_our_inventory_says_of_which_ecosystem() {
     let mut other = document(&inventory);
     other["artifact"]["digest"] = json!(Digest::of(b"other"));
     assert_eq!(read(other).unwrap_err().code(), "scanner-other-image");
-    assert_eq!(read(json!({"vulnerabilities": [{"package": "a"}]})).unwrap_err().code(), "scanner-unreadable");
+    assert_eq!(
+        read(json!({"vulnerabilities": [{"package": "a"}]})).unwrap_err().code(),
+        "scanner-unreadable"
+    );
 }
 
 struct Stand {

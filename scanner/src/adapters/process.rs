@@ -125,7 +125,11 @@ async fn last(operation: String, stream: Option<impl AsyncRead + Unpin>) -> Resu
     let Some(mut stream) = stream else { return Ok(kept) };
     let mut block = vec![0; limits::SAID];
     loop {
-        match stream.read(&mut block).await.map_err(|source| Error::Io { operation: operation.clone(), source })? {
+        match stream
+            .read(&mut block)
+            .await
+            .map_err(|source| Error::Io { operation: operation.clone(), source })?
+        {
             0 => return Ok(kept),
             n => kept.extend_from_slice(&block[..n]),
         }

@@ -32,7 +32,9 @@ impl Script {
 
 #[tokio::test]
 async fn a_program_sees_what_it_is_given_and_nothing_of_ours() {
-    let script = Script::new("env | cut -d= -f1 | grep -v -e '^_$' -e '^PWD$' -e '^SHLVL$' -e '^OLDPWD$' | sort; pwd; echo \"$1\"");
+    let script = Script::new(
+        "env | cut -d= -f1 | grep -v -e '^_$' -e '^PWD$' -e '^SHLVL$' -e '^OLDPWD$' | sort; pwd; echo \"$1\"",
+    );
     let out = String::from_utf8(script.run("t").await.unwrap()).unwrap();
     let home = script.folder.path().canonicalize().unwrap();
     assert_eq!(out, format!("HOME\nPEER_TOKEN\nTMPDIR\nXDG_CACHE_HOME\n{}\na b\n", home.display()));

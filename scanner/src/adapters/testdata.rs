@@ -89,7 +89,8 @@ async fn push(repository: &dyn Repository) -> Digest {
     let config = json!({"os": "linux", "architecture": "amd64"}).to_string();
     let config = blob(model::OCI_CONFIG, config.as_bytes()).await;
     let layers = [blob(model::OCI_LAYER_GZIP, b"one").await, blob(model::OCI_LAYER_GZIP, b"two").await];
-    let manifest = json!({"schemaVersion": 2, "mediaType": model::OCI_MANIFEST, "config": config, "layers": layers});
+    let manifest =
+        json!({"schemaVersion": 2, "mediaType": model::OCI_MANIFEST, "config": config, "layers": layers});
     let raw = RawManifest::new(model::OCI_MANIFEST, manifest.to_string());
     repository.push_manifest("v1", &raw).await.unwrap();
     raw.digest

@@ -20,7 +20,8 @@ async fn trivy_gets_a_layout_a_cache_of_its_own_and_no_download() {
     let folder = tempfile::tempdir().unwrap();
     let cache = folder.path().join("cache");
     std::fs::create_dir_all(cache.join("db")).unwrap();
-    std::fs::write(cache.join("db/metadata.json"), r#"{"Version":2,"UpdatedAt":"2026-05-01T00:00:00Z"}"#).unwrap();
+    std::fs::write(cache.join("db/metadata.json"), r#"{"Version":2,"UpdatedAt":"2026-05-01T00:00:00Z"}"#)
+        .unwrap();
     let report = r#"{"SchemaVersion":2,"Trivy":{"Version":"0.59.1"},"ArtifactType":"container_image","Results":[{"Class":"os-pkgs","Type":"debian","Vulnerabilities":[{"VulnerabilityID":"CVE-2024-1","PkgName":"libssl3","InstalledVersion":"3.0.11-1","Severity":"LOW"}]}]}"#;
     let blob = lab.image.hex();
     let script = format!(
@@ -29,8 +30,12 @@ case \"$*\" in *--skip-db-update*--offline-scan*) ;; *) exit 9;; esac
 test -s \"$HOME/cache/db/metadata.json\"; test -z \"$TRIVY_USERNAME$TRIVY_PASSWORD$DOCKER_CONFIG\"
 echo '{report}'"
     );
-    let settings =
-        trivy::Settings { program: program(folder.path(), &script), cache: Some(cache), server: None, token: None };
+    let settings = trivy::Settings {
+        program: program(folder.path(), &script),
+        cache: Some(cache),
+        server: None,
+        token: None,
+    };
     let scratch = folder.path().join("scratch");
     let trivy = trivy::Trivy::new("trivy", settings, scratch.clone());
     let subject = Subject { repository: lab.repository.as_ref(), inventory: &inventory };
@@ -68,8 +73,7 @@ async fn grype_gets_a_layout_and_no_download() {
     let script = "dir=${1#oci-dir:}; test -s \"$dir/index.json\"; test \"$2 $3\" = '-o json'
 test \"$GRYPE_DB_AUTO_UPDATE $GRYPE_CHECK_FOR_APP_UPDATE $GRYPE_DB_CACHE_DIR\" = 'false false /var/grype'
 echo '{\"matches\":null,\"descriptor\":{\"name\":\"grype\",\"version\":\"0.90.0\"}}'";
-    let settings =
-        grype::Settings { program: program(folder.path(), script), cache: "/var/grype".into() };
+    let settings = grype::Settings { program: program(folder.path(), script), cache: "/var/grype".into() };
     let grype = grype::Grype::new("grype", settings, folder.path().join("scratch"));
     let subject = Subject { repository: lab.repository.as_ref(), inventory: &inventory };
     let report = grype.scan(&subject).await.unwrap();

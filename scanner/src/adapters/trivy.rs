@@ -253,7 +253,12 @@ struct Layer {
 ///
 /// # Errors
 /// [`Error::Unreadable`] for what is no report of schema version 2, [`Error::OtherImage`] for one of other layers.
-pub fn report(scanner: &str, bytes: &[u8], inventory: &Inventory, database: Option<String>) -> Result<Report> {
+pub fn report(
+    scanner: &str,
+    bytes: &[u8],
+    inventory: &Inventory,
+    database: Option<String>,
+) -> Result<Report> {
     let document: Document = decode(scanner, bytes)?;
     if document.schema_version != 2 {
         let reason = format!("its schema version is {}, and 2 is read", document.schema_version);
@@ -330,8 +335,21 @@ fn kind(r#type: &str) -> &'static str {
     match r#type {
         "debian" | "ubuntu" | "echo" => "deb",
         "alpine" | "wolfi" | "chainguard" | "minimos" => "apk",
-        "redhat" | "centos" | "rocky" | "alma" | "fedora" | "amazon" | "oracle" | "photon" | "azurelinux"
-        | "cbl-mariner" | "openEuler" | "opensuse" | "opensuse-leap" | "opensuse-tumbleweed" | "suse"
+        "redhat"
+        | "centos"
+        | "rocky"
+        | "alma"
+        | "fedora"
+        | "amazon"
+        | "oracle"
+        | "photon"
+        | "azurelinux"
+        | "cbl-mariner"
+        | "openEuler"
+        | "opensuse"
+        | "opensuse-leap"
+        | "opensuse-tumbleweed"
+        | "suse"
         | "suse linux enterprise server" => "rpm",
         "gobinary" | "gomod" => "golang",
         "jar" | "pom" | "gradle" | "sbt" => "maven",
@@ -367,9 +385,9 @@ fn completeness(document: &Document) -> Completeness {
         return Completeness::Incomplete { reasons: vec![reason] };
     }
     match (filled(family), document.results.is_empty()) {
-        (None, true) => {
-            Completeness::Undetermined { reason: "Trivy found no system and no packages in the image".to_owned() }
-        }
+        (None, true) => Completeness::Undetermined {
+            reason: "Trivy found no system and no packages in the image".to_owned(),
+        },
         _ => Completeness::Complete,
     }
 }

@@ -41,8 +41,11 @@ fn read(value: &Value, inventory: &Inventory) -> Result<Report> {
 fn a_report_becomes_ours() {
     let inventory = testdata::inventory(&Digest::of(b"image"));
     let report = read(&document(&inventory), &inventory).unwrap();
-    let lines: Vec<_> =
-        report.findings.iter().map(|f| (f.id.as_str(), f.source.as_str(), f.installed.as_str(), f.severity)).collect();
+    let lines: Vec<_> = report
+        .findings
+        .iter()
+        .map(|f| (f.id.as_str(), f.source.as_str(), f.installed.as_str(), f.severity))
+        .collect();
     assert_eq!(
         lines,
         [
@@ -54,8 +57,15 @@ fn a_report_becomes_ours() {
     let [ssl, requests, _] = &report.findings[..] else { panic!("three") };
     assert_eq!((ssl.severity_source.as_str(), ssl.aliases.as_slice()), ("nvd", &["DSA-1-1".to_owned()][..]));
     assert_eq!(ssl.layer.as_ref(), Some(&inventory.layers[0].0));
-    assert!(ssl.because.ends_with("says Trivy 0.59.1 with its database of 2026-05-01T00:00:00Z"), "{}", ssl.because);
-    assert_eq!((requests.fixed.as_deref(), requests.paths.as_slice()), (Some("2.31.0"), &["app/requests/METADATA".to_owned()][..]));
+    assert!(
+        ssl.because.ends_with("says Trivy 0.59.1 with its database of 2026-05-01T00:00:00Z"),
+        "{}",
+        ssl.because
+    );
+    assert_eq!(
+        (requests.fixed.as_deref(), requests.paths.as_slice()),
+        (Some("2.31.0"), &["app/requests/METADATA".to_owned()][..])
+    );
     assert_eq!(report.completeness, Completeness::Complete);
     assert_eq!(report.image, inventory.image);
 }
@@ -99,7 +109,9 @@ fn reports_of_trivys_own_tests_are_read() {
         return;
     };
     let (mut reports, mut found) = (0, 0);
-    for (path, bytes) in files.iter().filter(|(path, _)| path.contains("trivy-e2e/") && path.ends_with(".json.golden")) {
+    for (path, bytes) in
+        files.iter().filter(|(path, _)| path.contains("trivy-e2e/") && path.ends_with(".json.golden"))
+    {
         let Ok(value) = serde_json::from_slice::<Value>(bytes) else { continue };
         if value["ArtifactType"] != "container_image" || value["SchemaVersion"] != 2 {
             continue;
@@ -117,8 +129,12 @@ fn reports_of_trivys_own_tests_are_read() {
             .map(|v| v["VulnerabilityID"].as_str().unwrap())
             .collect();
         let report = report("trivy", bytes, &inventory, None).unwrap_or_else(|e| panic!("{path}: {e}"));
-        let ours: std::collections::BTreeSet<&str> =
-            report.findings.iter().flat_map(|f| f.aliases.iter().chain([&f.id])).map(String::as_str).collect();
+        let ours: std::collections::BTreeSet<&str> = report
+            .findings
+            .iter()
+            .flat_map(|f| f.aliases.iter().chain([&f.id]))
+            .map(String::as_str)
+            .collect();
         assert!(theirs.is_subset(&ours), "{path}: {theirs:?} against {ours:?}");
         reports += 1;
         found += report.findings.len();

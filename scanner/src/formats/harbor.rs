@@ -59,7 +59,8 @@ pub fn scanner(version: &str) -> Scanner {
 /// A line for each package that carries a finding. What the report could not see stands in the attributes of a line of
 /// its own, of unknown severity: the format has no other place for it, and silence would read as clean.
 pub fn document(report: &Report, artifact: Artifact, version: &str, at: Timestamp) -> Document {
-    let mut vulnerabilities: Vec<Item> = reasons(&report.completeness).take(1).map(|_| doubt(report)).collect();
+    let mut vulnerabilities: Vec<Item> =
+        reasons(&report.completeness).take(1).map(|_| doubt(report)).collect();
     for finding in &report.findings {
         let packages: &[String] = match finding.packages.as_slice() {
             [] => std::slice::from_ref(&finding.source),
