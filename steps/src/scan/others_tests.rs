@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use patchline_chains::StepKind as _;
-use patchline_engine::Step as _;
+use patchline_engine::{Outcome, Step as _};
 use patchline_scanner::adapters::{Adapter, Error, Result};
 
 use super::*;
@@ -47,8 +47,9 @@ async fn scanned(scanner: Value) -> std::result::Result<Value, StepError> {
     let (digest, _) = bench.push_layers(("shop/web", "v1"), &[], json!({})).await;
     let context = bench.context(("shop/web", Some("v1"), &digest), json!({ "scanner": scanner }), &[]);
     let outcome = Scan::new(bench.world.clone()).run(context).await?;
-    assert_eq!(crate::fits::misfits(&Kind.outputs(), &outcome.output), [""; 0]);
-    Ok(outcome.output)
+    let Outcome::Succeeded { output, .. } = outcome else { panic!("a scan only succeeds") };
+    assert_eq!(crate::fits::misfits(&Kind.outputs(), &output), [""; 0]);
+    Ok(output)
 }
 
 #[tokio::test]
