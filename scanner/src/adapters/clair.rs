@@ -278,10 +278,14 @@ pub fn report(
     }
     let mut findings = Findings::new(inventory, Origin { scanner, program: "Clair 4".to_owned(), database });
     for (id, vulnerabilities) in &document.package_vulnerabilities {
+        let vulnerabilities = vulnerabilities.as_deref().unwrap_or_default();
+        if vulnerabilities.is_empty() {
+            continue;
+        }
         let missing = |what| unreadable(scanner, format!("it names a {what} that it does not describe"));
         let package = document.packages.get(id).ok_or_else(|| missing("package"))?;
         let environments = document.environments.get(id).and_then(Option::as_deref).unwrap_or_default();
-        for id in vulnerabilities.iter().flatten() {
+        for id in vulnerabilities {
             let vulnerability = document.vulnerabilities.get(id).ok_or_else(|| missing("vulnerability"))?;
             for said in said(package, environments, vulnerability) {
                 findings.add(said)?;

@@ -35,10 +35,10 @@ fn document(inventory: &Inventory) -> Value {
             "1": [{"package_db": "var/lib/dpkg/status", "introduced_in": inventory.layers[0].0, "distribution_id": "1"}],
             "2": [{"package_db": "python:usr/lib/python3", "introduced_in": inventory.layers[1].0}]},
         "vulnerabilities": {
-            "a": {"id": "a", "updater": "debian/updater", "name": "CVE-2024-1", "normalized_severity": "High",
-                "links": "https://x/CVE-2024-1", "issued": "0001-01-01T00:00:00Z", "fixed_in_version": "3.0.14-1"},
+            "a": {"id": "a", "updater": "debian/updater", "name": "CVE-2024-0001", "normalized_severity": "High",
+                "links": "https://x/CVE-2024-0001", "issued": "0001-01-01T00:00:00Z", "fixed_in_version": "3.0.14-1"},
             "b": {"id": "b", "updater": "osv/pypi", "name": "GHSA-aaaa-bbbb-cccc: text", "normalized_severity": "Unknown",
-                "links": "https://x/CVE-2024-2 https://x/CVE-2024-3", "fixed_in_version": "fixed=2.31.0&introduced=0"}},
+                "links": "https://x/CVE-2024-0002 https://x/CVE-2024-0003", "fixed_in_version": "fixed=2.31.0&introduced=0"}},
         "package_vulnerabilities": {"1": ["a"], "2": ["b"], "3": null}
     })
 }
@@ -55,9 +55,9 @@ fn a_report_becomes_ours_an_erratum_as_each_of_its_vulnerabilities() {
     assert_eq!(
         lines,
         [
-            ("CVE-2024-1", "openssl", Severity::High),
-            ("CVE-2024-2", "requests", Severity::Unknown),
-            ("CVE-2024-3", "requests", Severity::Unknown),
+            ("CVE-2024-0001", "openssl", Severity::High),
+            ("CVE-2024-0002", "requests", Severity::Unknown),
+            ("CVE-2024-0003", "requests", Severity::Unknown),
         ]
     );
     assert_eq!(report.findings[1].aliases, ["GHSA-aaaa-bbbb-cccc"]);

@@ -71,6 +71,9 @@ fn another_image_and_another_program_are_refused() {
         Some("scanner-other-image")
     );
     assert_eq!(code(&|v| v["matches"][0]["artifact"] = Value::Null), Some("scanner-unreadable"));
+    let deep = format!("{{\"source\":{{\"target\":{}1{}}}}}", "[".repeat(100_000), "]".repeat(100_000));
+    let error = report("grype", deep.as_bytes(), &inventory).unwrap_err();
+    assert!(error.to_string().contains("recursion limit"), "{error}");
 }
 
 #[test]

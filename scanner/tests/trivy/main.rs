@@ -43,14 +43,16 @@ fn program() -> Option<Program> {
 /// Databases as Trivy keeps them: two vulnerabilities of openssl in Debian 12.
 fn cache(folder: &Path) -> PathBuf {
     let text = |value: serde_json::Value| bolt::Node::Value(value.to_string().into_bytes());
-    let bucket = bolt::Node::bucket;
-    let root = bucket([
-        ("data-source", bucket([("debian 12", text(json!({"ID": "debian", "Name": "Debian", "URL": ""})))])),
+    let root = bolt::Node::bucket([
+        (
+            "data-source",
+            bolt::Node::bucket([("debian 12", text(json!({"ID": "debian", "Name": "Debian", "URL": ""})))]),
+        ),
         (
             "debian 12",
-            bucket([(
+            bolt::Node::bucket([(
                 "openssl",
-                bucket([
+                bolt::Node::bucket([
                     ("CVE-2024-1111", text(json!({"FixedVersion": "3.0.14-1"}))),
                     ("CVE-2024-2222", text(json!({}))),
                 ]),
@@ -58,7 +60,7 @@ fn cache(folder: &Path) -> PathBuf {
         ),
         (
             "vulnerability",
-            bucket([(
+            bolt::Node::bucket([(
                 "CVE-2024-1111",
                 text(json!({"Title": "a title", "Severity": "HIGH", "VendorSeverity": {"nvd": 3}})),
             )]),
@@ -158,6 +160,7 @@ async fn the_real_trivy_server_knows_its_clients_by_their_token() {
         .stderr(Stdio::null());
     let _server = Server(command.spawn().expect("a server"));
     let url = format!("http://127.0.0.1:{port}");
+    drop(rustls::crypto::ring::default_provider().install_default());
     let client = reqwest::Client::builder().no_proxy().build().expect("a client");
     let mut up = false;
     for _ in 0..600 {

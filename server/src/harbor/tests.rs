@@ -333,3 +333,14 @@ async fn our_own_adapter_reads_what_our_scanner_writes() {
     assert_eq!(found, [("CVE-2024-1", "openssl", Some("3.0.14-1")), (form::INCOMPLETE, "image", None)]);
     assert!(report.advisory_revision.starts_with("Patchline "), "{}", report.advisory_revision);
 }
+
+#[tokio::test]
+async fn its_addresses_stand_beside_those_of_our_own_api() {
+    let lab = Lab::start(false, false).await;
+    let ours = Router::new().route("/runs", get(async || "runs")).fallback(async || StatusCode::IM_A_TEAPOT);
+    let router = lab.scanner().merge(Router::new().nest("/api/v1", ours));
+    let metadata = ask(&router, from_harbor("GET", "metadata"), String::new()).await;
+    let other = ask(&router, from_harbor("GET", "nothing"), String::new()).await;
+    assert_eq!((metadata.status, other.status), (200, 418));
+    assert_eq!(ask(&router, from_harbor("GET", "runs"), String::new()).await.status, 200);
+}
