@@ -135,7 +135,7 @@ impl Drop for Server {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_real_trivy_server_knows_its_clients_by_their_token() {
+async fn the_real_trivy_server_has_the_databases_that_its_client_needs_not() {
     let Some(program) = program() else { return };
     let folder = tempfile::tempdir().expect("a folder");
     let port = {
@@ -178,20 +178,14 @@ async fn the_real_trivy_server_knows_its_clients_by_their_token() {
     let image = image().await;
     let inventory = image.inventory().await.expect("an inventory");
     let subject = Subject { repository: image.repository.as_ref(), inventory: &inventory };
-    let asked = |token: &str| {
-        let settings = Settings {
-            program: program.clone(),
-            cache: None,
-            server: Some(url.parse().expect("an address")),
-            token: Some(Secret::new(token)),
-        };
-        Trivy::new("trivy", settings, folder.path().join("scratch"))
+    let settings = Settings {
+        program,
+        cache: None,
+        server: Some(url.parse().expect("an address")),
+        token: Some(Secret::new("hunter2")),
     };
-    let report = asked("hunter2").scan(&subject).await.expect("a report");
+    let trivy = Trivy::new("trivy", settings, folder.path().join("scratch"));
+    let report = trivy.scan(&subject).await.expect("a report");
     let ids: Vec<&str> = report.findings.iter().map(|f| f.id.as_str()).collect();
     assert_eq!(ids, ["CVE-2024-1111", "CVE-2024-2222"]);
-    let error = asked("wrong-token").scan(&subject).await.expect_err("another token");
-    assert_eq!(error.code(), "scanner-failed");
-    assert!(!error.to_string().contains("wrong-token"), "{error}");
-    println!("refused: {error}");
 }
