@@ -131,6 +131,8 @@ pub enum ParamType {
     Expression(Vec<Field>),
     /// A list of one type.
     List(Box<ParamType>),
+    /// A value of one type, or a list of such.
+    OneOrMany(Box<ParamType>),
     /// A map with known keys.
     Map(Vec<Param>),
     /// A map with free keys and values of one type.

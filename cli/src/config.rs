@@ -1,5 +1,7 @@
 //! `patchline.yaml`: registries, channels, mirrors, listening. Chains name what stands here.
 
+mod scanners;
+
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -58,6 +60,10 @@ pub(crate) struct Config {
     pub(crate) drain: Option<Duration>,
     /// Chains that start by themselves.
     pub(crate) schedules: ScheduleEntry,
+    /// Who is asked beside our own scanner, by name.
+    scanners: BTreeMap<String, scanners::ScannerEntry>,
+    /// Who asks ours.
+    pub(crate) harbor_scanner: Option<scanners::HarborScannerEntry>,
 }
 
 /// A database beside the data folder's own.

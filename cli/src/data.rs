@@ -99,6 +99,10 @@ impl Data {
     pub(crate) fn scratch(&self) -> PathBuf {
         self.own().join("scratch")
     }
+    /// Where images lie that a command hands to other scanners; what is in it goes with the command.
+    pub(crate) fn handed_over(&self) -> PathBuf {
+        self.root.join("cache/scans")
+    }
     fn own(&self) -> PathBuf {
         self.place.as_ref().map_or_else(|| self.root.clone(), |place| self.root.join(place))
     }

@@ -1,6 +1,7 @@
 //! The only place where everything is put together.
 
 mod fleet;
+mod harbor;
 pub(crate) mod work;
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
@@ -9,7 +10,7 @@ use patchline_chains::Plan;
 use patchline_engine::{Engine, ScheduleOptions, clock::SystemClock};
 use patchline_registry::{Registries, embedded::Embedded, events::PushEvent};
 use patchline_remediation::apt::{Apt, AptConfig, Mirrors};
-use patchline_server::{Launcher, ServerContext};
+use patchline_server::{Launcher, ServerContext, harbor::HarborScanner};
 use tokio::{net::TcpListener, sync::mpsc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -123,6 +124,13 @@ pub(crate) async fn start(config: &Config, data: &Data, start: Start) -> Result<
         Some(hook) => Some((hook.secret.resolve()?, hook.registry.clone())),
         None => None,
     };
+    let harbor = match &config.harbor_scanner {
+        Some(entry) => {
+            let scans = harbor::Scanning::new(&apt, &advisories, &database);
+            Some(HarborScanner::new(entry.secret.resolve()?, Arc::new(scans)))
+        }
+        None => None,
+    };
     let context = ServerContext {
         engine: engine.clone(),
         chains: Arc::new(start.chains),
@@ -135,6 +143,7 @@ pub(crate) async fn start(config: &Config, data: &Data, start: Start) -> Result<
         health: database.health.clone(),
         clock: Arc::new(SystemClock),
         distribution,
+        harbor,
         public_url: None,
     };
 

@@ -20,5 +20,5 @@ pub use error::{Error, Result};
 pub use kept::{Kept, tags_of};
 pub use model::{Descriptor, Index, Manifest, ManifestKind, Platform, RawManifest};
 pub use reference::{Location, Reference};
-pub use remote::{Registries, RegistryConfig, Secret};
+pub use remote::{PullAccess, Registries, RegistryConfig, Secret};
 pub use repository::{BlobContent, BlobReader, Repository};

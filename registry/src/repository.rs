@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::io::AsyncRead;
 
-use crate::{Descriptor, Digest, RawManifest, Result};
+use crate::{Descriptor, Digest, RawManifest, Result, remote::PullAccess};
 
 /// A blob as it arrives. The bytes are counted and hashed on the way: a wrong
 /// size or digest is an `io::Error` (its inner error is [`crate::Error`])
@@ -54,4 +54,9 @@ pub trait Repository: Send + Sync {
     async fn referrers(&self, digest: &Digest) -> Result<Vec<Descriptor>>;
     /// `Some((host, repository))` when this is a repository in a registry: what mounting needs.
     fn origin(&self) -> Option<(String, String)>;
+    /// What somebody else may pull this repository with, for a while; none: it is in no registry. `probe` is a blob
+    /// of it, which is asked for, so that the registry says what it wants to see.
+    async fn pull_access(&self, _probe: &Digest) -> Result<Option<PullAccess>> {
+        Ok(None)
+    }
 }

@@ -48,6 +48,9 @@ pub enum Error {
     /// What keeps advisories for other machines failed.
     #[error("the shared advisories cannot be reached")]
     Shelf(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Another scanner failed.
+    #[error(transparent)]
+    Adapter(#[from] crate::adapters::Error),
     /// The disk.
     #[error("{operation}")]
     Io {
@@ -69,6 +72,7 @@ impl Error {
             Self::Limit { .. } => "limit-exceeded",
             Self::Advisories { .. } => "advisories-unreadable",
             Self::Facts(_) => "facts-unavailable",
+            Self::Adapter(e) => e.code(),
             Self::Shelf(_) => "shared-advisories-unavailable",
             Self::Io { .. } => "scanner-io",
         }

@@ -6,10 +6,11 @@ use serde::{Deserialize, Serialize};
 use crate::version::Order;
 
 /// The one ordered scale. `Unknown` never matches a `>=` rule.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// Nobody has said.
+    #[default]
     Unknown,
     /// As Debian's "unimportant".
     Negligible,

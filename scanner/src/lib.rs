@@ -1,6 +1,8 @@
 //! What is in an image and what is known to be wrong with it.
 
+pub mod adapters;
 pub mod advisories;
+pub mod compare;
 mod error;
 pub mod finding;
 pub mod formats;

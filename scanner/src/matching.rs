@@ -80,12 +80,12 @@ const LANGUAGES: [(&str, &str); 14] = [
 ];
 
 /// The ecosystem of a package of a language; none: it is an operating system's, or of none that has advisories.
-fn language(kind: &str) -> Option<&'static str> {
+pub(crate) fn language(kind: &str) -> Option<&'static str> {
     LANGUAGES.iter().find(|(of, _)| *of == kind).map(|(_, ecosystem)| *ecosystem)
 }
 
 /// Distributions whose advisories name binary packages of rpm; the others' name the source.
-const BY_BINARY: [&str; 4] = ["AlmaLinux", "Rocky Linux", "Red Hat", "Photon OS"];
+pub(crate) const BY_BINARY: [&str; 4] = ["AlmaLinux", "Rocky Linux", "Red Hat", "Photon OS"];
 
 /// The ecosystem of its operating system's packages, `Debian:12`; none: it has no such packages, or nobody knows of which.
 pub(crate) fn system(inventory: &Inventory) -> Option<String> {

@@ -105,6 +105,23 @@ pub enum Error {
     /// The hook's secret is missing or wrong.
     #[error("the authorization is missing or wrong")]
     Unauthorized,
+    /// Harbor asks for what our scanner does not make, or about what it does not read.
+    #[error("this scanner is not able to `{what}`")]
+    HarborNotAble {
+        /// 406 or 501.
+        status: StatusCode,
+        /// A media type, or a capability.
+        what: String,
+    },
+    /// Harbor asks for a scan that we never accepted.
+    #[error("there is no such scan")]
+    HarborScanUnknown,
+    /// A scan that Harbor asked for.
+    #[error("the scan failed: {0}")]
+    HarborScanFailed(crate::harbor::Failed),
+    /// As many scans as are remembered are running.
+    #[error("too many scans are waiting")]
+    HarborBusy,
 }
 
 impl Error {
@@ -131,6 +148,10 @@ impl Error {
             Self::ForeignOrigin => "origin-not-allowed",
             Self::HookDisabled => "hook-disabled",
             Self::Unauthorized => "hook-unauthorized",
+            Self::HarborNotAble { .. } => "harbor-not-able",
+            Self::HarborScanUnknown => "harbor-scan-unknown",
+            Self::HarborScanFailed(_) => "harbor-scan-failed",
+            Self::HarborBusy => "harbor-busy",
         }
     }
 
@@ -179,6 +200,10 @@ impl Error {
             Self::ForeignHost(_) => StatusCode::MISDIRECTED_REQUEST,
             Self::ForeignOrigin => StatusCode::FORBIDDEN,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::HarborNotAble { status, .. } => *status,
+            Self::HarborScanUnknown => StatusCode::NOT_FOUND,
+            Self::HarborScanFailed(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::HarborBusy => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 

@@ -14,6 +14,7 @@ mod api;
 mod error;
 mod evidence;
 mod guard;
+pub mod harbor;
 mod health;
 mod i18n;
 mod seen;
@@ -52,6 +53,8 @@ pub struct ServerContext {
     pub clock: Arc<dyn Clock>,
     /// Shared secret of `POST /hooks/distribution` (`Authorization: Bearer …`), and the registry it speaks for.
     pub distribution: Option<(Secret, String)>,
+    /// Patchline as a scanner of Harbor's; none: it is not configured.
+    pub harbor: Option<harbor::HarborScanner>,
     /// Where people reach the pages from other machines; its host may stand in
     /// `Host` beside the loopback names. None: loopback alone.
     pub public_url: Option<String>,
@@ -71,6 +74,7 @@ pub fn router(context: ServerContext) -> Router {
     Router::new()
         .merge(health::router())
         .merge(triggers::router())
+        .merge(harbor::router())
         .merge(people)
         .layer(axum::middleware::map_response(guard::headers))
         .with_state(app)

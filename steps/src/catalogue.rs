@@ -123,6 +123,21 @@ mod tests {
     }
 
     #[test]
+    fn a_scan_believes_one_scanner_and_a_fix_ours_alone() {
+        let with = |scanner: Value| json!({ "scanner": scanner });
+        for fine in [json!("builtin"), json!("trivy"), json!(["builtin", "trivy"])] {
+            assert!(codes("scan", &with(fine), vec![]).is_empty());
+        }
+        for wrong in [json!([]), json!(["a", "b", "a"]), json!(["a", "b", "c", "d", "e"])] {
+            assert_eq!(codes("scan", &with(wrong), vec![]), ["scanners-invalid"]);
+        }
+        let fix = |scanner: Value| codes("fix", &json!({}), vec![("scan", "scan", &with(scanner))]);
+        assert!(fix(json!(["builtin", "trivy"])).is_empty());
+        assert_eq!(fix(json!("trivy")), ["fix-other-scanner"]);
+        assert_eq!(fix(json!(["trivy", "builtin"])), ["fix-other-scanner"]);
+    }
+
+    #[test]
     fn a_gate_wants_a_scan_and_rules_that_say_something() {
         let none = json!({});
         let scan = vec![("scan", "scan", &none)];

@@ -19,6 +19,19 @@ const fn words(en: &'static str, zh: &'static str) -> Words {
 /// In the order of the kinds.
 pub(crate) const ALL: &[Explanation] = &[
     explanation(
+        "scanners-invalid",
+        words(
+            "A scan names no scanner, one twice, or too many.",
+            "扫描没有指定扫描器、重复指定了同一个，或指定得太多。",
+        ),
+        words(
+            "The first that is named is believed, and each other one is held against it, which takes its time.",
+            "以第一个扫描器为准，其余的逐一与它对比，每个都要花时间。",
+        ),
+        "version: 1\nchain: web\nsteps:\n  scan: {uses: scan, with: {scanner: [builtin, builtin]}}\n",
+        "version: 1\nchain: web\nsteps:\n  scan: {uses: scan, with: {scanner: [builtin, trivy]}}\n",
+    ),
+    explanation(
         "gate-without-scan",
         words("A gate has no scan that surely ended before it.", "门禁之前没有必定已结束的扫描。"),
         words(
@@ -106,6 +119,16 @@ pub(crate) const ALL: &[Explanation] = &[
         words("It mends what the scan has found.", "修复的对象就是扫描发现的问题。"),
         "version: 1\nchain: web\nsteps:\n  fix: {uses: fix}\n",
         "version: 1\nchain: web\nsteps:\n  scan: {uses: scan}\n  fix: {uses: fix, needs: [scan]}\n",
+    ),
+    explanation(
+        "fix-other-scanner",
+        words("A fix follows a scan that believes another scanner.", "修复之前的扫描以其他扫描器为准。"),
+        words(
+            "A fix is planned and proved by one revision of our own advisories, which that scan did not use.",
+            "修复的计划与验证都依据本产品同一版本的漏洞通告，而那次扫描没有用它。",
+        ),
+        "version: 1\nchain: web\nsteps:\n  scan: {uses: scan, with: {scanner: trivy}}\n  fix: {uses: fix, needs: [scan]}\n",
+        "version: 1\nchain: web\nsteps:\n  scan: {uses: scan, with: {scanner: [builtin, trivy]}}\n  fix: {uses: fix, needs: [scan]}\n",
     ),
     explanation(
         "fixed-tag-not-different",

@@ -3,7 +3,7 @@
 use patchline_engine::{ErrorClass, StepError};
 use patchline_registry::Error as RegistryError;
 use patchline_remediation::Error as RemediationError;
-use patchline_scanner::{BoxError, Error as ScannerError};
+use patchline_scanner::{BoxError, Error as ScannerError, adapters::Error as AdapterError};
 
 /// A registry's failure.
 pub(crate) fn registry(error: RegistryError) -> StepError {
@@ -13,6 +13,11 @@ pub(crate) fn registry(error: RegistryError) -> StepError {
 /// A scan's failure.
 pub(crate) fn scanner(error: ScannerError) -> StepError {
     StepError::new(scanner_class(&error), error.code(), &error)
+}
+
+/// Another scanner's failure.
+pub(crate) fn adapter(error: AdapterError) -> StepError {
+    StepError::new(adapter_class(&error), error.code(), &error)
 }
 
 /// A failure while mending.
@@ -50,7 +55,17 @@ fn registry_class(error: &RegistryError) -> ErrorClass {
 fn scanner_class(error: &ScannerError) -> ErrorClass {
     match error {
         ScannerError::Registry(inner) => registry_class(inner),
+        ScannerError::Adapter(inner) => adapter_class(inner),
         ScannerError::Facts(_) | ScannerError::Shelf(_) => ErrorClass::Transient,
+        _ => ErrorClass::Permanent,
+    }
+}
+
+fn adapter_class(error: &AdapterError) -> ErrorClass {
+    match error {
+        AdapterError::Registry(inner) => registry_class(inner),
+        AdapterError::Refused { status: 401 | 403, .. } => ErrorClass::Auth,
+        other if other.is_transient() => ErrorClass::Transient,
         _ => ErrorClass::Permanent,
     }
 }

@@ -33,7 +33,7 @@ use std::{path::PathBuf, sync::Arc};
 use patchline_engine::{Clock, Step};
 use patchline_registry::Registries;
 use patchline_remediation::{Remediator, fix::Fixes};
-use patchline_scanner::{LayerFacts, Reports, advisories::Advisories};
+use patchline_scanner::{LayerFacts, Reports, adapters::Scanners, advisories::Advisories};
 
 pub use catalogue::catalogue;
 
@@ -62,6 +62,8 @@ pub struct World {
     pub clock: Arc<dyn Clock>,
     /// Targets by name.
     pub targets: Arc<trigger::Targets>,
+    /// Scanners beside our own, by name.
+    pub scanners: Scanners,
 }
 
 /// Every step kind, ready to run.

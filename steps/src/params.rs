@@ -19,6 +19,15 @@ pub(crate) fn stands_before(step: &StepInPlan<'_>, kind: &str) -> bool {
     step.before.iter().any(|(_, uses, _)| *uses == kind)
 }
 
+/// A scan before this step that does not believe our own scanner, and whom it believes.
+pub(crate) fn other_scanner<'a>(step: &StepInPlan<'a>) -> Option<(&'a str, &'a str)> {
+    step.before.iter().filter(|(_, uses, _)| *uses == "scan").find_map(|(name, _, with)| {
+        let scanner = with.get("scanner")?;
+        let first = scanner.get(0).unwrap_or(scanner).as_str()?;
+        (first != patchline_scanner::adapters::BUILTIN).then_some((*name, first))
+    })
+}
+
 /// The inside of a template that is one expression and nothing else:
 /// `image.tag` for `{{ image.tag }}`.
 pub(crate) fn sole_expression(template: &str) -> Option<&str> {

@@ -1,15 +1,21 @@
 //! `scan`: what is in the pinned image, and what is known to be wrong with it.
 
+mod others;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use patchline_chains::{Field, Param, ParamType, StepKind, ValueType};
+use patchline_chains::{
+    Field, Param, ParamType, StepKind, ValueType,
+    catalogue::{Objection, StepInPlan},
+};
 use patchline_engine::{Context, Outcome, Step, StepError};
 use patchline_registry::Repository;
-use patchline_scanner::{Completeness, Inventory, Report};
+use patchline_scanner::{Completeness, Inventory, Report, adapters::BUILTIN};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use self::others::{Disagreements, Names};
 use crate::{
     World,
     advisories::{Revision, Sets, is_absent},
@@ -36,7 +42,13 @@ impl StepKind for Kind {
 
     fn params(&self) -> Vec<Param> {
         vec![
-            optional("scanner", ParamType::Enum(&["builtin"]), "which scanner"),
+            optional(
+                "scanner",
+                ParamType::OneOrMany(Box::new(ParamType::String)),
+                "`builtin`, or a scanner of the server's configuration; of several the first is believed, and what the others say otherwise is the output's `disagreement`",
+            )
+            .default("builtin")
+            .example("[builtin, trivy]"),
             optional("checks", list(ParamType::Enum(&["os"])), "what is looked at; all when left out"),
         ]
     }
@@ -60,26 +72,24 @@ impl StepKind for Kind {
             Field::new("distro", ValueType::Text, "as os-release names it"),
             Field::new("packages", ValueType::Integer, "installed packages"),
             Field::new("platforms", ValueType::list(ValueType::Text), "that were scanned"),
+            others::field(),
             Field::new("summary", ValueType::Text, "one line for people"),
         ]
     }
+
+    fn check(&self, step: &StepInPlan<'_>) -> Vec<Objection> {
+        others::check(step.with)
+    }
 }
 
-/// Read so that what cannot be is refused: there is one scanner and one check yet.
+/// Read so that what cannot be is refused: there is one check yet.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Params {
     #[serde(default)]
-    scanner: Scanner,
+    scanner: Names,
     #[serde(default = "all_checks")]
     checks: Vec<Check>,
-}
-
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Scanner {
-    #[default]
-    Builtin,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -107,18 +117,54 @@ impl Scan {
         context: &Context,
         repository: &dyn Repository,
         image: &PlatformImage,
-    ) -> Result<(ReportLine, Report), StepError> {
+        names: &Names,
+    ) -> Result<(ReportLine, Report, Disagreements), StepError> {
         let inventory = patchline_scanner::inventory(repository, &image.digest, self.world.facts.clone())
             .await
             .map_err(failure::scanner)?;
         self.world.reports.put_inventory(&inventory).await.map_err(failure::store)?;
+        let mut report = self.said_by(names.first(), context, repository, &inventory).await?;
+        let mut disagreements = Disagreements::default();
+        for name in names.others() {
+            context.news.progress("comparison", 0, 0);
+            match self.said_by(name, context, repository, &inventory).await {
+                Ok(theirs) => disagreements.add(name, &report, &theirs),
+                // A gate denies it, unless a rule says otherwise: two were wanted, and there is one.
+                Err(error) => others::undetermined(&mut report, name, &error),
+            }
+        }
+        self.mark_mendable(context, repository, &inventory, &mut report).await?;
+        let id = self.world.reports.put_report(&report).await.map_err(failure::store)?;
+        let line = ReportLine {
+            platform: image.platform.clone().or_else(|| Some(platform_of(&inventory))),
+            image: image.digest.clone(),
+            report: id,
+        };
+        Ok((line, report, disagreements))
+    }
+
+    async fn said_by(
+        &self,
+        name: &str,
+        context: &Context,
+        repository: &dyn Repository,
+        inventory: &Inventory,
+    ) -> Result<Report, StepError> {
+        if name == BUILTIN {
+            return self.builtin(context, inventory).await;
+        }
+        others::report(&self.world.scanners, name, repository, inventory).await
+    }
+
+    async fn builtin(&self, context: &Context, inventory: &Inventory) -> Result<Report, StepError> {
         let advisories = &self.world.advisories;
         let sets =
-            Sets::read(context, advisories, Revision::Newest, &self.world.remediator, &inventory).await?;
+            Sets::read(context, advisories, Revision::Newest, &self.world.remediator, inventory).await?;
         // Matching takes a while: not on a thread that serves others.
-        let (inventory, mut report, sets) = tokio::task::spawn_blocking(move || {
+        let inventory = inventory.clone();
+        let (mut report, sets) = tokio::task::spawn_blocking(move || {
             let report = patchline_scanner::report(&inventory, &sets.all());
-            (inventory, report, sets)
+            (report, sets)
         })
         .await
         .map_err(|e| StepError::permanent("scan-aborted", format!("the matching was aborted: {e}")))?;
@@ -128,14 +174,7 @@ impl Scan {
         if sets.all().is_empty() {
             note_doubt(&mut report, "no advisories are loaded: `patchline advisories update`".to_owned());
         }
-        self.mark_mendable(context, repository, &inventory, &mut report).await?;
-        let id = self.world.reports.put_report(&report).await.map_err(failure::store)?;
-        let line = ReportLine {
-            platform: image.platform.clone().or_else(|| Some(platform_of(&inventory))),
-            image: image.digest.clone(),
-            report: id,
-        };
-        Ok((line, report))
+        Ok(report)
     }
 
     async fn mark_mendable(
@@ -182,9 +221,11 @@ impl Step for Scan {
 
     async fn run(&self, context: Context) -> Result<Outcome, StepError> {
         let params: Params = params::read(&context.with)?;
-        let (Scanner::Builtin, true) = (params.scanner, params.checks.contains(&Check::Os)) else {
+        if !params.checks.contains(&Check::Os) {
             return Err(StepError::permanent("parameters-invalid", "a scan without any check finds nothing"));
-        };
+        }
+        // Before a layer is read for nothing.
+        others::known(&self.world.scanners, &params.scanner)?;
         let image = Image::of(&context)?;
         let repository: Arc<dyn Repository> = image.open(&self.world.registries)?;
         let pinned = platforms::pinned(&*repository, &image).await?;
@@ -192,7 +233,7 @@ impl Step for Scan {
         let mut reports = Vec::new();
         for (done, platform) in pinned.images.iter().enumerate() {
             context.news.progress("layers", done as u64, total);
-            reports.push(self.platform(&context, &*repository, platform).await?);
+            reports.push(self.platform(&context, &*repository, platform, &params.scanner).await?);
         }
         context.news.progress("layers", total, total);
         Ok(Outcome::succeeded(output(&reports)))
@@ -200,15 +241,15 @@ impl Step for Scan {
 }
 
 /// The figures are those of the worst platform: an index is as bad as that.
-fn output(reports: &[(ReportLine, Report)]) -> Value {
-    let Some((line, worst)) = reports.iter().max_by_key(|(_, report)| summary::weight(report)) else {
+fn output(reports: &[(ReportLine, Report, Disagreements)]) -> Value {
+    let Some((line, worst, _)) = reports.iter().max_by_key(|(_, report, _)| summary::weight(report)) else {
         return json!({});
     };
     let (completeness, reasons) = summary::completeness(worst);
     summary::present(json!({
         "report": line.report,
-        "reports": reports.iter().map(|(line, _)| line).collect::<Vec<_>>(),
-        "platforms": reports.iter().filter_map(|(line, _)| line.platform.as_deref()).collect::<Vec<_>>(),
+        "reports": reports.iter().map(|(line, ..)| line).collect::<Vec<_>>(),
+        "platforms": reports.iter().filter_map(|(line, ..)| line.platform.as_deref()).collect::<Vec<_>>(),
         "total": summary::distinct(worst, |_| true),
         "counts": summary::counts(worst),
         "worst": summary::worst(worst),
@@ -221,6 +262,7 @@ fn output(reports: &[(ReportLine, Report)]) -> Value {
             d.pretty_name.clone().unwrap_or_else(|| format!("{} {}", d.id, d.version_id.as_deref().unwrap_or("")))
         }),
         "packages": worst.packages,
+        "disagreement": Disagreements::output(reports.iter().map(|(.., disagreements)| disagreements)),
         "summary": summary::line(worst),
     }))
 }

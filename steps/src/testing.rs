@@ -187,6 +187,7 @@ impl Bench {
             exceptions: Arc::default(),
             clock: Arc::new(Fixed),
             targets: Arc::default(),
+            scanners: patchline_scanner::adapters::Scanners::default(),
         };
         Self { world, memory, _dir: dir }
     }

@@ -105,6 +105,7 @@ impl Showcase {
             health: store.clone(),
             clock: Arc::new(SystemClock),
             distribution: Some((Secret::new("hush"), "main".into())),
+            harbor: None,
             public_url: None,
         };
         served.push(tokio::spawn(patchline_server::follow_pushes(context.clone(), pushes)));

@@ -22,6 +22,19 @@ fn the_readmes_chain_compiles_without_a_word() {
 }
 
 #[test]
+fn the_chain_over_two_scanners_compiles_without_a_word() {
+    let text = read("docs/scanners.md");
+    let chain = text.split("```yaml\n").filter_map(|part| part.split("```").next());
+    let chain = chain.into_iter().find(|block| block.starts_with("version: 1")).unwrap();
+    let catalogue = patchline_steps::catalogue::catalogue();
+    let compiled = compile(Source { name: "docs/scanners.md", bytes: chain.as_bytes() }, &catalogue);
+    let said: Vec<String> =
+        compiled.diagnostics.iter().map(|d| d.render("docs/scanners.md", chain)).collect();
+    assert!(said.is_empty(), "{}", said.join("\n"));
+    assert_eq!(compiled.plans.len(), 1);
+}
+
+#[test]
 fn every_metric_is_documented_as_it_is() {
     use patchline_engine::metrics::{ALL, Kind};
     let text = read("docs/configuration.md");

@@ -140,6 +140,7 @@ impl House {
             health: store.clone(),
             clock: Arc::new(clock.clone()),
             distribution: Some((Secret::new("hush"), "main".into())),
+            harbor: None,
             public_url: None,
         };
         Self { folder, store, context, clock, pushes, served: vec![registry] }

@@ -76,6 +76,10 @@ impl Ctx<'_> {
                     self.typed(item, key, inner, view);
                 }
             }
+            ParamType::OneOrMany(inner) => match &node.content {
+                Content::List(items) => items.iter().for_each(|item| self.typed(item, key, inner, view)),
+                _ => self.typed(node, key, inner, view),
+            },
             ParamType::Map(params) => self.known_map(node, &format!("`{key}`"), params, view),
             ParamType::MapOf(inner) => {
                 for entry in self.entries(node).unwrap_or_default() {

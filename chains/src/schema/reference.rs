@@ -188,7 +188,7 @@ fn params(prefix: &str, list: &[Param], rows: &mut Vec<Vec<String>>, scopes: &mu
 fn inner(path: &str, ty: &ParamType, rows: &mut Vec<Vec<String>>, scopes: &mut Vec<(String, Vec<Field>)>) {
     match ty {
         ParamType::Map(list) => params(&format!("{path}."), list, rows, scopes),
-        ParamType::List(of) => inner(&format!("{path}[]"), of, rows, scopes),
+        ParamType::List(of) | ParamType::OneOrMany(of) => inner(&format!("{path}[]"), of, rows, scopes),
         ParamType::MapOf(of) => inner(&format!("{path}.NAME"), of, rows, scopes),
         ParamType::Expression(fields) if !fields.is_empty() => scopes.push((path.to_owned(), fields.clone())),
         _ => {}
@@ -207,6 +207,7 @@ fn param_type(ty: &ParamType) -> String {
         ParamType::Glob => "glob".to_owned(),
         ParamType::Expression(_) => "expression".to_owned(),
         ParamType::List(of) => format!("list: {}", param_type(of)),
+        ParamType::OneOrMany(of) => format!("{0}, or a list: {0}", param_type(of)),
         ParamType::Map(_) => "map".to_owned(),
         ParamType::MapOf(of) => format!("map of names: {}", param_type(of)),
     }

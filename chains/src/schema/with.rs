@@ -50,6 +50,9 @@ fn of_type(ty: &ParamType) -> Value {
         ParamType::Glob => patterns::glob(),
         ParamType::Expression(_) => patterns::expression(MAX_EXPRESSION),
         ParamType::List(inner) => json!({"type": "array", "items": of_type(inner)}),
+        ParamType::OneOrMany(inner) => {
+            json!({"anyOf": [of_type(inner), {"type": "array", "items": of_type(inner)}]})
+        }
         ParamType::Map(params) => with(params),
         ParamType::MapOf(inner) => json!({"type": "object", "additionalProperties": of_type(inner)}),
     }

@@ -1,5 +1,6 @@
 //! `patchline scan REF`
 
+mod compare;
 mod explain;
 mod select;
 mod show;
@@ -7,7 +8,7 @@ mod show;
 use jiff::Timestamp;
 use patchline_engine::{Clock as _, clock::SystemClock};
 use patchline_scanner::{
-    Completeness, Finding, Report, Severity,
+    Completeness, Finding, Report, Severity, adapters,
     formats::{self, cyclonedx, gitlab, junit, sarif, spdx},
 };
 
@@ -34,6 +35,12 @@ pub(crate) struct Scan {
     /// Which platform of an index, as linux/arm64 [default: this machine's]
     #[arg(long)]
     platform: Option<String>,
+    /// Believe this scanner of the configuration instead of our own
+    #[arg(long, value_name = "NAME", default_value = adapters::BUILTIN)]
+    scanner: String,
+    /// Hold what it says against what this scanner says: builtin, or one of the configuration
+    #[arg(long, value_name = "NAME")]
+    compare: Option<String>,
     /// Ask no package repository: loaded advisories alone
     #[arg(long)]
     offline: bool,
@@ -52,7 +59,14 @@ pub(crate) struct Scan {
 impl Scan {
     pub(crate) async fn run(self, global: &Global) -> Result<Exit> {
         let config = Config::load(global.config.as_deref())?;
+        if let (Some(_), Some(_)) = (&self.compare, global.document) {
+            return Err(Failure::usage("compare-in-this-form", "a comparison is a table, or JSON"));
+        }
         let data = Data::shared(Data::path(global.data.as_deref()))?;
+        let scanners = config.scanners(&data.handed_over())?;
+        for name in self.compare.iter().chain([&self.scanner]) {
+            compare::known(&scanners, name)?;
+        }
         let registries = images::registries(&config)?;
         let image = images::open(&registries, &self.image, self.platform.as_deref()).await?;
         let apt = if self.offline { None } else { Some(self.mirrors.apt(&config, &data)?) };
@@ -60,12 +74,26 @@ impl Scan {
         let scanned = images::scan_told(&data, apt.as_ref(), &image, &bars.layers()).await;
         bars.clear();
         let mut scanned = scanned?;
+        let compared = match &self.compare {
+            Some(name) => Some(compare::said_by(&scanners, name, &image, &scanned).await?),
+            None => None,
+        };
+        scanned.report = compare::said_by(&scanners, &self.scanner, &image, &scanned).await?;
+        let compared = compared
+            .zip(self.compare.as_deref())
+            .map(|(theirs, name)| compare::Compared::new(&self.scanner, &scanned.report, name, &theirs));
         let whole = scanned.report.clone();
         let denied = self.select.denied(&whole, self.fail_on);
         scanned.report.findings.retain(|finding| self.select.shows(finding));
         match (global.document, global.output) {
             (Some(document), _) => print(document, &image.name, &scanned)?,
-            (None, Output::Json) => super::json(&with_inventory(&scanned)?)?,
+            (None, Output::Json) => {
+                let mut all = with_inventory(&scanned)?;
+                if let Some(compared) = &compared {
+                    all["comparison"] = compared.json()?;
+                }
+                super::json(&all)?;
+            }
             (None, Output::Table) => show::print(&show::Shown {
                 name: &image.name,
                 inventory: &scanned.inventory,
@@ -75,6 +103,9 @@ impl Scan {
                 denied: denied.as_deref(),
                 columns: terminal::columns(),
             }),
+        }
+        if let (Some(compared), None, Output::Table) = (&compared, global.document, global.output) {
+            terminal::out(&compared.text(terminal::columns()));
         }
         self.select.told(&whole).iter().for_each(|line| terminal::err(line));
         if let Some(why) = denied.as_ref().filter(|_| global.output == Output::Json) {

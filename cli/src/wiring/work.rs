@@ -89,6 +89,7 @@ pub(crate) async fn start(
         exceptions: Arc::new(config.exceptions()),
         clock: Arc::new(SystemClock),
         targets: Arc::new(config.targets()?),
+        scanners: config.scanners(&data.scratch())?,
     };
     let steps = patchline_steps::all(&world);
     let kinds = work.kinds.or_else(|| config.work.kinds.clone());

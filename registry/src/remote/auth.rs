@@ -31,6 +31,8 @@ pub(super) struct Auth {
     base: Url,
     credentials: Option<(String, Secret)>,
     token_hosts: Vec<String>,
+    /// What somebody lent us: it is sent as it is, and nothing else is tried.
+    lent: Option<HeaderValue>,
     scheme: Mutex<Option<Challenge>>,
     tokens: Mutex<HashMap<String, Token>>,
     /// One request for a token at a time: the others wait and find it.
@@ -61,10 +63,21 @@ impl Auth {
             base,
             credentials,
             token_hosts,
+            lent: None,
             scheme: Mutex::default(),
             tokens: Mutex::default(),
             fetching: tokio::sync::Mutex::default(),
         }
+    }
+
+    /// Sends this and nothing else from now on.
+    pub(super) fn lend(&mut self, lent: Option<HeaderValue>) {
+        self.lent = lent;
+    }
+
+    /// Lets go of a token: the next one is new.
+    pub(super) fn forget(&self, scopes: &[String]) {
+        self.tokens.lock().unwrap_or_else(PoisonError::into_inner).remove(&scopes.join(" "));
     }
 
     /// What to send for these scopes, as far as the registry has asked yet.
@@ -73,6 +86,9 @@ impl Auth {
         http: &reqwest::Client,
         scopes: &[String],
     ) -> Result<Option<HeaderValue>> {
+        if self.lent.is_some() {
+            return Ok(self.lent.clone());
+        }
         let scheme = self.scheme.lock().unwrap_or_else(PoisonError::into_inner).clone();
         match scheme {
             None => Ok(None),
@@ -101,6 +117,9 @@ impl Auth {
     /// Learns from a 401 to a call that sent `used`; false when nothing is
     /// left to try.
     pub(super) fn learn(&self, answer: &HeaderMap, scopes: &[String], used: Option<&HeaderValue>) -> bool {
+        if self.lent.is_some() {
+            return false;
+        }
         let asked = challenges(answer);
         let wanted = asked.into_iter().find(|c| match c {
             Challenge::Bearer { .. } => true,
@@ -205,7 +224,7 @@ impl Auth {
     }
 }
 
-fn sensitive(text: &str) -> Option<HeaderValue> {
+pub(super) fn sensitive(text: &str) -> Option<HeaderValue> {
     let mut value = HeaderValue::from_str(text).ok()?;
     value.set_sensitive(true);
     Some(value)

@@ -10,6 +10,7 @@ pub(super) const IDLE: Duration = Duration::from_secs(60);
 
 /// Clients for registries on this machine, which no proxy can reach, and for
 /// all others.
+#[derive(Clone)]
 pub(super) struct Http {
     loopback: Pair,
     outside: Pair,

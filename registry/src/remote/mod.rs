@@ -1,5 +1,6 @@
 //! The distribution client: registries by name or host, their credentials, their repositories.
 
+mod access;
 mod auth;
 mod catalog;
 mod challenge;
@@ -18,6 +19,8 @@ use std::{
     fmt,
     sync::{Arc, Mutex, PoisonError},
 };
+
+pub use access::PullAccess;
 
 use crate::{Error, Location, Reference, Repository, Result, layout, reference::is_host};
 use endpoint::Endpoint;
@@ -66,6 +69,8 @@ pub struct Registries {
 struct Shared {
     by_name: BTreeMap<String, RegistryConfig>,
     http: Http,
+    /// What is sent in place of credentials of ours, as it is.
+    lent: Option<reqwest::header::HeaderValue>,
     /// One a registry, so that tokens and what was learned of it are shared.
     endpoints: Mutex<HashMap<String, Arc<Endpoint>>>,
 }
@@ -73,7 +78,7 @@ struct Shared {
 impl Registries {
     /// `by_name`: the configuration's registries.
     pub fn new(by_name: BTreeMap<String, RegistryConfig>) -> Result<Self> {
-        let shared = Shared { by_name, http: Http::new()?, endpoints: Mutex::default() };
+        let shared = Shared { by_name, http: Http::new()?, lent: None, endpoints: Mutex::default() };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -128,7 +133,9 @@ impl Registries {
         match endpoints.get(wanted) {
             Some(known) => Ok(known.clone()),
             None => {
-                let made = Arc::new(Endpoint::new(config, &self.shared.http)?);
+                let mut made = Endpoint::new(config, &self.shared.http)?;
+                made.auth.lend(self.shared.lent.clone());
+                let made = Arc::new(made);
                 endpoints.insert(wanted.to_owned(), made.clone());
                 Ok(made)
             }

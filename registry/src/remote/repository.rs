@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use serde::Deserialize;
 
 use super::{
-    download,
+    PullAccess, download,
     endpoint::{Answer, Call, Endpoint},
     link, retry,
     upload::Opened,
@@ -383,5 +383,8 @@ impl Repository for RemoteRepository {
 
     fn origin(&self) -> Option<(String, String)> {
         Some((self.endpoint.host.clone(), self.repository.clone()))
+    }
+    async fn pull_access(&self, probe: &Digest) -> Result<Option<PullAccess>> {
+        self.lend_pull(probe).await.map(Some)
     }
 }

@@ -3,6 +3,7 @@
 pub mod cyclonedx;
 pub mod gitlab;
 mod groups;
+pub mod harbor;
 pub mod junit;
 mod limits;
 mod members;

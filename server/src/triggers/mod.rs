@@ -11,6 +11,8 @@ pub mod start;
 pub mod subject;
 mod window;
 
+pub(crate) use distribution::same;
+
 use axum::{Router, routing::post};
 
 use crate::App;

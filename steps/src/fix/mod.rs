@@ -133,6 +133,14 @@ fn check(step: &StepInPlan<'_>) -> Vec<Objection> {
             "add a step that `uses: scan` before it",
         ));
     }
+    if let Some((name, scanner)) = read_params::other_scanner(step) {
+        objections.push(objection(
+            &[],
+            "fix-other-scanner",
+            format!("`{name}` believes `{scanner}`, and a fix proves itself by our own advisories"),
+            "let the scan believe the built-in scanner: scanner: [builtin, …]",
+        ));
+    }
     let tag = step.with.get("tag").and_then(Value::as_str);
     if let Some(source) = tag.and_then(read_params::sole_expression)
         && matches!(source, "image.tag" | "image.origin.tag")
