@@ -13,6 +13,7 @@ use crate::{
     advisories::{Advisory, AdvisorySet, Threat, Verdict},
     packages::os_release::{self, Release},
     version::Order,
+    windows,
 };
 
 /// What advisories speak about: an ecosystem, a name in it, and the version that is there.
@@ -21,14 +22,15 @@ type Subject<'a> = (&'a str, &'a str, &'a str);
 /// See [`crate::report`].
 pub(crate) fn report(inventory: &Inventory, sets: &[&AdvisorySet]) -> Report {
     let (system, mut completeness) = completeness(inventory, sets);
-    let mut subjects: BTreeMap<Subject<'_>, Vec<&Package>> = BTreeMap::new();
+    // What is claimed stands apart from what was found: only that can be upgraded.
+    let mut subjects: BTreeMap<(Subject<'_>, bool), Vec<&Package>> = BTreeMap::new();
     for package in &inventory.packages {
         if let Some(subject) = subject(package, system.as_deref()) {
-            subjects.entry(subject).or_default().push(package);
+            subjects.entry((subject, package.is_claimed())).or_default().push(package);
         }
     }
     let mut findings: Vec<Finding> =
-        subjects.iter().flat_map(|(subject, packages)| about(*subject, packages, sets)).collect();
+        subjects.iter().flat_map(|((subject, _), packages)| about(*subject, packages, sets)).collect();
     // Asked last: a damaged set shows where it is read.
     let faults: Vec<String> = sets.iter().filter_map(|s| s.fault().map(str::to_owned)).collect();
     match &mut completeness {
@@ -104,7 +106,15 @@ fn subject<'a>(package: &'a Package, system: Option<&'a str>) -> Option<Subject<
 fn completeness(inventory: &Inventory, sets: &[&AdvisorySet]) -> (Option<String>, Completeness) {
     let undetermined = |reason: String| Completeness::Undetermined { reason };
     let unread = inventory.unread.join(" and ");
-    let of_languages = |p: &Package| language(p.kind()).is_some();
+    // What a document that came with the image claims makes nothing of it known.
+    let of_languages = |p: &Package| language(p.kind()).is_some() && !p.is_claimed();
+    if windows::is(inventory) && inventory.database.is_none() && unread.is_empty() {
+        let reasons = match inventory.incomplete.is_empty() {
+            true => vec![windows::not_covered(None)],
+            false => inventory.incomplete.clone(),
+        };
+        return (None, Completeness::Incomplete { reasons });
+    }
     if inventory.database.is_none() && unread.is_empty() && inventory.packages.iter().any(of_languages) {
         // An image of one program has no system under it.
         let reason = "there is no package database: only packages of languages were looked at".to_owned();
