@@ -31,7 +31,8 @@ struct Walk<'a> {
     notes: Notes,
     /// The file system of the root.
     device: u64,
-    entries: u64,
+    /// Names that were listed: no more are ever held.
+    listed: u64,
     budget: u64,
 }
 
@@ -44,7 +45,7 @@ pub(super) fn walk(folder: &Path, collector: &mut Collector) -> Result<Vec<Strin
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let root = openat(CWD, folder, flags, Mode::empty()).map_err(|e| failed(e.into()))?;
     let device = fstat(root.as_fd()).map_err(|e| failed(e.into()))?.st_dev;
-    let mut walk = Walk { collector, notes: Notes::default(), device, entries: 0, budget: limits::READ };
+    let mut walk = Walk { collector, notes: Notes::default(), device, listed: 0, budget: limits::READ };
     let names = walk.names(&root, "").map_err(failed)?;
     let mut open = vec![Open { folder: root, path: String::new(), names }];
     while let Some(top) = open.last_mut() {
@@ -52,13 +53,6 @@ pub(super) fn walk(folder: &Path, collector: &mut Collector) -> Result<Vec<Strin
             open.pop();
             continue;
         };
-        if walk.entries >= limits::ENTRIES {
-            let reason =
-                format!("there are more than {} files: from here on none was looked at", limits::ENTRIES);
-            walk.notes.add(&below(&top.path, &name), reason);
-            break;
-        }
-        walk.entries += 1;
         let path = below(&top.path, &name);
         if path.len() > limits::PATH {
             let shown: String = path.chars().take(100).collect();
@@ -81,9 +75,8 @@ fn below(folder: &str, name: &CStr) -> String {
 }
 
 impl Walk<'_> {
-    /// The names in a folder, the first one last. No more are held than may still be looked at.
+    /// The names in a folder, the first one last.
     fn names(&mut self, folder: &OwnedFd, path: &str) -> io::Result<Vec<CString>> {
-        let room = usize::try_from(limits::ENTRIES - self.entries.min(limits::ENTRIES)).unwrap_or(usize::MAX);
         let mut names = Vec::new();
         for entry in Dir::read_from(folder)? {
             let entry = entry?;
@@ -91,10 +84,13 @@ impl Walk<'_> {
             if matches!(name.to_bytes(), b"." | b"..") {
                 continue;
             }
-            if names.len() >= room {
-                self.notes.add(path, format!("it has more than {room} files"));
+            if self.listed >= limits::ENTRIES {
+                let reason =
+                    format!("not all in it was looked at: there are more than {} files", limits::ENTRIES);
+                self.notes.add(path, reason);
                 break;
             }
+            self.listed += 1;
             names.push(name.to_owned());
         }
         names.sort_unstable_by(|a, b| b.cmp(a));

@@ -51,7 +51,7 @@ pub async fn attach(
     inventory: &mut Inventory,
     index: Option<&Digest>,
 ) -> Result<Attached> {
-    let found = documents(repository, &inventory.image, index).await?;
+    let found = documents(repository, inventory, index).await?;
     let mut attached = Attached::default();
     let mut known: HashSet<Key> = inventory.packages.iter().map(key).collect();
     for document in found.iter().take(limits::ATTACHED) {
@@ -59,10 +59,16 @@ pub async fn attach(
         match one(repository, document, &name, &inventory.image).await {
             Ok(claims) => {
                 attached.documents += 1;
+                let mut new =
+                    claims.packages.into_iter().filter(may_be_added).filter(|p| known.insert(key(p)));
                 let before = inventory.packages.len();
-                let new = claims.packages.into_iter().filter(may_be_added);
-                inventory.packages.extend(new.filter(|p| known.insert(key(p))).map(|p| claimed(p, &name)));
+                let room = limits::COMPONENTS - attached.added;
+                inventory.packages.extend(new.by_ref().take(room).map(|p| claimed(p, &name)));
                 attached.added += inventory.packages.len() - before;
+                if new.next().is_some() {
+                    let reason = format!("{name}: more than {} packages are claimed", limits::COMPONENTS);
+                    inventory.incomplete.push(reason);
+                }
             }
             Err(Error::Registry(error)) if error.is_transient() => return Err(Error::Registry(error)),
             Err(error) => inventory.incomplete.push(clean(&format!("{name}: {error}"), limits::TEXT)),
@@ -105,12 +111,13 @@ fn claimed(package: Package, document: &str) -> Package {
     }
 }
 
-/// Blobs that may be documents, each once, in the order of their digests.
+/// Blobs that may be documents, each once, in the order of their digests. What cannot be found out is said.
 async fn documents(
     repository: &dyn Repository,
-    image: &Digest,
+    inventory: &mut Inventory,
     index: Option<&Digest>,
 ) -> Result<Vec<Descriptor>> {
+    let image = &inventory.image;
     let mut manifests: BTreeSet<Digest> = BTreeSet::new();
     let referrers = repository.referrers(image).await?.into_iter();
     let promising = |referrer: &Descriptor| {
@@ -130,8 +137,17 @@ async fn documents(
         }
     }
     let mut found: Vec<Descriptor> = Vec::new();
-    for digest in manifests.iter().filter(|digest| *digest != image).take(limits::MANIFESTS) {
-        let raw = repository.manifest(digest.as_str()).await?;
+    manifests.remove(image);
+    let mut unread = Vec::new();
+    for digest in manifests.iter().take(limits::MANIFESTS) {
+        let raw = match repository.manifest(digest.as_str()).await {
+            Ok(raw) => raw,
+            Err(error) if error.is_transient() => return Err(Error::Registry(error)),
+            Err(error) => {
+                unread.push(clean(&format!("sbom:{digest}: {error}"), limits::TEXT));
+                continue;
+            }
+        };
         // A signature, or whatever else refers to an image, is of no interest, whatever its form.
         let Ok(manifest) = raw.image() else { continue };
         for layer in blobs(manifest) {
@@ -140,6 +156,11 @@ async fn documents(
             }
         }
     }
+    if manifests.len() > limits::MANIFESTS {
+        unread
+            .push(format!("more than {} artifacts are attached: not all were looked at", limits::MANIFESTS));
+    }
+    inventory.incomplete.extend(unread);
     found.sort_by(|a, b| a.digest.cmp(&b.digest));
     Ok(found)
 }

@@ -21,7 +21,7 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use patchline_registry::Digest;
 
-pub use attached::attach;
+pub use attached::{Attached, attach};
 use reader::Reader;
 
 use crate::{

@@ -101,11 +101,12 @@ impl Reader {
             self.incomplete.push(format!("{} of type {kind}, of which nothing is known", components(*count)));
         }
         let mut packages = self.packages;
+        let place = |p: &Package| !p.is_of_system();
         packages.sort_by(|a, b| {
-            let key = |p: &Package| (!p.is_of_system(), p.path.clone(), p.name.clone());
-            key(a).cmp(&key(b)).then_with(|| {
-                (&a.architecture, &a.version, &a.purl).cmp(&(&b.architecture, &b.version, &b.purl))
-            })
+            place(a)
+                .cmp(&place(b))
+                .then_with(|| (&a.path, &a.name, &a.architecture).cmp(&(&b.path, &b.name, &b.architecture)))
+                .then_with(|| (&a.version, &a.purl).cmp(&(&b.version, &b.purl)))
         });
         packages.dedup();
         Inventory {

@@ -50,7 +50,10 @@ fn one(package: &Node<'_>, described: &HashSet<&str>, reader: &mut Reader) {
         }
         let file = id.starts_with("SPDXRef-Application") && version.is_empty();
         let image = matches!(purpose, "CONTAINER" | "FILE" | "SOURCE") || described.contains(id);
-        return if file || image { () } else { reader.nameless() };
+        if !file && !image {
+            reader.nameless();
+        }
+        return;
     }
     let info = package.get("sourceInfo").text();
     let note = |key: &str| {

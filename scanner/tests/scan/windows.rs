@@ -1,6 +1,6 @@
 //! Images of Windows, and layers that only their vendor has.
 
-use patchline_registry::{BlobContent, Descriptor, Digest, RawManifest, Repository as _, model};
+use patchline_registry::{BlobContent, Descriptor, Digest, RawManifest, model};
 use patchline_scanner::{Completeness, Inventory, NoFacts, advisories::AdvisorySet};
 use serde_json::json;
 

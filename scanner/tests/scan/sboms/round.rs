@@ -83,7 +83,7 @@ proptest! {
         ];
         for (at, (name, (version, source, own))) in debs.iter().enumerate() {
             let source = if *own { source } else { name };
-            records.push(record(&format!("CVE-2026-1{at:03}"), "Debian:12", source, &format!("{version}.0.1")));
+            records.push(record(&format!("CVE-2026-1{at:03}"), "Debian:12", source, &format!("{version}.9")));
         }
         for (at, (name, (version, _, _))) in modules.iter().enumerate() {
             tar = tar.file(&format!("app/node_modules/{name}/package.json"), json!({"name": name, "version": version}).to_string());
