@@ -5,7 +5,8 @@ use std::{fs, path::Path, process::Command};
 use patchline_tests::machine;
 use serde_json::Value;
 
-const STATUS: &str = "Package: openssl\nStatus: install ok installed\nArchitecture: amd64\nVersion: 3.0.11-1\n\n";
+const STATUS: &str =
+    "Package: openssl\nStatus: install ok installed\nArchitecture: amd64\nVersion: 3.0.11-1\n\n";
 
 fn scan(folder: &Path, input: &str, more: &[&str]) -> (i32, String, String) {
     let output = Command::new(machine::patchline())
@@ -49,10 +50,7 @@ fn a_folders_own_documents_say_what_the_folder_says() {
     let (code, json, error) = scan(folder.path(), "rootfs:root", &["--output", "json"]);
     assert_eq!(code, 0, "{error}");
     let found = packages(&json);
-    assert_eq!(
-        found,
-        ["pkg:deb/debian/openssl@3.0.11-1?arch=amd64&distro=debian-12", "pkg:npm/left@1.0.0"]
-    );
+    assert_eq!(found, ["pkg:deb/debian/openssl@3.0.11-1?arch=amd64&distro=debian-12", "pkg:npm/left@1.0.0"]);
     for form in ["cyclonedx", "spdx"] {
         let (code, document, error) = scan(folder.path(), "rootfs:root", &["--output", form]);
         assert_eq!(code, 0, "{error}");

