@@ -24,8 +24,6 @@ use crate::{
 pub(crate) struct Image {
     /// Where it is.
     pub(crate) repository: Arc<dyn Repository>,
-    /// As it was named.
-    pub(crate) name: String,
     /// Its tag, if it was named by one.
     pub(crate) tag: Option<String>,
     /// The image manifest of one platform.
@@ -74,23 +72,23 @@ pub(crate) fn tag(location: &Location) -> Option<String> {
 const ARCHIVE: &str = "docker-archive:";
 
 /// `FILE`, or `FILE:name:tag` where it holds several images.
-async fn archived(text: &str, named: &str) -> Result<Image> {
+async fn archived(named: &str) -> Result<Image> {
     let (file, reference) = match named.split_once(':') {
         // A file may have a colon in its name.
         Some((file, reference)) if !std::path::Path::new(named).exists() => (file, reference),
         _ => (named, ""),
     };
     let (repository, manifest) = patchline_registry::archive::open(file.as_ref(), reference).await?;
-    Ok(Image { repository, name: text.to_owned(), tag: None, manifest, index: None })
+    Ok(Image { repository, tag: None, manifest, index: None })
 }
 
 /// Opens an image and picks one platform of an index: the given one, else this machine's.
 pub(crate) async fn open(registries: &Registries, text: &str, platform: Option<&str>) -> Result<Image> {
     if let Some(named) = text.strip_prefix(ARCHIVE) {
-        return archived(text, named).await;
+        return archived(named).await;
     }
     if let Some(name) = daemon::named(text) {
-        return daemon::exported(text, name).await;
+        return daemon::exported(name).await;
     }
     let location = location(registries, text)?;
     let repository = registries.open(&location)?;
@@ -121,7 +119,7 @@ pub(crate) async fn open(registries: &Registries, text: &str, platform: Option<&
             })?
         }
     };
-    Ok(Image { repository, name: text.to_owned(), tag, manifest, index: from })
+    Ok(Image { repository, tag, manifest, index: from })
 }
 
 fn this_platform() -> String {

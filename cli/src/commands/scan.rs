@@ -28,7 +28,7 @@ What can be scanned:
   nginx:1.25, registry.example/shop/web:v1   an image in a registry
   oci:DIR:v1                                 an image in an OCI layout
   docker-archive:FILE, …:FILE:app:1          what `docker save` wrote
-  docker:app:1, docker-daemon:app:1          an image of this machine's Docker or Podman (DOCKER_HOST)
+  docker:app:1, docker-daemon:app:1          an image that Docker or Podman holds here
   rootfs:/mnt/root                           a folder that holds the root of a system
   sbom:bom.json                              CycloneDX or SPDX in JSON, which gzip may have packed";
 

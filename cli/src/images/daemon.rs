@@ -23,7 +23,7 @@ pub(super) fn named(text: &str) -> Option<&str> {
 }
 
 /// Has the daemon export an image, and opens it. The file lies in the folder for temporary files, and has no name there.
-pub(super) async fn exported(text: &str, name: &str) -> Result<Image> {
+pub(super) async fn exported(name: &str) -> Result<Image> {
     let socket =
         socket(std::env::var(HOST).ok().as_deref(), std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from))?;
     let bars = Bars::new();
@@ -44,7 +44,7 @@ pub(super) async fn exported(text: &str, name: &str) -> Result<Image> {
         };
         Failure::from(error).hint(hint)
     })?;
-    Ok(Image { repository, name: text.to_owned(), tag: None, manifest, index: None })
+    Ok(Image { repository, tag: None, manifest, index: None })
 }
 
 /// The daemon's socket: that of `DOCKER_HOST`, else the first that is there.
