@@ -51,7 +51,7 @@ fn a_folders_own_documents_say_what_the_folder_says() {
     assert_eq!(code, 0, "{error}");
     let found = packages(&json);
     assert_eq!(found, ["pkg:deb/debian/openssl@3.0.11-1?arch=amd64&distro=debian-12", "pkg:npm/left@1.0.0"]);
-    for form in ["cyclonedx", "spdx"] {
+    for form in ["spdx", "cyclonedx"] {
         let (code, document, error) = scan(folder.path(), "rootfs:root", &["--output", form]);
         assert_eq!(code, 0, "{error}");
         fs::write(folder.path().join("bom.json"), document).unwrap();
