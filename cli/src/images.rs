@@ -1,5 +1,7 @@
 //! Images as the commands take them: opened, resolved to one platform, inventoried, reported.
 
+mod daemon;
+
 use std::{str::FromStr as _, sync::Arc};
 
 use patchline_registry::{Digest, Location, ManifestKind, Platform, Registries, Repository};
@@ -23,12 +25,12 @@ use crate::{
 pub(crate) struct Image {
     /// Where it is.
     pub(crate) repository: Arc<dyn Repository>,
-    /// As it was named.
-    pub(crate) name: String,
     /// Its tag, if it was named by one.
     pub(crate) tag: Option<String>,
     /// The image manifest of one platform.
     pub(crate) manifest: Digest,
+    /// The index that it was chosen from.
+    pub(crate) index: Option<Digest>,
 }
 
 /// Parses a location. A name without a host that is no configured registry is Docker Hub's, as people type it;
@@ -38,7 +40,7 @@ pub(crate) fn location(registries: &Registries, text: &str) -> Result<Location> 
     Location::from_str(&expanded).map_err(|error| {
         let mut failure = Failure::new(error.code(), &error);
         failure.exit = crate::exit::USAGE;
-        failure.hint("write host/repository:tag, a configured registry's name/repository:tag, oci:DIR:tag, or docker-archive:FILE")
+        failure.hint("write host/repository:tag, a configured registry's name/repository:tag, oci:DIR:tag, docker-archive:FILE, or docker:NAME")
     })
 }
 
@@ -71,28 +73,33 @@ pub(crate) fn tag(location: &Location) -> Option<String> {
 const ARCHIVE: &str = "docker-archive:";
 
 /// `FILE`, or `FILE:name:tag` where it holds several images.
-async fn archived(text: &str, named: &str) -> Result<Image> {
+async fn archived(named: &str) -> Result<Image> {
     let (file, reference) = match named.split_once(':') {
         // A file may have a colon in its name.
         Some((file, reference)) if !std::path::Path::new(named).exists() => (file, reference),
         _ => (named, ""),
     };
     let (repository, manifest) = patchline_registry::archive::open(file.as_ref(), reference).await?;
-    Ok(Image { repository, name: text.to_owned(), tag: None, manifest })
+    Ok(Image { repository, tag: None, manifest, index: None })
 }
 
 /// Opens an image and picks one platform of an index: the given one, else this machine's.
 pub(crate) async fn open(registries: &Registries, text: &str, platform: Option<&str>) -> Result<Image> {
     if let Some(named) = text.strip_prefix(ARCHIVE) {
-        return archived(text, named).await;
+        return archived(named).await;
+    }
+    if let Some(name) = daemon::named(text) {
+        return daemon::exported(name).await;
     }
     let location = location(registries, text)?;
     let repository = registries.open(&location)?;
     let tag = tag(&location);
     let manifest = repository.manifest(&location.target()).await?;
+    let mut from = None;
     let manifest = match manifest.decode()? {
         ManifestKind::Image(_) => manifest.digest,
         ManifestKind::Index(index) => {
+            from = Some(manifest.digest);
             let wanted = platform.map_or_else(this_platform, str::to_owned);
             let named = |p: &Platform| match &p.variant {
                 Some(variant) => format!("{}/{}/{variant}", p.os, p.architecture),
@@ -113,7 +120,7 @@ pub(crate) async fn open(registries: &Registries, text: &str, platform: Option<&
             })?
         }
     };
-    Ok(Image { repository, name: text.to_owned(), tag, manifest })
+    Ok(Image { repository, tag, manifest, index: from })
 }
 
 fn this_platform() -> String {
@@ -138,19 +145,17 @@ pub(crate) struct Scanned {
 /// Scans with the loaded advisories and, unless `offline`, what the security suite itself says.
 pub(crate) async fn scan(data: &Data, apt: Option<&Apt>, image: &Image) -> Result<Scanned> {
     let silent: Progress = Arc::new(|_: &LayerRead<'_>| {});
-    scan_told(data, apt, image, &silent).await
+    judge(data, apt, inventory(data, image, &silent).await?).await
 }
 
-/// The same, telling of each layer that is read.
-pub(crate) async fn scan_told(
-    data: &Data,
-    apt: Option<&Apt>,
-    image: &Image,
-    told: &Progress,
-) -> Result<Scanned> {
+/// What is in an image, telling of each layer that is read.
+pub(crate) async fn inventory(data: &Data, image: &Image, told: &Progress) -> Result<Inventory> {
     let facts = Arc::new(FactsFolder::new(data.facts()));
-    let inventory =
-        patchline_scanner::inventory_told(image.repository.as_ref(), &image.manifest, facts, told).await?;
+    Ok(patchline_scanner::inventory_told(image.repository.as_ref(), &image.manifest, facts, told).await?)
+}
+
+/// Matches what was found, wherever it was, with the loaded advisories and what the security suite itself says.
+pub(crate) async fn judge(data: &Data, apt: Option<&Apt>, inventory: Inventory) -> Result<Scanned> {
     let mut advisories = Vec::new();
     advisories.extend(AdvisorySet::open(&data.advisories())?);
     let debian = inventory.distro.as_ref().is_some_and(|d| d.id == "debian");

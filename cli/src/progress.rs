@@ -86,7 +86,7 @@ impl Bars {
 }
 
 /// Bytes for people, rounded up to a tenth.
-fn megabytes(bytes: u64) -> String {
+pub(crate) fn megabytes(bytes: u64) -> String {
     let tenths = bytes.div_ceil(100_000);
     format!("{}.{} MB", tenths / 10, tenths % 10)
 }

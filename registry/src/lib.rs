@@ -2,6 +2,7 @@
 
 pub mod archive;
 pub mod copy;
+pub mod daemon;
 pub mod digest;
 pub mod embedded;
 mod error;

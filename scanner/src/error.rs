@@ -34,6 +34,24 @@ pub enum Error {
         /// How many.
         limit: u64,
     },
+    /// An SBOM that makes no sense.
+    #[error("the SBOM {name} cannot be read: {reason}")]
+    Sbom {
+        /// Its file, or the digest that it is attached by.
+        name: String,
+        /// Why.
+        reason: String,
+    },
+    /// An SBOM of a form that is known, and not read.
+    #[error("the SBOM {name} is {form}, which is not read: {convert}")]
+    SbomForm {
+        /// Its file, or the digest that it is attached by.
+        name: String,
+        /// `SPDX tag-value`…
+        form: &'static str,
+        /// What makes JSON of it.
+        convert: &'static str,
+    },
     /// Advisory data that cannot be read.
     #[error("advisories of {origin} cannot be read: {reason}")]
     Advisories {
@@ -70,6 +88,8 @@ impl Error {
             Self::Layer { .. } => "layer-unreadable",
             Self::PackageDatabase { .. } => "package-database-unreadable",
             Self::Limit { .. } => "limit-exceeded",
+            Self::Sbom { .. } => "sbom-unreadable",
+            Self::SbomForm { .. } => "sbom-form-unsupported",
             Self::Advisories { .. } => "advisories-unreadable",
             Self::Facts(_) => "facts-unavailable",
             Self::Adapter(e) => e.code(),

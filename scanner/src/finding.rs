@@ -77,8 +77,9 @@ impl Finding {
     pub fn fixable(&self) -> bool {
         self.fixed.is_some()
     }
-    /// dpkg's packages carry it.
+    /// dpkg's packages carry it, by its own database: what a document claims stands with its path.
     pub fn is_deb(&self) -> bool {
-        self.ecosystem.is_empty() || Order::of_ecosystem(&self.ecosystem) == Some(Order::Dpkg)
+        let dpkg = self.ecosystem.is_empty() || Order::of_ecosystem(&self.ecosystem) == Some(Order::Dpkg);
+        dpkg && self.paths.is_empty()
     }
 }

@@ -23,6 +23,7 @@ use crate::{
     },
     licenses,
     packages::purl,
+    windows,
 };
 
 /// Layers that are read at once: reading is one core's work each.
@@ -32,11 +33,17 @@ const LAYERS: usize = 1000;
 /// Bytes of an image configuration.
 const CONFIG: u64 = 4 << 20;
 
+/// Why nothing is known of a layer that the registry does not hold: its `urls` are a stranger's, and would have this
+/// machine ask whatever they name.
+const FOREIGN: &str = "only its vendor has it, and an address that an image names is not followed";
+
 /// OCI image-spec "config", as far as an inventory needs it.
 #[derive(Deserialize)]
 struct Config {
     architecture: String,
     os: String,
+    #[serde(rename = "os.version")]
+    os_version: Option<String>,
     variant: Option<String>,
     rootfs: RootFs,
 }
@@ -63,22 +70,44 @@ pub(crate) async fn inventory(
     }
     let manifest = raw.image()?;
     let config = config(repository, &manifest).await?;
-    let layers = read_layers(repository, &manifest, kept.as_ref(), told).await?;
-    for ((layer, facts), claimed) in manifest.layers.iter().zip(&layers).zip(&config.rootfs.diff_ids) {
-        if facts.diff_id != *claimed {
-            let reason = format!("its diff_id is {}, the configuration says {claimed}", facts.diff_id);
-            return Err(Error::Layer { layer: layer.digest.clone(), reason });
+    let found = read_layers(repository, &manifest, kept.as_ref(), told).await?;
+    let (mut layers, mut absent) = (Vec::with_capacity(found.len()), Vec::new());
+    for ((layer, facts), claimed) in manifest.layers.iter().zip(found).zip(&config.rootfs.diff_ids) {
+        match facts {
+            Some(facts) if facts.diff_id != *claimed => {
+                let reason = format!("its diff_id is {}, the configuration says {claimed}", facts.diff_id);
+                return Err(Error::Layer { layer: layer.digest.clone(), reason });
+            }
+            Some(facts) => layers.push(facts),
+            None => {
+                absent.push(format!("layer {}: {FOREIGN}", layer.digest));
+                layers.push(Arc::new(Facts::empty(claimed.clone())));
+            }
         }
     }
     // Parsing is done, but a thousand layers of a thousand packages are still work.
     let image = digest.clone();
     let blobs: Vec<Digest> = manifest.layers.into_iter().map(|l| l.digest).collect();
-    tokio::task::spawn_blocking(move || assemble(image, &config, &blobs, &layers)).await.map_err(|e| {
-        Error::Io { operation: "merge the layers".to_owned(), source: std::io::Error::other(e) }
+    let merging = tokio::task::spawn_blocking(move || {
+        let Config { architecture, os, variant, os_version, .. } = config;
+        let mut inventory = assemble(image, Platform { architecture, os, variant }, &blobs, &layers)?;
+        inventory.incomplete.extend(absent);
+        windows::complete(&mut inventory, os_version.as_deref());
+        Ok(inventory)
+    });
+    merging.await.map_err(|e| Error::Io {
+        operation: "merge the layers".to_owned(),
+        source: std::io::Error::other(e),
     })?
 }
 
-fn assemble(image: Digest, config: &Config, blobs: &[Digest], layers: &[Arc<Facts>]) -> Result<Inventory> {
+/// Merges layers, lowest first; of one that is no blob nobody is told which it is.
+pub(crate) fn assemble(
+    image: Digest,
+    platform: Platform,
+    blobs: &[Digest],
+    layers: &[Arc<Facts>],
+) -> Result<Inventory> {
     let merged = merge::merge(layers)?;
     let listed = merged.packages.iter().map(|(database, p, layer)| Package {
         name: p.name.clone(),
@@ -103,11 +132,7 @@ fn assemble(image: Digest, config: &Config, blobs: &[Digest], layers: &[Arc<Fact
     let packages = listed.chain(components).collect();
     Ok(Inventory {
         image,
-        platform: Platform {
-            architecture: config.architecture.clone(),
-            os: config.os.clone(),
-            variant: config.variant.clone(),
-        },
+        platform,
         packages,
         incomplete: merged.incomplete.clone(),
         unreadable: merged.unreadable.clone(),
@@ -170,13 +195,13 @@ async fn config(repository: &dyn Repository, manifest: &Manifest) -> Result<Conf
     Ok(config)
 }
 
-/// The facts of every layer in manifest order; a layer that stands twice is read once.
+/// The facts of every layer in manifest order, none of one that is nowhere; a layer that stands twice is read once.
 async fn read_layers(
     repository: &dyn Repository,
     manifest: &Manifest,
     kept: &dyn LayerFacts,
     told: &crate::Progress,
-) -> Result<Vec<Arc<Facts>>> {
+) -> Result<Vec<Option<Arc<Facts>>>> {
     let mut distinct: Vec<&Descriptor> = Vec::new();
     let mut index: HashMap<&Digest, usize> = HashMap::new();
     for layer in &manifest.layers {
@@ -201,9 +226,9 @@ async fn read_layers(
     let mut found: Vec<Option<Arc<Facts>>> = vec![None; distinct.len()];
     let mut reads = futures::stream::iter(reads).buffer_unordered(AT_ONCE);
     while let Some((at, facts)) = reads.try_next().await? {
-        found[at] = Some(Arc::new(facts));
+        found[at] = facts.map(Arc::new);
     }
-    Ok(manifest.layers.iter().filter_map(|layer| found[index[&layer.digest]].clone()).collect())
+    Ok(manifest.layers.iter().map(|layer| found[index[&layer.digest]].clone()).collect())
 }
 
 /// How far it has come, and who hears of it.
@@ -218,26 +243,34 @@ async fn counted(
     layer: &Descriptor,
     kept: &dyn LayerFacts,
     count: &Count<'_>,
-) -> Result<Facts> {
+) -> Result<Option<Facts>> {
     let facts = one(repository, layer, kept).await?;
     let done = count.done.fetch_add(1, Ordering::Relaxed) + 1;
     (count.told)(&LayerRead { layer: &layer.digest, size: layer.size, done, layers: count.layers });
     Ok(facts)
 }
 
-async fn one(repository: &dyn Repository, layer: &Descriptor, kept: &dyn LayerFacts) -> Result<Facts> {
+async fn one(
+    repository: &dyn Repository,
+    layer: &Descriptor,
+    kept: &dyn LayerFacts,
+) -> Result<Option<Facts>> {
+    // Image-spec, "Non-Distributable Layers": many registries hold them all the same.
+    if layer.is_foreign() && !repository.has_blob(&layer.digest).await? {
+        return Ok(None);
+    }
     if let Some(facts) = known(layer, kept).await? {
-        return Ok(facts);
+        return Ok(Some(facts));
     }
     let _claim = kept.claim(&layer.digest, facts::analysers()).await?;
     if let Some(facts) = known(layer, kept).await? {
-        return Ok(facts);
+        return Ok(Some(facts));
     }
     let facts = facts::read(repository, layer, Limits::default()).await?;
     let bytes =
         facts.encode().map_err(|source| Error::Io { operation: "encode layer facts".to_owned(), source })?;
     kept.put(&layer.digest, facts::analysers(), &bytes).await?;
-    Ok(facts)
+    Ok(Some(facts))
 }
 
 /// What is kept of a layer.

@@ -1,5 +1,7 @@
 //! What is in an image: depends on its bytes alone.
 
+use std::collections::BTreeMap;
+
 use patchline_registry::{Digest, Platform};
 use serde::{Deserialize, Serialize};
 
@@ -56,9 +58,9 @@ pub struct Package {
 /// The packages of one image manifest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Inventory {
-    /// The image manifest.
+    /// The image manifest; of a folder the digest of what was found in it, of an SBOM that of the document.
     pub image: Digest,
-    /// From the image configuration.
+    /// From the image configuration; where there is none, from the packages.
     pub platform: Platform,
     /// None: no os-release.
     pub distro: Option<Distro>,
@@ -100,8 +102,38 @@ impl Package {
     pub fn stands_alone(&self) -> bool {
         self.owner.is_none() && self.evidence != Some(Evidence::LockFile)
     }
+    /// A document that came with the image names it, and nothing in the image does.
+    pub fn is_claimed(&self) -> bool {
+        self.evidence == Some(Evidence::Sbom)
+    }
     /// The type of its PURL: `deb`, `apk`, `rpm`, `pypi`, `golang`… (purl-spec, "Package-URL types").
     pub fn kind(&self) -> &str {
         self.purl.strip_prefix("pkg:").and_then(|rest| rest.split_once('/')).map_or("", |(kind, _)| kind)
     }
+}
+
+/// A platform of which nothing is known.
+pub(crate) fn unknown() -> Platform {
+    Platform { os: "unknown".to_owned(), architecture: "unknown".to_owned(), variant: None }
+}
+
+/// The platform that most of the operating system's packages are built for, in Go's words as image configurations
+/// have them; unknown where there are none.
+pub(crate) fn platform(packages: &[Package]) -> Platform {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    let built = packages.iter().map(|package| package.architecture.as_str());
+    for architecture in built.filter(|a| !matches!(*a, "" | "all" | "noarch" | "any")) {
+        *counts.entry(architecture).or_default() += 1;
+    }
+    let Some((most, _)) = counts.into_iter().max_by_key(|(_, count)| *count) else { return unknown() };
+    let architecture = match most {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        "i386" | "i486" | "i586" | "i686" | "x86" => "386",
+        "armhf" | "armel" | "armv7" | "armv7hl" => "arm",
+        "ppc64el" => "ppc64le",
+        other => other,
+    };
+    // Packages of other kernels have architectures of other names.
+    Platform { os: "linux".to_owned(), architecture: architecture.to_owned(), variant: None }
 }

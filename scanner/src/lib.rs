@@ -15,7 +15,10 @@ mod matching;
 pub mod packages;
 pub mod rematch;
 pub mod report;
+mod rootfs;
+pub mod sbom;
 pub mod version;
+mod windows;
 
 pub use error::{Error, Result};
 pub use finding::{Finding, Severity};
@@ -74,6 +77,17 @@ pub async fn inventory_told(
     told: &Progress,
 ) -> Result<Inventory> {
     image::inventory(repository, manifest, facts, told).await
+}
+
+/// Reads the inventory of a folder that holds the root of a system, as if it were the only layer of an image. No link
+/// out of it is followed, no device, pipe or socket is opened, and no other file system is entered. What could not be
+/// looked at stands in [`Inventory::incomplete`]. There is no manifest: [`Inventory::image`] is the digest of what was
+/// found, so that it changes when that does.
+///
+/// # Errors
+/// A folder that is none, a package database that makes no sense, or a limit.
+pub async fn rootfs(folder: &std::path::Path) -> Result<Inventory> {
+    rootfs::rootfs(folder).await
 }
 
 /// Hears how far reading an image has come; must be quick.

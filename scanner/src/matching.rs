@@ -14,6 +14,7 @@ use crate::{
     advisories::{Advisory, AdvisorySet, Threat, Verdict},
     packages::os_release::{self, Release},
     version::Order,
+    windows,
 };
 
 /// What advisories speak about: an ecosystem, a name in it, and the version that is there.
@@ -33,7 +34,7 @@ pub(crate) fn report_by(
     let system = system(inventory);
     let mut completeness = completeness(inventory, sets);
     let mut findings: Vec<Finding> = Vec::new();
-    for (subject, packages) in subjects(inventory, system.as_deref()) {
+    for ((subject, _), packages) in subjects(inventory, system.as_deref()) {
         findings.extend(carried(&known(subject), &packages));
     }
     // Asked last: a damaged set shows where it is read.
@@ -96,15 +97,16 @@ pub(crate) fn system(inventory: &Inventory) -> Option<String> {
     }
 }
 
-/// What advisories may speak about in an inventory, each with the packages that carry it. `system`: see [`system`].
+/// What advisories may speak about in an inventory, each with the packages that carry it: what is claimed, the second
+/// of the key, apart from what was found, which alone can be upgraded. `system`: see [`system`].
 pub(crate) fn subjects<'a>(
     inventory: &'a Inventory,
     system: Option<&'a str>,
-) -> BTreeMap<Subject<'a>, Vec<&'a Package>> {
-    let mut subjects: BTreeMap<Subject<'_>, Vec<&Package>> = BTreeMap::new();
+) -> BTreeMap<(Subject<'a>, bool), Vec<&'a Package>> {
+    let mut subjects: BTreeMap<(Subject<'_>, bool), Vec<&Package>> = BTreeMap::new();
     for package in &inventory.packages {
         if let Some(subject) = subject(package, system) {
-            subjects.entry(subject).or_default().push(package);
+            subjects.entry((subject, package.is_claimed())).or_default().push(package);
         }
     }
     subjects
@@ -134,7 +136,15 @@ pub(crate) fn subject<'a>(package: &'a Package, system: Option<&'a str>) -> Opti
 fn completeness(inventory: &Inventory, sets: &[&AdvisorySet]) -> Completeness {
     let undetermined = |reason: String| Completeness::Undetermined { reason };
     let unread = inventory.unread.join(" and ");
-    let of_languages = |p: &Package| language(p.kind()).is_some();
+    // What a document that came with the image claims makes nothing of it known.
+    let of_languages = |p: &Package| language(p.kind()).is_some() && !p.is_claimed();
+    if windows::is(inventory) && inventory.database.is_none() && unread.is_empty() {
+        let reasons = match inventory.incomplete.is_empty() {
+            true => vec![windows::not_covered(None)],
+            false => inventory.incomplete.clone(),
+        };
+        return Completeness::Incomplete { reasons };
+    }
     if inventory.database.is_none() && unread.is_empty() && inventory.packages.iter().any(of_languages) {
         // An image of one program has no system under it.
         let reason = "there is no package database: only packages of languages were looked at".to_owned();

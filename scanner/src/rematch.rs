@@ -110,7 +110,7 @@ impl Matcher {
         let sets: Vec<&AdvisorySet> = self.sets.iter().collect();
         let (mut key, system) = (String::new(), matching::system(inventory));
         let mut findings = Vec::new();
-        for (subject, packages) in matching::subjects(inventory, system.as_deref()) {
+        for ((subject, _), packages) in matching::subjects(inventory, system.as_deref()) {
             let known = self.look_up(subject, &sets, &mut key);
             if !known.is_empty() {
                 findings.push((known, packages.len()));

@@ -10,7 +10,7 @@ use patchline_chains::{
     catalogue::{Objection, StepInPlan},
 };
 use patchline_engine::{Context, Outcome, Step, StepError};
-use patchline_registry::Repository;
+use patchline_registry::{Digest, Repository};
 use patchline_scanner::{Completeness, Inventory, Report, adapters::BUILTIN};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -50,6 +50,11 @@ impl StepKind for Kind {
             .default("builtin")
             .example("[builtin, trivy]"),
             optional("checks", list(ParamType::Enum(&["os"])), "what is looked at; all when left out"),
+            optional(
+                "sbom",
+                ParamType::Enum(&["attached", "ignore"]),
+                "whether SBOMs that are attached to the image may add packages; `ignore` when left out",
+            ),
         ]
     }
 
@@ -90,6 +95,17 @@ struct Params {
     scanner: Names,
     #[serde(default = "all_checks")]
     checks: Vec<Check>,
+    #[serde(default)]
+    sbom: Sbom,
+}
+
+/// What is done with SBOMs that came with the image: a stranger's word, which adds and never takes away.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Sbom {
+    Attached,
+    #[default]
+    Ignore,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -100,6 +116,11 @@ enum Check {
 
 fn all_checks() -> Vec<Check> {
     vec![Check::Os]
+}
+
+/// Attached SBOMs are read; some are found by the index that the image is of.
+struct Sboms {
+    index: Option<Digest>,
 }
 
 /// The step.
@@ -118,10 +139,16 @@ impl Scan {
         repository: &dyn Repository,
         image: &PlatformImage,
         names: &Names,
+        sboms: Option<&Sboms>,
     ) -> Result<(ReportLine, Report, Disagreements), StepError> {
-        let inventory = patchline_scanner::inventory(repository, &image.digest, self.world.facts.clone())
+        let mut inventory = patchline_scanner::inventory(repository, &image.digest, self.world.facts.clone())
             .await
             .map_err(failure::scanner)?;
+        if let Some(Sboms { index }) = sboms {
+            patchline_scanner::sbom::attach(repository, &mut inventory, index.as_ref())
+                .await
+                .map_err(failure::scanner)?;
+        }
         self.world.reports.put_inventory(&inventory).await.map_err(failure::store)?;
         let mut report = self.said_by(names.first(), context, repository, &inventory).await?;
         let mut disagreements = Disagreements::default();
@@ -229,11 +256,14 @@ impl Step for Scan {
         let image = Image::of(&context)?;
         let repository: Arc<dyn Repository> = image.open(&self.world.registries)?;
         let pinned = platforms::pinned(&*repository, &image).await?;
+        let sboms = (params.sbom == Sbom::Attached)
+            .then(|| Sboms { index: pinned.index.then(|| image.digest.clone()) });
         let total = pinned.images.len() as u64;
         let mut reports = Vec::new();
         for (done, platform) in pinned.images.iter().enumerate() {
             context.news.progress("layers", done as u64, total);
-            reports.push(self.platform(&context, &*repository, platform, &params.scanner).await?);
+            let names = &params.scanner;
+            reports.push(self.platform(&context, &*repository, platform, names, sboms.as_ref()).await?);
         }
         context.news.progress("layers", total, total);
         Ok(Outcome::succeeded(output(&reports)))

@@ -23,6 +23,11 @@ pub(crate) const SUITES: &[Suite] = &[
         shows: "our client against Distribution, and its notifications",
     },
     Suite {
+        name: "podman",
+        needs: &[("podman", "podman")],
+        shows: "a daemon's images, over the socket of a real one",
+    },
+    Suite {
         name: "mmdebstrap",
         needs: &[("mmdebstrap", "mmdebstrap"), ("skopeo", "skopeo"), ("docker-registry", "docker-registry")],
         shows: "fixing an image that dpkg itself installed, checked in a chroot",

@@ -2,6 +2,7 @@
 
 mod compare;
 mod explain;
+mod input;
 mod select;
 mod show;
 
@@ -19,9 +20,18 @@ use crate::{
     exit::Exit,
     failure::{Failure, Result},
     images,
-    progress::Bars,
     terminal::{self, Colour, paint},
 };
+
+/// Every input with an example.
+const INPUTS: &str = "\
+What can be scanned:
+  nginx:1.25, registry.example/shop/web:v1   an image in a registry
+  oci:DIR:v1                                 an image in an OCI layout
+  docker-archive:FILE, …:FILE:app:1          what `docker save` wrote
+  docker:app:1, docker-daemon:app:1          an image that Docker or Podman holds here
+  rootfs:/mnt/root                           a folder that holds the root of a system
+  sbom:bom.json                              CycloneDX or SPDX in JSON, which gzip may have packed";
 
 /// Tell what is in an image and what is wrong with it
 ///
@@ -29,8 +39,10 @@ use crate::{
 /// layer they came with. For other programs: --output json, sarif, cyclonedx, spdx (packages alone), gitlab or junit;
 /// SOURCE_DATE_EPOCH is the time that these bear, where it is set.
 #[derive(Debug, clap::Args)]
+#[command(after_help = INPUTS)]
 pub(crate) struct Scan {
-    /// host/repository:tag, or oci:DIR:tag
+    /// An image, rootfs:DIR or sbom:FILE
+    #[arg(value_name = "REF")]
     image: String,
     /// Which platform of an index, as linux/arm64 [default: this machine's]
     #[arg(long)]
@@ -41,6 +53,9 @@ pub(crate) struct Scan {
     /// Hold what it says against what this scanner says: builtin, or one of the configuration
     #[arg(long, value_name = "NAME")]
     compare: Option<String>,
+    /// What to do with SBOMs that are attached to the image
+    #[arg(long, value_enum, default_value_t, value_name = "HOW")]
+    sbom: input::Sboms,
     /// Ask no package repository: loaded advisories alone
     #[arg(long)]
     offline: bool,
@@ -67,18 +82,13 @@ impl Scan {
         for name in self.compare.iter().chain([&self.scanner]) {
             compare::known(&scanners, name)?;
         }
-        let registries = images::registries(&config)?;
-        let image = images::open(&registries, &self.image, self.platform.as_deref()).await?;
         let apt = if self.offline { None } else { Some(self.mirrors.apt(&config, &data)?) };
-        let bars = Bars::new();
-        let scanned = images::scan_told(&data, apt.as_ref(), &image, &bars.layers()).await;
-        bars.clear();
-        let mut scanned = scanned?;
+        let (mut scanned, image) = self.scanned(&config, &data, apt.as_ref()).await?;
         let compared = match &self.compare {
-            Some(name) => Some(compare::said_by(&scanners, name, &image, &scanned).await?),
+            Some(name) => Some(compare::said_by(&scanners, name, image.as_ref(), &scanned).await?),
             None => None,
         };
-        scanned.report = compare::said_by(&scanners, &self.scanner, &image, &scanned).await?;
+        scanned.report = compare::said_by(&scanners, &self.scanner, image.as_ref(), &scanned).await?;
         let compared = compared
             .zip(self.compare.as_deref())
             .map(|(theirs, name)| compare::Compared::new(&self.scanner, &scanned.report, name, &theirs));
@@ -86,7 +96,7 @@ impl Scan {
         let denied = self.select.denied(&whole, self.fail_on);
         scanned.report.findings.retain(|finding| self.select.shows(finding));
         match (global.document, global.output) {
-            (Some(document), _) => print(document, &image.name, &scanned)?,
+            (Some(document), _) => print(document, &self.image, &scanned)?,
             (None, Output::Json) => {
                 let mut all = with_inventory(&scanned)?;
                 if let Some(compared) = &compared {
@@ -95,7 +105,7 @@ impl Scan {
                 super::json(&all)?;
             }
             (None, Output::Table) => show::print(&show::Shown {
-                name: &image.name,
+                name: &self.image,
                 inventory: &scanned.inventory,
                 whole: &whole,
                 findings: &scanned.report.findings,

@@ -55,14 +55,14 @@ enum Place {
 }
 
 struct Index {
-    path: String,
+    name: String,
     file: File,
     places: HashMap<String, Place>,
 }
 
-/// Finds an image and hashes its parts. Blocks.
-pub(super) fn read(path: &Path, wanted: &str) -> Result<Image> {
-    let mut index = Index::of(path)?;
+/// Finds an image and hashes its parts; `name` is what messages call the file. Blocks.
+pub(super) fn read(path: &Path, name: &str, wanted: &str) -> Result<Image> {
+    let mut index = Index::of(path, name)?;
     let saved = index.document("manifest.json")?;
     let saved: Vec<Saved> =
         serde_json::from_slice(&saved).map_err(|e| index.invalid(format!("its manifest.json: {e}")))?;
@@ -102,12 +102,11 @@ fn packing(magic: &[u8]) -> &'static str {
 
 impl Index {
     /// One walk over the headers; contents are skipped.
-    fn of(path: &Path) -> Result<Self> {
-        let name = path.display().to_string();
+    fn of(path: &Path, name: &str) -> Result<Self> {
         let failed = || Error::io(format!("read {name}"));
         let file = durable::open_regular(path).map_err(failed())?;
         let mut archive = tar::Archive::new(file.try_clone().map_err(failed())?);
-        let mut index = Self { path: name.clone(), file, places: HashMap::new() };
+        let mut index = Self { name: name.to_owned(), file, places: HashMap::new() };
         let mut names = 0;
         for entry in archive.entries_with_seek().map_err(failed())? {
             let entry = entry.map_err(|e| index.invalid(format!("it is no archive of images: {e}")))?;
@@ -136,7 +135,7 @@ impl Index {
     }
 
     fn invalid(&self, reason: impl Into<String>) -> Error {
-        Error::invalid(self.path.clone(), reason)
+        Error::invalid(self.name.clone(), reason)
     }
 
     fn span(&self, name: &str) -> Result<Span> {
@@ -163,7 +162,7 @@ impl Index {
         }
         let mut bytes = Vec::new();
         let read = self.part(span).and_then(|mut part| part.read_to_end(&mut bytes));
-        read.map_err(Error::io(format!("read {}", self.path)))?;
+        read.map_err(Error::io(format!("read {}", self.name)))?;
         Ok(bytes)
     }
 
@@ -177,7 +176,7 @@ impl Index {
             (Some(one), None) => Ok(one),
             (None, _) if !wanted.is_empty() => Err(Error::NotFound {
                 what: format!("image {} (there are: {})", shown(wanted), held.join(", ")),
-                repository: self.path.clone(),
+                repository: self.name.clone(),
             }),
             (None, _) => Err(self.invalid("it has no image")),
             _ => Err(self.invalid(format!("it has {count} images, name one of: {}", held.join(", ")))),
@@ -192,7 +191,7 @@ impl Index {
         media_type: impl Fn(&[u8]) -> &'static str,
     ) -> Result<Descriptor> {
         let span = self.span(name)?;
-        let failed = Error::io(format!("read {}", self.path));
+        let failed = Error::io(format!("read {}", self.name));
         let mut hash = sha2::Sha256::new();
         let (mut buffer, mut magic, mut length) = (vec![0; CHUNK], Vec::new(), 0);
         let mut read = || -> io::Result<()> {

@@ -6,7 +6,14 @@
 
 mod index;
 
-use std::{collections::BTreeMap, io, path::Path, path::PathBuf, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io,
+    os::fd::AsRawFd as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use async_trait::async_trait;
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _, BufReader};
@@ -27,10 +34,26 @@ const CHUNK: usize = 256 * 1024;
 /// # Errors
 /// A file that is no such archive, has no such image, or more than one where none was named.
 pub async fn open(file: &Path, reference: &str) -> Result<(Arc<dyn Repository>, Digest)> {
-    let (path, wanted) = (file.to_owned(), reference.to_owned());
+    let name = format!("docker-archive:{}", file.display());
+    read(file.to_owned(), name, reference.to_owned(), None).await
+}
+
+/// Opens the only image of a file without a name of its own, which lives as long as the image is looked at.
+pub(crate) async fn of_unnamed(file: File, name: String) -> Result<(Arc<dyn Repository>, Digest)> {
+    // Each blob is read at a place of its own, so the file is opened anew for each: proc_pid_fd(5).
+    let path = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
+    read(path, name, String::new(), Some(file)).await
+}
+
+async fn read(
+    path: PathBuf,
+    name: String,
+    wanted: String,
+    unnamed: Option<File>,
+) -> Result<(Arc<dyn Repository>, Digest)> {
     let archive = blocking(move || {
-        let image = index::read(&path, &wanted)?;
-        Ok(Archive { path, manifest: image.manifest, blobs: image.blobs })
+        let image = index::read(&path, &name, &wanted)?;
+        Ok(Archive { path, name, manifest: image.manifest, blobs: image.blobs, _unnamed: unnamed })
     })
     .await?;
     let digest = archive.manifest.digest.clone();
@@ -40,8 +63,11 @@ pub async fn open(file: &Path, reference: &str) -> Result<(Arc<dyn Repository>, 
 /// One image of such a file.
 struct Archive {
     path: PathBuf,
+    name: String,
     manifest: RawManifest,
     blobs: BTreeMap<Digest, Span>,
+    /// Held open: its path goes through it.
+    _unnamed: Option<File>,
 }
 
 impl Archive {
@@ -56,7 +82,7 @@ impl Archive {
 #[async_trait]
 impl Repository for Archive {
     fn name(&self) -> String {
-        format!("docker-archive:{}", self.path.display())
+        self.name.clone()
     }
 
     async fn resolve(&self, reference: &str) -> Result<Option<Descriptor>> {

@@ -4,12 +4,14 @@
 
 mod auth;
 mod crash;
+mod daemon;
 mod embedded_api;
 mod embedded_storage;
 mod events;
 mod hostile;
 mod images;
 mod layouts;
+mod podman;
 mod servers;
 mod skopeo;
 mod suite;

@@ -56,6 +56,8 @@ struct Described {
     copyright_text: &'static str,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     external_refs: Vec<ExternalRef>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    annotations: Vec<Annotation>,
     #[serde(skip_serializing_if = "Option::is_none")]
     primary_package_purpose: Option<&'static str>,
 }
@@ -73,6 +75,16 @@ struct ExternalRef {
     reference_category: &'static str,
     reference_type: &'static str,
     reference_locator: String,
+}
+
+/// Clause 12: what SPDX has no field for and reading the document again needs, in a vocabulary of our own.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Annotation {
+    annotation_date: String,
+    annotation_type: &'static str,
+    annotator: String,
+    comment: String,
 }
 
 /// Clause 10, "Other Licensing Information Detected".
@@ -103,7 +115,10 @@ pub fn document(scanned: &Scanned<'_>) -> Document {
         .packages
         .iter()
         .zip(&members.keys)
-        .map(|(package, key)| package_of(package, key, &layers))
+        .map(|(package, key)| Described {
+            annotations: annotations(package, scanned),
+            ..package_of(package, key, &layers)
+        })
         .collect();
     let contains = |package: &Described| Relationship {
         spdx_element_id: IMAGE.to_owned(),
@@ -154,6 +169,7 @@ fn image_of(scanned: &Scanned<'_>) -> Described {
         license_declared: NO_ASSERTION.to_owned(),
         copyright_text: NO_ASSERTION,
         external_refs: Vec::new(),
+        annotations: Vec::new(),
         primary_package_purpose: Some("CONTAINER"),
     }
 }
@@ -194,8 +210,25 @@ fn package_of(package: &Package, key: &str, layers: &Layers<'_>) -> Described {
         license_declared: declared,
         copyright_text: NO_ASSERTION,
         external_refs: if package.purl.is_empty() { Vec::new() } else { vec![purl] },
+        annotations: Vec::new(),
         primary_package_purpose: None,
     }
+}
+
+/// Where a language's package stands, whose it is, and how that is known.
+fn annotations(package: &Package, scanned: &Scanned<'_>) -> Vec<Annotation> {
+    let evidence = package.evidence.and_then(|e| serde_json::to_value(e).ok());
+    let evidence = evidence.as_ref().and_then(|e| e.as_str());
+    [("path", package.path.as_deref()), ("owner", package.owner.as_deref()), ("evidence", evidence)]
+        .into_iter()
+        .filter_map(|(key, value)| Some((key, value?)))
+        .map(|(key, value)| Annotation {
+            annotation_date: format!("{}Z", scanned.seconds()),
+            annotation_type: "OTHER",
+            annotator: format!("Tool: patchline-{}", scanned.version),
+            comment: format!("patchline:{key}={}", clean(value, limits::NAME)),
+        })
+        .collect()
 }
 
 /// Names of licences that SPDX does not list must be explained in the document that uses them.

@@ -82,6 +82,8 @@ pub enum Evidence {
     LockFile,
     /// The name of an archive alone says so.
     FileName,
+    /// An SBOM that is attached to the image says so, and nothing else does.
+    Sbom,
 }
 
 /// One package.

@@ -22,7 +22,7 @@ mod python;
 mod r;
 mod ruby;
 mod runtimes;
-mod tree;
+pub(crate) mod tree;
 mod xml;
 
 use std::{
@@ -33,6 +33,7 @@ use std::{
 
 pub use component::Evidence;
 pub(crate) use component::{Archive, Component, Found, Kind};
+pub(crate) use purl::python_name;
 
 /// A regular file of a layer.
 #[derive(Debug, Clone, Copy)]

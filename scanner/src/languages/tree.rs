@@ -9,7 +9,7 @@ use super::{Unreadable, limits};
 
 /// A value of a document. Numbers are texts: no version is one.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub(super) enum Node<'a> {
+pub(crate) enum Node<'a> {
     #[default]
     Null,
     Flag(bool),
@@ -21,7 +21,7 @@ pub(super) enum Node<'a> {
 
 impl<'a> Node<'a> {
     /// A map's value; of a key that stands twice the last one, as JavaScript has it.
-    pub(super) fn get(&self, key: &str) -> &Node<'a> {
+    pub(crate) fn get(&self, key: &str) -> &Node<'a> {
         const NULL: &Node<'static> = &Node::Null;
         match self {
             Node::Map(entries) => entries.iter().rev().find(|(k, _)| k == key).map_or(NULL, |(_, v)| v),
@@ -29,32 +29,32 @@ impl<'a> Node<'a> {
         }
     }
     /// The text of a value that is one; empty for all else.
-    pub(super) fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         match self {
             Node::Text(text) => text,
             _ => "",
         }
     }
     /// Whether it is there and true.
-    pub(super) fn is_true(&self) -> bool {
+    pub(crate) fn is_true(&self) -> bool {
         matches!(self, Node::Flag(true))
     }
     /// Values of a list; none for all else.
-    pub(super) fn items(&self) -> &[Node<'a>] {
+    pub(crate) fn items(&self) -> &[Node<'a>] {
         match self {
             Node::List(items) => items,
             _ => &[],
         }
     }
     /// Keys and values of a map; none for all else.
-    pub(super) fn entries(&self) -> &[(Cow<'a, str>, Node<'a>)] {
+    pub(crate) fn entries(&self) -> &[(Cow<'a, str>, Node<'a>)] {
         match self {
             Node::Map(entries) => entries,
             _ => &[],
         }
     }
     /// Something stands there.
-    pub(super) fn is_there(&self) -> bool {
+    pub(crate) fn is_there(&self) -> bool {
         !matches!(self, Node::Null)
     }
     /// A document of anything but a map is no lock file.
@@ -68,8 +68,13 @@ impl<'a> Node<'a> {
 
 /// RFC 8259. Texts without escapes stay where they are.
 pub(super) fn json(bytes: &[u8]) -> Result<Node<'_>, Unreadable> {
+    json_of(bytes, limits::VALUES)
+}
+
+/// The same with so many values, keys not counted.
+pub(crate) fn json_of(bytes: &[u8], values: usize) -> Result<Node<'_>, Unreadable> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let mut left = limits::VALUES;
+    let mut left = values;
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let fail = |e: serde_json::Error| Unreadable::line(e.line(), format_args!("it is no JSON: {e}"));
     let node = Seed(&mut left).deserialize(&mut reader).map_err(fail)?;
@@ -186,7 +191,7 @@ impl<'de> DeserializeSeed<'de> for Seed<'_> {
 }
 
 fn too_many<E: de::Error>() -> E {
-    E::custom(format_args!("more than {} values", limits::VALUES))
+    E::custom("too many values")
 }
 
 impl<'de> Visitor<'de> for Seed<'_> {

@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// Of what is read here; the analysers of languages have versions of their own.
-const VERSION: &str = "patchline-layer/4";
+const VERSION: &str = "patchline-layer/5";
 
 /// Names and versions of all analysers, as one name: facts that others left are not used.
 pub(crate) fn analysers() -> &'static str {
@@ -58,6 +58,9 @@ pub(crate) const RPM: [&str; 10] = [
     "usr/share/rpm/Packages",
     "var/lib/rpmmanifest/container-manifest-2",
 ];
+
+/// Where a layer of Windows has the files of its volume; its registry lies beside it, in `Hives/`.
+pub(crate) const WINDOWS_FILES: &str = "Files/";
 
 /// One wanted file.
 const FILE: u64 = 64 << 20;
@@ -118,6 +121,10 @@ pub(crate) struct Facts {
 }
 
 impl Facts {
+    /// Of a layer that nobody could read.
+    pub(crate) fn empty(diff_id: Digest) -> Self {
+        Self { diff_id, files: BTreeMap::new(), silent: Paths::default(), hidden: BTreeSet::new(), opaque: BTreeSet::new() }
+    }
     /// Compressed JSON.
     pub(crate) fn encode(&self) -> std::io::Result<Vec<u8>> {
         zstd::encode_all(serde_json::to_vec(self)?.as_slice(), 3)
@@ -162,15 +169,21 @@ fn status_d(path: &str) -> bool {
         .is_some_and(|name| !name.is_empty() && !name.contains('/') && !name.ends_with(".md5sums"))
 }
 
+/// Windows tells programs by their names, and its layers have no execute bits: `Files/app/a.exe`.
+fn is_windows_program(path: &str) -> bool {
+    let ending = |name: &str| name.rsplit_once('.').is_some_and(|(_, end)| end.eq_ignore_ascii_case("exe"));
+    path.strip_prefix(WINDOWS_FILES).is_some_and(ending)
+}
+
 /// Whether hiding this path, or what is below it, could hide a wanted one.
 fn concerns(path: &str) -> bool {
     let above = |wanted: &str| wanted.strip_prefix(path).is_some_and(|rest| rest.starts_with('/'));
     path.is_empty() || wanted(path) || docs::concerns(path) || above(DPKG_STATUS_D) || named().any(above)
 }
 
-/// Collects the facts of one layer.
+/// Collects the facts of one layer, or of a folder in its place.
 #[derive(Default)]
-struct Collector {
+pub(crate) struct Collector {
     files: BTreeMap<String, Fact>,
     silent: BTreeSet<String>,
     hidden: BTreeSet<String>,
@@ -182,10 +195,15 @@ struct Collector {
 }
 
 impl Collector {
-    fn finish(mut self, diff_id: Digest) -> Facts {
+    pub(crate) fn finish(mut self, diff_id: Digest) -> Facts {
         self.resolve_hard_links();
         let silent = self.silent.iter().map(String::as_str).collect();
         Facts { diff_id, files: self.files, silent, hidden: self.hidden, opaque: self.opaque }
+    }
+
+    /// Whatever was understood of a file: it could not be read to its end.
+    pub(crate) fn unread(&mut self, path: String) {
+        self.files.insert(path, Fact::Present);
     }
 
     /// A hard link's content stands in the same archive, when it is a wanted file itself.
@@ -238,7 +256,8 @@ impl Collector {
 
     /// What a file tells of packages of languages; none: it is not read.
     fn component(&mut self, entry: &Entry, content: &mut dyn Read) -> Option<Fact> {
-        let file = File { path: &entry.path, size: entry.size, executable: entry.mode & 0o111 != 0 };
+        let executable = entry.mode & 0o111 != 0 || is_windows_program(&entry.path);
+        let file = File { path: &entry.path, size: entry.size, executable };
         let Some(analyser) = languages::analyser(&file) else {
             // One that is of no interest any more still hides what a lower layer had.
             return listed::is_of_interest(&entry.path).then_some(Fact::Present);

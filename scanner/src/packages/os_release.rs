@@ -51,6 +51,18 @@ pub fn parse(text: &str) -> Option<Distro> {
     Some(distro)
 }
 
+/// From the parts of what another program has read, empty where they are not said; none: they name no distribution.
+pub(crate) fn of_parts(id: &str, version: &str, codename: &str, pretty_name: &str) -> Option<Distro> {
+    let mut distro = Distro {
+        id: word(Some(id))?.to_ascii_lowercase(),
+        version_id: word(Some(version)),
+        codename: word(Some(codename)),
+        pretty_name: Some(pretty(pretty_name)).filter(|name| !name.is_empty()),
+    };
+    releases::complete(&mut distro);
+    Some(distro)
+}
+
 /// `etc/lsb-release`: `DISTRIB_ID=Ubuntu`, `DISTRIB_RELEASE=12.04`, `DISTRIB_CODENAME=precise`.
 pub fn from_lsb_release(text: &str) -> Option<Distro> {
     let values = values(text);

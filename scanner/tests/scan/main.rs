@@ -1,8 +1,11 @@
 //! Whole images, in real OCI layouts, through the scanner.
 
+mod folders;
 mod hostile;
 mod images;
 mod languages;
 mod licenses;
 mod reports;
+mod sboms;
 mod support;
+mod windows;

@@ -130,7 +130,7 @@ impl Image {
     }
 }
 
-async fn push(repository: &dyn Repository, media_type: &str, bytes: Vec<u8>) -> Descriptor {
+pub(crate) async fn push(repository: &dyn Repository, media_type: &str, bytes: Vec<u8>) -> Descriptor {
     let descriptor = Descriptor {
         media_type: media_type.to_owned(),
         digest: Digest::of(&bytes),

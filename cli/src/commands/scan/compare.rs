@@ -35,13 +35,17 @@ pub(super) fn known(scanners: &Scanners, name: &str) -> Result<()> {
 pub(super) async fn said_by(
     scanners: &Scanners,
     name: &str,
-    image: &Image,
+    image: Option<&Image>,
     scanned: &Scanned,
 ) -> Result<Report> {
     if name == BUILTIN {
         return Ok(scanned.report.clone());
     }
     let scanner = scanners.get(name).ok_or_else(|| Failure::usage("scanner-unknown", name))?;
+    let image = image.ok_or_else(|| {
+        let said = format!("{} looks into images, and this is none", clean(name, 100));
+        Failure::usage("scanner-needs-image", said).hint("leave --scanner and --compare away")
+    })?;
     let subject = Subject { repository: image.repository.as_ref(), inventory: &scanned.inventory };
     scanner.scan(&subject).await.map_err(|error| Failure::new(error.code(), &error))
 }

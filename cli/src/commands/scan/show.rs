@@ -8,7 +8,7 @@ use patchline_scanner::{
     formats::{self, Group, Layers, clean},
 };
 
-use super::{colour, explain, select::findings, summary, word};
+use super::{colour, explain, input::Input, select::findings, summary, word};
 use crate::{
     table::Table,
     terminal::{self, Colour, paint},
@@ -45,7 +45,7 @@ pub(super) fn print(shown: &Shown<'_>) {
     let fixable = shown.whole.findings.iter().filter(|f| f.fixable()).count();
     // What is no Debian package waits for whoever builds the image.
     let debs = shown.whole.findings.iter().filter(|f| f.fixable() && f.is_deb()).count();
-    if debs > 0 {
+    if debs > 0 && Input::of(shown.name) == Input::Image {
         let (have, name) = (if fixable == 1 { "has" } else { "have" }, clean(shown.name, NAME));
         let all =
             if debs == fixable { String::new() } else { format!(", {debs} of them in packages of dpkg") };
