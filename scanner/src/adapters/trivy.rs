@@ -54,7 +54,7 @@ impl Trivy {
         let mut arguments: Vec<OsString> = ["image", "--input"].map(OsString::from).into();
         arguments.push(place.image().into());
         let words = "--format json --scanners vuln --list-all-pkgs --exit-code 0 --skip-db-update \
-                     --skip-java-db-update --offline-scan --no-progress --quiet --cache-dir";
+                     --skip-java-db-update --offline-scan --no-progress --cache-dir";
         arguments.extend(words.split_ascii_whitespace().map(OsString::from));
         arguments.push(home.join("cache").into());
         arguments.push("--timeout".into());
