@@ -63,7 +63,8 @@ impl Trivy {
         let mut environment: Vec<(&str, OsString)> =
             vec![("TRIVY_SKIP_VERSION_CHECK", "true".into()), ("TRIVY_DISABLE_TELEMETRY", "true".into())];
         if let Some(server) = &self.settings.server {
-            arguments.extend(["--server".into(), server.as_str().into()]);
+            // Behind a slash of ours it finds nothing, and does not say so.
+            arguments.extend(["--server".into(), server.as_str().trim_end_matches('/').into()]);
         }
         // An argument can be read by everybody on this machine.
         let token = self.settings.token.as_ref().map(Secret::expose);
