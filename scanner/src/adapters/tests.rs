@@ -50,7 +50,7 @@ async fn a_trivy_server_is_named_openly_and_its_token_is_not() {
     let lab = Lab::start().await;
     let inventory = testdata::inventory(&lab.image);
     let folder = tempfile::tempdir().unwrap();
-    let script = "case \"$*\" in *'--server http://127.0.0.1:4954/'*) ;; *) exit 9;; esac
+    let script = "case \"$*\" in *'--server http://127.0.0.1:4954') ;; *) exit 9;; esac
 case \"$*\" in *hunter2*) exit 8;; esac
 echo \"the server refuses $TRIVY_TOKEN\" >&2; exit 1";
     let settings = trivy::Settings {

@@ -54,7 +54,7 @@ impl Trivy {
         let mut arguments: Vec<OsString> = ["image", "--input"].map(OsString::from).into();
         arguments.push(place.image().into());
         let words = "--format json --scanners vuln --list-all-pkgs --exit-code 0 --skip-db-update \
-                     --skip-java-db-update --offline-scan --no-progress --quiet --cache-dir";
+                     --skip-java-db-update --offline-scan --no-progress --cache-dir";
         arguments.extend(words.split_ascii_whitespace().map(OsString::from));
         arguments.push(home.join("cache").into());
         arguments.push("--timeout".into());
@@ -63,7 +63,8 @@ impl Trivy {
         let mut environment: Vec<(&str, OsString)> =
             vec![("TRIVY_SKIP_VERSION_CHECK", "true".into()), ("TRIVY_DISABLE_TELEMETRY", "true".into())];
         if let Some(server) = &self.settings.server {
-            arguments.extend(["--server".into(), server.as_str().into()]);
+            // Behind a slash of ours it finds nothing, and does not say so.
+            arguments.extend(["--server".into(), server.as_str().trim_end_matches('/').into()]);
         }
         // An argument can be read by everybody on this machine.
         let token = self.settings.token.as_ref().map(Secret::expose);
