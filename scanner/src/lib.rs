@@ -1,9 +1,15 @@
 //! What is in an image and what is known to be wrong with it.
 
 pub mod advisories;
+#[cfg(any(test, feature = "workbench"))]
+#[doc(hidden)]
+pub mod corpus;
 mod error;
 pub mod finding;
 pub mod formats;
+#[cfg(any(test, feature = "workbench"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod image;
 pub mod inventory;
 mod languages;
