@@ -15,6 +15,8 @@ pub mod inventory;
 mod languages;
 pub mod layers;
 pub mod licenses;
+#[cfg(test)]
+mod limits_tests;
 mod matching;
 pub mod packages;
 pub mod report;
