@@ -34,7 +34,7 @@ fn word<'v>(value: &'v Value, key: &str) -> &'v str {
     value[key].as_str().unwrap_or_default()
 }
 
-fn array<'v>(value: &'v Value) -> impl Iterator<Item = &'v Value> {
+fn array(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
 }
 
