@@ -42,7 +42,8 @@ enum Says {
 }
 
 fn export(data: &Data, folder: &str) -> Result<Figures, Fault> {
-    let records = records(data, folder)?;
+    let mut figures = Figures::new(folder);
+    let records = records(data, folder, &mut figures)?;
     let set = AdvisorySet::from_records(records.clone(), "of a corpus");
     let mut by_package: BTreeMap<(&str, &str), Vec<&osv::Record>> = BTreeMap::new();
     for record in &records {
@@ -53,7 +54,6 @@ fn export(data: &Data, folder: &str) -> Result<Figures, Fault> {
             }
         }
     }
-    let mut figures = Figures::new(folder);
     for ((ecosystem, name), records) in by_package {
         let about: Vec<Advisory> = set.about(ecosystem, name).collect();
         let mut of: BTreeMap<&str, Vec<&Advisory>> = BTreeMap::new();
@@ -72,7 +72,8 @@ fn export(data: &Data, folder: &str) -> Result<Figures, Fault> {
     Ok(figures)
 }
 
-fn records(data: &Data, folder: &str) -> Result<Vec<osv::Record>, Fault> {
+/// Records that can be read; one that breaks the schema is a miss with that reason, as an update passes it over.
+fn records(data: &Data, folder: &str, figures: &mut Figures) -> Result<Vec<osv::Record>, Fault> {
     let path = data.path(&format!("{folder}/all.zip"));
     let failed = |e: &dyn std::fmt::Display| format!("{}: {e}", path.display());
     let mut archive =
@@ -83,9 +84,15 @@ fn records(data: &Data, folder: &str) -> Result<Vec<osv::Record>, Fault> {
         if entry.is_dir() {
             continue;
         }
+        let name = entry.name().map_err(|e| failed(&e))?.into_owned();
         let mut json = Vec::new();
         entry.take(RECORD).read_to_end(&mut json).map_err(|e| failed(&e))?;
-        records.push(serde_json::from_slice(&json).map_err(|e| failed(&e))?);
+        match serde_json::from_slice(&json) {
+            Ok(record) => records.push(record),
+            Err(error) => figures.judge(name, 0, Some(error.to_string()), || {
+                error.is_data().then_some("breaks the OSV schema, and is passed over and told of")
+            }),
+        }
     }
     Ok(records)
 }
