@@ -146,7 +146,7 @@ fn feed(place: &Place, target: &str, seconds: u32) -> Result<Outcome, String> {
         let (_, rest) = line.split_once(mark)?;
         rest.split_whitespace().next()?.parse::<u64>().ok()
     };
-    let last = |mark: &str| text.lines().filter_map(|line| after(line, mark)).last().unwrap_or(0);
+    let last = |mark: &str| text.lines().filter_map(|line| after(line, mark)).next_back().unwrap_or(0);
     let crash = text
         .lines()
         .find_map(|line| line.split_once("Test unit written to "))
