@@ -3,14 +3,22 @@
 pub mod adapters;
 pub mod advisories;
 pub mod compare;
+#[cfg(any(test, feature = "workbench"))]
+#[doc(hidden)]
+pub mod corpus;
 mod error;
 pub mod finding;
 pub mod formats;
+#[cfg(any(test, feature = "workbench"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod image;
 pub mod inventory;
 mod languages;
 pub mod layers;
 pub mod licenses;
+#[cfg(test)]
+mod limits_tests;
 mod matching;
 pub mod packages;
 pub mod rematch;

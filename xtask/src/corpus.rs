@@ -14,6 +14,10 @@ pub(crate) struct Corpus {
 enum What {
     /// Version orders against the tables of other scanners, and against dpkg, rpm and others that this machine has
     Versions(Versions),
+    /// What is read of packages against the lists that others made of the same files
+    Packages(Judged),
+    /// What OSV records and another scanner's reports say of versions against our verdicts
+    Matching(Judged),
 }
 
 #[derive(Debug, clap::Args)]
@@ -32,36 +36,57 @@ struct Versions {
     json: bool,
 }
 
+#[derive(Debug, clap::Args)]
+struct Judged {
+    /// The data folder, as archives or unpacked; else `../shared/data`
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// End with one line of JSON on standard output
+    #[arg(long)]
+    json: bool,
+}
+
 impl Corpus {
     pub(crate) fn run(self) -> Result<(), String> {
         match self.what {
             What::Versions(versions) => versions.run(),
+            What::Packages(judged) => judged.run("packages"),
+            What::Matching(judged) => judged.run("matching"),
         }
     }
 }
 
 impl Versions {
-    /// The scanner's own program does it: xtask imports no room.
     fn run(self) -> Result<(), String> {
-        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        cargo.args([
-            "run",
-            "--locked",
-            "--quiet",
-            "--package",
-            "patchline-scanner",
-            "--example",
-            "versions",
-            "--",
-        ]);
+        let mut cargo = example("versions", &[]);
         cargo.arg("--pairs").arg(self.pairs.to_string()).arg("--seed").arg(self.seed.to_string());
-        if let Some(data) = self.data {
-            cargo.arg("--data").arg(data);
-        }
-        if self.json {
-            cargo.arg("--json");
-        }
-        let ended = cargo.status().map_err(|e| format!("cargo does not start: {e}"))?;
-        if ended.success() { Ok(()) } else { Err("the orders are not as others have them: see above".into()) }
+        finish(cargo, self.data, self.json, "the orders are not as others have them: see above")
     }
+}
+
+impl Judged {
+    fn run(self, what: &str) -> Result<(), String> {
+        let mut cargo = example("corpus", &["--features", "workbench"]);
+        cargo.arg(what);
+        finish(cargo, self.data, self.json, "a miss has no reason: see above")
+    }
+}
+
+/// The scanner's own program does it: xtask imports no room.
+fn example(name: &str, more: &[&str]) -> Command {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args(["run", "--locked", "--quiet", "--package", "patchline-scanner", "--example", name]);
+    cargo.args(more).arg("--");
+    cargo
+}
+
+fn finish(mut cargo: Command, data: Option<PathBuf>, json: bool, otherwise: &str) -> Result<(), String> {
+    if let Some(data) = data {
+        cargo.arg("--data").arg(data);
+    }
+    if json {
+        cargo.arg("--json");
+    }
+    let ended = cargo.status().map_err(|e| format!("cargo does not start: {e}"))?;
+    if ended.success() { Ok(()) } else { Err(otherwise.into()) }
 }

@@ -1,9 +1,10 @@
-//! `cargo xtask test|check|bench|chaos|corpus`: the developer's commands.
+//! `cargo xtask test|check|bench|chaos|corpus|fuzz`: the developer's commands.
 
 mod bench;
 mod chaos;
 mod check;
 mod corpus;
+mod fuzz;
 mod suites;
 mod test;
 
@@ -25,6 +26,8 @@ enum Command {
     Chaos(chaos::Chaos),
     /// Hold what reads strangers' data against what others say of the same data
     Corpus(corpus::Corpus),
+    /// Feed the scanner's readers with bytes that nobody would write, and count what breaks
+    Fuzz(fuzz::Fuzz),
 }
 
 fn main() -> ExitCode {
@@ -34,6 +37,7 @@ fn main() -> ExitCode {
         Command::Bench(bench) => bench.run(),
         Command::Chaos(chaos) => chaos.run(),
         Command::Corpus(corpus) => corpus.run(),
+        Command::Fuzz(fuzz) => fuzz.run(),
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,

@@ -14,7 +14,7 @@ mod elixir;
 mod graph;
 mod input;
 mod java;
-mod limits;
+pub(crate) mod limits;
 mod npm;
 mod php;
 mod purl;
@@ -196,7 +196,5 @@ impl Index {
     }
 }
 
-#[cfg(test)]
-mod fixtures_tests;
 #[cfg(test)]
 mod tests;

@@ -143,6 +143,14 @@ pub(crate) async fn read(repository: &dyn Repository, layer: &Descriptor, limits
     Ok(collector.finish(diff_id))
 }
 
+/// Reads one layer from what its decompressor would give: for the workbench, which has no registry.
+#[cfg(any(test, feature = "workbench"))]
+pub(crate) fn of_tar(tar: &[u8], limits: Limits) -> std::result::Result<Facts, Stop> {
+    let mut collector = Collector::default();
+    super::archive::walk(tar, limits, &mut collector)?;
+    Ok(collector.finish(Digest::of(tar)))
+}
+
 /// Small files that name the distribution.
 fn texts() -> impl Iterator<Item = &'static str> {
     OS_RELEASE.into_iter().chain(OTHER_FILES.map(|(path, _)| path))

@@ -78,72 +78,23 @@ proptest::proptest! {
     }
 }
 
-/// Every release's minimal root file system against the list that was made of it elsewhere.
+/// Every release's minimal root file system: what the lists of `cargo xtask corpus packages` do not name.
 #[test]
-fn reads_alpine_releases() {
-    let wanted = |p: &str| p.ends_with("lib/apk/db/installed") || p.ends_with("expected.json");
-    let Some(members) = testdata::members("rootfs-dbs", wanted) else { return };
-    let (mut releases, mut packages) = (0, 0);
-    for (path, expected) in members.iter().filter(|(p, _)| p.ends_with("expected.json")) {
-        let root = path.trim_end_matches("expected.json");
-        let database = &members[&format!("{root}lib/apk/db/installed")];
+fn alpine_packages_have_their_files() {
+    let Some(members) = testdata::members("rootfs-dbs", |p| p.ends_with("lib/apk/db/installed")) else {
+        return;
+    };
+    for (path, database) in &members {
         let found = installed(database).expect("parses");
-        let expected: serde_json::Value = serde_json::from_slice(expected).expect("json");
-        let mut expected: Vec<String> =
-            expected["packages"].as_array().expect("packages").iter().map(line).collect();
-        let mut ours: Vec<String> = found
-            .iter()
-            .map(|p| format!("{} {} {} {}", p.name, p.version, p.architecture, p.origin))
-            .collect();
-        expected.sort();
-        ours.sort();
-        assert_eq!(ours, expected, "{root}");
         let text = String::from_utf8_lossy(database);
         let count = |letter: &str| text.lines().filter(|l| l.starts_with(letter)).count();
         let files = || found.iter().flat_map(|p| &p.files);
         assert_eq!(
             (files().count(), files().filter(|f| f.digest.is_some()).count()),
-            (count("R:"), count("Z:"))
+            (count("R:"), count("Z:")),
+            "{path}"
         );
-        assert!(found.iter().all(|p| p.checksum.is_some()));
-        releases += 1;
-        packages += ours.len();
+        assert!(found.iter().all(|p| p.checksum.is_some()), "{path}");
     }
-    println!("{releases} releases, {packages} packages");
-    assert!(releases >= 15);
-}
-
-fn line(package: &serde_json::Value) -> String {
-    let word = |key: &str| package[key].as_str().expect("a word").to_owned();
-    format!("{} {} {} {}", word("name"), word("version"), word("arch"), word("origin"))
-}
-
-/// Another scanner's database with its expectations; licences are its own spellings there.
-#[test]
-fn reads_what_others_read() {
-    let folder = "fixtures/trivy/pkg/fanal/analyzer/pkg/apk/";
-    let Some(members) = testdata::members("fixtures", |p| p.starts_with(folder)) else { return };
-    let found = installed(&members[&format!("{folder}testdata/apk")]).expect("parses");
-    let expected: serde_json::Value =
-        serde_json::from_slice(&members[&format!("{folder}apk_test.expected.json")]).expect("json");
-    let expected = expected["cases"][0]["packages"].as_array().expect("packages");
-    let theirs: Vec<String> = expected
-        .iter()
-        .map(|p| {
-            let word = |key: &str| p[key].as_str().unwrap_or_default();
-            let keys = ["Name", "Version", "Arch", "SrcName", "SrcVersion", "Digest"];
-            keys.map(word).join(" ")
-        })
-        .collect();
-    let ours: Vec<String> = found
-        .iter()
-        .map(|p| {
-            let digest = p.checksum.map(|d| d.to_string()).unwrap_or_default();
-            [&p.name, &p.version, &p.architecture, &p.origin, &p.version, &digest]
-                .map(String::as_str)
-                .join(" ")
-        })
-        .collect();
-    assert_eq!(ours, theirs);
-    println!("{} packages", ours.len());
+    assert!(members.len() >= 15);
 }

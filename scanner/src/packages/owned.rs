@@ -114,8 +114,10 @@ impl Default for Budget {
 impl Budget {
     /// A file's path from its folder (with or without slashes around it) and its name.
     pub(crate) fn path(&mut self, folder: &[u8], name: &[u8]) -> Result<String, &'static str> {
-        let start = folder.iter().position(|b| *b != b'/').unwrap_or(folder.len());
-        let folder = &folder[start..];
+        let relative = |path: &[u8]| path.iter().position(|b| *b != b'/').unwrap_or(path.len());
+        let folder = &folder[relative(folder)..];
+        // Directly below the root, a slash in front of the name would be one in front of the path.
+        let name = if folder.is_empty() { &name[relative(name)..] } else { name };
         let slash = !folder.is_empty() && !folder.ends_with(b"/");
         let length = folder.len() + usize::from(slash) + name.len();
         if length > limits::PATH {
@@ -172,6 +174,7 @@ mod tests {
         assert_eq!(path("/usr/bin/", "sh").as_deref(), Ok("usr/bin/sh"));
         assert_eq!(path("", "init").as_deref(), Ok("init"));
         assert_eq!(path("/", "init").as_deref(), Ok("init"));
+        assert_eq!(path("", "/bin/sh").as_deref(), Ok("bin/sh"));
         assert!(path(&"x".repeat(limits::PATH), "y").is_err());
     }
 

@@ -3,6 +3,6 @@
 mod fixtures;
 mod forms;
 mod tools;
-mod writers;
+pub(crate) mod writers;
 
 use super::*;

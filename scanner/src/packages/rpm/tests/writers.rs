@@ -47,7 +47,7 @@ pub(super) fn header(signed: &[(u32, Value)], added: &[(u32, Value)]) -> Vec<u8>
 }
 
 /// A package of some files; `padding` makes its header as long as a test wants it.
-pub(super) fn package(name: &str, files: usize, padding: usize) -> Vec<u8> {
+pub(crate) fn package(name: &str, files: usize, padding: usize) -> Vec<u8> {
     let signed = [
         (1000, Value::Owned(name.to_owned())),
         (1001, Value::Text("1.2.3")),
@@ -79,14 +79,14 @@ fn varint(mut value: u64) -> Vec<u8> {
 }
 
 /// An SQLite database with the table `Packages`; tables and chains of as many pages as it takes.
-pub(super) struct Sqlite {
+pub(crate) struct Sqlite {
     size: usize,
     /// The first page is page 1.
     pub(super) pages: Vec<Vec<u8>>,
 }
 
 impl Sqlite {
-    pub(super) fn of(blobs: &[Vec<u8>], size: usize) -> Self {
+    pub(crate) fn of(blobs: &[Vec<u8>], size: usize) -> Self {
         let mut file = Self { size, pages: vec![Vec::new()] };
         let mut nodes = Vec::new();
         let (mut cells, mut used) = (Vec::new(), 0);
@@ -126,7 +126,7 @@ impl Sqlite {
         file
     }
 
-    pub(super) fn bytes(&self) -> Vec<u8> {
+    pub(crate) fn bytes(&self) -> Vec<u8> {
         self.pages.concat()
     }
 
@@ -181,7 +181,7 @@ impl Sqlite {
 }
 
 /// An ndb database; slots in reverse, for their order says nothing.
-pub(super) fn ndb(blobs: &[Vec<u8>]) -> Vec<u8> {
+pub(crate) fn ndb(blobs: &[Vec<u8>]) -> Vec<u8> {
     let pages = (blobs.len() + 2).div_ceil(256);
     let mut file = vec![0; pages * 4096];
     let head = [u32::from_le_bytes(*b"RpmP"), 0, 1, pages as u32, 99, 0, 0, 0];
@@ -258,4 +258,9 @@ pub(super) fn bdb(blobs: &[Vec<u8>], order: Order, size: usize) -> Vec<u8> {
     meta[32..36].copy_from_slice(&u32(pages.len() - 1));
     pages[0] = meta;
     pages.concat()
+}
+
+/// A hash of Berkeley DB as most machines write it.
+pub(crate) fn bdb_of_little(blobs: &[Vec<u8>], size: usize) -> Vec<u8> {
+    bdb(blobs, Order::Little, size)
 }

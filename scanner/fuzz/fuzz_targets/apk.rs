@@ -1,0 +1,6 @@
+//! See `patchline_scanner::fuzzing::apk`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    patchline_scanner::fuzzing::apk(bytes);
+});
