@@ -123,7 +123,13 @@ pub(crate) struct Facts {
 impl Facts {
     /// Of a layer that nobody could read.
     pub(crate) fn empty(diff_id: Digest) -> Self {
-        Self { diff_id, files: BTreeMap::new(), silent: Paths::default(), hidden: BTreeSet::new(), opaque: BTreeSet::new() }
+        Self {
+            diff_id,
+            files: BTreeMap::new(),
+            silent: Paths::default(),
+            hidden: BTreeSet::new(),
+            opaque: BTreeSet::new(),
+        }
     }
     /// Compressed JSON.
     pub(crate) fn encode(&self) -> std::io::Result<Vec<u8>> {

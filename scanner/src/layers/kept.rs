@@ -77,6 +77,10 @@ async fn blocking<T: Send + 'static>(
 }
 
 /// The bytes, and that they are those which were written, before them.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a file's own time, by which files are put in order and nothing is decided"
+)]
 fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
     let mut file = match File::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),

@@ -37,7 +37,7 @@ pub(crate) fn file(root: &Node) -> Vec<u8> {
         [header(number, META, 0, 0), meta].concat()
     };
     let parts = [meta(0), meta(1), header(2, FREE_LIST, 0, 0), leaf(root, 3, pages as u32 - 1)];
-    parts.into_iter().flat_map(|part| padded(part)).collect()
+    parts.into_iter().flat_map(padded).collect()
 }
 
 fn padded(mut part: Vec<u8>) -> Vec<u8> {

@@ -15,10 +15,13 @@ const OWN: usize = 100;
 /// Tags of one application.
 const TAGS: usize = 20;
 
+/// A package of a language, and the versions that there are of it.
+type Versions = (String, Vec<String>);
+
 /// Makes any of them, by its number: the same each time.
 pub(crate) struct Images {
     bases: Vec<Vec<Package>>,
-    languages: Vec<(usize, Vec<(String, Vec<String>)>)>,
+    languages: Vec<(usize, Vec<Versions>)>,
 }
 
 /// Numbers without order, from whatever they hang on (splitmix64).
@@ -51,7 +54,7 @@ impl Images {
         for (at, package) in packages.iter_mut().enumerate() {
             // Each layer of a base brings a third; a few are upgraded in the image.
             package.layer = Some(below[3 * at / count].clone());
-            if some(&[2, application, at]) % 100 == 0 {
+            if some(&[2, application, at]).is_multiple_of(100) {
                 package.layer = Some(above[0].clone());
             }
         }
@@ -59,7 +62,7 @@ impl Images {
         let mut own: Vec<Package> = (0..OWN)
             .map(|at| {
                 let (name, versions) = &names[some(&[4, application, at]) % names.len()];
-                let tag = if some(&[5, n, at]) % 8 == 0 { n } else { 0 };
+                let tag = if some(&[5, n, at]).is_multiple_of(8) { n } else { 0 };
                 let version = &versions[some(&[6, application, at, tag]) % versions.len()];
                 let layer = above[1 + some(&[7, application, at]) % 2].clone();
                 Package { layer: Some(layer), ..of_language(*place, name, version) }
@@ -98,7 +101,7 @@ fn of_base(base: usize, debian: &[(String, Vec<String>)]) -> Vec<Package> {
             // Two or three binary packages of one source.
             let source = at * 2 / 5;
             let (name, versions) = &debian[some(&[8, family, source]) % debian.len()];
-            let update = if some(&[9, base, source]) % 10 == 0 { base } else { 0 };
+            let update = if some(&[9, base, source]).is_multiple_of(10) { base } else { 0 };
             let version = &versions[some(&[10, family, source, update]) % versions.len()];
             let binary = match at % 5 {
                 0 | 2 => name.clone(),
