@@ -75,8 +75,10 @@ fn debian(folder: &Path, status: &[u8]) -> Layout {
     layout
 }
 
+/// With a data folder of its own: a layer that another scan has read is not read again.
 fn scan(folder: &Path, layout: &Layout) -> Output {
-    patchline(&folder.join("data"), &["scan", "--offline", &format!("oci:{}:v1", layout.dir.display())])
+    let of = layout.dir.file_name().unwrap();
+    patchline(&folder.join("data").join(of), &["scan", "--offline", &format!("oci:{}:v1", layout.dir.display())])
 }
 
 #[test]

@@ -7,5 +7,6 @@ mod languages;
 mod licenses;
 mod reports;
 mod sboms;
+mod side_by_side;
 mod support;
 mod windows;

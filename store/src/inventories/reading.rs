@@ -1,9 +1,6 @@
 //! Many inventories, one after the other: packages and heads that they share are read once.
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    sync::Arc,
-};
+use std::{collections::HashMap, sync::Arc};
 
 use async_trait::async_trait;
 use patchline_scanner::{BoxError, Digest, Inventory, Package, advisories::Touched, rematch::Reading};
@@ -60,18 +57,21 @@ impl<R: Rows> Reader<R> {
 
     /// Reads the packages that are not known.
     async fn learn(&mut self, bodies: &[(Digest, Body<'_>)]) -> Result<()> {
-        let all = bodies.iter().flat_map(|(_, body)| match body {
-            Body::Packed(packed) => packed.numbers.as_slice(),
-            Body::Whole(_) => &[],
-        });
-        let unknown = |all: BTreeSet<i64>, known: &HashMap<i64, _>| -> Vec<i64> {
-            all.into_iter().filter(|number| !known.contains_key(number)).collect()
+        // Forty thousand of a hundred images, most of them known: each is asked for once, and nothing is sorted for it.
+        let missing_of = |known: &HashMap<i64, Option<Arc<Package>>>| -> Vec<i64> {
+            let all = bodies.iter().flat_map(|(_, body)| match body {
+                Body::Packed(packed) => packed.numbers.as_slice(),
+                Body::Whole(_) => &[],
+            });
+            let mut missing: Vec<i64> = all.copied().filter(|number| !known.contains_key(number)).collect();
+            missing.sort_unstable();
+            missing.dedup();
+            missing
         };
-        let all: BTreeSet<i64> = all.copied().collect();
-        let mut missing = unknown(all.clone(), &self.packages);
+        let mut missing = missing_of(&self.packages);
         if self.packages.len() + missing.len() > limits::REMEMBERED {
             self.packages.clear();
-            missing = unknown(all, &self.packages);
+            missing = missing_of(&self.packages);
         }
         for numbers in missing.chunks(limits::ASKED) {
             for (number, hash, body) in self.rows.packages(numbers).await? {
