@@ -78,7 +78,10 @@ fn debian(folder: &Path, status: &[u8]) -> Layout {
 /// With a data folder of its own: a layer that another scan has read is not read again.
 fn scan(folder: &Path, layout: &Layout) -> Output {
     let of = layout.dir.file_name().unwrap();
-    patchline(&folder.join("data").join(of), &["scan", "--offline", &format!("oci:{}:v1", layout.dir.display())])
+    patchline(
+        &folder.join("data").join(of),
+        &["scan", "--offline", &format!("oci:{}:v1", layout.dir.display())],
+    )
 }
 
 #[test]
