@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// Of what is read here; the analysers of languages have versions of their own.
-const VERSION: &str = "patchline-layer/5";
+const VERSION: &str = "patchline-layer/6";
 
 /// Names and versions of all analysers, as one name: facts that others left are not used.
 pub(crate) fn analysers() -> &'static str {
@@ -333,8 +333,9 @@ impl Visitor for Collector {
         }
         if let Some(hidden) = name.strip_prefix(".wh.") {
             let path = if folder.is_empty() { hidden.to_owned() } else { format!("{folder}/{hidden}") };
-            // `.wh..wh.` names belong to the union file systems of old and hide nothing.
-            if !hidden.starts_with(".wh.") {
+            // `.wh..wh.` names belong to the union file systems of old and hide nothing. Neither does `.wh.` alone, which
+            // names nothing: at the root it would take away all that is below.
+            if !hidden.is_empty() && !hidden.starts_with(".wh.") {
                 self.hidden.insert(path);
             }
             return Ok(());

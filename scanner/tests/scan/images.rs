@@ -258,3 +258,12 @@ async fn alpine_is_read_where_its_database_lies() {
     let error = Image::new(&[tar.gzip()]).await.inventory().await.expect_err("broken");
     assert!(error.to_string().starts_with("lib/apk/db/installed cannot be parsed: line 2"), "{error}");
 }
+
+#[tokio::test]
+async fn a_whiteout_of_nothing_hides_nothing() {
+    for path in [".wh.", "var/.wh.", "var/lib/dpkg/.wh."] {
+        let layers = [debian(&[("a", "1")]).gzip(), Tar::new().whiteout(path).gzip()];
+        let inventory = Image::new(&layers).await.inventory().await.expect("inventory");
+        assert_eq!(names(&inventory), ["a 1"], "{path}");
+    }
+}
