@@ -6,13 +6,13 @@ use std::fmt::Debug;
 
 use crate::{
     advisories::{AdvisorySet, osv},
-    languages::{self, File, Found, limits as of_languages},
+    languages::{self, File, Found},
     layers::{
-        Limits,
         facts::{self, Facts},
         merge,
     },
-    packages::{apk, dpkg, limits as of_packages, listed::Listed, purl, rpm},
+    limits::{self, Layer},
+    packages::{apk, dpkg, listed::Listed, purl, rpm},
     version::Order,
 };
 
@@ -34,8 +34,8 @@ pub const TARGETS: [(&str, Check); 10] = [
 ];
 
 /// Small enough that a few kilobytes reach each of them.
-const LAYER: Limits =
-    Limits { entries: 200, uncompressed: 1 << 30, free: 1 << 20, ratio: 1000, path: 256, headers: 16 << 10 };
+const LAYER: Layer =
+    Layer { entries: 200, uncompressed: 1 << 30, free: 1 << 20, ratio: 1000, path: 256, headers: 16 << 10 };
 /// A byte that is no UTF-8 becomes three that are.
 const REPLACED: usize = 3;
 
@@ -82,9 +82,9 @@ pub fn apk(bytes: &[u8]) -> usize {
     let lines = lines(bytes);
     match twice(|| apk::installed(bytes)) {
         Ok(packages) => {
-            assert!(packages.len() <= of_packages::PACKAGES);
+            assert!(packages.len() <= limits::packages().packages);
             for p in &packages {
-                assert!(!p.name.is_empty() && p.name.len() <= of_packages::WORD, "{p:?}");
+                assert!(!p.name.is_empty() && p.name.len() <= limits::packages().word, "{p:?}");
                 paths(&p.files);
             }
             let found = packages.len();
@@ -115,10 +115,10 @@ pub fn rpm_bdb(bytes: &[u8]) -> usize {
 
 fn rpm(bytes: &[u8], form: rpm::Form) -> usize {
     let Ok(packages) = twice(|| rpm::installed(bytes, form)) else { return 0 };
-    assert!(packages.len() <= of_packages::PACKAGES);
+    assert!(packages.len() <= limits::packages().packages);
     for p in &packages {
         let words = [&p.name, &p.version, &p.release];
-        assert!(words.iter().all(|word| !word.is_empty() && word.len() <= of_packages::WORD), "{p:?}");
+        assert!(words.iter().all(|word| !word.is_empty() && word.len() <= limits::packages().word), "{p:?}");
         assert!(p.evr().ends_with(&format!("{}-{}", p.version, p.release)));
         paths(&p.files);
     }
@@ -131,7 +131,7 @@ fn rpm(bytes: &[u8], form: rpm::Form) -> usize {
 pub fn jar(bytes: &[u8]) -> usize {
     let held = language("app/a.jar", bytes, bytes.len().max(1) as u64);
     // What claims to be larger than what is held is read as a stream.
-    let streamed = language("app/a.jar", bytes, of_languages::ARCHIVE_HELD + 1);
+    let streamed = language("app/a.jar", bytes, limits::archives().held_one + 1);
     held + streamed
 }
 
@@ -157,15 +157,15 @@ fn language(path: &str, bytes: &[u8], size: u64) -> usize {
 }
 
 fn plausible(found: &Found) {
-    assert!(found.components.len() <= of_languages::COMPONENTS);
-    assert!(found.incomplete.len() <= of_languages::NOTES);
-    assert!(found.archives.len() <= of_languages::ARCHIVES);
+    assert!(found.components.len() <= limits::languages().components);
+    assert!(found.incomplete.len() <= limits::languages().notes);
+    assert!(found.archives.len() <= limits::archives().count);
     assert!(found.components.is_sorted());
     for c in &found.components {
-        assert!(!c.name.is_empty() && c.name.len() <= of_languages::NAME, "{c:?}");
-        assert!(c.version.len() <= of_languages::VERSION, "{c:?}");
-        assert!(c.licenses.len() <= of_languages::LICENSES, "{c:?}");
-        assert!(c.licenses.iter().all(|l| l.len() <= of_languages::LICENSE), "{c:?}");
+        assert!(!c.name.is_empty() && c.name.len() <= limits::languages().name, "{c:?}");
+        assert!(c.version.len() <= limits::languages().version, "{c:?}");
+        assert!(c.licenses.len() <= limits::languages().licenses, "{c:?}");
+        assert!(c.licenses.iter().all(|l| l.len() <= limits::languages().license), "{c:?}");
         assert!(c.purl().starts_with(&format!("pkg:{}/", c.kind.purl_type())), "{c:?}");
     }
     let json = serde_json::to_vec(found).expect("JSON");
@@ -212,7 +212,7 @@ fn lines(bytes: &[u8]) -> usize {
 }
 
 fn paths(files: &[crate::packages::owned::OwnedFile]) {
-    let most = REPLACED * of_packages::PATH;
+    let most = REPLACED * limits::packages().path;
     assert!(files.iter().all(|f| f.path.len() <= most && !f.path.starts_with('/')), "{files:?}");
 }
 

@@ -17,21 +17,13 @@ use crate::{
     Error, Inventory, LayerFacts, LayerRead, Package, Result,
     languages::Component,
     layers::{
-        Limits,
         facts::{self, Facts},
         merge,
     },
-    licenses,
+    licenses, limits,
     packages::purl,
     windows,
 };
-
-/// Layers that are read at once: reading is one core's work each.
-const AT_ONCE: usize = 3;
-/// Layers of one image; container runtimes stop at 127.
-const LAYERS: usize = 1000;
-/// Bytes of an image configuration.
-const CONFIG: u64 = 4 << 20;
 
 /// Why nothing is known of a layer that the registry does not hold: its `urls` are a stranger's, and would have this
 /// machine ask whatever they name.
@@ -173,14 +165,17 @@ async fn config(repository: &dyn Repository, manifest: &Manifest) -> Result<Conf
     {
         return Err(invalid(format!("{} is not an image's", descriptor.media_type)));
     }
-    if descriptor.size > CONFIG {
-        return Err(Error::Limit { what: "the size of an image configuration", limit: CONFIG });
+    if descriptor.size > limits::image().config {
+        return Err(Error::Limit {
+            what: "the size of an image configuration",
+            limit: limits::image().config,
+        });
     }
-    if manifest.layers.len() > LAYERS {
-        return Err(Error::Limit { what: "the number of layers", limit: LAYERS as u64 });
+    if manifest.layers.len() > limits::image().layers {
+        return Err(Error::Limit { what: "the number of layers", limit: limits::image().layers as u64 });
     }
     let mut bytes = Vec::new();
-    let mut blob = repository.blob(descriptor).await?.take(CONFIG + 1);
+    let mut blob = repository.blob(descriptor).await?.take(limits::image().config + 1);
     blob.read_to_end(&mut bytes).await.map_err(|error| {
         match error.downcast::<patchline_registry::Error>() {
             Ok(inner) => Error::Registry(inner),
@@ -224,7 +219,7 @@ async fn read_layers(
             })
             .collect();
     let mut found: Vec<Option<Arc<Facts>>> = vec![None; distinct.len()];
-    let mut reads = futures::stream::iter(reads).buffer_unordered(AT_ONCE);
+    let mut reads = futures::stream::iter(reads).buffer_unordered(limits::image().at_once);
     while let Some((at, facts)) = reads.try_next().await? {
         found[at] = facts.map(Arc::new);
     }
@@ -262,20 +257,20 @@ async fn one(
     if let Some(facts) = known(layer, kept).await? {
         return Ok(Some(facts));
     }
-    let _claim = kept.claim(&layer.digest, facts::analysers()).await?;
+    let _claim = kept.claim(&layer.digest, &facts::analysers()).await?;
     if let Some(facts) = known(layer, kept).await? {
         return Ok(Some(facts));
     }
-    let facts = facts::read(repository, layer, Limits::default()).await?;
+    let facts = facts::read(repository, layer, *limits::layer()).await?;
     let bytes =
         facts.encode().map_err(|source| Error::Io { operation: "encode layer facts".to_owned(), source })?;
-    kept.put(&layer.digest, facts::analysers(), &bytes).await?;
+    kept.put(&layer.digest, &facts::analysers(), &bytes).await?;
     Ok(Some(facts))
 }
 
 /// What is kept of a layer.
 async fn known(layer: &Descriptor, kept: &dyn LayerFacts) -> Result<Option<Facts>> {
-    let Some(bytes) = kept.get(&layer.digest, facts::analysers()).await? else { return Ok(None) };
+    let Some(bytes) = kept.get(&layer.digest, &facts::analysers()).await? else { return Ok(None) };
     // Megabytes of text: layers side by side, and not on a thread that serves others.
     let decoded = tokio::task::spawn_blocking(move || Facts::decode(&bytes)).await.unwrap_or_default();
     if decoded.is_none() {

@@ -17,8 +17,7 @@ pub mod inventory;
 mod languages;
 pub mod layers;
 pub mod licenses;
-#[cfg(test)]
-mod limits_tests;
+pub mod limits;
 mod matching;
 pub mod packages;
 pub mod rematch;

@@ -12,16 +12,8 @@ use patchline_registry::Digest;
 use crate::{
     BoxError, Finding, Inventory, Report,
     advisories::{AdvisorySet, Touched},
-    matching,
+    limits, matching,
 };
-
-/// How much a [`Matcher`] remembers; beyond that it begins anew.
-mod limits {
-    /// Versions of packages.
-    pub(super) const VERSIONS: usize = 500_000;
-    /// Findings of all of them, of about a kilobyte each.
-    pub(super) const FINDINGS: usize = 100_000;
-}
 
 /// Stored inventories, many at a time; `store` implements it.
 #[async_trait]
@@ -144,7 +136,9 @@ impl Matcher {
 
     fn keep(&self, key: &str, new: Arc<[Finding]>) {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        if known.by_subject.len() >= limits::VERSIONS || known.findings >= limits::FINDINGS {
+        if known.by_subject.len() >= limits::rematch().versions
+            || known.findings >= limits::rematch().findings
+        {
             *known = Known::default();
         }
         known.findings += new.len();

@@ -111,8 +111,8 @@ impl ScannerEntry {
         }
         let secret = |named: &Option<SecretRef>| named.as_ref().map(SecretRef::resolve).transpose();
         let need = |key: &str| wrong(format!("the type {word} needs `{key}`"));
-        let time = self.timeout.unwrap_or(limits::TIME);
-        if time.is_zero() || time > limits::LONGEST {
+        let time = self.timeout.unwrap_or(times::TIME);
+        if time.is_zero() || time > times::LONGEST {
             return Err(wrong("`timeout` is more than nothing, and two hours at most".to_owned()));
         }
         let scratch = scratch.to_owned();

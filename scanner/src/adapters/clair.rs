@@ -23,7 +23,7 @@ use super::{
     Adapter, Clock, Error, Result, Subject,
     findings::{self, Findings, Origin, Said},
     json::{decode, filled, lax, unreadable},
-    limits, process,
+    limits, process, times,
     web::{self, Web},
 };
 use crate::{Completeness, Inventory, Report};
@@ -69,7 +69,7 @@ impl Clair {
             .map_err(|_| unreadable(&self.web.scanner, "its key is no base64"))?;
         let encode = |value: &serde_json::Value| general_purpose::URL_SAFE_NO_PAD.encode(value.to_string());
         let now = (self.clock)().as_second();
-        let until = now.saturating_add_unsigned(limits::TOKEN.as_secs());
+        let until = now.saturating_add_unsigned(times::TOKEN.as_secs());
         let claims = json!({"iss": self.settings.issuer, "iat": now, "nbf": now - 10, "exp": until});
         let signed = format!("{}.{}", encode(&json!({"alg": "HS256", "typ": "JWT"})), encode(&claims));
         let mut mac = Hmac::<Sha256>::new_from_slice(&key).expect("HMAC takes a key of any length");
@@ -102,10 +102,10 @@ impl Clair {
         let answer = self.ask(Method::POST, &path, INDEX_REPORT, Some(body)).await?;
         let mut bytes = match answer.status().as_u16() {
             // Newer ones say so when the work goes on behind the answer.
-            202 => self.web.body(answer, 202, "the manifest", limits::REPORT).await?,
-            _ => self.web.body(answer, 201, "the manifest", limits::REPORT).await?,
+            202 => self.web.body(answer, 202, "the manifest", limits::adapters().report).await?,
+            _ => self.web.body(answer, 201, "the manifest", limits::adapters().report).await?,
         };
-        let mut wait = limits::POLLS[0];
+        let mut wait = times::POLLS[0];
         loop {
             let index: IndexReport = decode(&self.web.scanner, &bytes)?;
             if index.manifest_hash != image {
@@ -115,7 +115,7 @@ impl Clair {
                 "IndexFinished" if index.success => return Ok(()),
                 "IndexFinished" | "IndexError" => {
                     let said = match filled(&index.err) {
-                        Some(err) => crate::formats::clean(err, limits::SHOWN),
+                        Some(err) => crate::formats::clean(err, limits::adapters().shown),
                         None => "it says nothing".to_owned(),
                     };
                     let how = index.state;
@@ -127,7 +127,7 @@ impl Clair {
             wait = web::longer(wait);
             let path = ["indexer", "api", "v1", "index_report", image];
             let answer = self.ask(Method::GET, &path, INDEX_REPORT, None).await?;
-            bytes = self.web.body(answer, 200, "the index report", limits::REPORT).await?;
+            bytes = self.web.body(answer, 200, "the index report", limits::adapters().report).await?;
         }
     }
 
@@ -142,7 +142,8 @@ impl Clair {
         let request =
             Web::authorized(self.web.request(Method::GET, &path).ok()?, self.token().ok()?.as_ref());
         let answer = self.web.send(request.query(&[("latest", "true")])).await.ok()?;
-        let bytes = self.web.body(answer, 200, "the update operations", limits::ANSWER).await.ok()?;
+        let bytes =
+            self.web.body(answer, 200, "the update operations", limits::adapters().answer).await.ok()?;
         let all: HashMap<String, Option<Vec<Operation>>> = serde_json::from_slice(&bytes).ok()?;
         let dates =
             all.into_values().flatten().flatten().filter_map(|o| o.date.parse::<jiff::Timestamp>().ok());
@@ -185,7 +186,8 @@ impl Adapter for Clair {
             self.index(subject, &access).await?;
             let path = ["matcher", "api", "v1", "vulnerability_report", subject.inventory.image.as_str()];
             let answer = self.ask(Method::GET, &path, VULNERABILITY_REPORT, None).await?;
-            let bytes = self.web.body(answer, 200, "the vulnerability report", limits::REPORT).await?;
+            let bytes =
+                self.web.body(answer, 200, "the vulnerability report", limits::adapters().report).await?;
             let database = self.database().await;
             report(&self.web.scanner, &bytes, subject.inventory, database)
         })
@@ -328,7 +330,7 @@ fn said(package: &Package, environments: &[Environment], vulnerability: &Vulnera
     if cves.is_empty() || cves.contains(&name) {
         return vec![one(name, Vec::new())];
     }
-    cves.into_iter().take(limits::ALIASES).map(|cve| one(cve, vec![name.clone()])).collect()
+    cves.into_iter().take(limits::adapters().aliases).map(|cve| one(cve, vec![name.clone()])).collect()
 }
 
 /// The name that opens `RHSA-2021:1: openssl security update`, and the CVEs that name and links hold.

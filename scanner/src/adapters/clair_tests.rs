@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 use super::{
     super::testdata::{self, Lab},
-    *,
+    times, *,
 };
 use crate::Severity;
 
@@ -192,7 +192,7 @@ async fn clair(lab: &Lab, fails: bool, now: i64) -> (Clair, Inventory) {
         .with_state(stand);
     let url = format!("http://{}", testdata::serve(router).await).parse().unwrap();
     let settings =
-        Settings { url, key: Some(Secret::new(KEY)), issuer: "patchline".into(), time: limits::TIME };
+        Settings { url, key: Some(Secret::new(KEY)), issuer: "patchline".into(), time: times::TIME };
     let clock: Clock = Arc::new(|| "2026-06-01T00:00:00Z".parse().unwrap());
     (Clair::new("clair", settings, clock).unwrap(), inventory)
 }

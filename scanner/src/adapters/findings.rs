@@ -91,12 +91,12 @@ impl<'a> Findings<'a> {
     /// Adds a line; one without an id or a package says nothing and is an error.
     pub(super) fn add(&mut self, said: Said) -> Result<()> {
         self.count += 1;
-        if self.count > limits::FINDINGS {
-            let (scanner, limit) = (self.origin.scanner.to_owned(), limits::FINDINGS as u64);
+        if self.count > limits::adapters().findings {
+            let (scanner, limit) = (self.origin.scanner.to_owned(), limits::adapters().findings as u64);
             return Err(Error::TooMuch { scanner, what: "the number of its findings", limit });
         }
         let (id, aliases) = named(&said);
-        let package = clean(said.package.trim(), limits::NAME);
+        let package = clean(said.package.trim(), limits::adapters().name);
         if id.is_empty() || package.is_empty() {
             let reason = "a finding names no vulnerability, or no package";
             return Err(super::json::unreadable(self.origin.scanner, reason));
@@ -137,12 +137,16 @@ impl<'a> Findings<'a> {
             summary: None,
             published: None,
         });
-        insert(&mut finding.packages, package, limits::PLACES);
+        insert(&mut finding.packages, package, limits::adapters().places);
         for path in &said.paths {
-            insert(&mut finding.paths, clean(path.trim_start_matches('/'), limits::NAME), limits::PLACES);
+            insert(
+                &mut finding.paths,
+                clean(path.trim_start_matches('/'), limits::adapters().name),
+                limits::adapters().places,
+            );
         }
         for alias in aliases {
-            insert(&mut finding.aliases, alias, limits::ALIASES);
+            insert(&mut finding.aliases, alias, limits::adapters().aliases);
         }
         // Of packages of one source in several layers nobody can say which brought it.
         if !new && finding.layer != layer {
@@ -152,7 +156,7 @@ impl<'a> Findings<'a> {
         finding.known_exploited |= said.known_exploited;
         let likely = said.epss.filter(|p| (0.0..=1.0).contains(p));
         finding.epss = [finding.epss, likely].into_iter().flatten().reduce(f64::max);
-        let summary = || said.summary.as_deref().map(|text| clean(text.trim(), limits::SUMMARY));
+        let summary = || said.summary.as_deref().map(|text| clean(text.trim(), limits::adapters().summary));
         finding.summary = finding.summary.take().or_else(summary);
         let at = said.published.as_deref().and_then(|text| text.parse().ok());
         finding.published = [finding.published, at].into_iter().flatten().min();
@@ -161,7 +165,7 @@ impl<'a> Findings<'a> {
 
     /// What the advisories are about: our inventory knows the source of a system's package; else as the scanner has it.
     fn source(&self, said: &Said, of_system: bool, package: &str) -> (String, String) {
-        let version = clean(said.version.trim(), limits::VERSION);
+        let version = clean(said.version.trim(), limits::adapters().version);
         if !of_system {
             return (package.to_owned(), version);
         }
@@ -171,8 +175,8 @@ impl<'a> Findings<'a> {
             (Some(known), _) if by_binary => (known.name.clone(), known.version.clone()),
             (Some(known), _) => (known.source.clone(), known.source_version.clone()),
             (None, Some((source, at))) if !by_binary => {
-                let at = if at.is_empty() { version } else { clean(at.trim(), limits::VERSION) };
-                (clean(source.trim(), limits::NAME), at)
+                let at = if at.is_empty() { version } else { clean(at.trim(), limits::adapters().version) };
+                (clean(source.trim(), limits::adapters().name), at)
             }
             (None, _) => (package.to_owned(), version),
         }
@@ -217,9 +221,9 @@ fn because(origin: &Origin<'_>, source: &str, installed: &str, fixed: Option<&st
 fn named(said: &Said) -> (String, Vec<String>) {
     let all: Vec<String> = std::iter::once(&said.id)
         .chain(&said.aliases)
-        .map(|id| clean(id.trim(), limits::VERSION))
+        .map(|id| clean(id.trim(), limits::adapters().version))
         .filter(|id| !id.is_empty())
-        .take(limits::ALIASES)
+        .take(limits::adapters().aliases)
         .collect();
     let id = all.iter().find(|id| id.starts_with("CVE-")).or(all.first()).cloned().unwrap_or_default();
     let aliases = all.into_iter().filter(|other| *other != id).collect();
@@ -228,7 +232,7 @@ fn named(said: &Said) -> (String, Vec<String>) {
 
 /// The lowest version that is above what is installed; where versions cannot be compared, the first.
 fn lowest(order: Option<Order>, installed: &str, fixed: &[String]) -> Option<String> {
-    let mut all = fixed.iter().map(|v| clean(v.trim(), limits::VERSION)).filter(|v| !v.is_empty());
+    let mut all = fixed.iter().map(|v| clean(v.trim(), limits::adapters().version)).filter(|v| !v.is_empty());
     let Some(order) = order else { return all.next() };
     let all: Vec<String> = all.collect();
     let above = all.iter().filter(|v| order.compare(v, installed) == Ordering::Greater);

@@ -1,5 +1,7 @@
 //! Names, versions and sources as findings get them.
 
+use crate::limits;
+
 use patchline_registry::Digest;
 
 use super::{super::testdata, *};
@@ -88,7 +90,9 @@ fn more_findings_than_are_taken_and_findings_of_nothing_are_errors() {
     let inventory = testdata::inventory(&Digest::of(b"image"));
     let origin = || Origin { scanner: "peer", program: "Peer".into(), database: None };
     let mut findings = Findings::new(&inventory, origin());
-    let code = (0..=limits::FINDINGS).find_map(|_| findings.add(of_ssl("openssl")).err()).map(|e| e.code());
+    let code = (0..=limits::adapters().findings)
+        .find_map(|_| findings.add(of_ssl("openssl")).err())
+        .map(|e| e.code());
     assert_eq!(code, Some("scanner-too-much"));
     for nothing in [Said { id: " ".into(), ..of_ssl("a") }, of_ssl("")] {
         let error = Findings::new(&inventory, origin()).add(nothing).unwrap_err();

@@ -13,7 +13,7 @@ use super::{
     Adapter, Error, Result, Subject,
     findings::{self, Findings, Origin, Said},
     json::{decode, filled, lax, unreadable},
-    limits, process,
+    limits, process, times,
     web::{self, Web},
 };
 use crate::{Completeness, Inventory, Report};
@@ -76,7 +76,7 @@ impl Harbor {
         let accept = format!("{}, {}", media::METADATA, media::METADATA_1_0);
         let request = self.request(Method::GET, &["metadata"])?.header(header::ACCEPT, accept);
         let answer = self.web.send(request).await?;
-        let bytes = self.web.body(answer, 200, "metadata", limits::ANSWER).await?;
+        let bytes = self.web.body(answer, 200, "metadata", limits::adapters().answer).await?;
         let metadata: Metadata = decode(&self.web.scanner, &bytes)?;
         let able = |report: &&str| {
             metadata.capabilities.iter().any(|c| {
@@ -107,9 +107,9 @@ impl Harbor {
         let request = self.request(Method::POST, &["scan"])?;
         let request = request.header(header::CONTENT_TYPE, media::REQUEST).body(body.to_string());
         let answer = self.web.send(request.header(header::ACCEPT, media::RESPONSE)).await?;
-        let bytes = self.web.body(answer, 202, "the scan", limits::ANSWER).await?;
+        let bytes = self.web.body(answer, 202, "the scan", limits::adapters().answer).await?;
         let accepted: Accepted = decode(&self.web.scanner, &bytes)?;
-        match accepted.id.is_empty() || accepted.id.len() > limits::NAME {
+        match accepted.id.is_empty() || accepted.id.len() > limits::adapters().name {
             true => Err(unreadable(&self.web.scanner, "it gives the scan no id")),
             false => Ok(accepted.id),
         }
@@ -117,18 +117,18 @@ impl Harbor {
 
     /// Asks until it is done: a 302 says that it is not, and when to ask again.
     async fn report(&self, id: &str, media_type: &str) -> Result<Vec<u8>> {
-        let mut wait = limits::POLLS[0];
+        let mut wait = times::POLLS[0];
         loop {
             let request =
                 self.request(Method::GET, &["scan", id, "report"])?.header(header::ACCEPT, media_type);
             let answer = self.web.send(request).await?;
             if answer.status().as_u16() != 302 {
-                return self.web.body(answer, 200, "the report", limits::REPORT).await;
+                return self.web.body(answer, 200, "the report", limits::adapters().report).await;
             }
             self.web.stays(&answer)?;
             let asked =
                 answer.headers().get("refresh-after").and_then(|v| v.to_str().ok()?.trim().parse().ok());
-            let pause = asked.map_or(wait, Duration::from_secs).clamp(limits::POLLS[0], limits::POLLS[1]);
+            let pause = asked.map_or(wait, Duration::from_secs).clamp(times::POLLS[0], times::POLLS[1]);
             tokio::time::sleep(pause).await;
             wait = web::longer(wait);
         }

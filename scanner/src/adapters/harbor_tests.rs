@@ -18,7 +18,7 @@ use serde_json::Value;
 
 use super::{
     super::testdata::{self, Lab},
-    *,
+    times, *,
 };
 use crate::Severity;
 
@@ -134,7 +134,7 @@ async fn start(lab: &Lab, location: Option<&'static str>, authorization: &str) -
         .route("/peer/api/v1/scan/{id}/report", get(told))
         .with_state(Arc::new(stand));
     let url = format!("http://{}/peer", testdata::serve(router).await).parse().unwrap();
-    let settings = Settings { url, authorization: Some(Secret::new(authorization)), time: limits::TIME };
+    let settings = Settings { url, authorization: Some(Secret::new(authorization)), time: times::TIME };
     (Harbor::new("peer", settings).unwrap(), inventory)
 }
 

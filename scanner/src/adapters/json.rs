@@ -11,7 +11,7 @@ pub(super) fn decode<T: DeserializeOwned>(scanner: &str, bytes: &[u8]) -> Result
 
 pub(super) fn unreadable(scanner: &str, reason: impl AsRef<str>) -> Error {
     // serde quotes what it found, which a stranger wrote.
-    let reason = crate::formats::clean(reason.as_ref(), super::limits::SHOWN);
+    let reason = crate::formats::clean(reason.as_ref(), super::limits::adapters().shown);
     Error::Unreadable { scanner: scanner.to_owned(), reason }
 }
 

@@ -12,9 +12,9 @@ mod findings;
 pub mod grype;
 pub mod harbor;
 mod json;
-pub mod limits;
 mod place;
 mod process;
+pub mod times;
 pub mod trivy;
 mod web;
 
@@ -26,7 +26,7 @@ use patchline_registry::Repository;
 
 pub use error::{Error, Result};
 
-use crate::{Inventory, Report};
+use crate::{Inventory, Report, limits};
 
 /// The name of our own scanner, which no other may have.
 pub const BUILTIN: &str = "builtin";

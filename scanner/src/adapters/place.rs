@@ -17,9 +17,13 @@ impl Place {
         let image = &subject.inventory.image;
         let manifest = subject.repository.manifest(image.as_str()).await?.image()?;
         let size = manifest.layers.iter().map(|l| l.size).fold(0, u64::saturating_add);
-        if size > limits::IMAGE {
+        if size > limits::adapters().image {
             let what = "the size of the image";
-            return Err(Error::TooMuch { scanner: scanner.to_owned(), what, limit: limits::IMAGE });
+            return Err(Error::TooMuch {
+                scanner: scanner.to_owned(),
+                what,
+                limit: limits::adapters().image,
+            });
         }
         let io = |e| Error::io(format!("make a folder in {}", scratch.display()))(e);
         tokio::fs::create_dir_all(scratch).await.map_err(io)?;

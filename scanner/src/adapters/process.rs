@@ -8,7 +8,7 @@ use tokio::{
     process::Command,
 };
 
-use super::{Error, Program, Result, limits};
+use super::{Error, Program, Result, limits, times};
 use crate::formats::clean;
 
 /// One start.
@@ -26,6 +26,8 @@ pub(super) struct Start<'a> {
 }
 
 /// Set to the folder of the scan.
+/// Bytes kept of what a program says on its standard error: the last ones.
+pub(super) const SAID: usize = 16 << 10;
 const HOME: [&str; 3] = ["HOME", "TMPDIR", "XDG_CACHE_HOME"];
 
 /// The program's standard output, once it has ended well.
@@ -88,7 +90,7 @@ async fn pinned(scanner: &str, program: &Program) -> Result<()> {
     let path = program.path.clone();
     let hashed = tokio::task::spawn_blocking(move || {
         use std::io::Read as _;
-        let mut file = std::fs::File::open(path)?.take(limits::PROGRAM);
+        let mut file = std::fs::File::open(path)?.take(limits::adapters().program);
         let mut hash = Sha256::new();
         let mut block = vec![0; 1 << 20];
         loop {
@@ -110,10 +112,10 @@ async fn pinned(scanner: &str, program: &Program) -> Result<()> {
 async fn whole(scanner: &str, stream: Option<impl AsyncRead + Unpin>) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let Some(stream) = stream else { return Ok(bytes) };
-    let read = stream.take(limits::REPORT as u64 + 1).read_to_end(&mut bytes).await;
+    let read = stream.take(limits::adapters().report as u64 + 1).read_to_end(&mut bytes).await;
     read.map_err(Error::io(out_of(scanner)))?;
-    if bytes.len() > limits::REPORT {
-        let (what, limit) = ("the size of its report", limits::REPORT as u64);
+    if bytes.len() > limits::adapters().report {
+        let (what, limit) = ("the size of its report", limits::adapters().report as u64);
         return Err(Error::TooMuch { scanner: scanner.to_owned(), what, limit });
     }
     Ok(bytes)
@@ -123,7 +125,7 @@ async fn whole(scanner: &str, stream: Option<impl AsyncRead + Unpin>) -> Result<
 async fn last(operation: String, stream: Option<impl AsyncRead + Unpin>) -> Result<Vec<u8>> {
     let mut kept = Vec::new();
     let Some(mut stream) = stream else { return Ok(kept) };
-    let mut block = vec![0; limits::SAID];
+    let mut block = vec![0; SAID];
     loop {
         match stream
             .read(&mut block)
@@ -133,7 +135,7 @@ async fn last(operation: String, stream: Option<impl AsyncRead + Unpin>) -> Resu
             0 => return Ok(kept),
             n => kept.extend_from_slice(&block[..n]),
         }
-        let over = kept.len().saturating_sub(limits::SAID);
+        let over = kept.len().saturating_sub(SAID);
         kept.drain(..over);
     }
 }
@@ -149,16 +151,16 @@ fn shown(said: &[u8], secrets: &[&str]) -> String {
         text = text.replace(secret, "…");
     }
     let text = text.trim();
-    let from = text.char_indices().rev().nth(limits::SHOWN - 1).map_or(0, |(at, _)| at);
+    let from = text.char_indices().rev().nth(limits::adapters().shown - 1).map_or(0, |(at, _)| at);
     match text {
         "" => "it says nothing".to_owned(),
-        text => clean(&text[from..].replace('\n', " "), limits::SHOWN),
+        text => clean(&text[from..].replace('\n', " "), limits::adapters().shown),
     }
 }
 
 /// A time that may be configured.
 pub(super) fn bounded(time: Duration) -> Duration {
-    time.clamp(Duration::from_secs(1), limits::LONGEST)
+    time.clamp(Duration::from_secs(1), times::LONGEST)
 }
 
 #[cfg(test)]

@@ -123,7 +123,7 @@ async fn date(path: &Path) -> Option<String> {
         updated_at: String,
     }
     let size = tokio::fs::metadata(path).await.ok()?.len();
-    let bytes = tokio::fs::read(path).await.ok().filter(|_| size <= limits::ANSWER as u64)?;
+    let bytes = tokio::fs::read(path).await.ok().filter(|_| size <= limits::adapters().answer as u64)?;
     let metadata: Metadata = serde_json::from_slice(&bytes).ok()?;
     // Go's zero time is none.
     Some(metadata.updated_at).filter(|at| !at.starts_with("0001-"))
@@ -380,7 +380,7 @@ fn same_layers(scanner: &str, theirs: &[String], inventory: &Inventory) -> Resul
 
 fn completeness(document: &Document) -> Completeness {
     let Os { family, name, past_its_end } = &document.metadata.os;
-    let system = crate::formats::clean(&format!("{family} {name}"), limits::NAME);
+    let system = crate::formats::clean(&format!("{family} {name}"), limits::adapters().name);
     if *past_its_end {
         let reason = format!("Trivy says that {} is past its end of life", system.trim());
         return Completeness::Incomplete { reasons: vec![reason] };

@@ -7,7 +7,7 @@ use reqwest::{Client, Method, RequestBuilder, Response, header};
 use serde::Deserialize;
 use url::{Host, Url};
 
-use super::{Error, Result, json, limits};
+use super::{Error, Result, json, limits, process, times};
 use crate::formats::clean;
 
 /// One scanner's address.
@@ -22,11 +22,11 @@ impl Web {
     pub(super) fn new(scanner: &str, mut base: Url) -> Result<Self> {
         // Whoever was first has set the provider: which one that is makes no difference here.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let [connect, idle] = limits::WAITS;
+        let limits = limits::adapters();
         let mut builder = Client::builder()
             .user_agent(concat!("patchline/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(connect)
-            .read_timeout(idle)
+            .connect_timeout(Duration::from_secs(limits.connect_seconds))
+            .read_timeout(Duration::from_secs(limits.idle_seconds))
             .redirect(reqwest::redirect::Policy::none());
         let here = match base.host() {
             Some(Host::Domain(name)) => name == "localhost",
@@ -110,12 +110,12 @@ impl Web {
             message: String,
         }
         let status = response.status().as_u16();
-        let body = self.bounded(response, limits::SAID).await.unwrap_or_default();
+        let body = self.bounded(response, process::SAID).await.unwrap_or_default();
         let said: Option<Said> = serde_json::from_slice(&body).ok();
         let said = said.and_then(|said| said.error.map(|e| e.message).or(said.message)).unwrap_or_default();
         let said = match said.trim() {
             "" => "it says nothing".to_owned(),
-            said => clean(said, limits::SHOWN),
+            said => clean(said, limits::adapters().shown),
         };
         Error::Refused { scanner: self.scanner.clone(), status, operation, said }
     }
@@ -145,7 +145,7 @@ pub(super) async fn within<T>(
 
 /// The next wait: half as long again.
 pub(super) fn longer(wait: Duration) -> Duration {
-    (wait * 3 / 2).min(limits::POLLS[1])
+    (wait * 3 / 2).min(times::POLLS[1])
 }
 
 fn unreachable(scanner: &str, error: reqwest::Error) -> Error {
@@ -153,5 +153,5 @@ fn unreachable(scanner: &str, error: reqwest::Error) -> Error {
     let error = error.without_url();
     let reason =
         std::error::Error::source(&error).map_or_else(|| error.to_string(), |s| format!("{error}: {s}"));
-    Error::Unreachable { scanner: scanner.to_owned(), reason: clean(&reason, limits::SHOWN) }
+    Error::Unreachable { scanner: scanner.to_owned(), reason: clean(&reason, limits::adapters().shown) }
 }

@@ -1,7 +1,7 @@
 //! The public bucket's layout over HTTP: `ecosystems.txt`, and for each ecosystem `all.zip`, `modified_id.csv` (the
 //! newest change first: time, comma, id) and `<id>.json`.
 //!
-//! An ecosystem whose archive was loaded within [`limits::YOUNG`] is brought up to date by its changes alone, as long as
+//! An ecosystem whose archive was loaded within [`YOUNG`] is brought up to date by its changes alone, as long as
 //! they are few; every other one by its archive. Nothing is asked for that did not change.
 
 use std::{collections::BTreeMap, path::Path, time::Duration};
@@ -19,6 +19,13 @@ use super::{
     update::{SourceStatus, blocking},
 };
 use crate::{Error, Result, version::Order};
+
+/// Requests at one time.
+const AT_ONCE: usize = 8;
+/// Archives at one time.
+const ARCHIVES_AT_ONCE: usize = 2;
+/// How long changes are added to an archive before it is loaded whole again: what was deleted then goes too.
+const YOUNG: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// What became of one ecosystem.
 pub(super) enum Outcome {
@@ -61,11 +68,8 @@ impl<'a> Bucket<'a> {
             let fetched = Box::pin(self.ecosystem(&ecosystem)).await;
             (records::source(&ecosystem), fetched)
         };
-        let mut fetched: Vec<Fetched> = futures::stream::iter(ecosystems)
-            .map(one)
-            .buffer_unordered(limits::ARCHIVES_AT_ONCE)
-            .collect()
-            .await;
+        let mut fetched: Vec<Fetched> =
+            futures::stream::iter(ecosystems).map(one).buffer_unordered(ARCHIVES_AT_ONCE).collect().await;
         fetched.sort_by(|a, b| a.0.cmp(&b.0));
         Ok(fetched)
     }
@@ -75,7 +79,7 @@ impl<'a> Bucket<'a> {
         let Answer::Fresh(response, _) = http::get(&self.client, &url, None).await? else {
             return Err(http::remote(&url, "it has no ecosystems.txt: name the ecosystems".to_owned()));
         };
-        let body = http::body(response, &url, limits::ECOSYSTEM_LIST, |_| false).await?;
+        let body = http::body(response, &url, limits::advisories().ecosystem_list, |_| false).await?;
         let mut found: Vec<String> = String::from_utf8_lossy(&body)
             .lines()
             .map(|line| names::base(line.trim()).to_owned())
@@ -83,7 +87,7 @@ impl<'a> Bucket<'a> {
             .collect();
         found.sort();
         found.dedup();
-        if found.is_empty() || found.len() > limits::ECOSYSTEMS {
+        if found.is_empty() || found.len() > limits::advisories().ecosystems {
             let reason = format!("its ecosystems.txt names {} ecosystems that we match", found.len());
             return Err(http::remote(&url, reason));
         }
@@ -130,7 +134,7 @@ impl<'a> Bucket<'a> {
         let loaded = time(&self.seen(archive)?.at)?;
         let age = Duration::try_from(now.duration_since(loaded)).ok()?;
         // A record of the future would hide every change.
-        (age <= limits::YOUNG && newest <= now && source.failed.is_none()).then_some(newest)
+        (age <= YOUNG && newest <= now && source.failed.is_none()).then_some(newest)
     }
 
     /// None: there are too many.
@@ -155,7 +159,7 @@ impl<'a> Bucket<'a> {
             last.and_then(|line| line.split_once(',')?.0.parse::<Timestamp>().ok())
                 .is_some_and(|at| at < *since)
         };
-        let body = http::body(response, &list, limits::CHANGE_LIST, enough).await?;
+        let body = http::body(response, &list, limits::advisories().change_list, enough).await?;
         let ids = changed(&body, since).map_err(|reason| http::remote(&list, reason))?;
         let Some(ids) = ids else { return Ok(None) };
         let fetched: Vec<(String, Option<Vec<u8>>)> = futures::stream::iter(ids)
@@ -163,7 +167,7 @@ impl<'a> Bucket<'a> {
                 let record = self.record(ecosystem, &id).await?;
                 Ok::<_, Error>((id, record))
             })
-            .buffer_unordered(limits::AT_ONCE)
+            .buffer_unordered(AT_ONCE)
             .try_collect()
             .await?;
         let mut collector = Collector::new(Some(ecosystem));
@@ -184,7 +188,7 @@ impl<'a> Bucket<'a> {
         let url = http::below(self.base, &[ecosystem, &format!("{id}.json")])?;
         match http::get(&self.client, &url, None).await? {
             Answer::Fresh(response, _) => {
-                http::body(response, &url, limits::RECORD as usize, |_| false).await.map(Some)
+                http::body(response, &url, limits::advisories().record as usize, |_| false).await.map(Some)
             }
             _ => Ok(None),
         }
@@ -224,7 +228,7 @@ fn changed(list: &[u8], since: &Timestamp) -> std::result::Result<Option<Vec<Str
             break;
         }
         ids.push(if good { id.to_owned() } else { return Err(wrong()) });
-        if ids.len() > limits::CHANGES {
+        if ids.len() > limits::advisories().changes {
             return Ok(None);
         }
     }

@@ -1,11 +1,6 @@
 //! Debian changelogs, deb-changelog(5), read tolerantly: what is no entry is passed over.
 
-/// Bytes of one changelog; what is older than that is not read.
-const TEXT: usize = 16 << 20;
-/// Entries of one changelog.
-const ENTRIES: usize = 20_000;
-/// Lines of one entry.
-const LINES: usize = 5_000;
+use crate::limits;
 
 /// One upload's entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,7 +16,7 @@ pub(super) struct Entry<'a> {
 /// Newest first, as they stand.
 pub(super) fn parse(text: &str) -> Vec<Entry<'_>> {
     let mut entries: Vec<Entry<'_>> = Vec::new();
-    let mut end = text.len().min(TEXT);
+    let mut end = text.len().min(limits::advisories().changelog);
     while !text.is_char_boundary(end) {
         end -= 1;
     }
@@ -30,14 +25,16 @@ pub(super) fn parse(text: &str) -> Vec<Entry<'_>> {
     let mut open = false;
     for line in text[..end].lines() {
         if let Some((version, binary_only)) = heading(line) {
-            if entries.len() == ENTRIES {
+            if entries.len() == limits::advisories().changelog_entries {
                 break;
             }
             entries.push(Entry { version, binary_only, items: Vec::new() });
             (open, lines) = (true, 0);
         } else if line.starts_with(" --") {
             open = false;
-        } else if let Some(entry) = entries.last_mut().filter(|_| open && lines < LINES) {
+        } else if let Some(entry) =
+            entries.last_mut().filter(|_| open && lines < limits::advisories().changelog_lines)
+        {
             lines += 1;
             body(entry, line);
         }

@@ -90,7 +90,7 @@ pub(super) fn seconds(at: &str) -> Option<i64> {
 /// The versions by name that no range covers: most exporters repeat every version of a range.
 fn beyond(order: Order, ranges: &[Vec<Step>], versions: &[String]) -> Vec<String> {
     let all: usize = ranges.iter().map(Vec::len).sum();
-    if all.saturating_mul(versions.len()) > limits::COVERAGE {
+    if all.saturating_mul(versions.len()) > limits::advisories().coverage {
         return versions.to_vec();
     }
     let covered = |v: &String| ranges.iter().any(|steps| inside(order, steps, v));

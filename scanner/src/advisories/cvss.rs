@@ -2,15 +2,12 @@
 
 use std::str::FromStr as _;
 
-use crate::Severity;
-
-/// Bytes of a vector: the longest that version 4.0 allows has 190.
-const VECTOR: usize = 256;
+use crate::{Severity, limits};
 
 /// The base score's level, and before it the version of CVSS in tenths, so that the newest sorts last; none: no vector.
 pub(crate) fn level(vector: &str) -> Option<(u32, Severity)> {
     let vector = vector.trim();
-    if vector.len() > VECTOR {
+    if vector.len() > limits::advisories().vector {
         return None;
     }
     let (version, tenths) = match vector.split_once('/')?.0 {

@@ -59,7 +59,7 @@ impl Pointer {
     pub(super) fn read(folder: &Path) -> Result<Option<Self>> {
         let path = folder.join(POINTER);
         let mut bytes = Vec::new();
-        match File::open(&path).and_then(|f| f.take(limits::POINTER).read_to_end(&mut bytes)) {
+        match File::open(&path).and_then(|f| f.take(limits::advisories().pointer).read_to_end(&mut bytes)) {
             Ok(_) => {}
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(e) => return Err(io_error("read", &path, e)),

@@ -1,6 +1,6 @@
 //! Reading addresses: conditionally, with bounds on time and size, and without telling what an address holds besides its host.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use futures::StreamExt as _;
 use reqwest::{Client, Response, StatusCode};
@@ -24,8 +24,13 @@ pub(super) enum Answer {
 pub(super) fn client(base: &Url) -> Result<Client> {
     // Whoever was first has set the provider: which one that is makes no difference here.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let [connect, read, all] = limits::WAITS;
-    let client = Client::builder().connect_timeout(connect).read_timeout(read).timeout(all).build();
+    let limits = limits::advisories();
+    let seconds = Duration::from_secs;
+    let client = Client::builder()
+        .connect_timeout(seconds(limits.connect_seconds))
+        .read_timeout(seconds(limits.idle_seconds))
+        .timeout(seconds(limits.seconds))
+        .build();
     client.map_err(|e| failed(base, e))
 }
 
@@ -62,8 +67,11 @@ pub(super) async fn save(response: Response, url: &Url, folder: &Path) -> Result
     while let Some(chunk) = stream.next().await {
         let chunk = chunk.map_err(|e| failed(url, e))?;
         size += chunk.len() as u64;
-        if size > limits::DOWNLOAD {
-            return Err(Error::Limit { what: "the size of an advisory download", limit: limits::DOWNLOAD });
+        if size > limits::advisories().download {
+            return Err(Error::Limit {
+                what: "the size of an advisory download",
+                limit: limits::advisories().download,
+            });
         }
         file.write_all(&chunk).await.map_err(io)?;
     }

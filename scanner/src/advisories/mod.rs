@@ -10,7 +10,6 @@ mod feeds;
 mod folder;
 mod http;
 pub(crate) mod ids;
-mod limits;
 mod names;
 mod old;
 pub mod osv;
@@ -34,7 +33,7 @@ pub use shelf::{Advisories, Shelf};
 pub use threat::Threat;
 pub use touched::Touched;
 
-use crate::Result;
+use crate::{Result, limits};
 
 /// An immutable set of advisories; cheap to clone, many readers, no lock.
 #[derive(Clone)]

@@ -44,7 +44,7 @@ struct Old {
 pub(super) fn read(path: &Path, packed: &[u8]) -> Result<(Vec<Advisory>, BTreeSet<String>)> {
     let mut json = Vec::new();
     zstd::Decoder::new(packed)
-        .and_then(|d| d.take(limits::OLD_SET).read_to_end(&mut json))
+        .and_then(|d| d.take(limits::advisories().old_set).read_to_end(&mut json))
         .map_err(|e| unreadable(path, e.to_string()))?;
     let set: Set = serde_json::from_slice(&json).map_err(|e| unreadable(path, e.to_string()))?;
     if !(1..=2).contains(&set.format) {

@@ -22,6 +22,9 @@ use super::{
 };
 use crate::{Error, Result, version::Order};
 
+/// Threads that compile.
+const COMPILERS: usize = 4;
+
 /// Collects records: the newest of each id, compiled at once, so that memory holds only what matching needs.
 pub(super) struct Collector {
     /// The ecosystem whose export is read; none: each record belongs to the first ecosystem that it names.
@@ -73,7 +76,7 @@ impl Collector {
     pub(super) fn finish(self, origin: &str) -> Result<BTreeMap<String, Loaded>> {
         let failed = |reason: String| Error::Advisories { origin: origin.to_owned(), reason };
         if let Some((name, reason)) = self.unreadable.first() {
-            if self.unreadable.len().saturating_mul(limits::UNREADABLE) > self.by_id.len() {
+            if self.unreadable.len().saturating_mul(limits::advisories().unreadable) > self.by_id.len() {
                 let (bad, good) = (self.unreadable.len(), self.by_id.len());
                 return Err(failed(format!(
                     "{bad} of {} records are none, the first is {name}: {reason}",
@@ -106,11 +109,17 @@ impl Collector {
     pub(super) fn add(&mut self, name: &str, json: &[u8]) -> Result<()> {
         self.records += 1;
         self.bytes += json.len() as u64;
-        if self.records > limits::RECORDS {
-            return Err(Error::Limit { what: "the number of advisory records", limit: limits::RECORDS });
+        if self.records > limits::advisories().records {
+            return Err(Error::Limit {
+                what: "the number of advisory records",
+                limit: limits::advisories().records,
+            });
         }
-        if self.bytes > limits::ALL {
-            return Err(Error::Limit { what: "the size of all advisory records", limit: limits::ALL });
+        if self.bytes > limits::advisories().all {
+            return Err(Error::Limit {
+                what: "the size of all advisory records",
+                limit: limits::advisories().all,
+            });
         }
         let record: osv::Record = match serde_json::from_slice(json) {
             Ok(record) => record,
@@ -133,10 +142,13 @@ impl Collector {
 
     fn read(&mut self, origin: &Path, name: &str, from: impl Read) -> Result<()> {
         let mut json = Vec::new();
-        let read = from.take(limits::RECORD + 1).read_to_end(&mut json);
+        let read = from.take(limits::advisories().record + 1).read_to_end(&mut json);
         read.map_err(|e| unreadable(origin, format!("{name}: {e}")))?;
-        if json.len() as u64 > limits::RECORD {
-            return Err(Error::Limit { what: "the size of an advisory record", limit: limits::RECORD });
+        if json.len() as u64 > limits::advisories().record {
+            return Err(Error::Limit {
+                what: "the size of an advisory record",
+                limit: limits::advisories().record,
+            });
         }
         self.add(name, &json)
     }
@@ -197,7 +209,7 @@ pub(super) fn folder(path: &Path) -> Result<Vec<Outcome>> {
     // The longest first: the threads then end at about the same time.
     inner.sort_by_key(|p| std::cmp::Reverse(fs::metadata(p.join("all.zip")).map_or(0, |m| m.len())));
     let (next, done) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
-    let threads = thread::available_parallelism().map_or(1, |n| n.get().min(limits::COMPILERS));
+    let threads = thread::available_parallelism().map_or(1, |n| n.get().min(COMPILERS));
     let work = || {
         while let Some(path) = inner.get(next.fetch_add(1, Ordering::Relaxed)) {
             if let Some(outcome) = export(&file_name(path), path).transpose() {

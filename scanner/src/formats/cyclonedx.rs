@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use patchline_registry::Digest;
 use serde::Serialize;
 
-use super::{Layers, Scanned, advice, clean, limits, members::Members, page, text, word};
+use super::{Layers, Scanned, advice, clean, limits, members::Members, page, schemas, text, word};
 use crate::{Completeness, Finding, Package, Severity, licenses};
 
 /// The document: "bom".
@@ -160,9 +160,9 @@ pub fn document(scanned: &Scanned<'_>) -> Document {
     let system = inventory.distro.as_ref().map(|distro| Component {
         kind: "operating-system",
         reference: Some("operating-system".to_owned()),
-        name: clean(&distro.id, limits::NAME),
-        version: clean(distro.version_id.as_deref().unwrap_or_default(), limits::VERSION),
-        description: distro.pretty_name.as_deref().map(|name| clean(name, limits::NAME)),
+        name: clean(&distro.id, limits::documents().name),
+        version: clean(distro.version_id.as_deref().unwrap_or_default(), schemas::VERSION),
+        description: distro.pretty_name.as_deref().map(|name| clean(name, limits::documents().name)),
         ..Component::default()
     });
     let aggregate = match report.completeness {
@@ -208,7 +208,7 @@ fn metadata(scanned: &Scanned<'_>, image: &str) -> Metadata {
     let platform: String =
         std::iter::once(format!("{}/{}", platform.os, platform.architecture)).chain(variant).collect();
     let reasons = scanned.reasons().into_iter().map(|value| Property { name: "patchline:incomplete", value });
-    let revision = clean(&scanned.report.advisory_revision, limits::TEXT);
+    let revision = clean(&scanned.report.advisory_revision, limits::documents().text);
     Metadata {
         timestamp: format!("{}Z", scanned.seconds()),
         tools: Tools {
@@ -222,12 +222,12 @@ fn metadata(scanned: &Scanned<'_>, image: &str) -> Metadata {
         component: Component {
             kind: "container",
             reference: Some(image.to_owned()),
-            name: clean(scanned.name, limits::NAME),
+            name: clean(scanned.name, limits::documents().name),
             version: image.to_owned(),
             ..Component::default()
         },
         properties: [
-            Property { name: "patchline:platform", value: clean(&platform, limits::NAME) },
+            Property { name: "patchline:platform", value: clean(&platform, limits::documents().name) },
             Property { name: "patchline:advisory-revision", value: revision },
         ]
         .into_iter()
@@ -240,7 +240,7 @@ fn component(package: &Package, reference: &str, layers: &Layers<'_>) -> Compone
     let mut properties = Vec::new();
     let mut property = |name, value: &str| {
         if !value.is_empty() {
-            properties.push(Property { name, value: clean(value, limits::NAME) });
+            properties.push(Property { name, value: clean(value, limits::documents().name) });
         }
     };
     if let Some(layer) = &package.layer {
@@ -262,15 +262,14 @@ fn component(package: &Package, reference: &str, layers: &Layers<'_>) -> Compone
     Component {
         kind: "library",
         reference: Some(reference.to_owned()),
-        name: clean(&package.name, limits::NAME),
-        version: clean(&package.version, limits::VERSION),
+        name: clean(&package.name, limits::documents().name),
+        version: clean(&package.version, schemas::VERSION),
         description: None,
         licenses: expression.map(|expression| [License { expression }]),
         purl: package.purl.clone(),
-        evidence: package
-            .path
-            .as_deref()
-            .map(|path| Evidence { occurrences: [Occurrence { location: clean(path, limits::NAME) }] }),
+        evidence: package.path.as_deref().map(|path| Evidence {
+            occurrences: [Occurrence { location: clean(path, limits::documents().name) }],
+        }),
         properties,
     }
 }
@@ -284,7 +283,7 @@ pub(super) fn expression(all: &[String]) -> (Option<String>, bool) {
     let parts: Vec<String> = known.iter().map(part).collect();
     let joined = parts.join(" AND ");
     // One that is cut is none.
-    let fits = joined.len() <= limits::TEXT;
+    let fits = joined.len() <= limits::documents().text;
     ((fits && !parts.is_empty()).then_some(joined), whole && fits)
 }
 
@@ -299,36 +298,36 @@ fn vulnerability<'a>(
         other => word(other),
     };
     let mut properties = vec![
-        Property { name: "patchline:because", value: clean(&finding.because, limits::TEXT) },
-        Property { name: "patchline:ecosystem", value: clean(&finding.ecosystem, limits::NAME) },
-        Property { name: "patchline:source", value: clean(&finding.source, limits::NAME) },
+        Property { name: "patchline:because", value: clean(&finding.because, limits::documents().text) },
+        Property { name: "patchline:ecosystem", value: clean(&finding.ecosystem, limits::documents().name) },
+        Property { name: "patchline:source", value: clean(&finding.source, limits::documents().name) },
     ];
     if let Some(fixed) = &finding.fixed {
-        properties.push(Property { name: "patchline:fixed", value: clean(fixed, limits::VERSION) });
+        properties.push(Property { name: "patchline:fixed", value: clean(fixed, schemas::VERSION) });
     }
     if finding.known_exploited {
         properties.push(Property { name: "patchline:known-exploited", value: "true".to_owned() });
     }
     let affects = |reference: &String| Affected {
         reference: reference.clone(),
-        versions: [Version { version: clean(&finding.installed, limits::VERSION), status: "affected" }],
+        versions: [Version { version: clean(&finding.installed, schemas::VERSION), status: "affected" }],
     };
     Vulnerability {
         // Within this document alone.
         reference: format!("finding-{}", at + 1),
-        id: clean(&finding.id, limits::NAME),
+        id: clean(&finding.id, limits::documents().name),
         source: source(&finding.id),
         references: finding
             .aliases
             .iter()
-            .take(limits::ALIASES)
-            .map(|alias| Reference { id: clean(alias, limits::NAME), source: source(alias) })
+            .take(schemas::ALIASES)
+            .map(|alias| Reference { id: clean(alias, limits::documents().name), source: source(alias) })
             .collect(),
         ratings: [Rating {
-            source: Source { name: clean(&finding.severity_source, limits::NAME), url: None },
+            source: Source { name: clean(&finding.severity_source, limits::documents().name), url: None },
             severity,
         }],
-        description: finding.summary.as_deref().map(|s| clean(s, limits::TEXT)),
+        description: finding.summary.as_deref().map(|s| clean(s, limits::documents().text)),
         recommendation: advice(finding),
         published: finding.published.map(|at| at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()),
         affects: affected.map(affects).collect(),

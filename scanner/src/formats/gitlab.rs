@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{Layers, Scanned, advice, clean, limits, listed, page, text};
+use super::{Layers, Scanned, advice, clean, limits, listed, page, schemas, text};
 use crate::{Completeness, Finding, Severity};
 
 /// The version of the schema that is written.
@@ -116,8 +116,8 @@ pub fn document(scanned: &Scanned<'_>) -> Document {
     let undetermined = matches!(scanned.report.completeness, Completeness::Undetermined { .. });
     let level = if undetermined { "fatal" } else { "warn" };
     let system = scanned.report.distro.as_ref().map(|distro| match &distro.version_id {
-        Some(version) => clean(&format!("{} {version}", distro.id), limits::TITLE),
-        None => clean(&distro.id, limits::TITLE),
+        Some(version) => clean(&format!("{} {version}", distro.id), schemas::TITLE),
+        None => clean(&distro.id, schemas::TITLE),
     });
     let system = system.filter(|s| !s.is_empty()).unwrap_or_else(|| "unknown".to_owned());
     let layers = scanned.layers();
@@ -159,7 +159,7 @@ fn vulnerability(
     };
     let detail = |name, value: String| Detail { name, kind: "text", value };
     let mut details = BTreeMap::from([
-        ("because", detail("Why it matches", clean(&finding.because, limits::TEXT))),
+        ("because", detail("Why it matches", clean(&finding.because, limits::documents().text))),
         ("packages", detail("Packages", listed(&finding.packages))),
     ]);
     if let Some(layer) = &finding.layer {
@@ -168,7 +168,7 @@ fn vulnerability(
     if !finding.paths.is_empty() {
         details.insert("files", detail("Files", listed(&finding.paths)));
     }
-    let ids = std::iter::once(&finding.id).chain(finding.aliases.iter().take(limits::ALIASES));
+    let ids = std::iter::once(&finding.id).chain(finding.aliases.iter().take(schemas::ALIASES));
     Vulnerability {
         id: text::uuid(&[
             "gitlab",
@@ -178,8 +178,8 @@ fn vulnerability(
             &finding.installed,
             first,
         ]),
-        name: clean(&title, limits::TITLE),
-        description: clean(finding.summary.as_deref().unwrap_or(&title), limits::TEXT),
+        name: clean(&title, schemas::TITLE),
+        description: clean(finding.summary.as_deref().unwrap_or(&title), limits::documents().text),
         severity: match finding.severity {
             Severity::Unknown => "Unknown",
             Severity::Negligible => "Info",
@@ -194,11 +194,11 @@ fn vulnerability(
         details,
         location: Location {
             dependency: Dependency {
-                package: Named { name: clean(&finding.source, limits::NAME) },
-                version: clean(&finding.installed, limits::VERSION),
+                package: Named { name: clean(&finding.source, limits::documents().name) },
+                version: clean(&finding.installed, schemas::VERSION),
             },
             operating_system: system.to_owned(),
-            image: clean(scanned.name, limits::NAME),
+            image: clean(scanned.name, limits::documents().name),
         },
     }
 }
@@ -211,6 +211,6 @@ fn identifier(id: &str) -> Identifier {
         "USN" => "usn",
         _ => "osv",
     };
-    let id_text = if id.is_empty() { "unknown".to_owned() } else { clean(id, limits::NAME) };
+    let id_text = if id.is_empty() { "unknown".to_owned() } else { clean(id, limits::documents().name) };
     Identifier { kind, name: id_text.clone(), value: id_text, url: page(id) }
 }

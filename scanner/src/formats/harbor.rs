@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{clean, limits, page, reasons};
+use super::{clean, limits, page, reasons, schemas};
 use crate::{Report, Severity};
 
 /// `HarborVulnerabilityReport`.
@@ -68,21 +68,21 @@ pub fn document(report: &Report, artifact: Artifact, version: &str, at: Timestam
         };
         for package in packages {
             vulnerabilities.push(Item {
-                id: clean(&finding.id, limits::NAME),
-                package: clean(package, limits::NAME),
-                version: clean(&finding.installed, limits::VERSION),
-                fix_version: finding.fixed.as_deref().map(|f| clean(f, limits::VERSION)).unwrap_or_default(),
+                id: clean(&finding.id, limits::documents().name),
+                package: clean(package, limits::documents().name),
+                version: clean(&finding.installed, schemas::VERSION),
+                fix_version: finding.fixed.as_deref().map(|f| clean(f, schemas::VERSION)).unwrap_or_default(),
                 severity: word(finding.severity),
-                description: finding.summary.as_deref().map(|s| clean(s, limits::TEXT)).unwrap_or_default(),
+                description: finding.summary.as_deref().map(|s| clean(s, limits::documents().text)).unwrap_or_default(),
                 links: page(&finding.id).into_iter().collect(),
                 vendor_attributes: json!({
-                    "aliases": finding.aliases.iter().map(|a| clean(a, limits::NAME)).collect::<Vec<_>>(),
-                    "because": clean(&finding.because, limits::TEXT),
+                    "aliases": finding.aliases.iter().map(|a| clean(a, limits::documents().name)).collect::<Vec<_>>(),
+                    "because": clean(&finding.because, limits::documents().text),
                     "ecosystem": finding.ecosystem,
                     "known_exploited": finding.known_exploited,
                     "epss": finding.epss,
-                    "severity_source": clean(&finding.severity_source, limits::NAME),
-                    "source": clean(&finding.source, limits::NAME),
+                    "severity_source": clean(&finding.severity_source, limits::documents().name),
+                    "source": clean(&finding.source, limits::documents().name),
                 }),
             });
         }
@@ -101,8 +101,10 @@ pub fn document(report: &Report, artifact: Artifact, version: &str, at: Timestam
 pub const INCOMPLETE: &str = "PATCHLINE-INCOMPLETE";
 
 fn doubt(report: &Report) -> Item {
-    let all: Vec<String> =
-        reasons(&report.completeness).take(limits::REASONS).map(|r| clean(r, limits::TEXT)).collect();
+    let all: Vec<String> = reasons(&report.completeness)
+        .take(limits::documents().reasons)
+        .map(|r| clean(r, limits::documents().text))
+        .collect();
     Item {
         id: INCOMPLETE.to_owned(),
         package: "image".to_owned(),

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Group, Layers, Scanned, advice, clean, groups, limits, listed, word};
+use super::{Group, Layers, Scanned, advice, clean, groups, limits, listed, schemas, word};
 use crate::{Completeness, Finding};
 
 /// One document over one image; XML 1.0 (fifth edition), UTF-8, with a newline at its end.
@@ -13,7 +13,7 @@ pub fn document(scanned: &Scanned<'_>) -> String {
     let errors = usize::from(report.completeness != Completeness::Complete);
     let failures = report.findings.len();
     let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites");
-    attribute(&mut out, "name", &format!("patchline scan {}", clean(scanned.name, limits::NAME)));
+    attribute(&mut out, "name", &format!("patchline scan {}", clean(scanned.name, limits::documents().name)));
     counts(&mut out, failures + 1, failures, errors);
     out.push_str(">\n");
     // A scan that finds nothing is still a test: a file without any is taken for a mistake.
@@ -22,7 +22,7 @@ pub fn document(scanned: &Scanned<'_>) -> String {
     for (name, value) in [
         ("image", report.image.to_string()),
         ("packages", report.packages.to_string()),
-        ("advisoryRevision", clean(&report.advisory_revision, limits::TEXT)),
+        ("advisoryRevision", clean(&report.advisory_revision, limits::documents().text)),
         ("version", scanned.version.to_owned()),
     ] {
         out.push_str("      <property");
@@ -54,9 +54,11 @@ pub fn document(scanned: &Scanned<'_>) -> String {
 /// `openssl`, `app/a.jar and 2 more`
 fn title(group: &Group<'_>) -> String {
     match (group.source, group.paths) {
-        (Some(source), _) => clean(source, limits::NAME),
-        (None, [path]) => clean(path, limits::NAME),
-        (None, [path, rest @ ..]) => format!("{} and {} more", clean(path, limits::NAME), rest.len()),
+        (Some(source), _) => clean(source, limits::documents().name),
+        (None, [path]) => clean(path, limits::documents().name),
+        (None, [path, rest @ ..]) => {
+            format!("{} and {} more", clean(path, limits::documents().name), rest.len())
+        }
         (None, []) => String::new(),
     }
 }
@@ -90,11 +92,12 @@ fn case(out: &mut String, class: &str, name: &str) {
 }
 
 fn failure(out: &mut String, finding: &Finding, layers: &Layers<'_>) {
-    let (id, source) = (clean(&finding.id, limits::NAME), clean(&finding.source, limits::NAME));
-    case(out, &source, &format!("{id} in {source} {}", clean(&finding.installed, limits::VERSION)));
+    let (id, source) =
+        (clean(&finding.id, limits::documents().name), clean(&finding.source, limits::documents().name));
+    case(out, &source, &format!("{id} in {source} {}", clean(&finding.installed, schemas::VERSION)));
     let mut text = advice(finding);
     if let Some(summary) = &finding.summary {
-        let _ = write!(text, "\n{}", clean(summary, limits::TEXT));
+        let _ = write!(text, "\n{}", clean(summary, limits::documents().text));
     }
     let _ = write!(text, "\npackages: {}", listed(&finding.packages));
     if !finding.paths.is_empty() {
@@ -103,7 +106,7 @@ fn failure(out: &mut String, finding: &Finding, layers: &Layers<'_>) {
     if let Some(layer) = &finding.layer {
         let _ = write!(text, "\n{}, {layer}", layers.said(layer));
     }
-    let _ = write!(text, "\nbecause {}", clean(&finding.because, limits::TEXT));
+    let _ = write!(text, "\nbecause {}", clean(&finding.because, limits::documents().text));
     let severity = word(finding.severity);
     outcome(out, "failure", severity, &format!("{severity}: {}", advice(finding)), &text);
     out.push_str("    </testcase>\n");

@@ -54,7 +54,7 @@ impl<'a> Members<'a> {
             }
         };
         let mut about: Vec<usize> =
-            found.into_iter().flatten().filter(fits).take(limits::PLACES).copied().collect();
+            found.into_iter().flatten().filter(fits).take(limits::documents().places).copied().collect();
         about.dedup();
         about
     }

@@ -5,9 +5,9 @@ pub mod gitlab;
 mod groups;
 pub mod harbor;
 pub mod junit;
-mod limits;
 mod members;
 pub mod sarif;
+pub(crate) mod schemas;
 pub mod spdx;
 mod text;
 
@@ -19,7 +19,7 @@ use patchline_registry::Digest;
 pub use groups::{Group, groups};
 pub use text::clean;
 
-use crate::{Completeness, Inventory, Report, Severity};
+use crate::{Completeness, Inventory, Report, Severity, limits};
 
 /// What every form is made from.
 #[derive(Debug, Clone, Copy)]
@@ -47,7 +47,10 @@ impl<'a> Scanned<'a> {
     }
     /// What is not whole, and why; empty: everything was looked at.
     fn reasons(&self) -> Vec<String> {
-        reasons(&self.report.completeness).take(limits::REASONS).map(|r| clean(r, limits::TEXT)).collect()
+        reasons(&self.report.completeness)
+            .take(limits::documents().reasons)
+            .map(|r| clean(r, limits::documents().text))
+            .collect()
     }
 }
 
@@ -110,7 +113,7 @@ pub fn word(severity: Severity) -> &'static str {
 /// Where people read about an advisory; none: nobody has a page for it, or its id is none that may stand in an address.
 fn page(id: &str) -> Option<String> {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | ':');
-    if id.is_empty() || id.len() > limits::ID_IN_ADDRESS || !id.chars().all(plain) {
+    if id.is_empty() || id.len() > schemas::ID_IN_ADDRESS || !id.chars().all(plain) {
         return None;
     }
     let site = match id.split('-').next()? {
@@ -125,7 +128,8 @@ fn page(id: &str) -> Option<String> {
 
 /// The first of a list that strangers made long, and how many more there are.
 fn listed(all: &[String]) -> String {
-    let shown: Vec<String> = all.iter().take(limits::PLACES).map(|one| clean(one, limits::NAME)).collect();
+    let shown: Vec<String> =
+        all.iter().take(limits::documents().places).map(|one| clean(one, limits::documents().name)).collect();
     match all.len() - shown.len() {
         0 => shown.join(", "),
         more => format!("{} and {more} more", shown.join(", ")),
@@ -137,11 +141,13 @@ fn advice(finding: &crate::Finding) -> String {
     match &finding.fixed {
         Some(fixed) => format!(
             "Upgrade {} from {} to {}.",
-            clean(&finding.source, limits::NAME),
-            clean(&finding.installed, limits::VERSION),
-            clean(fixed, limits::VERSION)
+            clean(&finding.source, limits::documents().name),
+            clean(&finding.installed, schemas::VERSION),
+            clean(fixed, schemas::VERSION)
         ),
-        None => format!("No version of {} fixes it yet.", clean(&finding.source, limits::NAME)),
+        None => {
+            format!("No version of {} fixes it yet.", clean(&finding.source, limits::documents().name))
+        }
     }
 }
 

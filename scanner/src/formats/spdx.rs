@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use super::{Layers, Scanned, clean, cyclonedx::expression, limits, members::Members, text};
+use super::{Layers, Scanned, clean, cyclonedx::expression, limits, members::Members, schemas, text};
 use crate::Package;
 
 const NO_ASSERTION: &str = "NOASSERTION";
@@ -137,7 +137,7 @@ pub fn document(scanned: &Scanned<'_>) -> Document {
         spdx_version: "SPDX-2.3",
         data_license: "CC0-1.0",
         id: "SPDXRef-DOCUMENT",
-        name: clean(scanned.name, limits::NAME),
+        name: clean(scanned.name, limits::documents().name),
         // Clause 6.5: for those who have no site of their own.
         document_namespace: format!("https://spdx.org/spdxdocs/patchline-{id}"),
         creation_info: CreationInfo {
@@ -155,7 +155,7 @@ fn image_of(scanned: &Scanned<'_>) -> Described {
     let platform = &scanned.inventory.platform;
     Described {
         id: IMAGE.to_owned(),
-        name: clean(scanned.name, limits::NAME),
+        name: clean(scanned.name, limits::documents().name),
         version_info: scanned.inventory.image.to_string(),
         supplier: NO_ASSERTION,
         download_location: NO_ASSERTION,
@@ -164,7 +164,10 @@ fn image_of(scanned: &Scanned<'_>) -> Described {
             algorithm: "SHA256",
             checksum_value: scanned.inventory.image.hex().to_owned(),
         }],
-        source_info: clean(&format!("platform {}/{}", platform.os, platform.architecture), limits::NAME),
+        source_info: clean(
+            &format!("platform {}/{}", platform.os, platform.architecture),
+            limits::documents().name,
+        ),
         license_concluded: NO_ASSERTION,
         license_declared: NO_ASSERTION.to_owned(),
         copyright_text: NO_ASSERTION,
@@ -177,11 +180,11 @@ fn image_of(scanned: &Scanned<'_>) -> Described {
 fn package_of(package: &Package, key: &str, layers: &Layers<'_>) -> Described {
     let mut info = Vec::new();
     if let Some(path) = &package.path {
-        info.push(format!("found in {}", clean(path, limits::NAME)));
+        info.push(format!("found in {}", clean(path, limits::documents().name)));
     } else if !package.source.is_empty() {
         info.push(format!(
             "built from {}",
-            clean(&format!("{} {}", package.source, package.source_version), limits::NAME)
+            clean(&format!("{} {}", package.source, package.source_version), limits::documents().name)
         ));
     }
     if let Some(layer) = &package.layer {
@@ -199,8 +202,8 @@ fn package_of(package: &Package, key: &str, layers: &Layers<'_>) -> Described {
     };
     Described {
         id: format!("SPDXRef-Package-{key}"),
-        name: clean(&package.name, limits::NAME),
-        version_info: clean(&package.version, limits::VERSION),
+        name: clean(&package.name, limits::documents().name),
+        version_info: clean(&package.version, schemas::VERSION),
         supplier: NO_ASSERTION,
         download_location: NO_ASSERTION,
         files_analyzed: false,
@@ -226,7 +229,7 @@ fn annotations(package: &Package, scanned: &Scanned<'_>) -> Vec<Annotation> {
             annotation_date: format!("{}Z", scanned.seconds()),
             annotation_type: "OTHER",
             annotator: format!("Tool: patchline-{}", scanned.version),
-            comment: format!("patchline:{key}={}", clean(value, limits::NAME)),
+            comment: format!("patchline:{key}={}", clean(value, limits::documents().name)),
         })
         .collect()
 }

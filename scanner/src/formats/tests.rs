@@ -56,7 +56,7 @@ fn no_text_of_a_stranger_moves_a_cursor_or_grows_without_bound() {
         let mut found = Vec::new();
         texts(document, &mut found);
         for text in found {
-            let longest = limits::NAME * limits::PLACES * 2;
+            let longest = limits::documents().name * limits::documents().places * 2;
             assert!(text.chars().count() <= longest, "{} characters", text.chars().count());
             // Line breaks are ours alone, where a text has several lines.
             assert!(!text.contains(|c: char| c.is_control() && c != '\n'), "{text:?}");
@@ -164,7 +164,7 @@ fn sarif_results_have_their_rule_a_place_and_a_fingerprint_that_outlives_a_rebui
             let index = usize::try_from(result["ruleIndex"].as_u64().unwrap()).unwrap();
             assert_eq!(rules[index]["id"], result["ruleId"]);
             assert!(!list(result, "locations").is_empty());
-            assert!(list(result, "locations").len() <= limits::PLACES);
+            assert!(list(result, "locations").len() <= limits::documents().places);
             assert_eq!(text(&result["partialFingerprints"], "patchlineFinding/v1").len(), 16);
         }
     }

@@ -1,13 +1,17 @@
 //! Rust: `Cargo.lock`, versions 1 to 4; The Cargo Book, "Cargo.toml vs Cargo.lock".
 
-use super::{Component, Kind, Named, input, input::Whole, limits, tree};
+use super::{
+    Component, Kind, Named, input,
+    input::{Size, Whole},
+    tree,
+};
 
 pub(super) static CARGO: Whole = Whole {
     name: "rust-cargo-lock",
     version: 1,
     named: &[Named::Is("Cargo.lock")],
     wants: input::any,
-    limit: limits::WHOLE,
+    limit: Size::Whole,
     parse: |_, bytes| {
         let text = input::text(bytes);
         let (_, packages) = tree::toml(&text, "package")?;

@@ -152,9 +152,9 @@ impl Component {
     fn plausible(&self) -> bool {
         let clean = |text: &str, most: usize| text.len() <= most && !text.contains(char::is_control);
         !self.name.is_empty()
-            && clean(&self.name, limits::NAME)
-            && self.namespace.as_ref().is_none_or(|n| !n.is_empty() && clean(n, limits::NAME))
-            && clean(&self.version, limits::VERSION)
+            && clean(&self.name, limits::languages().name)
+            && self.namespace.as_ref().is_none_or(|n| !n.is_empty() && clean(n, limits::languages().name))
+            && clean(&self.version, limits::languages().version)
     }
 }
 
@@ -186,15 +186,15 @@ impl Found {
         if !component.plausible() {
             return self.note(format_args!("a {} package has no usable name", component.kind.purl_type()));
         }
-        if self.components.len() >= limits::COMPONENTS {
-            return self.note(format_args!("more than {} packages", limits::COMPONENTS));
+        if self.components.len() >= limits::languages().components {
+            return self.note(format_args!("more than {} packages", limits::languages().components));
         }
         self.components.push(component);
     }
     /// Says that something was cut.
     pub(super) fn note(&mut self, what: impl fmt::Display) {
         let note = what.to_string();
-        if self.incomplete.len() < limits::NOTES && !self.incomplete.contains(&note) {
+        if self.incomplete.len() < limits::languages().notes && !self.incomplete.contains(&note) {
             self.incomplete.push(note);
         }
     }
@@ -208,8 +208,10 @@ impl Found {
                     *license = trimmed.to_owned();
                 }
             }
-            licenses.retain(|l| !l.is_empty() && l.len() <= limits::LICENSE && !l.contains(char::is_control));
-            licenses.truncate(limits::LICENSES);
+            licenses.retain(|l| {
+                !l.is_empty() && l.len() <= limits::languages().license && !l.contains(char::is_control)
+            });
+            licenses.truncate(limits::languages().licenses);
         }
         self.components.sort();
         self.components.dedup_by(|later, earlier| {

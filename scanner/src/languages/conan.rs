@@ -1,13 +1,17 @@
 //! C and C++: `conan.lock`; docs.conan.io, "Lockfiles", of versions 1 and 2.
 
-use super::{Component, Found, Kind, Named, Unreadable, input::Whole, limits, tree};
+use super::{
+    Component, Found, Kind, Named, Unreadable,
+    input::{Size, Whole},
+    tree,
+};
 
 pub(super) static CONAN: Whole = Whole {
     name: "conan",
     version: 1,
     named: &[Named::Ends("lock")],
     wants: |file| matches!(file.name(), "conan.lock" | "release.lock"),
-    limit: limits::WHOLE,
+    limit: Size::Whole,
     parse: |_, bytes| conan(bytes),
 };
 

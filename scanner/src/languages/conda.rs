@@ -1,13 +1,17 @@
 //! conda: `conda-meta/*.json` of installed packages; docs.conda.io, "Conda environments: conda-meta".
 
-use super::{Component, Found, Kind, Named, Unreadable, input, input::Whole, limits, tree};
+use super::{
+    Component, Found, Kind, Named, Unreadable, input,
+    input::{Size, Whole},
+    tree,
+};
 
 pub(super) static CONDA: Whole = Whole {
     name: "conda-meta",
     version: 1,
     named: &[Named::Ends("json")],
     wants: |file| file.folder() == "conda-meta",
-    limit: limits::WHOLE,
+    limit: Size::Whole,
     parse: |_, bytes| {
         let document = tree::json(bytes)?;
         let (name, version) = (document.get("name").text(), document.get("version").text());

@@ -1,13 +1,17 @@
 //! Dart: `pubspec.lock`; dart.dev, "Glossary: lockfile".
 
-use super::{Component, Found, Kind, Named, Unreadable, input, input::Whole, limits, tree};
+use super::{
+    Component, Found, Kind, Named, Unreadable, input,
+    input::{Size, Whole},
+    tree,
+};
 
 pub(super) static DART: Whole = Whole {
     name: "dart-pub",
     version: 1,
     named: &[Named::Is("pubspec.lock")],
     wants: input::any,
-    limit: limits::WHOLE,
+    limit: Size::Whole,
     parse: |_, bytes| pubspec(&input::text(bytes)),
 };
 

@@ -1,13 +1,16 @@
 //! Elixir: `mix.lock`, an Elixir map of tuples; hexdocs.pm, "mix deps.get".
 
-use super::{Component, Kind, Named, input, input::Whole, limits};
+use super::{
+    Component, Kind, Named, input,
+    input::{Size, Whole},
+};
 
 pub(super) static MIX: Whole = Whole {
     name: "elixir-mix",
     version: 1,
     named: &[Named::Is("mix.lock")],
     wants: input::any,
-    limit: limits::WHOLE,
+    limit: Size::Whole,
     parse: |_, bytes| Ok(input::text(bytes).lines().filter_map(package).collect()),
 };
 

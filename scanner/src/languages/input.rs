@@ -17,10 +17,32 @@ pub(super) struct Whole {
     pub named: &'static [Named],
     /// The last word on that.
     pub wants: fn(&File<'_>) -> bool,
-    /// Bytes; of a longer file nothing is read, and that is said.
-    pub limit: u64,
+    /// Of a longer file nothing is read, and that is said.
+    pub limit: Size,
     /// Understands it.
     pub parse: Parse,
+}
+
+/// How large a file may be that is read whole.
+#[derive(Clone, Copy)]
+pub(super) enum Size {
+    /// A lock file, of any number of packages.
+    Whole,
+    /// The description of a single package.
+    Description,
+    /// A few lines.
+    Entry,
+}
+
+impl Size {
+    /// In bytes, by this process' limits.
+    fn bytes(self) -> u64 {
+        match self {
+            Self::Whole => limits::languages().whole,
+            Self::Description => limits::languages().description,
+            Self::Entry => limits::archives().entry,
+        }
+    }
 }
 
 /// Wants whatever has the right name.
@@ -42,9 +64,10 @@ impl Analyser for Whole {
         (self.wants)(file)
     }
     fn read(&self, file: &File<'_>, content: &mut dyn Read) -> Result<Found, Unreadable> {
-        let Some(bytes) = bytes(content, self.limit)? else {
+        let limit = self.limit.bytes();
+        let Some(bytes) = bytes(content, limit)? else {
             let mut found = Found::default();
-            found.note(format_args!("it has more than {} bytes", self.limit));
+            found.note(format_args!("it has more than {limit} bytes"));
             return Ok(found);
         };
         Ok((self.parse)(file, &bytes)?.tidy())
@@ -81,7 +104,7 @@ pub(super) fn begins_with_digit(text: &str) -> bool {
 /// A licence field that holds a name; a whole text in it says nothing that could be kept.
 pub(super) fn license_name(text: &str) -> Option<String> {
     let text = text.trim();
-    let name = !text.is_empty() && text.len() <= limits::LICENSE && !text.contains('\n');
+    let name = !text.is_empty() && text.len() <= limits::languages().license && !text.contains('\n');
     name.then(|| text.to_owned())
 }
 

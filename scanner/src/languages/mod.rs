@@ -14,7 +14,6 @@ mod elixir;
 mod graph;
 mod input;
 mod java;
-pub(crate) mod limits;
 mod npm;
 mod php;
 mod purl;
@@ -25,6 +24,7 @@ mod runtimes;
 pub(crate) mod tree;
 mod xml;
 
+use crate::limits;
 use std::{
     collections::HashMap,
     io::{self, Read},

@@ -2,8 +2,7 @@
 
 use super::{
     Component, Evidence, File, Found, Kind, Named, Unreadable, input,
-    input::Whole,
-    limits,
+    input::{Size, Whole},
     tree::{self, Node},
 };
 
@@ -12,7 +11,7 @@ pub(super) static INSTALLED: Whole = Whole {
     version: 1,
     named: &[Named::Is("installed.json")],
     wants: |file| file.folder() == "composer" || file.folder() == "composer-vendor",
-    limit: limits::WHOLE,
+    limit: Size::Whole,
     parse: installed,
 };
 pub(super) static COMPOSER: Whole = Whole {
@@ -20,7 +19,7 @@ pub(super) static COMPOSER: Whole = Whole {
     version: 1,
     named: &[Named::Is("composer.lock")],
     wants: input::any,
-    limit: limits::WHOLE,
+    limit: Size::Whole,
     parse: |_, bytes| {
         let document = tree::json(bytes)?;
         let list = |key: &str, develop| {

@@ -1,6 +1,10 @@
 //! R: `DESCRIPTION` of installed packages ("Writing R Extensions", 1.1.1), and `renv.lock`.
 
-use super::{Component, Evidence, Found, Kind, Named, Unreadable, input, input::Whole, limits, tree};
+use super::{
+    Component, Evidence, Found, Kind, Named, Unreadable, input,
+    input::{Size, Whole},
+    tree,
+};
 
 pub(super) static DESCRIPTION: Whole = Whole {
     name: "r-description",
@@ -8,7 +12,7 @@ pub(super) static DESCRIPTION: Whole = Whole {
     named: &[Named::Is("DESCRIPTION")],
     // `lib/R/library/<package>`, `site-library/<package>`.
     wants: |file| file.path.rsplit('/').nth(2).is_some_and(|library| library.ends_with("library")),
-    limit: limits::DESCRIPTION,
+    limit: Size::Description,
     parse: |_, bytes| Ok(Found::from_iter([description(&input::text(bytes))?])),
 };
 pub(super) static RENV: Whole = Whole {
@@ -16,7 +20,7 @@ pub(super) static RENV: Whole = Whole {
     version: 1,
     named: &[Named::Is("renv.lock")],
     wants: input::any,
-    limit: limits::WHOLE,
+    limit: Size::Whole,
     parse: |_, bytes| {
         let document = tree::json(bytes)?;
         let packages = document.get("Packages").entries().iter().map(|(_, package)| package);

@@ -2,8 +2,7 @@
 
 use super::{
     Component, File, Found, Kind, Named, Unreadable,
-    input::{self, Whole},
-    limits,
+    input::{self, Size, Whole},
 };
 
 pub(super) static RUNTIMES: Whole = Whole {
@@ -19,7 +18,7 @@ pub(super) static RUNTIMES: Whole = Whole {
         let place = file.name() != "VERSION" || file.folder() == "go";
         place && file.path.contains('/') && !input::is_managed(file.path)
     },
-    limit: limits::ENTRY,
+    limit: Size::Entry,
     parse: runtime,
 };
 

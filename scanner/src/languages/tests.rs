@@ -33,7 +33,8 @@ fn found_is_sorted_and_each_once() {
     let locked = |name: &str, develop| Component { develop, ..Component::locked(Kind::Npm, name, "1") };
     let mut found =
         Found::from_iter([locked("b", true), locked("a", true), locked("b", false), locked("", false)]);
-    found.components[0].licenses = vec![" MIT ".into(), "x".repeat(limits::LICENSE + 1), String::new()];
+    found.components[0].licenses =
+        vec![" MIT ".into(), "x".repeat(limits::languages().license + 1), String::new()];
     let found = found.tidy();
     let names: Vec<_> = found.components.iter().map(|c| (c.name.as_str(), c.develop)).collect();
     assert_eq!(names, [("a", true), ("b", false)]);
@@ -46,7 +47,7 @@ fn found_is_sorted_and_each_once() {
 
 #[test]
 fn a_file_over_its_limit_is_incomplete() {
-    let mut endless = io::repeat(b' ').take(limits::WHOLE + 2);
+    let mut endless = io::repeat(b' ').take(limits::languages().whole + 2);
     let found = npm::YARN.read(&file("yarn.lock"), &mut endless).expect("reads");
     assert_eq!((found.components.len(), found.incomplete.len()), (0, 1));
 }

@@ -68,7 +68,7 @@ impl<'a> Node<'a> {
 
 /// RFC 8259. Texts without escapes stay where they are.
 pub(super) fn json(bytes: &[u8]) -> Result<Node<'_>, Unreadable> {
-    json_of(bytes, limits::VALUES)
+    json_of(bytes, limits::languages().values)
 }
 
 /// The same with so many values, keys not counted.
@@ -128,7 +128,7 @@ pub(super) fn jsonc(bytes: &[u8]) -> Vec<u8> {
 /// `[metadata]` holds are hashes; nobody asks for them, and they are not read.
 pub(super) fn toml<'a>(text: &'a str, array: &str) -> Result<(Node<'a>, Vec<Node<'a>>), Unreadable> {
     let (mut head, mut packages) = (Vec::new(), Vec::new());
-    let mut left = limits::VALUES;
+    let mut left = limits::languages().values;
     for (line, table) in tables(text, array) {
         if table.starts_with("[metadata") {
             continue;
@@ -138,10 +138,10 @@ pub(super) fn toml<'a>(text: &'a str, array: &str) -> Result<(Node<'a>, Vec<Node
             let inside = before.iter().filter(|b| **b == b'\n').count();
             Unreadable::line(line + inside, format_args!("it is no TOML: {}", e.message()))
         };
-        if table.len() > limits::TABLE {
+        if table.len() > limits::languages().table {
             return Err(Unreadable::line(
                 line,
-                format_args!("a table has more than {} bytes", limits::TABLE),
+                format_args!("a table has more than {} bytes", limits::languages().table),
             ));
         }
         let reader = toml::Deserializer::parse(table).map_err(fail)?;
@@ -264,12 +264,12 @@ impl<'de> Visitor<'de> for Key {
 pub(super) fn yaml(text: &str) -> Result<Vec<Node<'static>>, Unreadable> {
     let mut options = granit_parser::Options::default();
     options.set_emit_comments(false);
-    options.flow_nesting_limit = limits::DEPTH;
-    options.block_nesting_limit = limits::DEPTH;
+    options.flow_nesting_limit = limits::languages().depth;
+    options.block_nesting_limit = limits::languages().depth;
     let mut documents = Vec::new();
     // Open collections, each with the key that its next value belongs to.
     let mut open: Vec<(Node<'static>, Option<Cow<'static, str>>)> = Vec::new();
-    let mut left = limits::VALUES;
+    let mut left = limits::languages().values;
     for next in Parser::new_from_str_with_options(text, options) {
         let (event, place) = next
             .map_err(|e| Unreadable::line(e.marker().line(), format_args!("it is no YAML: {}", e.info())))?;
@@ -287,21 +287,21 @@ pub(super) fn yaml(text: &str) -> Result<Vec<Node<'static>>, Unreadable> {
             Event::SequenceStart(..) | Event::MappingStart(..) => {
                 let map = matches!(event, Event::MappingStart(..));
                 open.push((if map { Node::Map(Vec::new()) } else { Node::List(Vec::new()) }, None));
-                if open.len() > limits::DEPTH {
+                if open.len() > limits::languages().depth {
                     return Err(Unreadable::line(line, "it is nested too deeply"));
                 }
                 continue;
             }
             Event::SequenceEnd | Event::MappingEnd => open.pop().map(|(node, _)| node).unwrap_or_default(),
             Event::Alias(_) => return Err(Unreadable::line(line, "it has an alias")),
-            Event::DocumentStart(..) if documents.len() >= limits::DOCUMENTS => {
+            Event::DocumentStart(..) if documents.len() >= limits::languages().documents => {
                 return Err(Unreadable::line(line, "it has too many documents"));
             }
             _ => continue,
         };
-        left = left
-            .checked_sub(1)
-            .ok_or_else(|| Unreadable::line(line, format_args!("more than {} values", limits::VALUES)))?;
+        left = left.checked_sub(1).ok_or_else(|| {
+            Unreadable::line(line, format_args!("more than {} values", limits::languages().values))
+        })?;
         match open.last_mut() {
             None => documents.push(done),
             Some((Node::Map(entries), key)) => match key.take() {
@@ -348,7 +348,7 @@ mod tests {
         assert_eq!(packages.len(), 2);
         assert_eq!((packages[0].get("sub").get("x").text(), packages[1].get("n").text()), ("1", "b"));
         assert_eq!(tables(text, "p").map(|(line, _)| line).collect::<Vec<_>>(), [1, 2, 6, 8]);
-        let long = format!("[[p]]\nn = 'a'\n[[p]]\nn = '{}'\n", "x".repeat(limits::TABLE));
+        let long = format!("[[p]]\nn = 'a'\n[[p]]\nn = '{}'\n", "x".repeat(limits::languages().table));
         assert!(toml(&long, "p").expect_err("long").reason.starts_with("line 3: "));
     }
 
@@ -378,8 +378,8 @@ mod tests {
         assert!(yaml(&deep).is_err());
         assert!(toml(&format!("a = {deep}"), "p").is_err());
         assert!(yaml(&"- ".repeat(100_000)).is_err());
-        assert!(json(format!("[{}1]", "1,".repeat(limits::VALUES)).as_bytes()).is_err());
-        assert!(yaml(&"- a\n".repeat(limits::VALUES + 1)).is_err());
+        assert!(json(format!("[{}1]", "1,".repeat(limits::languages().values)).as_bytes()).is_err());
+        assert!(yaml(&"- a\n".repeat(limits::languages().values + 1)).is_err());
         assert!(yaml("a: &x [*x]\n").is_err() && yaml("a: &x 1\nb: *x\n").is_err());
     }
 

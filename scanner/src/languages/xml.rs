@@ -124,13 +124,13 @@ impl<'a> Reader<'a> {
             let quote = if self.text[self.at..].starts_with('\'') { '\'' } else { '"' };
             self.one(quote)?;
             let value = self.until(if quote == '"' { "\"" } else { "'" })?;
-            if attributes.len() >= limits::ATTRIBUTES {
+            if attributes.len() >= limits::languages().attributes {
                 return Err(self.fail("an element has too many attributes"));
             }
             attributes.push((local(key), unescape(value)));
         }
         self.open.push(name);
-        if self.open.len() > limits::DEPTH {
+        if self.open.len() > limits::languages().depth {
             return Err(self.fail("it is nested too deeply"));
         }
         Ok(Token::Open(name, attributes))

@@ -6,7 +6,8 @@ use std::{
     rc::Rc,
 };
 
-use super::{Limits, Stop, Visitor};
+use super::{Stop, Visitor};
+use crate::limits::Layer;
 
 /// What an entry is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,7 +65,7 @@ impl<R: Read> Read for Allowance<R> {
 }
 
 /// Reads the archive's entries; bytes behind its end stay in `tar`.
-pub(super) fn walk<V: Visitor>(tar: impl Read, limits: Limits, visitor: &mut V) -> Result<(), Stop> {
+pub(super) fn walk<V: Visitor>(tar: impl Read, limits: Layer, visitor: &mut V) -> Result<(), Stop> {
     let (left, exceeded) = (Rc::new(Cell::new(u64::MAX)), Rc::new(Cell::new(false)));
     let reader = Allowance { inner: tar, left: left.clone(), exceeded: exceeded.clone() };
     let mut archive = tar::Archive::new(reader);
@@ -90,7 +91,7 @@ pub(super) fn walk<V: Visitor>(tar: impl Read, limits: Limits, visitor: &mut V) 
 /// Gives how many bytes the tar reader still has to skip by itself.
 fn one<R: Read, V: Visitor>(
     entry: &mut tar::Entry<'_, R>,
-    limits: Limits,
+    limits: Layer,
     visitor: &mut V,
 ) -> Result<u64, Stop> {
     let mut path = normalise(&entry.path_bytes(), limits)?;
@@ -164,7 +165,7 @@ impl<R: Read> Read for Counted<R> {
 }
 
 /// Without leading `/` and `./`; `..` is refused: no builder of layers writes it.
-fn normalise(path: &[u8], limits: Limits) -> Result<String, Stop> {
+fn normalise(path: &[u8], limits: Layer) -> Result<String, Stop> {
     if path.len() > limits.path {
         return Err(Stop::Limit("the length of a path", limits.path as u64));
     }

@@ -1,18 +1,10 @@
 //! Where packages keep their licences: `usr/share/doc/<package>/copyright`, Debian Policy 12.5.
 
 use super::{facts::Fact, merge::View};
+use crate::limits;
 
 const DOC: &str = "usr/share/doc";
 const COPYRIGHT: &str = "copyright";
-/// One file: the longest that Debian has is Boost's, of two megabytes.
-const FILE: u64 = 4 << 20;
-/// All of a layer: a desktop has about 50 MiB.
-const FILES: u64 = 128 << 20;
-/// Files and links of a layer: what is beyond stays unknown, a scan does not fail over it.
-const COUNT: usize = 50_000;
-/// Bytes of what is understood and kept: a desktop has less than one MiB.
-const KEPT: usize = 16 << 20;
-
 /// What may still be read of a layer.
 pub(super) struct Budget {
     bytes: u64,
@@ -22,14 +14,15 @@ pub(super) struct Budget {
 
 impl Default for Budget {
     fn default() -> Self {
-        Self { bytes: FILES, count: COUNT, kept: KEPT }
+        let limits = limits::licenses();
+        Self { bytes: limits.files, count: limits.count, kept: limits.kept }
     }
 }
 
 impl Budget {
     /// Whether one more of so many bytes is within bounds.
     pub(super) fn take(&mut self, size: u64) -> bool {
-        let fits = size <= FILE && size <= self.bytes && self.count > 0;
+        let fits = size <= limits::licenses().file && size <= self.bytes && self.count > 0;
         if fits {
             self.bytes -= size;
             self.count -= 1;

@@ -1,6 +1,7 @@
 //! What one layer says about packages, kept so that it is never read twice.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     io::Read,
     sync::LazyLock,
@@ -9,11 +10,12 @@ use std::{
 use patchline_registry::{Descriptor, Digest, Repository};
 use serde::{Deserialize, Serialize};
 
-use super::{Entry, Kind, Limits, Stop, Visitor, docs, paths::Paths};
+use super::{Entry, Kind, Stop, Visitor, docs, paths::Paths};
 use crate::{
     Result,
     languages::{self, File, Found},
     licenses,
+    limits::{self, Layer, Limits},
     packages::{
         apk,
         dpkg::{self, ParseError},
@@ -26,14 +28,20 @@ use crate::{
 /// Of what is read here; the analysers of languages have versions of their own.
 const VERSION: &str = "patchline-layer/6";
 
-/// Names and versions of all analysers, as one name: facts that others left are not used.
-pub(crate) fn analysers() -> &'static str {
+/// Names and versions of all analysers, and limits where they are not the usual ones, as one name: facts that others
+/// left, or that came to be within other bounds, are not used.
+pub(crate) fn analysers() -> Cow<'static, str> {
     static ALL: LazyLock<String> = LazyLock::new(|| {
         let each = languages::ANALYSERS.iter().map(|a| format!("{}/{}\n", a.name(), a.version()));
         let digest = Digest::of(each.collect::<String>().as_bytes());
         format!("{VERSION} {}", digest.short())
     });
-    &ALL
+    let limits = limits::get().of_layers();
+    if limits == Limits::default().of_layers() {
+        return Cow::Borrowed(&ALL);
+    }
+    let digest = Digest::of(format!("{limits:?}").as_bytes());
+    Cow::Owned(format!("{} {}", *ALL, digest.short()))
 }
 
 /// dpkg's own database.
@@ -61,21 +69,6 @@ pub(crate) const RPM: [&str; 10] = [
 
 /// Where a layer of Windows has the files of its volume; its registry lies beside it, in `Hives/`.
 pub(crate) const WINDOWS_FILES: &str = "Files/";
-
-/// One wanted file.
-const FILE: u64 = 64 << 20;
-/// os-release and its like.
-const SMALL_FILE: u64 = 64 << 10;
-/// Bytes of the list of one package's files; the kernel's headers have about one MiB.
-const LIST: u64 = 16 << 20;
-/// Packages of languages in one layer: what is beyond is told of as left out.
-const COMPONENTS: usize = 500_000;
-/// Files that cannot be read, and files that packages own, which a layer is remembered for.
-const REMEMBERED: usize = 200_000;
-/// All wanted files of a layer.
-const FILES: u64 = 256 << 20;
-/// Facts after decompression: what we wrote ourselves, but bytes at rest rot.
-const FACTS: u64 = 512 << 20;
 
 /// What a wanted path is in one layer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -138,20 +131,20 @@ impl Facts {
     /// None: not what we wrote; then the layer is read again.
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
         let mut json = Vec::new();
-        zstd::Decoder::new(bytes).ok()?.take(FACTS).read_to_end(&mut json).ok()?;
+        zstd::Decoder::new(bytes).ok()?.take(limits::facts().unpacked).read_to_end(&mut json).ok()?;
         serde_json::from_slice(&json).ok()
     }
 }
 
 /// Reads one layer.
-pub(crate) async fn read(repository: &dyn Repository, layer: &Descriptor, limits: Limits) -> Result<Facts> {
+pub(crate) async fn read(repository: &dyn Repository, layer: &Descriptor, limits: Layer) -> Result<Facts> {
     let (diff_id, collector) = super::walk(repository, layer, limits, Collector::default()).await?;
     Ok(collector.finish(diff_id))
 }
 
 /// Reads one layer from what its decompressor would give: for the workbench, which has no registry.
 #[cfg(any(test, feature = "workbench"))]
-pub(crate) fn of_tar(tar: &[u8], limits: Limits) -> std::result::Result<Facts, Stop> {
+pub(crate) fn of_tar(tar: &[u8], limits: Layer) -> std::result::Result<Facts, Stop> {
     let mut collector = Collector::default();
     super::archive::walk(tar, limits, &mut collector)?;
     Ok(collector.finish(Digest::of(tar)))
@@ -252,13 +245,13 @@ impl Collector {
 
     fn read(&mut self, path: &str, size: u64, content: &mut dyn Read) -> Result<Fact, Stop> {
         let text_file = texts().any(|p| p == path);
-        let limit = if text_file { SMALL_FILE } else { FILE };
+        let limit = if text_file { limits::facts().small_file } else { limits::facts().file };
         if size > limit {
             return Err(Stop::Limit("the size of a package database or os-release", limit));
         }
         self.read += size;
-        if self.read > FILES {
-            return Err(Stop::Limit("the size of all package databases in a layer", FILES));
+        if self.read > limits::facts().files {
+            return Err(Stop::Limit("the size of all package databases in a layer", limits::facts().files));
         }
         let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0).min(1 << 20));
         content.read_to_end(&mut bytes)?;
@@ -280,15 +273,18 @@ impl Collector {
             Ok(found) if found.components.is_empty() && found.incomplete.is_empty() => {
                 return Some(Fact::Present);
             }
-            Ok(found) if self.components + found.components.len() > COMPONENTS => {
-                let cut = format!("a layer with more than {COMPONENTS} packages of languages");
+            Ok(found) if self.components + found.components.len() > limits::facts().components => {
+                let cut =
+                    format!("a layer with more than {} packages of languages", limits::facts().components);
                 Fact::Components(Found { incomplete: vec![cut], ..Found::default() })
             }
             Ok(found) => {
                 self.components += found.components.len();
                 Fact::Components(found)
             }
-            Err(unreadable) if self.remembered < REMEMBERED => Fact::Unreadable(unreadable.reason),
+            Err(unreadable) if self.remembered < limits::facts().remembered => {
+                Fact::Unreadable(unreadable.reason)
+            }
             Err(_) => return Some(Fact::Present),
         };
         self.remembered += 1;
@@ -307,14 +303,14 @@ impl Collector {
 
     /// The files of one package, as far as they are read by anybody else.
     fn owned(&mut self, size: u64, content: &mut dyn Read) -> Result<Fact, Stop> {
-        if size > LIST {
-            return Err(Stop::Limit("the size of a list of files", LIST));
+        if size > limits::facts().list {
+            return Err(Stop::Limit("the size of a list of files", limits::facts().list));
         }
         let mut text = Vec::new();
         content.read_to_end(&mut text)?;
         let lines = text.split(|b| *b == b'\n').filter_map(|line| line.strip_prefix(b"/"));
         let paths = lines.filter_map(|line| std::str::from_utf8(line).ok());
-        let left = REMEMBERED.saturating_sub(self.remembered);
+        let left = limits::facts().remembered.saturating_sub(self.remembered);
         let owned: Paths = paths
             .filter(|path| listed::is_of_interest(path))
             .take(left)

@@ -12,12 +12,10 @@ use async_trait::async_trait;
 use patchline_registry::Digest;
 
 use super::claims::Claim;
-use crate::{Error, LayerFacts, Result};
+use crate::{Error, LayerFacts, Result, limits};
 
 /// How long a process waits until it asks again whether another has read the layer.
 const ASKED_AGAIN: Duration = Duration::from_millis(20);
-/// Bytes of all facts that a folder keeps: those of some ten thousand layers.
-const ALL: u64 = 2 << 30;
 /// What is left when it had more, in hundredths.
 const LEFT: u64 = 75;
 /// Written by a process that died: nobody writes for so long.
@@ -51,7 +49,7 @@ impl LayerFacts for FactsFolder {
         let (path, folder, facts) = (self.path(layer, analysers), self.folder.clone(), facts.to_vec());
         blocking("keep the facts of a layer", move || {
             write(&path, &facts)?;
-            sweep(&folder, ALL)
+            sweep(&folder, limits::facts().folder)
         })
         .await
     }

@@ -13,11 +13,9 @@ use super::{
 use crate::{
     Distro, Error, Result,
     languages::Component,
+    limits,
     packages::{listed::Listed, os_release},
 };
-
-/// How many links a path may go through.
-const LINKS: usize = 8;
 
 /// The merged image, as far as packages go.
 pub(crate) struct Merged<'a> {
@@ -39,7 +37,7 @@ pub(crate) struct Merged<'a> {
 impl Merged<'_> {
     /// What a package's copyright file says; empty: there is none.
     pub(crate) fn licenses(&self, package: &str) -> &[String] {
-        docs::licenses(&self.view, package, LINKS)
+        docs::licenses(&self.view, package, limits::facts().links)
     }
 
     /// The operating system's package that a file belongs to.
@@ -171,7 +169,7 @@ fn is_database(path: &str) -> bool {
 
 fn resolve<'a>(view: &View<'a>, path: &str) -> Option<&'a Fact> {
     let mut fact = view.get(path)?.fact;
-    for _ in 0..LINKS {
+    for _ in 0..limits::facts().links {
         match fact {
             Fact::Link(target) => fact = view.get(target.as_str())?.fact,
             other => return Some(other),

@@ -24,44 +24,7 @@ pub use archive::{Entry, Kind};
 pub use claims::{Claim, OneReader};
 pub use kept::FactsFolder;
 
-use crate::{Error, Result};
-
-/// What a layer may cost.
-#[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    /// Entries of the archive.
-    pub entries: u64,
-    /// Bytes after decompression.
-    pub uncompressed: u64,
-    /// Bytes after decompression that no ratio forbids.
-    pub free: u64,
-    /// Beyond `free`: bytes out for one byte in.
-    pub ratio: u64,
-    /// Bytes of one path.
-    pub path: usize,
-    /// Bytes of names and extended headers between two entries.
-    pub headers: u64,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            entries: 2_000_000,
-            uncompressed: 64 << 30,
-            free: 100 << 20,
-            ratio: 1000,
-            path: 4096,
-            headers: 4 << 20,
-        }
-    }
-}
-
-impl Limits {
-    /// What a blob of `size` bytes may become.
-    fn cap(&self, size: u64) -> u64 {
-        self.uncompressed.min(self.free.max(size.saturating_mul(self.ratio)))
-    }
-}
+use crate::{Error, Result, limits::Layer};
 
 /// Sees every entry of a layer in archive order, on a blocking thread.
 pub trait Visitor: Send + 'static {
@@ -106,7 +69,7 @@ fn is_layer(media_type: &str) -> bool {
 pub async fn walk<V: Visitor>(
     repository: &dyn Repository,
     layer: &Descriptor,
-    limits: Limits,
+    limits: Layer,
     mut visitor: V,
 ) -> Result<(Digest, V)> {
     if !is_layer(&layer.media_type) {

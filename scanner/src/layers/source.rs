@@ -12,8 +12,8 @@ use patchline_registry::{BlobReader, Digest};
 use sha2::{Digest as _, Sha256};
 use tokio_util::io::SyncIoBridge;
 
-use super::{Limits, Stop, Visitor, archive, pipe};
-use crate::{Error, Result};
+use super::{Stop, Visitor, archive, pipe};
+use crate::{Error, Result, limits::Layer};
 
 /// The blob, blocking. Decoders above it may dress its errors up, so the first one is kept aside.
 pub(super) struct Source {
@@ -52,7 +52,7 @@ pub(super) fn read<V: Visitor>(
     fault: &Fault,
     size: u64,
     layer: &Digest,
-    limits: Limits,
+    limits: Layer,
     visitor: &mut V,
 ) -> Result<Digest> {
     let unreadable = |reason| Error::Layer { layer: layer.clone(), reason };
@@ -99,12 +99,7 @@ fn unpack(packed: &mut impl BufRead, into: &mut pipe::Sender) {
     }
 }
 
-fn walked<V: Visitor>(
-    tar: &mut impl Read,
-    cap: u64,
-    limits: Limits,
-    visitor: &mut V,
-) -> Result<Digest, Stop> {
+fn walked<V: Visitor>(tar: &mut impl Read, cap: u64, limits: Layer, visitor: &mut V) -> Result<Digest, Stop> {
     let mut tar = Hashed { inner: tar, hash: Sha256::new(), left: cap, capped: false };
     let outcome = archive::walk(&mut tar, limits, visitor);
     let outcome = outcome.and_then(|()| Ok(io::copy(&mut tar, &mut io::sink())?));

@@ -4,18 +4,14 @@
 //! conjunction. Of free text only what names one of Debian's common licences
 //! is believed; that there may be more is said with `NOASSERTION`.
 
+use crate::limits;
+
 use std::collections::BTreeSet;
 
 use super::{NO_ASSERTION, debian};
 
-/// Distinct licences of one package that are kept.
-const MOST: usize = 500;
-/// Bytes of one expression.
-const LONGEST: usize = 500;
 /// Where Debian keeps the texts that packages need not repeat.
 const COMMON: &str = "/usr/share/common-licenses/";
-/// Bytes before the name of a common licence in which its conditions stand.
-const CONDITIONS: usize = 1500;
 
 /// The SPDX expressions that all hold, sorted; `NOASSERTION` among them where there is more that is not understood.
 pub(crate) fn of_copyright_file(bytes: &[u8]) -> Vec<String> {
@@ -25,14 +21,14 @@ pub(crate) fn of_copyright_file(bytes: &[u8]) -> Vec<String> {
         None => of_free_text(&text),
     };
     let all = found.len();
-    found.retain(|license| license.len() <= LONGEST);
-    if found.is_empty() || found.len() < all || all > MOST {
+    found.retain(|license| license.len() <= limits::licenses().expression);
+    if found.is_empty() || found.len() < all || all > limits::licenses().names {
         found.insert(NO_ASSERTION.to_owned());
     }
     let mut found: Vec<String> = found.into_iter().collect();
-    if found.len() > MOST {
+    if found.len() > limits::licenses().names {
         found.retain(|license| license != NO_ASSERTION);
-        found.truncate(MOST - 1);
+        found.truncate(limits::licenses().names - 1);
         found.push(NO_ASSERTION.to_owned());
         found.sort_unstable();
     }
@@ -108,7 +104,7 @@ fn of_paragraphs(paragraphs: &[Paragraph<'_>]) -> BTreeSet<String> {
             Some(all) => found.extend(all),
             None => drop(found.insert(NO_ASSERTION.to_owned())),
         }
-        if found.len() > MOST {
+        if found.len() > limits::licenses().names {
             break;
         }
     }
@@ -129,7 +125,7 @@ fn of_free_text(text: &str) -> BTreeSet<String> {
         let length =
             tail.find(|c: char| !c.is_ascii_alphanumeric() && !".+-".contains(c)).unwrap_or(tail.len());
         let name = tail[..length].trim_end_matches(['.', '-', '+']);
-        let mut from = rest_from.max((rest_from + at).saturating_sub(CONDITIONS));
+        let mut from = rest_from.max((rest_from + at).saturating_sub(limits::licenses().conditions));
         while !text.is_char_boundary(from) {
             from += 1;
         }

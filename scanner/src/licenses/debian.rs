@@ -1,5 +1,7 @@
 //! Debian's short names of licences as SPDX identifiers and expressions.
 
+use crate::limits;
+
 use std::{collections::HashMap, sync::LazyLock};
 
 /// Short names that SPDX spells otherwise. What stands in neither list keeps its name behind `LicenseRef-`.
@@ -59,10 +61,6 @@ static ADDITIONS: LazyLock<HashMap<String, &'static str>> = LazyLock::new(|| {
 
 /// Words of one name; more are a sentence.
 const WORDS: usize = 2;
-/// Brackets inside each other.
-const DEPTH: usize = 8;
-/// Words and signs of one `License` line.
-const TOKENS: usize = 400;
 
 enum Terms {
     One(String),
@@ -80,8 +78,8 @@ pub(super) fn expressions(synopsis: &str) -> Option<Vec<String>> {
         .replace(',', " , ")
         .replace('(', " ( ")
         .replace(')', " ) ");
-    let tokens: Vec<&str> = spaced.split_whitespace().take(TOKENS + 1).collect();
-    if tokens.is_empty() || tokens.len() > TOKENS {
+    let tokens: Vec<&str> = spaced.split_whitespace().take(limits::licenses().tokens + 1).collect();
+    if tokens.is_empty() || tokens.len() > limits::licenses().tokens {
         return None;
     }
     let mut parser = Parser { tokens: &tokens, depth: 0 };
@@ -157,7 +155,7 @@ impl<'a> Parser<'a> {
     fn one(&mut self) -> Option<Terms> {
         if self.take("(") {
             self.depth += 1;
-            let terms = if self.depth > DEPTH { None } else { self.list() };
+            let terms = if self.depth > limits::licenses().depth { None } else { self.list() };
             self.depth -= 1;
             return terms.filter(|_| self.take(")"));
         }

@@ -62,7 +62,7 @@ pub fn installed(text: &[u8]) -> Result<Vec<Installed>, ParseError> {
         let fail = |reason: &str| ParseError { line, reason: reason.to_owned() };
         if raw.is_empty() {
             found.extend(std::mem::take(&mut record).finish().map_err(fail)?);
-            if found.len() > limits::PACKAGES {
+            if found.len() > limits::packages().packages {
                 return Err(fail("is in a database of too many packages"));
             }
             continue;
@@ -149,7 +149,8 @@ fn once(slot: &mut String, value: String, repeated: &'static str) -> Result<(), 
 }
 
 fn word(value: &[u8]) -> Result<String, &'static str> {
-    let fits = !value.is_empty() && value.len() <= limits::WORD && value.iter().all(u8::is_ascii_graphic);
+    let fits =
+        !value.is_empty() && value.len() <= limits::packages().word && value.iter().all(u8::is_ascii_graphic);
     if !fits {
         return Err("is no name, version, architecture or origin");
     }
@@ -157,7 +158,7 @@ fn word(value: &[u8]) -> Result<String, &'static str> {
 }
 
 fn text(value: &[u8]) -> Result<Option<String>, &'static str> {
-    if value.len() > limits::TEXT {
+    if value.len() > limits::packages().text {
         return Err("is too long");
     }
     Ok(Some(String::from_utf8_lossy(value).trim().to_owned()).filter(|text| !text.is_empty()))

@@ -1,5 +1,5 @@
 use super::*;
-use crate::packages::testdata;
+use crate::{limits, packages::testdata};
 
 const DATABASE: &str = "C:Q1d8S8ZhjAZQfXwfKbnTtV3A3J2mQ=\nP:libssl3\nV:3.3.2-r0\nA:x86_64\nS:1\nL:Apache-2.0\n\
 o:openssl\nc:d0bef446\nD:so:libc.musl-x86_64.so.1 !other>=2\np:so:libssl.so.3=3\nr:libressl\nq:1000\nX:?\n\
@@ -47,19 +47,20 @@ fn says_where_it_stops_to_make_sense() {
     fails("P:a b\n", 1, "no name, version");
     fails("P:a\nV:1\0\n", 2, "no name, version");
     fails("ADBd\0\0", 1, "ADB");
-    fails(&format!("P:{}\n", "a".repeat(limits::WORD + 1)), 1, "no name");
-    fails(&format!("L:{}\n", "a".repeat(limits::TEXT + 1)), 1, "too long");
-    fails(&format!("F:{}\nR:x\n", "a".repeat(limits::PATH)), 2, "path that is too long");
+    fails(&format!("P:{}\n", "a".repeat(limits::packages().word + 1)), 1, "no name");
+    fails(&format!("L:{}\n", "a".repeat(limits::packages().text + 1)), 1, "too long");
+    fails(&format!("F:{}\nR:x\n", "a".repeat(limits::packages().path)), 2, "path that is too long");
 }
 
 /// Small inputs that would become large: folders that stand in every path, lists of short names.
 #[test]
 fn hostile_lists_are_bounded() {
-    let folders = format!("P:a\nV:1\nF:{}\n", "a".repeat(4000)) + &"R:b\n".repeat(limits::PATHS / 4000);
+    let folders =
+        format!("P:a\nV:1\nF:{}\n", "a".repeat(4000)) + &"R:b\n".repeat(limits::packages().paths / 4000);
     assert!(installed(folders.as_bytes()).is_err_and(|e| e.reason.contains("long paths")));
-    let words = format!("P:a\nV:1\nD:{}\n", "a ".repeat(limits::RELATIONS + 1));
+    let words = format!("P:a\nV:1\nD:{}\n", "a ".repeat(limits::packages().relations + 1));
     assert!(installed(words.as_bytes()).is_err_and(|e| e.reason.contains("dependencies")));
-    let packages = "P:a\nV:1\n\n".repeat(limits::PACKAGES + 1);
+    let packages = "P:a\nV:1\n\n".repeat(limits::packages().packages + 1);
     assert!(installed(packages.as_bytes()).is_err_and(|e| e.reason.contains("too many packages")));
 }
 

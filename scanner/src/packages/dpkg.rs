@@ -1,11 +1,10 @@
 //! Debian's status database: `var/lib/dpkg/status` and distroless images' `status.d/*`.
 
+use crate::limits;
+
 use std::{borrow::Cow, collections::BTreeMap};
 
 use serde::{Deserialize, Serialize};
-
-/// Fields of one stanza; dpkg's longest have about thirty. Looking for repetitions is quadratic.
-const FIELDS: usize = 500;
 
 /// Where a database stops to make sense.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,7 +77,7 @@ pub fn parse_status(text: &[u8]) -> Result<Vec<Stanza<'_>>, ParseError> {
         let colon = raw.iter().position(|b| *b == b':').ok_or_else(|| fail("has no colon"))?;
         let name = field_name(&raw[..colon]).ok_or_else(|| fail("has no valid field name"))?;
         let stanza = current.get_or_insert_with(|| Stanza { line, fields: Vec::with_capacity(16) });
-        if stanza.fields.len() >= FIELDS {
+        if stanza.fields.len() >= limits::packages().fields {
             return Err(fail("is in a stanza of too many fields"));
         }
         if stanza.field(name).is_some() {

@@ -2,7 +2,6 @@
 
 pub mod apk;
 pub mod dpkg;
-pub(crate) mod limits;
 pub(crate) mod listed;
 pub mod os_release;
 pub mod owned;
@@ -10,3 +9,5 @@ pub(crate) mod purl;
 pub mod rpm;
 #[cfg(test)]
 pub(crate) mod testdata;
+
+use crate::limits;

@@ -107,7 +107,11 @@ pub(crate) struct Budget {
 
 impl Default for Budget {
     fn default() -> Self {
-        Self { files: limits::FILES, paths: limits::PATHS, relations: limits::RELATIONS }
+        Self {
+            files: limits::packages().files,
+            paths: limits::packages().paths,
+            relations: limits::packages().relations,
+        }
     }
 }
 
@@ -120,7 +124,7 @@ impl Budget {
         let name = if folder.is_empty() { &name[relative(name)..] } else { name };
         let slash = !folder.is_empty() && !folder.ends_with(b"/");
         let length = folder.len() + usize::from(slash) + name.len();
-        if length > limits::PATH {
+        if length > limits::packages().path {
             return Err("names a path that is too long");
         }
         self.files = self.files.checked_sub(1).ok_or("names too many files")?;
@@ -175,7 +179,7 @@ mod tests {
         assert_eq!(path("", "init").as_deref(), Ok("init"));
         assert_eq!(path("/", "init").as_deref(), Ok("init"));
         assert_eq!(path("", "/bin/sh").as_deref(), Ok("bin/sh"));
-        assert!(path(&"x".repeat(limits::PATH), "y").is_err());
+        assert!(path(&"x".repeat(limits::packages().path), "y").is_err());
     }
 
     #[test]

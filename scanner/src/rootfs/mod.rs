@@ -1,7 +1,6 @@
 //! A folder that holds the root of a system, read like the only layer of an image.
 
 mod content;
-mod limits;
 mod notes;
 mod walk;
 
@@ -15,6 +14,7 @@ use patchline_registry::Digest;
 use crate::{
     Error, Inventory, Result, image, inventory,
     layers::facts::{self, Collector, Facts},
+    limits,
 };
 
 /// See [`crate::rootfs`].

@@ -12,7 +12,7 @@ pub(super) struct Notes {
 impl Notes {
     /// `path` was not looked at, or not to its end.
     pub(super) fn add(&mut self, path: &str, reason: impl std::fmt::Display) {
-        if self.told.len() < limits::NOTES {
+        if self.told.len() < limits::rootfs().notes {
             self.told.push(if path.is_empty() { reason.to_string() } else { format!("{path}: {reason}") });
         } else {
             self.more += 1;

@@ -45,7 +45,8 @@ pub(super) fn walk(folder: &Path, collector: &mut Collector) -> Result<Vec<Strin
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let root = openat(CWD, folder, flags, Mode::empty()).map_err(|e| failed(e.into()))?;
     let device = fstat(root.as_fd()).map_err(|e| failed(e.into()))?.st_dev;
-    let mut walk = Walk { collector, notes: Notes::default(), device, listed: 0, budget: limits::READ };
+    let mut walk =
+        Walk { collector, notes: Notes::default(), device, listed: 0, budget: limits::rootfs().read };
     let names = walk.names(&root, "").map_err(failed)?;
     let mut open = vec![Open { folder: root, path: String::new(), names }];
     while let Some(top) = open.last_mut() {
@@ -54,15 +55,17 @@ pub(super) fn walk(folder: &Path, collector: &mut Collector) -> Result<Vec<Strin
             continue;
         };
         let path = below(&top.path, &name);
-        if path.len() > limits::PATH {
+        if path.len() > limits::rootfs().path {
             let shown: String = path.chars().take(100).collect();
             walk.notes.add(&format!("{shown}…"), "its path is too long");
         } else if let Some(inner) = walk.entry(&top.folder, &name, path)? {
-            if open.len() < limits::DEPTH {
+            if open.len() < limits::rootfs().depth {
                 open.push(inner);
             } else {
-                walk.notes
-                    .add(&inner.path, format!("folders deeper than {} are not looked into", limits::DEPTH));
+                walk.notes.add(
+                    &inner.path,
+                    format!("folders deeper than {} are not looked into", limits::rootfs().depth),
+                );
             }
         }
     }
@@ -84,9 +87,11 @@ impl Walk<'_> {
             if matches!(name.to_bytes(), b"." | b"..") {
                 continue;
             }
-            if self.listed >= limits::ENTRIES {
-                let reason =
-                    format!("not all in it was looked at: there are more than {} files", limits::ENTRIES);
+            if self.listed >= limits::rootfs().entries {
+                let reason = format!(
+                    "not all in it was looked at: there are more than {} files",
+                    limits::rootfs().entries
+                );
                 self.notes.add(path, reason);
                 break;
             }
@@ -110,7 +115,7 @@ impl Walk<'_> {
             FileType::Directory => return self.folder(folder, name, path, &stat),
             FileType::RegularFile => Kind::File,
             FileType::Symlink => match readlinkat(folder, name, Vec::new()) {
-                Ok(target) if target.as_bytes().len() <= limits::PATH => {
+                Ok(target) if target.as_bytes().len() <= limits::rootfs().path => {
                     Kind::Symlink(target.to_string_lossy().into_owned())
                 }
                 Ok(_) => {

@@ -54,7 +54,7 @@ pub async fn attach(
     let found = documents(repository, inventory, index).await?;
     let mut attached = Attached::default();
     let mut known: HashSet<Key> = inventory.packages.iter().map(key).collect();
-    for document in found.iter().take(limits::ATTACHED) {
+    for document in found.iter().take(limits::sbom().attached) {
         let name = format!("sbom:{}", document.digest);
         match one(repository, document, &name, &inventory.image).await {
             Ok(claims) => {
@@ -62,20 +62,21 @@ pub async fn attach(
                 let mut new =
                     claims.packages.into_iter().filter(may_be_added).filter(|p| known.insert(key(p)));
                 let before = inventory.packages.len();
-                let room = limits::COMPONENTS - attached.added;
+                let room = limits::sbom().components - attached.added;
                 inventory.packages.extend(new.by_ref().take(room).map(|p| claimed(p, &name)));
                 attached.added += inventory.packages.len() - before;
                 if new.next().is_some() {
-                    let reason = format!("{name}: more than {} packages are claimed", limits::COMPONENTS);
+                    let reason =
+                        format!("{name}: more than {} packages are claimed", limits::sbom().components);
                     inventory.incomplete.push(reason);
                 }
             }
             Err(Error::Registry(error)) if error.is_transient() => return Err(Error::Registry(error)),
-            Err(error) => inventory.incomplete.push(clean(&format!("{name}: {error}"), limits::TEXT)),
+            Err(error) => inventory.incomplete.push(clean(&format!("{name}: {error}"), limits::sbom().text)),
         }
     }
-    if found.len() > limits::ATTACHED {
-        inventory.incomplete.push(format!("more than {} SBOMs are attached", limits::ATTACHED));
+    if found.len() > limits::sbom().attached {
+        inventory.incomplete.push(format!("more than {} SBOMs are attached", limits::sbom().attached));
     }
     Ok(attached)
 }
@@ -139,12 +140,12 @@ async fn documents(
     let mut found: Vec<Descriptor> = Vec::new();
     manifests.remove(image);
     let mut unread = Vec::new();
-    for digest in manifests.iter().take(limits::MANIFESTS) {
+    for digest in manifests.iter().take(limits::sbom().manifests) {
         let raw = match repository.manifest(digest.as_str()).await {
             Ok(raw) => raw,
             Err(error) if error.is_transient() => return Err(Error::Registry(error)),
             Err(error) => {
-                unread.push(clean(&format!("sbom:{digest}: {error}"), limits::TEXT));
+                unread.push(clean(&format!("sbom:{digest}: {error}"), limits::sbom().text));
                 continue;
             }
         };
@@ -156,9 +157,11 @@ async fn documents(
             }
         }
     }
-    if manifests.len() > limits::MANIFESTS {
-        unread
-            .push(format!("more than {} artifacts are attached: not all were looked at", limits::MANIFESTS));
+    if manifests.len() > limits::sbom().manifests {
+        unread.push(format!(
+            "more than {} artifacts are attached: not all were looked at",
+            limits::sbom().manifests
+        ));
     }
     inventory.incomplete.extend(unread);
     found.sort_by(|a, b| a.digest.cmp(&b.digest));
@@ -187,11 +190,14 @@ async fn one(
     name: &str,
     image: &Digest,
 ) -> Result<Inventory> {
-    if document.size > limits::ATTACHED_SIZE {
-        return Err(Error::Limit { what: "the size of an attached SBOM", limit: limits::ATTACHED_SIZE });
+    if document.size > limits::sbom().attached_size {
+        return Err(Error::Limit {
+            what: "the size of an attached SBOM",
+            limit: limits::sbom().attached_size,
+        });
     }
     let mut bytes = Vec::new();
-    let mut blob = repository.blob(document).await?.take(limits::ATTACHED_SIZE + 1);
+    let mut blob = repository.blob(document).await?.take(limits::sbom().attached_size + 1);
     blob.read_to_end(&mut bytes).await.map_err(|error| {
         match error.downcast::<patchline_registry::Error>() {
             Ok(inner) => Error::Registry(inner),
@@ -199,7 +205,7 @@ async fn one(
         }
     })?;
     let (name, image) = (name.to_owned(), image.clone());
-    let reading = move || read(&unpacked(&bytes, &name)?, &name, Some(&image), limits::ENVELOPES);
+    let reading = move || read(&unpacked(&bytes, &name)?, &name, Some(&image), limits::sbom().envelopes);
     tokio::task::spawn_blocking(reading).await.map_err(|e| Error::Io {
         operation: "read an attached SBOM".to_owned(),
         source: std::io::Error::other(e),

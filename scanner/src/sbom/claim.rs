@@ -69,7 +69,7 @@ impl Claim<'_> {
         let name = self.full_name(&purl);
         let version = self.full_version(&purl);
         let fits = |text: &str, most: usize| text.len() <= most && !text.contains(char::is_control);
-        if !fits(&version, limits::VERSION) || !fits(purl.qualifier("arch"), limits::VERSION) {
+        if !fits(&version, limits::sbom().version) || !fits(purl.qualifier("arch"), limits::sbom().version) {
             return Err("its version or its architecture is none");
         }
         let (source, source_version) = match self.source.as_ref().filter(|(name, _)| !name.is_empty()) {
@@ -79,12 +79,12 @@ impl Claim<'_> {
             _ if system => upstream(&purl, &name, &version),
             _ => (name.clone(), version.clone()),
         };
-        if !fits(&source, limits::NAME) || !fits(&source_version, limits::VERSION) {
+        if !fits(&source, limits::sbom().name) || !fits(&source_version, limits::sbom().version) {
             return Err("its source package has no usable name");
         }
         let distro = if system { distro(&purl) } else { None };
         let path = if self.path.is_empty() { document } else { self.path };
-        let text = |text: &str| (!text.is_empty()).then(|| clean(text, limits::TEXT));
+        let text = |text: &str| (!text.is_empty()).then(|| clean(text, limits::sbom().text));
         let package = Package {
             architecture: if system { purl.qualifier("arch").to_owned() } else { String::new() },
             purl: plain(self.purl, &purl.kind),
@@ -180,7 +180,7 @@ fn distro(purl: &Purl) -> Option<Distro> {
 /// SPDX expressions; of words that are none it is known that there is something.
 fn stated(all: &[String]) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
-    for license in all.iter().take(limits::LICENSES).flat_map(|text| licenses::stated(text)) {
+    for license in all.iter().take(limits::sbom().licenses).flat_map(|text| licenses::stated(text)) {
         if !found.contains(&license) {
             found.push(license);
         }

@@ -31,8 +31,8 @@ pub(super) fn read(document: &Node<'_>, reader: &mut Reader) {
     }
     let reasons = metadata.get("properties").items().iter();
     let reasons = reasons.filter(|property| property.get("name").text() == "patchline:incomplete");
-    for reason in reasons.take(limits::REASONS) {
-        reader.incomplete.push(clean(reason.get("value").text(), limits::TEXT));
+    for reason in reasons.take(limits::sbom().reasons) {
+        reader.incomplete.push(clean(reason.get("value").text(), limits::sbom().text));
     }
     // "compositions": whether what is listed is all that there is.
     let cut = |composition: &&Node<'_>| composition.get("aggregate").text().starts_with("incomplete");
@@ -125,7 +125,7 @@ fn path<'n>(component: &'n Node<'_>) -> &'n str {
 
 /// "licenseChoice": an expression, or licences by their id or name.
 fn licenses(component: &Node<'_>) -> Vec<String> {
-    let all = component.get("licenses").items().iter().take(limits::LICENSES);
+    let all = component.get("licenses").items().iter().take(limits::sbom().licenses);
     let mut found: Vec<String> = all
         .map(|choice| {
             let license = choice.get("license");

@@ -6,7 +6,6 @@
 mod attached;
 mod claim;
 mod cyclonedx;
-mod limits;
 mod purl;
 mod reader;
 mod spdx;
@@ -27,6 +26,7 @@ use reader::Reader;
 use crate::{
     Error, Inventory, Result,
     languages::tree::{self, Node},
+    limits,
 };
 
 /// Versions of CycloneDX whose components are alike; JSON begins with 1.2.
@@ -48,7 +48,7 @@ pub async fn file(path: &Path) -> Result<Inventory> {
         }
         let file = File::open(&path).map_err(failed)?;
         let mut bytes = Vec::new();
-        file.take(limits::SIZE + 1).read_to_end(&mut bytes).map_err(failed)?;
+        file.take(limits::sbom().size + 1).read_to_end(&mut bytes).map_err(failed)?;
         inventory(&bytes, &name)
     };
     tokio::task::spawn_blocking(work)
@@ -63,7 +63,7 @@ pub async fn file(path: &Path) -> Result<Inventory> {
 /// A document of another form, one that makes no sense, and one that is larger than a limit.
 pub fn inventory(bytes: &[u8], name: &str) -> Result<Inventory> {
     let bytes = unpacked(bytes, name)?;
-    read(&bytes, name, None, limits::ENVELOPES)
+    read(&bytes, name, None, limits::sbom().envelopes)
         .map(|inventory| Inventory { image: Digest::of(&bytes), ..inventory })
 }
 
@@ -73,20 +73,21 @@ fn unreadable(name: &str, reason: impl Into<String>) -> Error {
 
 /// RFC 1952, where it is packed.
 fn unpacked<'a>(bytes: &'a [u8], name: &str) -> Result<std::borrow::Cow<'a, [u8]>> {
-    let too_large = || Error::Limit { what: "the size of an SBOM", limit: limits::SIZE };
+    let too_large = || Error::Limit { what: "the size of an SBOM", limit: limits::sbom().size };
     if !bytes.starts_with(&[0x1f, 0x8b]) {
-        return if bytes.len() as u64 > limits::SIZE { Err(too_large()) } else { Ok(bytes.into()) };
+        return if bytes.len() as u64 > limits::sbom().size { Err(too_large()) } else { Ok(bytes.into()) };
     }
     let mut out = Vec::new();
-    let inflated = flate2::bufread::MultiGzDecoder::new(bytes).take(limits::SIZE + 1).read_to_end(&mut out);
+    let inflated =
+        flate2::bufread::MultiGzDecoder::new(bytes).take(limits::sbom().size + 1).read_to_end(&mut out);
     inflated.map_err(|e| unreadable(name, format!("it cannot be unpacked: {e}")))?;
-    if out.len() as u64 > limits::SIZE { Err(too_large()) } else { Ok(out.into()) }
+    if out.len() as u64 > limits::sbom().size { Err(too_large()) } else { Ok(out.into()) }
 }
 
 /// Reads a document within at most so many envelopes; where it must be about an image, a statement says so itself.
 fn read(bytes: &[u8], name: &str, about: Option<&Digest>, envelopes: usize) -> Result<Inventory> {
     named_form(bytes, name)?;
-    let document = tree::json_of(bytes, limits::VALUES).map_err(|e| unreadable(name, e.reason))?;
+    let document = tree::json_of(bytes, limits::sbom().values).map_err(|e| unreadable(name, e.reason))?;
     // A bundle of sigstore holds a signature's envelope (DSSE), that one a statement of in-toto, that one the document.
     let envelope = match document.get("dsseEnvelope") {
         Node::Null => &document,

@@ -31,7 +31,7 @@ impl Purl {
     /// # Errors
     /// Why it is none.
     pub(super) fn parse(text: &str) -> Result<Self, &'static str> {
-        if text.len() > limits::PURL {
+        if text.len() > limits::sbom().purl {
             return Err("it is too long");
         }
         // What is not ASCII must be encoded; that some leave a plus sign as it is does no harm.
@@ -75,10 +75,10 @@ impl Purl {
         };
         let fits = |text: &str, most: usize| text.len() <= most && !text.contains(char::is_control);
         if purl.name.is_empty()
-            || !fits(&purl.name, limits::NAME)
-            || !fits(&purl.namespace, limits::NAME)
-            || !fits(&purl.version, limits::VERSION)
-            || !fits(&purl.subpath, limits::NAME)
+            || !fits(&purl.name, limits::sbom().name)
+            || !fits(&purl.namespace, limits::sbom().name)
+            || !fits(&purl.version, limits::sbom().version)
+            || !fits(&purl.subpath, limits::sbom().name)
         {
             return Err("a part of it is empty, too long, or has controls in it");
         }
@@ -90,7 +90,7 @@ fn parsed(text: &str) -> Result<BTreeMap<String, String>, &'static str> {
     let mut found = BTreeMap::new();
     for pair in text.split('&').filter(|pair| !pair.is_empty()) {
         let (key, value) = pair.split_once('=').ok_or("a qualifier of it has no value")?;
-        if found.len() >= limits::QUALIFIERS {
+        if found.len() >= limits::sbom().qualifiers {
             return Err("it has too many qualifiers");
         }
         let value = decoded(value)?;
@@ -177,8 +177,8 @@ mod tests {
         ] {
             assert!(Purl::parse(none).is_err(), "{none}");
         }
-        assert!(Purl::parse(&format!("pkg:npm/{}", "a".repeat(limits::PURL))).is_err());
-        assert!(Purl::parse(&format!("pkg:npm/a@{}", "1".repeat(limits::VERSION + 1))).is_err());
+        assert!(Purl::parse(&format!("pkg:npm/{}", "a".repeat(limits::sbom().purl))).is_err());
+        assert!(Purl::parse(&format!("pkg:npm/a@{}", "1".repeat(limits::sbom().version + 1))).is_err());
     }
 
     proptest::proptest! {

@@ -32,7 +32,7 @@ pub(super) struct Reader {
 impl Reader {
     pub(super) fn new(document: &str) -> Self {
         Self {
-            document: clean(document, limits::TEXT),
+            document: clean(document, limits::sbom().text),
             systems: Systems::default(),
             packages: Vec::new(),
             incomplete: Vec::new(),
@@ -47,7 +47,7 @@ impl Reader {
 
     /// Whether one more component may be read.
     pub(super) fn count(&mut self) -> bool {
-        self.cut |= self.seen >= limits::COMPONENTS;
+        self.cut |= self.seen >= limits::sbom().components;
         self.seen += 1;
         !self.cut
     }
@@ -58,7 +58,7 @@ impl Reader {
     }
 
     pub(super) fn claim(&mut self, claim: Claim<'_>) {
-        let label = clean(&format!("{} {}", claim.name, claim.version), limits::VERSION);
+        let label = clean(&format!("{} {}", claim.name, claim.version), limits::sbom().version);
         match claim.package(&self.document) {
             Ok(None) => {}
             Ok(Some((package, distro))) => {
@@ -72,7 +72,7 @@ impl Reader {
             }
             Err(reason) => {
                 self.refused += 1;
-                if self.unreadable.len() < limits::UNREADABLE {
+                if self.unreadable.len() < limits::sbom().unreadable {
                     self.unreadable.push(format!("{}: {}: {reason}", self.document, label.trim()));
                 }
             }
@@ -88,7 +88,7 @@ impl Reader {
             many => format!("{many} components"),
         };
         if self.cut {
-            self.incomplete.push(format!("it lists more than {} components", limits::COMPONENTS));
+            self.incomplete.push(format!("it lists more than {} components", limits::sbom().components));
         }
         if self.nameless > 0 {
             self.incomplete.push(format!("{} without a package URL", components(self.nameless)));
@@ -96,8 +96,8 @@ impl Reader {
         if self.refused > 0 {
             self.incomplete.push(format!("{} with a package URL that is none", components(self.refused)));
         }
-        for (kind, count) in self.strange.iter().take(limits::REASONS) {
-            let kind = clean(kind, limits::VERSION);
+        for (kind, count) in self.strange.iter().take(limits::sbom().reasons) {
+            let kind = clean(kind, limits::sbom().version);
             self.incomplete.push(format!("{} of type {kind}, of which nothing is known", components(*count)));
         }
         let mut packages = self.packages;

@@ -25,7 +25,7 @@ pub(super) fn read(document: &Node<'_>, reader: &mut Reader) {
         one(package, &described, reader);
     }
     if let Some(reasons) = document.get("comment").text().strip_prefix(NOT_WHOLE) {
-        reader.incomplete.push(clean(reasons, limits::TEXT));
+        reader.incomplete.push(clean(reasons, limits::sbom().text));
     }
 }
 

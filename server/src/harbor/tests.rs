@@ -323,7 +323,7 @@ async fn our_own_adapter_reads_what_our_scanner_writes() {
     let lab = Lab::start(false, false).await;
     let url = format!("http://{}", serve(lab.scanner()).await).parse().unwrap();
     let authorization = Some(Secret::new("Bearer s3cret"));
-    let adapter = Harbor::new("peer", Settings { url, authorization, time: limits::TIME }).unwrap();
+    let adapter = Harbor::new("peer", Settings { url, authorization, time: times::TIME }).unwrap();
     let repository = lab.registries.open(&"main/shop/web:v1".parse().unwrap()).unwrap();
     let inventory = inventory(&lab.image, &[Digest::of(b"layer")]);
     let report =

@@ -78,8 +78,11 @@ pub(super) fn read(from: impl BufRead) -> Result<(String, Heard), String> {
                 overruled: Vec::new(),
             });
         }
-        if heard.advisories.len() > limits::STATEMENTS {
-            return Err(format!("package {name}: there are more than {} statements", limits::STATEMENTS));
+        if heard.advisories.len() > limits::advisories().statements {
+            return Err(format!(
+                "package {name}: there are more than {} statements",
+                limits::advisories().statements
+            ));
         }
     }
     Ok((format!("{branch}/{}", database.reponame), heard))

@@ -12,12 +12,12 @@ pub(super) fn lines(
     let mut line = Vec::new();
     for number in 1.. {
         line.clear();
-        let read = from.by_ref().take(limits::LINE).read_until(b'\n', &mut line);
+        let read = from.by_ref().take(limits::advisories().line).read_until(b'\n', &mut line);
         if read.map_err(|e| format!("line {number}: {e}"))? == 0 {
             break;
         }
-        if line.last() != Some(&b'\n') && line.len() as u64 == limits::LINE {
-            return Err(format!("line {number}: it has more than {} bytes", limits::LINE));
+        if line.last() != Some(&b'\n') && line.len() as u64 == limits::advisories().line {
+            return Err(format!("line {number}: it has more than {} bytes", limits::advisories().line));
         }
         let text = std::str::from_utf8(&line).map_err(|e| format!("line {number}: {e}"))?;
         each(number, text.trim_end_matches(['\n', '\r']))
@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn a_line_without_end_is_refused() {
-        let endless = vec![b'a'; limits::LINE as usize + 1];
+        let endless = vec![b'a'; limits::advisories().line as usize + 1];
         let error = lines(endless.as_slice(), |_, _| Ok(())).expect_err("too long");
         assert!(error.starts_with("line 1: "), "{error}");
         assert!(lines(&b"a\n\xff\n"[..], |_, _| Ok(())).expect_err("no text").starts_with("line 2: "));

@@ -102,10 +102,10 @@ impl<'de> Visitor<'de> for Packages {
                     });
                 }
             }
-            if advisories.len() > limits::STATEMENTS {
+            if advisories.len() > limits::advisories().statements {
                 return Err(A::Error::custom(format!(
                     "there are more than {} statements",
-                    limits::STATEMENTS
+                    limits::advisories().statements
                 )));
             }
         }

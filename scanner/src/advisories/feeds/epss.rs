@@ -34,8 +34,8 @@ pub(super) fn read(from: impl BufRead) -> Result<Heard, String> {
         let chance = field(epss).parse::<f32>().ok().filter(|p| (0.0..=1.0).contains(p));
         let chance = chance.ok_or_else(|| format!("`{}` is no probability", field(epss)))?;
         heard.threats.insert(cve, Threat { epss: Some(chance), ..Threat::default() });
-        if heard.threats.len() > limits::RATED {
-            return Err(format!("there are more than {} vulnerabilities", limits::RATED));
+        if heard.threats.len() > limits::advisories().rated {
+            return Err(format!("there are more than {} vulnerabilities", limits::advisories().rated));
         }
         Ok(())
     })?;

@@ -106,14 +106,17 @@ fn files(path: &Path) -> Result<Vec<PathBuf>> {
     for inner in records::children(path)? {
         let of = if inner.is_dir() { records::children(&inner)? } else { vec![inner] };
         found.extend(of.into_iter().filter(|p| p.is_file() && p.extension().is_some_and(|e| e == "json")));
-        if found.len() > limits::FEED_FILES {
-            return Err(Error::Limit { what: "the number of feeds", limit: limits::FEED_FILES as u64 });
+        if found.len() > limits::advisories().feed_files {
+            return Err(Error::Limit {
+                what: "the number of feeds",
+                limit: limits::advisories().feed_files as u64,
+            });
         }
     }
     Ok(found)
 }
 
-/// Unpacks what the first bytes say is packed; never more than [`limits::FEED`] bytes.
+/// Unpacks what the first bytes say is packed; never more than [`limits::advisories().feed`] bytes.
 fn open(path: &Path) -> Result<Box<dyn BufRead>> {
     let broken = |e| io_error("read", path, e);
     let mut file = BufReader::new(File::open(path).map_err(broken)?);
@@ -123,7 +126,7 @@ fn open(path: &Path) -> Result<Box<dyn BufRead>> {
         [0x28, 0xb5, 0x2f, 0xfd] => Box::new(zstd::Decoder::with_buffer(file).map_err(broken)?),
         _ => Box::new(file),
     };
-    Ok(Box::new(BufReader::with_capacity(1 << 16, plain.take(limits::FEED))))
+    Ok(Box::new(BufReader::with_capacity(1 << 16, plain.take(limits::advisories().feed))))
 }
 
 #[cfg(test)]

@@ -44,8 +44,8 @@ pub(super) fn read(from: impl BufRead) -> Result<Heard, String> {
             let severity = Some((level, field(source).to_owned()));
             heard.threats.insert(cve, Threat { severity, ..Threat::default() });
         }
-        if heard.threats.len() > limits::RATED {
-            return Err(format!("there are more than {} vulnerabilities", limits::RATED));
+        if heard.threats.len() > limits::advisories().rated {
+            return Err(format!("there are more than {} vulnerabilities", limits::advisories().rated));
         }
         Ok(())
     })?;

@@ -21,6 +21,10 @@ use crate::advisories::limits;
 
 /// Bytes of a block.
 pub(super) const BLOCK: usize = 16 << 10;
+/// Blocks of a set that stay in memory once they were read: 24 MiB.
+pub(super) const BLOCKS: usize = 1_536;
+/// Places for blocks beyond those: 8 MiB. A block stays until another one needs its place.
+pub(super) const RECENT_BLOCKS: usize = 512;
 
 /// Where the bytes are.
 pub(super) struct Body {
@@ -33,10 +37,10 @@ enum Place {
     File {
         file: File,
         sums: Vec<u8>,
-        /// Filled once each, so that readers need no lock; not more than [`limits::BLOCKS`] of them.
+        /// Filled once each, so that readers need no lock; not more than [`BLOCKS`] of them.
         blocks: Vec<OnceLock<Box<[u8]>>>,
         kept: AtomicUsize,
-        /// What is read beyond those, by its number modulo [`limits::RECENT_BLOCKS`].
+        /// What is read beyond those, by its number modulo [`RECENT_BLOCKS`].
         recent: Vec<Mutex<Recent>>,
     },
 }
@@ -83,7 +87,7 @@ impl Body {
     /// The header and the body of a file whose header, length and sums agree. The blocks have not been looked at.
     pub(super) fn open(file: File) -> io::Result<Result<(Header, Self), Rot>> {
         let size = file.metadata()?.len();
-        if size < LENGTH as u64 || size > limits::SET {
+        if size < LENGTH as u64 || size > limits::advisories().set {
             return Ok(Err(Rot::new(0, format!("a file of {size} bytes is no set"))));
         }
         let mut head = [0; LENGTH];
@@ -108,7 +112,7 @@ impl Body {
             return Ok(Err(rot));
         }
         let blocks = (0..blocks).map(|_| OnceLock::new()).collect();
-        let recent = (0..limits::RECENT_BLOCKS).map(|_| Mutex::new(None)).collect();
+        let recent = (0..RECENT_BLOCKS).map(|_| Mutex::new(None)).collect();
         let place = Place::File { file, sums, blocks, kept: AtomicUsize::new(0), recent };
         Ok(Ok((header, Self { length, place })))
     }
@@ -139,7 +143,7 @@ impl Body {
         if sum(&block) != sums[index * SUM..(index + 1) * SUM] {
             return Err(Rot::new(at, format!("the next {length} bytes do not have their sum")));
         }
-        if kept.fetch_add(1, Ordering::Relaxed) < limits::BLOCKS {
+        if kept.fetch_add(1, Ordering::Relaxed) < BLOCKS {
             let filled = blocks[index].set(block.into_boxed_slice());
             if filled.is_err() {
                 // Another reader was faster.

@@ -45,7 +45,7 @@ impl Header {
     /// Bytes of the body; none: the sections are longer than any set.
     pub(super) fn body(&self) -> Option<u64> {
         let sum = self.sections.iter().try_fold(0_u64, |sum, length| sum.checked_add(*length))?;
-        (sum <= limits::SET).then_some(sum)
+        (sum <= limits::advisories().set).then_some(sum)
     }
 
     /// Where a section lies in the body.
@@ -84,7 +84,10 @@ impl Header {
         }
         let header = Self { count: eight(16), sections: std::array::from_fn(|i| eight(24 + 8 * i)) };
         if header.body().is_none() {
-            return Err(Rot::new(24, format!("its sections have more than {} bytes", limits::SET)));
+            return Err(Rot::new(
+                24,
+                format!("its sections have more than {} bytes", limits::advisories().set),
+            ));
         }
         Ok(header)
     }

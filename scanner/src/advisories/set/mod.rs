@@ -13,7 +13,7 @@
 //! **Why blocks are read and not mapped.** A mapped file that another process cuts short kills the reader by a signal,
 //! and one that rots is believed. A block that is read is held against its sum the first time, costs an error and not
 //! the process, and needs no `unsafe`. Opening reads the header, the sums and the directory; a reader keeps at most
-//! [`super::limits::BLOCKS`] blocks for good, which are found without a lock, and a few more for a while.
+//! [`body::BLOCKS`] blocks for good, which are found without a lock, and a few more for a while.
 
 mod body;
 mod cursor;

@@ -99,7 +99,7 @@ impl Reader {
     pub(in crate::advisories) fn about(&self, ecosystem: &str, package: &str) -> Result<Vec<Advisory>, Rot> {
         let Some(shard) = self.shards.get(ecosystem) else { return Ok(Vec::new()) };
         let wanted = key(package);
-        let mut known = Known::new(limits::ANSWER);
+        let mut known = Known::new(limits::advisories().answer);
         let mut index = self.first(Section::Packages, &shard.packages, PACKAGE, |at| {
             Ok(u64::from_le_bytes(at.exactly()?) < wanted)
         })?;
@@ -123,7 +123,7 @@ impl Reader {
     /// Everything, for a set that is made from this one.
     pub(in crate::advisories) fn all(&self) -> Result<Vec<Advisory>, Rot> {
         let mut all = Vec::new();
-        let mut known = Known::new(limits::SET);
+        let mut known = Known::new(limits::advisories().set);
         for (ecosystem, shard) in &self.shards {
             let ecosystem: Arc<str> = ecosystem.as_str().into();
             for index in shard.packages.clone().step_by(PACKAGE as usize) {
@@ -151,7 +151,7 @@ impl Reader {
         packages.step_by(PACKAGE as usize).map(move |index| {
             let [key, place, count] = entry(&mut self.at(Section::Packages, index)?)?;
             let mut rows = self.at(Section::Rows, place)?;
-            let mut known = Known::new(limits::ANSWER);
+            let mut known = Known::new(limits::advisories().answer);
             let package = self.text(&mut rows, &mut known)?;
             let of = (ecosystem.clone(), package.clone());
             Ok(Said { key, package, advisories: self.rows(&mut rows, count, of, &mut known)? })

@@ -98,7 +98,7 @@ fn what_was_written_is_read_again() {
 /// More blocks than stay: those beyond are read again, and are the same.
 #[test]
 fn a_set_that_is_larger_than_what_is_kept_is_read_all_the_same() {
-    let blocks = crate::advisories::limits::BLOCKS + crate::advisories::limits::RECENT_BLOCKS + 40;
+    let blocks = super::body::BLOCKS + super::body::RECENT_BLOCKS + 40;
     let text = |n: usize| format!("{n:06}{}", "x".repeat(BLOCK - 16));
     let of = |n: usize| Advisory { versions: vec![text(n)], ..advisory(n, &format!("package-{n}")) };
     let mut out = Vec::new();

@@ -9,7 +9,7 @@ use model::{
     PhysicalLocation, Region, Rule, RuleProperties, Run, Text,
 };
 
-use super::{Layers, Scanned, advice, clean, limits, listed, page, text, word};
+use super::{Layers, Scanned, advice, clean, limits, listed, page, schemas, text, word};
 use crate::{Completeness, Finding, Severity};
 
 /// What paths are relative to: the root of the image's file system.
@@ -48,24 +48,28 @@ pub fn log<'a>(scanned: &Scanned<'a>) -> Log<'a> {
     };
     let mut run = Run::new(scanned.version, by_id.values().map(|f| rule(f)).collect(), invocation, results);
     run.original_uri_base_ids.insert(ROOT, Base { uri: "file:///" });
-    run.properties.insert("image", clean(scanned.name, limits::NAME));
+    run.properties.insert("image", clean(scanned.name, limits::documents().name));
     run.properties.insert("imageDigest", report.image.to_string());
-    run.properties.insert("advisoryRevision", clean(&report.advisory_revision, limits::TEXT));
+    run.properties.insert("advisoryRevision", clean(&report.advisory_revision, limits::documents().text));
     Log::new(run)
 }
 
 fn id(finding: &Finding) -> String {
-    clean(&finding.id, limits::NAME)
+    clean(&finding.id, limits::documents().name)
 }
 
 fn rule(finding: &Finding) -> Rule<'static> {
     let summary = finding.summary.as_deref().filter(|s| !s.trim().is_empty());
     let short = match summary {
-        Some(summary) => clean(summary, limits::TEXT),
-        None => format!("{} in {}", clean(&finding.id, limits::NAME), clean(&finding.source, limits::NAME)),
+        Some(summary) => clean(summary, limits::documents().text),
+        None => format!(
+            "{} in {}",
+            clean(&finding.id, limits::documents().name),
+            clean(&finding.source, limits::documents().name)
+        ),
     };
     let others: Vec<String> =
-        finding.aliases.iter().take(limits::ALIASES).map(|a| clean(a, limits::NAME)).collect();
+        finding.aliases.iter().take(schemas::ALIASES).map(|a| clean(a, limits::documents().name)).collect();
     let mut help = format!("{short}\n{}", advice(finding));
     if !others.is_empty() {
         help.push_str(&format!("\nAlso known as {}.", others.join(", ")));
@@ -109,10 +113,10 @@ fn result(
 ) -> Found<'static> {
     let message = format!(
         "{} {} ({}): {} [{}]. {}",
-        clean(&finding.source, limits::NAME),
-        clean(&finding.installed, limits::VERSION),
+        clean(&finding.source, limits::documents().name),
+        clean(&finding.installed, schemas::VERSION),
         listed(&finding.packages),
-        clean(&finding.id, limits::NAME),
+        clean(&finding.id, limits::documents().name),
         word(finding.severity),
         advice(finding),
     );
@@ -130,14 +134,14 @@ fn result(
     };
     let locations = match finding.paths.as_slice() {
         [] => vec![place(database(scanned.inventory.database.as_deref()))],
-        paths => paths.iter().take(limits::PLACES).map(|p| place(p)).collect(),
+        paths => paths.iter().take(limits::documents().places).map(|p| place(p)).collect(),
     };
     let mut properties = BTreeMap::from([
-        ("because", clean(&finding.because, limits::TEXT)),
-        ("severitySource", clean(&finding.severity_source, limits::NAME)),
-        ("ecosystem", clean(&finding.ecosystem, limits::NAME)),
+        ("because", clean(&finding.because, limits::documents().text)),
+        ("severitySource", clean(&finding.severity_source, limits::documents().name)),
+        ("ecosystem", clean(&finding.ecosystem, limits::documents().name)),
     ]);
-    properties.extend(finding.fixed.as_ref().map(|fixed| ("fixedIn", clean(fixed, limits::VERSION))));
+    properties.extend(finding.fixed.as_ref().map(|fixed| ("fixedIn", clean(fixed, schemas::VERSION))));
     properties.extend(finding.layer.as_ref().map(|layer| ("layer", layer.to_string())));
     // Versions and layers change with every build, and it is still the same finding.
     let first = finding.paths.first().map_or("", String::as_str);

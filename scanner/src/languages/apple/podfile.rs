@@ -2,8 +2,8 @@
 
 use crate::languages::{
     Component, Found, Kind, Named, Unreadable,
-    input::{self, Whole},
-    limits, tree,
+    input::{self, Size, Whole},
+    tree,
 };
 
 pub(in crate::languages) static PODFILE: Whole = Whole {
@@ -11,7 +11,7 @@ pub(in crate::languages) static PODFILE: Whole = Whole {
     version: 1,
     named: &[Named::Is("Podfile.lock")],
     wants: input::any,
-    limit: limits::WHOLE,
+    limit: Size::Whole,
     parse: |_, bytes| podfile(&input::text(bytes)),
 };
 

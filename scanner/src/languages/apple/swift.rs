@@ -2,8 +2,7 @@
 
 use crate::languages::{
     Component, Found, Kind, Named, Unreadable,
-    input::{self, Whole},
-    limits,
+    input::{self, Size, Whole},
     tree::{self, Node},
 };
 
@@ -12,7 +11,7 @@ pub(in crate::languages) static SWIFT: Whole = Whole {
     version: 1,
     named: &[Named::Is("Package.resolved")],
     wants: input::any,
-    limit: limits::WHOLE,
+    limit: Size::Whole,
     parse: |_, bytes| swift(bytes),
 };
 

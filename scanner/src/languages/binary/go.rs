@@ -60,7 +60,7 @@ impl Go {
         (first..range.end)
             .step_by(16)
             .filter(|&at| bytes.get(at..at + 8) == Some(head) && bytes[at..].starts_with(MAGIC))
-            .take(limits::PENDING)
+            .take(super::PENDING)
             .collect()
     }
 
@@ -71,7 +71,7 @@ impl Go {
         }
         let end = (range.end + START.len() - 1).min(bytes.len());
         let found = memchr::memmem::find_iter(&bytes[range.start..end], &START);
-        found.map(|at| range.start + at).take(limits::PENDING).collect()
+        found.map(|at| range.start + at).take(super::PENDING).collect()
     }
 
     /// Keeps what could be a version that a header points back to.
@@ -81,7 +81,7 @@ impl Go {
         }
         let end = (range.end + RELEASE.len() - 1).min(bytes.len());
         for at in memchr::memmem::find_iter(&bytes[range.start..end], RELEASE) {
-            if self.candidates.len() >= limits::GO_VERSIONS {
+            if self.candidates.len() >= limits::binaries().go_versions {
                 break;
             }
             let at = range.start + at;
@@ -115,12 +115,16 @@ impl Go {
             Some((start, start + length))
         };
         let missing = |from: usize| if bytes.len() < from + VARINT { Next::More } else { Next::Done };
-        let Some((start, end)) = text(HEADER, limits::VERSION) else { return missing(HEADER) };
+        let Some((start, end)) = text(HEADER, limits::languages().version) else {
+            return missing(HEADER);
+        };
         let Some(version) = bytes.get(start..end) else { return Next::More };
         let Some(version) = std::str::from_utf8(version).ok().filter(|v| is_version(v)) else {
             return Next::Done;
         };
-        let Some((from, to)) = text(end, limits::CAPTURE - HEADER - limits::VERSION - 2 * VARINT) else {
+        let Some((from, to)) =
+            text(end, limits::binaries().capture - HEADER - limits::languages().version - 2 * VARINT)
+        else {
             return missing(end);
         };
         let Some(modules) = bytes.get(from..to) else { return Next::More };
@@ -237,7 +241,7 @@ fn modules(list: &str) -> Vec<Component> {
             }
             _ => {}
         }
-        if all.len() > limits::COMPONENTS {
+        if all.len() > limits::languages().components {
             break;
         }
     }

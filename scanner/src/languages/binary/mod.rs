@@ -13,6 +13,17 @@ use std::io::Read;
 use self::segments::Segments;
 use super::{Analyser, File, Found, Named, Unreadable, limits};
 
+/// Bytes of a binary that are looked at together.
+const WINDOW: usize = 256 << 10;
+/// What is looked at again with the next window: the longest string that is searched for at once.
+const OVERLAP: usize = 1 << 10;
+/// Beginnings whose end has not come yet.
+const PENDING: usize = 4;
+/// Bytes of a binary that allow one more try: some have many small compressed files in them.
+const TRY_EVERY: usize = 256;
+/// Bytes at the beginning of a binary, with the table of its segments.
+const HEAD: usize = 4 << 10;
+
 pub(super) static BINARY: Binary = Binary;
 
 pub(super) struct Binary;
@@ -33,7 +44,7 @@ impl Analyser for Binary {
     }
     fn read(&self, file: &File<'_>, content: &mut dyn Read) -> Result<Found, Unreadable> {
         let mut bytes = Vec::new();
-        (&mut *content).take(limits::HEAD as u64).read_to_end(&mut bytes)?;
+        (&mut *content).take(HEAD as u64).read_to_end(&mut bytes)?;
         // Most executables are scripts: nothing more of them is read.
         let Some(segments) = Segments::of(&bytes) else { return Ok(Found::default()) };
         let mut search = Search::new(file, segments);
@@ -91,11 +102,11 @@ impl<'a> Search<'a> {
         let (mut base, mut searched) = (0_u64, 0_usize);
         let mut pending: Vec<Pending> = Vec::new();
         loop {
-            let count = content.take(limits::WINDOW as u64).read_to_end(&mut bytes)?;
+            let count = content.take(WINDOW as u64).read_to_end(&mut bytes)?;
             let last = count == 0;
-            let from = searched.saturating_sub(limits::OVERLAP);
+            let from = searched.saturating_sub(OVERLAP);
             // Beginnings may stand up to where the next window looks again.
-            let to = if last { bytes.len() } else { bytes.len().saturating_sub(limits::OVERLAP) };
+            let to = if last { bytes.len() } else { bytes.len().saturating_sub(OVERLAP) };
             if from < to {
                 self.begin(base, &bytes, from..to, &mut pending);
             }
@@ -106,15 +117,15 @@ impl<'a> Search<'a> {
                 let here = usize::try_from(*at - base).unwrap_or(usize::MAX);
                 let rest = bytes.get(here..).unwrap_or_default();
                 // With twice as much each time, all tries together cost as much as two.
-                if !last && rest.len() < *tried * 2 && rest.len() <= limits::CAPTURE {
+                if !last && rest.len() < *tried * 2 && rest.len() <= limits::binaries().capture {
                     return true;
                 }
                 *tried = rest.len();
                 let more = matches!(self.read(*begin, *at, rest), Next::More);
-                if more && rest.len() > limits::CAPTURE {
+                if more && rest.len() > limits::binaries().capture {
                     self.found.note(format_args!("offset {at}: a list of packages has no end"));
                 }
-                more && rest.len() <= limits::CAPTURE
+                more && rest.len() <= limits::binaries().capture
             });
             self.go.forward(base, &bytes);
             if last {
@@ -122,7 +133,7 @@ impl<'a> Search<'a> {
             }
             searched = bytes.len();
             let kept = pending.iter().map(|p| usize::try_from(p.at - base).unwrap_or(0)).min();
-            let drop = kept.unwrap_or(usize::MAX).min(bytes.len().saturating_sub(2 * limits::OVERLAP));
+            let drop = kept.unwrap_or(usize::MAX).min(bytes.len().saturating_sub(2 * OVERLAP));
             bytes.drain(..drop);
             (base, searched) = (base + drop as u64, searched - drop);
         }
@@ -140,7 +151,7 @@ impl<'a> Search<'a> {
     fn begin(&mut self, base: u64, bytes: &[u8], range: std::ops::Range<usize>, pending: &mut Vec<Pending>) {
         let mut add = |at: usize, begin: Begin, found: &mut Found| {
             let at = base + at as u64;
-            if pending.len() >= limits::PENDING || self.begun >= limits::BEGINNINGS {
+            if pending.len() >= PENDING || self.begun >= limits::binaries().beginnings {
                 found.note("more lists of packages begin than can be followed");
             } else {
                 self.begun += 1;

@@ -29,7 +29,7 @@ pub(super) struct Rust {
 
 impl Default for Rust {
     fn default() -> Self {
-        Self { inflate: Decompress::new(true), found: false, tries: limits::TRIES }
+        Self { inflate: Decompress::new(true), found: false, tries: limits::binaries().tries }
     }
 }
 
@@ -40,7 +40,7 @@ impl Rust {
         if self.found {
             return all;
         }
-        self.tries = (self.tries + range.len() / limits::TRY_EVERY).min(limits::TRIES);
+        self.tries = (self.tries + range.len() / super::TRY_EVERY).min(limits::binaries().tries);
         let end = (range.end + 1).min(bytes.len());
         for header in &ZLIB {
             for at in memchr::memmem::find_iter(&bytes[range.start..end], header) {
@@ -52,9 +52,9 @@ impl Rust {
                 self.tries = left;
                 let mut opening = [0; OPENING.len()];
                 self.inflate.reset(true);
-                let input = &bytes[at..(at + limits::OVERLAP).min(bytes.len())];
+                let input = &bytes[at..(at + super::OVERLAP).min(bytes.len())];
                 let inflated = self.inflate.decompress(input, &mut opening, FlushDecompress::None);
-                if inflated.is_ok() && opening == *OPENING && all.len() < limits::PENDING {
+                if inflated.is_ok() && opening == *OPENING && all.len() < super::PENDING {
                     all.push(at);
                 }
             }
@@ -65,12 +65,17 @@ impl Rust {
     /// A whole list.
     pub(super) fn list(&mut self, bytes: &[u8], found: &mut Found) -> Next {
         let mut json = Vec::new();
-        let read = flate2::bufread::ZlibDecoder::new(bytes).take(limits::CRATES + 1).read_to_end(&mut json);
+        let read = flate2::bufread::ZlibDecoder::new(bytes)
+            .take(limits::binaries().crates + 1)
+            .read_to_end(&mut json);
         match read {
             Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => return Next::More,
             Err(_) => return Next::Done,
-            Ok(_) if json.len() as u64 > limits::CRATES => {
-                found.note(format_args!("its list of crates has more than {} bytes", limits::CRATES));
+            Ok(_) if json.len() as u64 > limits::binaries().crates => {
+                found.note(format_args!(
+                    "its list of crates has more than {} bytes",
+                    limits::binaries().crates
+                ));
                 return Next::Done;
             }
             Ok(_) => {}

@@ -51,7 +51,7 @@ fn elf(head: &[u8]) -> Option<Vec<Segment>> {
     let (table, size, count) =
         if wide { (n(32, 8)?, n(54, 2)?, n(56, 2)?) } else { (n(28, 4)?, n(42, 2)?, n(44, 2)?) };
     let mut found = Vec::new();
-    for index in 0..count.min(limits::SEGMENTS as u64) {
+    for index in 0..count.min(limits::binaries().segments as u64) {
         let at = usize::try_from(table.checked_add(index * size)?).ok()?;
         // PT_LOAD
         if n(at, 4)? == 1 {
@@ -73,7 +73,7 @@ fn pe(head: &[u8]) -> Option<Vec<Segment>> {
     let optional = at + 24;
     let base = if n(optional, 2)? == 0x20b { n(optional + 24, 8)? } else { n(optional + 28, 4)? };
     let table = optional + usize::try_from(n(at + 20, 2)?).ok()?;
-    let count = usize::try_from(n(at + 6, 2)?).ok()?.min(limits::SEGMENTS);
+    let count = usize::try_from(n(at + 6, 2)?).ok()?.min(limits::binaries().segments);
     (0..count)
         .map(|index| {
             let at = table + index * 40;
@@ -88,7 +88,7 @@ fn mach_o(head: &[u8], big: bool) -> Option<Vec<Segment>> {
     let wide = matches!(head, [0xcf, ..] | [_, _, _, 0xcf, ..]);
     let mut at = if wide { 32 } else { 28 };
     let mut found = Vec::new();
-    for _ in 0..n(16, 4)?.min(limits::SEGMENTS as u64) {
+    for _ in 0..n(16, 4)?.min(limits::binaries().segments as u64) {
         let (Some(command), Some(size)) = (n(at, 4), n(at + 4, 4)) else { break };
         match command {
             // LC_SEGMENT_64, LC_SEGMENT

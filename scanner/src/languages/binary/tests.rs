@@ -63,11 +63,9 @@ const EXPECTED: [&str; 3] = ["stdlib@v1.22.1", "x.org/app@v1.0.0 main", "x.org/l
 #[test]
 fn go_headers_are_found_wherever_windows_end() {
     let header = inline("go1.22.1", MODULES);
-    let edges = [limits::HEAD, limits::HEAD + limits::WINDOW, limits::HEAD + 2 * limits::WINDOW];
+    let edges = [HEAD, HEAD + WINDOW, HEAD + 2 * WINDOW];
     for edge in edges {
-        for before in
-            [0, 16, 32, 48, 64, 96, 160, limits::OVERLAP - 16, limits::OVERLAP, limits::OVERLAP + 16]
-        {
+        for before in [0, 16, 32, 48, 64, 96, 160, OVERLAP - 16, OVERLAP, OVERLAP + 16] {
             let at = (edge - before) / 16 * 16;
             let mut bytes = elf(at);
             bytes.extend(&header);
@@ -93,7 +91,7 @@ fn other_containers_are_searched_too() {
 /// Version, modules, header, and the string headers behind it, each far from the others.
 #[test]
 fn old_headers_point_to_their_version() {
-    let far = 3 * limits::WINDOW;
+    let far = 3 * WINDOW;
     let mut bytes = elf(6 * far);
     let size = bytes.len() as u64;
     bytes[64 + 32..64 + 40].copy_from_slice(&size.to_le_bytes());
@@ -131,7 +129,7 @@ fn auditable(json: &str) -> Vec<u8> {
 fn lists_of_crates_are_found() {
     let json = r#"{"packages":[{"name":"app","version":"0.1.0","source":"local","root":true,"dependencies":[1]},
         {"name":"lib","version":"1.2.3","source":"crates.io"},{"name":"cc","version":"1.0.0","source":"crates.io","kind":"build"}]}"#;
-    for at in [4097, limits::HEAD + limits::WINDOW - 7, limits::HEAD + limits::WINDOW - limits::OVERLAP] {
+    for at in [4097, HEAD + WINDOW - 7, HEAD + WINDOW - OVERLAP] {
         let mut bytes = elf(at);
         bytes.extend(auditable(json));
         bytes.extend([0; 5000]);
@@ -148,7 +146,7 @@ fn lists_of_crates_are_found() {
 fn lists_without_an_end_are_cut_and_told() {
     let mut bytes = elf(4096);
     bytes.extend([START, b"path\tx\n"].concat());
-    bytes.resize(3 * limits::CAPTURE, b'x');
+    bytes.resize(3 * limits::binaries().capture, b'x');
     let found = read_as("a", &bytes);
     assert_eq!((found.components.len(), found.incomplete.len()), (0, 1), "{:?}", found.incomplete);
     let mut bytes = elf(4096);
@@ -166,7 +164,9 @@ fn lists_without_an_end_are_cut_and_told() {
 
 #[test]
 fn claims_of_length_are_not_believed() {
-    for length in [vec![0xff; 9], varint(1 << 30), varint(limits::CAPTURE), varint(usize::MAX >> 2)] {
+    for length in
+        [vec![0xff; 9], varint(1 << 30), varint(limits::binaries().capture), varint(usize::MAX >> 2)]
+    {
         let mut bytes = elf(4096);
         bytes.extend(
             [b"\xff Go buildinf:".as_slice(), &[8, 2], &[0; 16], &varint(8), b"go1.22.1", &length].concat(),
@@ -182,7 +182,7 @@ fn claims_of_length_are_not_believed() {
 #[test]
 fn versions_are_found_across_windows() {
     for back in [3, 10, 100] {
-        let mut bytes = elf(limits::HEAD + limits::WINDOW - back);
+        let mut bytes = elf(HEAD + WINDOW - back);
         bytes.extend(b"nginx version: nginx/1.25.3\n");
         bytes.extend([0; 5000]);
         let found = read_as("opt/nginx/sbin/nginx", &bytes);

@@ -4,8 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::languages::{
     Component, Found, Kind, Named, Unreadable,
-    input::Whole,
-    limits,
+    input::{Size, Whole},
     tree::{self, Node},
 };
 
@@ -14,7 +13,7 @@ pub(in crate::languages) static DEPS: Whole = Whole {
     version: 1,
     named: &[Named::Ends("json")],
     wants: |file| file.path.ends_with(".deps.json"),
-    limit: limits::WHOLE,
+    limit: Size::Whole,
     parse: |_, bytes| deps(bytes),
 };
 

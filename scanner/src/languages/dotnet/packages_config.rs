@@ -2,8 +2,7 @@
 
 use crate::languages::{
     Component, Found, Kind, Named, Unreadable,
-    input::{self, Whole},
-    limits,
+    input::{self, Size, Whole},
     xml::{Reader, Token},
 };
 
@@ -12,7 +11,7 @@ pub(in crate::languages) static PACKAGES_CONFIG: Whole = Whole {
     version: 1,
     named: &[Named::Is("packages.config")],
     wants: input::any,
-    limit: limits::DESCRIPTION,
+    limit: Size::Description,
     parse: |_, bytes| packages_config(&input::text(bytes)),
 };
 

@@ -2,8 +2,8 @@
 
 use crate::languages::{
     Component, Found, Kind, Named, Unreadable,
-    input::{self, Whole},
-    limits, tree,
+    input::{self, Size, Whole},
+    tree,
 };
 
 pub(in crate::languages) static PACKAGES_LOCK: Whole = Whole {
@@ -11,7 +11,7 @@ pub(in crate::languages) static PACKAGES_LOCK: Whole = Whole {
     version: 1,
     named: &[Named::Is("packages.lock.json")],
     wants: input::any,
-    limit: limits::WHOLE,
+    limit: Size::Whole,
     parse: |_, bytes| packages_lock(bytes),
 };
 

@@ -28,13 +28,13 @@ struct Properties {
 
 impl Description {
     pub(super) fn properties(&mut self, path: &str, text: &str) {
-        if self.properties.len() >= limits::DESCRIBED {
+        if self.properties.len() >= limits::archives().described {
             return;
         }
         let value = |key: &str| {
             let mut lines = text.lines().filter_map(|line| line.split_once('='));
             let (_, value) = lines.find(|(k, _)| k.trim() == key)?;
-            let fits = |v: &&str| !v.is_empty() && v.len() <= limits::NAME && !v.contains("${");
+            let fits = |v: &&str| !v.is_empty() && v.len() <= limits::languages().name && !v.contains("${");
             Some(value.trim()).filter(fits).map(str::to_owned)
         };
         if let (Some(group), Some(artifact), Some(version)) =
@@ -45,7 +45,7 @@ impl Description {
     }
     pub(super) fn pom(&mut self, path: &str, text: &str) {
         let licenses = pom_licenses(text);
-        if !licenses.is_empty() && self.licenses.len() < limits::DESCRIBED {
+        if !licenses.is_empty() && self.licenses.len() < limits::archives().described {
             self.licenses.insert(folder(path).to_owned(), licenses);
         }
     }
@@ -177,10 +177,10 @@ fn pom_licenses(text: &str) -> Vec<String> {
         match token {
             Token::Text(name) if reader.path() == ["project", "licenses", "license", "name"] => {
                 let name = name.split_whitespace().collect::<Vec<_>>().join(" ");
-                if name.len() <= limits::LICENSE {
+                if name.len() <= limits::languages().license {
                     found.push(name);
                 }
-                if found.len() >= limits::POM_LICENSES {
+                if found.len() >= limits::archives().pom_licenses {
                     break;
                 }
             }

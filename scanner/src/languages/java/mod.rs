@@ -99,10 +99,10 @@ impl Default for Session {
     fn default() -> Self {
         Self {
             found: Found::default(),
-            inflated: Rc::new(Cell::new(limits::INFLATED)),
-            held: limits::ARCHIVES_HELD,
-            archives: limits::ARCHIVES,
-            entries: limits::ENTRIES,
+            inflated: Rc::new(Cell::new(limits::archives().inflated)),
+            held: limits::archives().held,
+            archives: limits::archives().count,
+            entries: limits::archives().entries,
         }
     }
 }
@@ -146,7 +146,7 @@ fn deeper(inside: &Inside, name: &str) -> Inside {
 }
 
 fn cut(text: &str) -> &str {
-    let mut end = text.len().min(limits::NAME);
+    let mut end = text.len().min(limits::languages().name);
     while !text.is_char_boundary(end) {
         end -= 1;
     }
@@ -163,7 +163,7 @@ impl Session {
         inside: Inside,
         name: &str,
     ) -> Result<(), Unreadable> {
-        let most = limits::ARCHIVE_HELD.min(self.held);
+        let most = limits::archives().held_one.min(self.held);
         let mut bytes = Vec::new();
         if claimed <= most {
             bytes.reserve_exact(usize::try_from(claimed).unwrap_or(0).min(1 << 20));
@@ -215,16 +215,18 @@ impl Session {
         for entry in Directory::of(bytes)? {
             let entry = entry?;
             let Some(left) = self.entries.checked_sub(1) else {
-                self.found.note(format_args!("more than {} entries in archives", limits::ENTRIES));
+                self.found.note(format_args!("more than {} entries in archives", limits::archives().entries));
                 break;
             };
             self.entries = left;
             let Some(want) = want(&entry.name) else { continue };
             read += 1;
-            if read > limits::DESCRIBED {
+            if read > limits::archives().described {
                 let place = place(&inside, name);
-                self.found
-                    .note(format_args!("{place}: more than {} descriptions and archives", limits::DESCRIBED));
+                self.found.note(format_args!(
+                    "{place}: more than {} descriptions and archives",
+                    limits::archives().described
+                ));
                 break;
             }
             if want == Want::Archive && entry.method == 0 && entry.flags & 1 == 0 {
@@ -270,7 +272,8 @@ impl Session {
                 session.archive(&mut content, 0, depth + 1, inside, file)
             });
         }
-        let limit = if want == Want::Manifest { limits::MANIFEST } else { limits::ENTRY };
+        let limit =
+            if want == Want::Manifest { limits::archives().manifest } else { limits::archives().entry };
         let mut bytes = Vec::new();
         if let Err(error) = content.take(limit).read_to_end(&mut bytes) {
             let place = place(&deeper(inside, name), name).to_owned();
@@ -294,13 +297,13 @@ impl Session {
         read: impl FnOnce(&mut Self, Inside, &str) -> Result<(), Unreadable>,
     ) {
         let place = place(&inside, name).to_owned();
-        if depth + 1 >= limits::ARCHIVE_DEPTH {
+        if depth + 1 >= limits::archives().depth {
             return self
                 .found
-                .note(format_args!("{place}: archives nest deeper than {}", limits::ARCHIVE_DEPTH));
+                .note(format_args!("{place}: archives nest deeper than {}", limits::archives().depth));
         }
         let Some(left) = self.archives.checked_sub(1) else {
-            return self.found.note(format_args!("more than {} archives in one", limits::ARCHIVES));
+            return self.found.note(format_args!("more than {} archives in one", limits::archives().count));
         };
         self.archives = left;
         let file = name.rsplit('/').next().unwrap_or(name);
@@ -342,10 +345,10 @@ impl Visit for Streamed<'_> {
     }
     fn entry(&mut self, name: &str, content: Option<&mut dyn Read>) -> Result<(), Unreadable> {
         let Some(want) = want(name) else { return Ok(()) };
-        if self.seen.len() >= limits::DESCRIBED {
+        if self.seen.len() >= limits::archives().described {
             return Err(Unreadable::new(format!(
                 "more than {} descriptions and archives",
-                limits::DESCRIBED
+                limits::archives().described
             )));
         }
         self.seen.insert(self.hasher.hash_one(name));

@@ -8,6 +8,8 @@ use crate::languages::{Unreadable, limits};
 
 /// Bytes that are looked at before they are taken.
 const WINDOW: usize = 64 << 10;
+/// What may stand before a zip archive's first entry: a shell script that starts it.
+const PREFIX: usize = 60 << 10;
 const DESCRIPTOR: [u8; 4] = *b"PK\x07\x08";
 
 /// A reader that can look ahead.
@@ -109,11 +111,11 @@ pub(super) trait Visit {
 /// Walks the entries and the directory behind them. What stands there that is neither ends the walk with an error.
 pub(super) fn walk<R: Read>(stream: &mut Ahead<R>, visit: &mut dyn Visit) -> Result<(), Unreadable> {
     // A script may stand before the first entry.
-    let beginning = stream.peek(limits::PREFIX)?;
+    let beginning = stream.peek(PREFIX)?;
     let first = memchr::memmem::find(beginning, &LOCAL)
         .ok_or_else(|| Unreadable::new("it is no zip archive: it has no entry at its beginning"))?;
     stream.consume(first);
-    for _ in 0..limits::ENTRIES {
+    for _ in 0..limits::archives().entries {
         let sign = stream.peek(4)?;
         if sign == LOCAL {
             let at = stream.taken;
@@ -134,7 +136,7 @@ pub(super) fn walk<R: Read>(stream: &mut Ahead<R>, visit: &mut dyn Visit) -> Res
             return Err(Unreadable::new(format!("offset {}: here should be a zip entry", stream.taken)));
         }
     }
-    Err(Unreadable::new(format!("it has more than {} entries", limits::ENTRIES)))
+    Err(Unreadable::new(format!("it has more than {} entries", limits::archives().entries)))
 }
 
 fn one<R: Read>(stream: &mut Ahead<R>, visit: &mut dyn Visit) -> Result<(), Unreadable> {

@@ -213,7 +213,7 @@ fn bombs_stop() {
     ]);
     assert_eq!(lines(&read("a.jar", &pom)), ["g:b 1"], "no more than a limit comes out of one entry");
     let nested = zip(&[("a.jar", &bomb, true)]);
-    for held in [limits::ARCHIVES_HELD, 0] {
+    for held in [limits::archives().held, 0] {
         let mut session = Session { held, inflated: Rc::new(Cell::new(1 << 20)), ..Session::default() };
         session.archive(&mut nested.as_slice(), 0, 0, None, "x.jar").expect("reads");
         let told = session.found.incomplete.iter().any(|note| note.contains("too much comes out"));

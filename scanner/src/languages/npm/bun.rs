@@ -5,8 +5,7 @@ use std::collections::HashMap;
 use super::{component, from_registry, split_at};
 use crate::languages::{
     Component, Evidence, Found, Named, Unreadable, graph,
-    input::{self, Whole},
-    limits,
+    input::{self, Size, Whole},
     tree::{self, Node},
 };
 
@@ -15,7 +14,7 @@ pub(in crate::languages) static BUN: Whole = Whole {
     version: 1,
     named: &[Named::Is("bun.lock")],
     wants: input::any,
-    limit: limits::WHOLE,
+    limit: Size::Whole,
     parse: |_, bytes| bun(&tree::jsonc(bytes)),
 };
 

@@ -1,14 +1,18 @@
 //! `package.json` of installed packages; npm-docs, "package.json".
 
 use super::{component, licenses};
-use crate::languages::{File, Found, Named, Unreadable, input::Whole, limits, tree};
+use crate::languages::{
+    File, Found, Named, Unreadable,
+    input::{Size, Whole},
+    tree,
+};
 
 pub(in crate::languages) static PACKAGE: Whole = Whole {
     name: "npm-package",
     version: 2,
     named: &[Named::Is("package.json")],
     wants: |_| true,
-    limit: limits::DESCRIPTION,
+    limit: Size::Description,
     parse: package,
 };
 

@@ -3,8 +3,7 @@
 use super::{component, from_registry, licenses, split_at};
 use crate::languages::{
     Component, Evidence, Found, Named, Unreadable,
-    input::{self, Whole},
-    limits,
+    input::{self, Size, Whole},
     tree::{self, Node},
 };
 
@@ -14,7 +13,7 @@ pub(in crate::languages) static PACKAGE_LOCK: Whole = Whole {
     // npm leaves the hidden one in `node_modules`: what it says is installed is there by itself.
     named: &[Named::Is("package-lock.json"), Named::Is("npm-shrinkwrap.json")],
     wants: input::any,
-    limit: limits::WHOLE,
+    limit: Size::Whole,
     parse: |_, bytes| package_lock(bytes),
 };
 

@@ -3,8 +3,7 @@
 use super::{component, from_registry, split_at};
 use crate::languages::{
     Component, Evidence, Found, Named, Unreadable,
-    input::{self, Whole},
-    limits,
+    input::{self, Size, Whole},
 };
 
 pub(in crate::languages) static YARN: Whole = Whole {
@@ -12,7 +11,7 @@ pub(in crate::languages) static YARN: Whole = Whole {
     version: 1,
     named: &[Named::Is("yarn.lock")],
     wants: input::any,
-    limit: limits::WHOLE,
+    limit: Size::Whole,
     parse: |_, bytes| yarn(&input::text(bytes)),
 };
 

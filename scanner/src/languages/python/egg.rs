@@ -5,7 +5,7 @@ use std::io::Read as _;
 use super::metadata::metadata;
 use crate::languages::{
     Found, Named, Unreadable,
-    input::{self, Whole},
+    input::{self, Size, Whole},
     java::zip::Directory,
     limits,
 };
@@ -15,7 +15,7 @@ pub(in crate::languages) static EGG: Whole = Whole {
     version: 1,
     named: &[Named::Ends("egg")],
     wants: input::any,
-    limit: limits::WHOLE,
+    limit: Size::Whole,
     parse: |_, bytes| egg(bytes),
 };
 
@@ -25,7 +25,7 @@ fn egg(bytes: &[u8]) -> Result<Found, Unreadable> {
         if entry.name == "EGG-INFO/PKG-INFO" {
             let content = entry.open().ok_or_else(|| Unreadable::new("EGG-INFO/PKG-INFO is encrypted"))?;
             let mut text = Vec::new();
-            content.take(limits::ENTRY).read_to_end(&mut text)?;
+            content.take(limits::archives().entry).read_to_end(&mut text)?;
             return Ok(Found::from_iter([metadata(&text)?]));
         }
     }

@@ -4,8 +4,7 @@ use std::collections::HashMap;
 
 use crate::languages::{
     Component, Found, Kind, Named, Unreadable, graph,
-    input::{self, Whole},
-    limits,
+    input::{self, Size, Whole},
     tree::{self, Node},
 };
 
@@ -14,7 +13,7 @@ pub(in crate::languages) static PIPENV: Whole = Whole {
     version: 1,
     named: &[Named::Is("Pipfile.lock")],
     wants: input::any,
-    limit: limits::WHOLE,
+    limit: Size::Whole,
     parse: |_, bytes| pipenv(bytes),
 };
 pub(in crate::languages) static POETRY: Whole = locked("python-poetry", &[Named::Is("poetry.lock")], poetry);
@@ -26,7 +25,7 @@ pub(in crate::languages) static PYLOCK: Whole = Whole {
 };
 
 const fn locked(name: &'static str, named: &'static [Named], parse: input::Parse) -> Whole {
-    Whole { name, version: 1, named, wants: input::any, limit: limits::WHOLE, parse }
+    Whole { name, version: 1, named, wants: input::any, limit: Size::Whole, parse }
 }
 
 fn pipenv(bytes: &[u8]) -> Result<Found, Unreadable> {

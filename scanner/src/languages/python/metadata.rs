@@ -6,8 +6,7 @@ use std::collections::BTreeSet;
 
 use crate::languages::{
     Component, Found, Kind, Named, Unreadable,
-    input::{self, Whole},
-    limits,
+    input::{self, Size, Whole},
 };
 
 pub(in crate::languages) static METADATA: Whole = Whole {
@@ -19,7 +18,7 @@ pub(in crate::languages) static METADATA: Whole = Whole {
         "PKG-INFO" => file.folder().ends_with(".egg-info") || file.folder() == "EGG-INFO",
         _ => true,
     },
-    limit: limits::DESCRIPTION,
+    limit: Size::Description,
     parse: |_, bytes| Ok(Found::from_iter([metadata(bytes)?])),
 };
 

@@ -2,8 +2,7 @@
 
 use crate::languages::{
     Component, Found, Kind, Named,
-    input::{self, Whole},
-    limits,
+    input::{self, Size, Whole},
 };
 
 pub(in crate::languages) static REQUIREMENTS: Whole = Whole {
@@ -11,7 +10,7 @@ pub(in crate::languages) static REQUIREMENTS: Whole = Whole {
     version: 1,
     named: &[Named::Begins("requirements")],
     wants: |file| file.name().ends_with(".txt"),
-    limit: limits::DESCRIPTION,
+    limit: Size::Description,
     parse: |_, bytes| Ok(requirements(&input::text(bytes))),
 };
 

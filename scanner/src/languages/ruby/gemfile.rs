@@ -2,8 +2,7 @@
 
 use crate::languages::{
     Component, Found, Kind, Named,
-    input::{self, Whole},
-    limits,
+    input::{self, Size, Whole},
 };
 
 pub(in crate::languages) static GEMFILE: Whole = Whole {
@@ -11,7 +10,7 @@ pub(in crate::languages) static GEMFILE: Whole = Whole {
     version: 1,
     named: &[Named::Is("Gemfile.lock"), Named::Is("gems.locked")],
     wants: input::any,
-    limit: limits::WHOLE,
+    limit: Size::Whole,
     parse: |_, bytes| Ok(gemfile(&input::text(bytes))),
 };
 

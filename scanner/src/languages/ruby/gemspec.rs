@@ -4,7 +4,7 @@
 
 use crate::languages::{
     Component, Found, Kind, Named, Unreadable,
-    input::{self, Whole},
+    input::{self, Size, Whole},
     limits,
 };
 
@@ -14,7 +14,7 @@ pub(in crate::languages) static GEMSPEC: Whole = Whole {
     named: &[Named::Ends("gemspec")],
     // What lies elsewhere is a gem's source, with variables where its version should be.
     wants: |file| file.path.contains("specifications/"),
-    limit: limits::DESCRIPTION,
+    limit: Size::Description,
     parse: |_, bytes| Ok(Found::from_iter([gemspec(&input::text(bytes))?])),
 };
 
@@ -38,7 +38,7 @@ fn gemspec(text: &str) -> Result<Component, Unreadable> {
             "name" => name = name.or_else(|| literals(value).next()),
             "version" => version = version.or_else(|| literals(value).next()),
             "license" | "licenses" => {
-                licenses = literals(value).take(limits::LICENSES).map(str::to_owned).collect();
+                licenses = literals(value).take(limits::languages().licenses).map(str::to_owned).collect();
             }
             _ => {}
         }

@@ -61,7 +61,7 @@ impl<'a> Header<'a> {
         let truncated = "is shorter than an rpm header";
         let entries = Big.size(blob, 0).ok_or(truncated)?;
         let length = Big.size(blob, 4).ok_or(truncated)?;
-        if entries == 0 || entries > limits::HEADER_ENTRIES {
+        if entries == 0 || entries > limits::packages().header_entries {
             return Err("has no index of an rpm header");
         }
         let index = slice(blob, 8, entries * ENTRY).ok_or(truncated)?;
@@ -151,7 +151,7 @@ impl<'a> Header<'a> {
         let torn = "has files without folders in its rpm header";
         let indexes = self.numbers(tag::DIR_INDEXES)?.ok_or(torn)?;
         let folders = self.strings(tag::DIR_NAMES)?.ok_or(torn)?;
-        if indexes.len() != names.left || folders.left > limits::FOLDERS {
+        if indexes.len() != names.left || folders.left > limits::packages().folders {
             return Err(torn);
         }
         let folders = folders.collect::<Result<Vec<_>, _>>()?;

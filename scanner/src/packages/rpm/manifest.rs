@@ -17,7 +17,7 @@ pub(super) fn installed(bytes: &[u8]) -> Result<Vec<Installed>, ParseError> {
             continue;
         }
         let fail = |reason: &str| ParseError { at: Place::Line(index + 1), reason: reason.to_owned() };
-        if found.len() >= limits::PACKAGES {
+        if found.len() >= limits::packages().packages {
             return Err(fail("is in a manifest of too many packages"));
         }
         found.push(package(raw).map_err(fail)?);
@@ -26,7 +26,7 @@ pub(super) fn installed(bytes: &[u8]) -> Result<Vec<Installed>, ParseError> {
 }
 
 fn package(line: &[u8]) -> Result<Installed, &'static str> {
-    if line.len() > limits::TEXT {
+    if line.len() > limits::packages().text {
         return Err("is too long");
     }
     let line = String::from_utf8_lossy(line);
@@ -42,7 +42,10 @@ fn package(line: &[u8]) -> Result<Installed, &'static str> {
     let [name, evr, _, _, vendor, epoch, _, architecture, _, source] = fields;
     let (version, release) = evr.rsplit_once('-').ok_or("has a version without a release")?;
     for word in [name, version, release] {
-        if word.is_empty() || word.len() > limits::WORD || !word.bytes().all(|b| b.is_ascii_graphic()) {
+        if word.is_empty()
+            || word.len() > limits::packages().word
+            || !word.bytes().all(|b| b.is_ascii_graphic())
+        {
             return Err("has a name, version or release that is none");
         }
     }

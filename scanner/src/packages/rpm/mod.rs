@@ -167,7 +167,7 @@ pub fn installed(bytes: &[u8], form: Form) -> Result<Vec<Installed>, ParseError>
     let mut found = Vec::new();
     let mut budget = Budget::default();
     each_header(bytes, form, &mut |at, blob| {
-        if found.len() >= limits::PACKAGES {
+        if found.len() >= limits::packages().packages {
             return Err(ParseError::offset(at, "is in a database of too many packages"));
         }
         found.push(package(blob, &mut budget).map_err(|reason| ParseError::offset(at, reason))?);
@@ -199,14 +199,14 @@ fn each_header(bytes: &[u8], form: Form, visit: &mut Visit<'_>) -> Result<(), Pa
 fn package(blob: &[u8], budget: &mut Budget) -> Result<Installed, &'static str> {
     let header = Header::parse(blob)?;
     let word = |tag: u32| match header.string(tag)? {
-        Some(value) if value.len() <= limits::WORD && value.iter().all(u8::is_ascii_graphic) => {
+        Some(value) if value.len() <= limits::packages().word && value.iter().all(u8::is_ascii_graphic) => {
             Ok(Some(text(value)).filter(|value| !value.is_empty()))
         }
         Some(_) => Err("has a name, version, release or architecture that is none"),
         None => Ok(None),
     };
     let optional = |tag: u32| match header.string(tag)? {
-        Some(value) if value.len() > limits::TEXT => Err("has a text that is too long"),
+        Some(value) if value.len() > limits::packages().text => Err("has a text that is too long"),
         value => Ok(value.map(text).filter(|value| !value.is_empty() && value != "(none)")),
     };
     Ok(Installed {

@@ -1,5 +1,7 @@
 //! Every form, written here and read: whole, cut, mutated and hostile.
 
+use crate::limits;
+
 use proptest::prelude::*;
 
 use super::{bytes::Order, writers::Value, *};
@@ -99,7 +101,7 @@ fn headers_say_what_is_wrong_with_them() {
         "without folders",
     );
     fails(with(vec![(1116, Value::Numbers(vec![1])), (1117, names()), (1118, folders())]), "without folders");
-    fails(with(vec![(1014, Value::Owned("x".repeat(limits::TEXT + 1)))]), "too long");
+    fails(with(vec![(1014, Value::Owned("x".repeat(limits::packages().text + 1)))]), "too long");
     fails(vec![0; 7], "shorter");
     fails(vec![0; 8], "no index");
     fails([[0xff; 4], [0; 4]].concat(), "no index");
