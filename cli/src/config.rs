@@ -1,5 +1,6 @@
 //! `patchline.yaml`: registries, channels, mirrors, listening. Chains name what stands here.
 
+mod bounds;
 mod scanners;
 
 use std::{
@@ -62,6 +63,8 @@ pub(crate) struct Config {
     pub(crate) schedules: ScheduleEntry,
     /// Who is asked beside our own scanner, by name.
     scanners: BTreeMap<String, scanners::ScannerEntry>,
+    /// What reading an image may cost.
+    scanner_limits: bounds::ScannerLimits,
     /// Who asks ours.
     pub(crate) harbor_scanner: Option<scanners::HarborScannerEntry>,
 }
@@ -280,14 +283,15 @@ impl Config {
                 .map(PathBuf::from)
                 .find(|p| p.is_file()),
         };
-        let Some(path) = found else { return Ok(Self::default()) };
+        let Some(path) = found else { return Self::default().put_in_force() };
         let text = std::fs::read_to_string(&path).map_err(io(format!("read {}", path.display())))?;
         // No snippet: the lines around a mistake may hold a secret that somebody wrote out.
         let options = serde_saphyr::options! { with_snippet: false, strict_booleans: true };
-        serde_saphyr::from_str_with_options(&text, options).map_err(|error| {
+        let read: Self = serde_saphyr::from_str_with_options(&text, options).map_err(|error| {
             Failure::usage("config-invalid", format!("{}: {error}", path.display()))
                 .hint("the keys of patchline.yaml stand in docs/configuration.md")
-        })
+        })?;
+        read.put_in_force()
     }
     /// Registries with their secrets read.
     pub(crate) fn registries(&self) -> Result<BTreeMap<String, RegistryConfig>> {

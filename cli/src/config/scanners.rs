@@ -13,7 +13,7 @@ use patchline_scanner::adapters::{
     clair::{self, Clair},
     grype::{self, Grype},
     harbor::{self, Harbor},
-    limits,
+    times,
     trivy::{self, Trivy},
 };
 use serde::Deserialize;

@@ -88,7 +88,7 @@ impl Limits {
     }
 
     /// Equal for limits under which a layer's bytes say the same.
-    pub(crate) fn of_layers(&self) -> impl PartialEq + std::fmt::Debug {
+    pub(crate) fn of_layers(&self) -> impl PartialEq + std::fmt::Debug + use<> {
         let Self { layer, facts, licenses, packages, languages, archives, binaries, .. } = *self;
         (layer, facts, licenses, packages, languages, archives, binaries)
     }
@@ -118,10 +118,6 @@ static OF_PROCESS: OnceLock<Limits> = OnceLock::new();
 
 /// Those of this process; the defaults, where nothing was set before somebody asked.
 pub fn get() -> &'static Limits {
-    #[cfg(test)]
-    if let Some(limits) = tests::of_thread() {
-        return limits;
-    }
     OF_PROCESS.get_or_init(Limits::default)
 }
 

@@ -122,9 +122,10 @@ impl Go {
         let Some(version) = std::str::from_utf8(version).ok().filter(|v| is_version(v)) else {
             return Next::Done;
         };
-        let Some((from, to)) =
-            text(end, limits::binaries().capture - HEADER - limits::languages().version - 2 * VARINT)
-        else {
+        let Some((from, to)) = text(
+            end,
+            limits::binaries().capture.saturating_sub(HEADER + limits::languages().version + 2 * VARINT),
+        ) else {
             return missing(end);
         };
         let Some(modules) = bytes.get(from..to) else { return Next::More };

@@ -1,0 +1,7 @@
+//! What is known about packages.
+
+use super::Row;
+
+pub(super) fn rows() -> Vec<Row> {
+    Vec::new()
+}
