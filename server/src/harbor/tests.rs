@@ -15,7 +15,7 @@ use patchline_scanner::{
     adapters::{
         Adapter as _, Subject,
         harbor::{Harbor, Settings},
-        limits,
+        times,
     },
 };
 use tower::ServiceExt as _;
