@@ -84,3 +84,23 @@ fn what_cannot_be_scanned_says_what_to_do() {
         assert!(help.contains(input), "{help}");
     }
 }
+
+#[test]
+fn limits_are_set_by_the_configuration() {
+    let folder = tempfile::tempdir().unwrap();
+    root(folder.path());
+    let configured = |text: &str| {
+        fs::write(folder.path().join("patchline.yaml"), text).unwrap();
+        scan(folder.path(), "rootfs:root", &["--output", "json"])
+    };
+    let (code, _, error) = configured("scanner-limits:\n  facts: {small-file: 10}\n");
+    assert!(code == 1 && error.starts_with("error[limit-exceeded]") && error.contains("10"), "{error}");
+    let (code, json, error) = configured("scanner-limits:\n  rootfs:\n    depth: 3\n");
+    assert_eq!(code, 0, "{error}");
+    assert!(json.contains("folders deeper than 3 are not looked into"), "{json}");
+    let (code, _, error) = configured("scanner-limits:\n  rootfs:\n    depht: 3\n");
+    assert!(code == 2 && error.starts_with("error[config-invalid]"), "{error}");
+    assert!(error.contains("no limit is called `depht`") && error.contains("line 3"), "{error}");
+    let (code, json, error) = configured("scanner-limits:\n  languages: {whole: 64 MiB}\n");
+    assert_eq!((code, packages(&json).len()), (0, 2), "{error}");
+}

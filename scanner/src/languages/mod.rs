@@ -3,7 +3,7 @@
 //! A new format is a file here and one line in [`ANALYSERS`].
 
 mod apple;
-mod binary;
+pub(crate) mod binary;
 mod cargo_lock;
 mod component;
 mod conan;
@@ -13,7 +13,7 @@ mod dotnet;
 mod elixir;
 mod graph;
 mod input;
-mod java;
+pub(crate) mod java;
 mod npm;
 mod php;
 mod purl;

@@ -8,7 +8,7 @@ const MODULES: &str = "path\tx.org/app\nmod\tx.org/app\tv1.0.0\t\ndep\tx.org/lib
 const ADDRESS: u64 = 0x40_0000;
 
 /// An ELF of 64 bits whose one segment is loaded to [`ADDRESS`], padded to a size.
-fn elf(size: usize) -> Vec<u8> {
+pub(crate) fn elf(size: usize) -> Vec<u8> {
     let mut bytes = vec![0; size.max(128)];
     bytes[..6].copy_from_slice(b"\x7fELF\x02\x01");
     let mut put = |at: usize, value: u64, count: usize| {
@@ -38,8 +38,13 @@ fn marked(list: &str) -> Vec<u8> {
     [START, list.as_bytes(), END].concat()
 }
 
+/// A list that never ends.
+pub(crate) fn open_list(list: &str) -> Vec<u8> {
+    [START, list.as_bytes()].concat()
+}
+
 /// A header of Go 1.18 and later.
-fn inline(version: &str, list: &str) -> Vec<u8> {
+pub(crate) fn inline(version: &str, list: &str) -> Vec<u8> {
     let modules = marked(list);
     let header = [b"\xff Go buildinf:".as_slice(), &[8, 2], &[0; 16]].concat();
     [header, varint(version.len()), version.into(), varint(modules.len()), modules].concat()
@@ -88,6 +93,22 @@ fn other_containers_are_searched_too() {
     assert_eq!(read_as("a", &script), Found::default());
 }
 
+/// An old header whose version lies in the second of two segments, behind what could be another version.
+pub(crate) fn pointing() -> Vec<u8> {
+    let mut bytes = elf(6000);
+    bytes[56] = 2;
+    bytes.copy_within(64..120, 120);
+    bytes[64] = 6;
+    let mut put = |at: usize, what: &[u8]| bytes[at..at + what.len()].copy_from_slice(what);
+    let address = |at: usize| (ADDRESS + at as u64).to_le_bytes();
+    put(600, b"go1.9.9");
+    put(1000, b"go1.16.4");
+    put(2000, &[b"\xff Go buildinf:".as_slice(), &[8, 0], &address(3000), &address(3016)].concat());
+    put(3000, &[address(1000), 8_u64.to_le_bytes()].concat());
+    put(4000, &marked(MODULES));
+    bytes
+}
+
 /// Version, modules, header, and the string headers behind it, each far from the others.
 #[test]
 fn old_headers_point_to_their_version() {
@@ -119,7 +140,7 @@ fn old_headers_point_to_their_version() {
     assert_eq!(found.incomplete, ["it is built by Go, and the version of Go cannot be read"]);
 }
 
-fn auditable(json: &str) -> Vec<u8> {
+pub(crate) fn auditable(json: &str) -> Vec<u8> {
     let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::best());
     encoder.write_all(json.as_bytes()).expect("compresses");
     encoder.finish().expect("compresses")

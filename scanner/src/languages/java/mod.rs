@@ -365,4 +365,4 @@ impl Visit for Streamed<'_> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

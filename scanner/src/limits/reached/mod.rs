@@ -10,7 +10,7 @@ mod layers;
 mod packages;
 mod sbom;
 
-use std::{collections::BTreeSet, fmt::Debug, process::Command, sync::Mutex, thread};
+use std::{collections::BTreeSet, process::Command, sync::Mutex, thread};
 
 use super::{Limits, set};
 
@@ -53,8 +53,7 @@ fn rows() -> Vec<Row> {
 }
 
 /// Something that has a value is said to be unknown when it has none.
-pub(super) fn known(text: impl Debug, what: &str) -> String {
-    let text = format!("{text:?}");
+pub(super) fn known(text: &str, what: &str) -> String {
     if text.contains(what) { format!("has {what}") } else { format!("unknown in {text}") }
 }
 
