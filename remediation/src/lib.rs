@@ -4,6 +4,7 @@ pub mod apt;
 pub mod bootstrap;
 mod clock;
 pub mod deb;
+pub mod diff;
 mod error;
 pub mod executor;
 pub mod fix;

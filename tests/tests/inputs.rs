@@ -2,7 +2,10 @@
 
 use std::{fs, path::Path, process::Command};
 
-use patchline_tests::machine;
+use patchline_tests::{
+    image::{Layout, tar},
+    machine,
+};
 use serde_json::Value;
 
 const STATUS: &str =
@@ -103,4 +106,59 @@ fn limits_are_set_by_the_configuration() {
     assert!(error.contains("no limit is called `depht`") && error.contains("line 3"), "{error}");
     let (code, json, error) = configured("scanner-limits:\n  languages: {whole: 64 MiB}\n");
     assert_eq!((code, packages(&json).len()), (0, 2), "{error}");
+}
+
+#[test]
+fn two_images_are_compared_by_packages_files_layers_and_size() {
+    let folder = tempfile::tempdir().unwrap();
+    let layout = Layout::create(&folder.path().join("images"));
+    let package = |version: &str| format!(r#"{{"name": "left", "version": "{version}"}}"#);
+    let (old, new) = (package("1.0.0"), package("1.0.1"));
+    let path = "app/node_modules/left/package.json";
+    let below = tar(&[(path, Some(old.as_bytes()), 0o644), ("app/gone", Some(b"1"), 0o644)]);
+    let above = tar(&[
+        (path, Some(new.as_bytes()), 0o600),
+        ("app/.wh.gone", Some(b""), 0o644),
+        ("app/new", Some(b"22"), 0o644),
+    ]);
+    layout.image("v1", std::slice::from_ref(&below));
+    layout.image("v2", &[below, above]);
+    let diff = |more: &[&str]| {
+        let output = Command::new(machine::patchline())
+            .args(["diff", "oci:images:v1", "oci:images:v2", "--offline"])
+            .args(more)
+            .env("PATCHLINE_DATA", folder.path().join("data"))
+            .current_dir(folder.path())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let changes: Value = serde_json::from_str(&diff(&["--output", "json"])).unwrap();
+    assert_eq!(changes["packages"], serde_json::json!([["left:", "1.0.0", "1.0.1"]]));
+    assert_eq!(
+        (&changes["shared"], &changes["before"]["files"]),
+        (&serde_json::json!(1), &serde_json::json!(2))
+    );
+    let files: Vec<String> = changes["files"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|f| format!("{} {} {}", f["path"].as_str().unwrap(), f["change"].as_str().unwrap(), f["what"]))
+        .collect();
+    assert_eq!(
+        files,
+        ["app/gone removed []", "app/new added []", &format!("{path} changed [\"content\",\"mode\"]")][..]
+    );
+    let table = diff(&["--files"]);
+    println!("{table}");
+    for said in [
+        "1 added, 1 changed, 1 removed",
+        "the lowest 1 are the same",
+        "/app/gone",
+        "content, mode",
+        "1 differ",
+    ] {
+        assert!(table.contains(said), "{table}");
+    }
 }

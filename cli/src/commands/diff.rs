@@ -1,7 +1,12 @@
-//! `patchline diff A B`: packages and findings of two images.
+//! `patchline diff A B`: two images before and after.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
+use patchline_remediation::diff::{self, Change, Difference};
+use patchline_scanner::{LayerFacts, layers::FactsFolder};
 use serde::Serialize;
 
 use crate::{
@@ -15,7 +20,7 @@ use crate::{
     terminal,
 };
 
-/// Compare two images: packages and findings
+/// Compare two images: packages, findings, files, layers, size
 #[derive(Debug, clap::Args)]
 pub(crate) struct Diff {
     /// The first image
@@ -28,6 +33,9 @@ pub(crate) struct Diff {
     /// Ask no package repository: loaded advisories alone
     #[arg(long)]
     offline: bool,
+    /// Name every file that differs, not only how many
+    #[arg(long)]
+    files: bool,
     #[command(flatten)]
     mirrors: super::MirrorFlags,
 }
@@ -43,6 +51,9 @@ struct Changes {
     left: Vec<String>,
     /// Findings only in the second.
     new: Vec<String>,
+    /// Sizes, layers and files.
+    #[serde(flatten)]
+    image: Difference,
 }
 
 impl Diff {
@@ -53,20 +64,21 @@ impl Diff {
         let apt = if self.offline { None } else { Some(self.mirrors.apt(&config, &data)?) };
         let before = images::open(&registries, &self.before, self.platform.as_deref()).await?;
         let after = images::open(&registries, &self.after, self.platform.as_deref()).await?;
+        let facts: Arc<dyn LayerFacts> = Arc::new(FactsFolder::new(data.facts()));
+        let image = diff::images(
+            (before.repository.as_ref(), &before.manifest),
+            (after.repository.as_ref(), &after.manifest),
+            &facts,
+        )
+        .await?;
         let before = images::scan(&data, apt.as_ref(), &before).await?;
         let after = images::scan(&data, apt.as_ref(), &after).await?;
-        let changes = compare(&before, &after);
+        let changes = compare(&before, &after, image);
         if global.output == Output::Json {
             super::json(&changes)?;
             return Ok(Exit::Ok);
         }
-        terminal::out(&format!(
-            "{} findings gone, {} left, {} new; {} packages differ",
-            changes.gone.len(),
-            changes.left.len(),
-            changes.new.len(),
-            changes.packages.len()
-        ));
+        terminal::out(&glance(&changes, (&before, &after)));
         if !changes.packages.is_empty() {
             let mut table = Table::new(&["package", "from", "to"]);
             for (package, from, to) in &changes.packages {
@@ -79,15 +91,87 @@ impl Diff {
                 terminal::out(&format!("\n{word}: {}", ids.join(" ")));
             }
         }
+        if self.files && !changes.image.files.is_empty() {
+            terminal::out(&format!("\n{}", files(&changes.image)));
+        }
         Ok(Exit::Ok)
     }
+}
+
+/// Both sides, line by line, and what became of them.
+fn glance(changes: &Changes, (before, after): (&Scanned, &Scanned)) -> String {
+    let Difference { before: a, after: b, shared, files } = &changes.image;
+    let count = |change| files.iter().filter(|f| f.change == change).count();
+    let grown = match (b.size.checked_sub(a.size), a.size.checked_sub(b.size)) {
+        (Some(0), _) => "the same".to_owned(),
+        (Some(more), _) => format!("{} more", bytes(more)),
+        (None, less) => format!("{} less", bytes(less.unwrap_or_default())),
+    };
+    let mut table = Table::new(&["", ">before", ">after", "what differs"]);
+    let mut row = |name: &str, a: String, b: String, what: String| {
+        table.row([name.to_owned(), a, b, what]);
+    };
+    row(
+        "findings",
+        before.report.findings.len().to_string(),
+        after.report.findings.len().to_string(),
+        format!("{} gone, {} left, {} new", changes.gone.len(), changes.left.len(), changes.new.len()),
+    );
+    row(
+        "packages",
+        before.inventory.packages.len().to_string(),
+        after.inventory.packages.len().to_string(),
+        format!("{} differ", changes.packages.len()),
+    );
+    row(
+        "files",
+        a.files.to_string(),
+        b.files.to_string(),
+        format!(
+            "{} added, {} changed, {} removed",
+            count(Change::Added),
+            count(Change::Changed),
+            count(Change::Removed)
+        ),
+    );
+    row(
+        "layers",
+        a.layers.len().to_string(),
+        b.layers.len().to_string(),
+        format!("the lowest {shared} are the same"),
+    );
+    row("size", bytes(a.size), bytes(b.size), grown);
+    table.render()
+}
+
+fn files(difference: &Difference) -> String {
+    let mut table = Table::new(&["file", "change", ">before", ">after"]);
+    for file in &difference.files {
+        let change = match file.change {
+            Change::Added => "added".to_owned(),
+            Change::Removed => "removed".to_owned(),
+            Change::Changed => file.what.join(", "),
+        };
+        let size = |there: bool, size: u64| if there { bytes(size) } else { String::new() };
+        table.row([
+            format!("/{}", file.path),
+            change,
+            size(file.change != Change::Added, file.size.0),
+            size(file.change != Change::Removed, file.size.1),
+        ]);
+    }
+    table.render()
+}
+
+fn bytes(count: u64) -> String {
+    indicatif::HumanBytes(count).to_string()
 }
 
 fn or_none(version: &str) -> String {
     if version.is_empty() { "not there".into() } else { version.into() }
 }
 
-fn compare(before: &Scanned, after: &Scanned) -> Changes {
+fn compare(before: &Scanned, after: &Scanned, image: Difference) -> Changes {
     let versions = |s: &Scanned| -> BTreeMap<String, String> {
         s.inventory
             .packages
@@ -112,5 +196,6 @@ fn compare(before: &Scanned, after: &Scanned) -> Changes {
         gone: old.difference(&new).cloned().collect(),
         left: old.intersection(&new).cloned().collect(),
         new: new.difference(&old).cloned().collect(),
+        image,
     }
 }
