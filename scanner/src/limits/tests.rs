@@ -7,7 +7,7 @@ use super::{Invalid, Limits};
 /// 64 MiB where that is what it is: nobody reads bytes in eleven digits.
 fn amount(value: u64) -> String {
     for (shift, unit) in [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")] {
-        if value >= 1 << shift && value % (1 << shift) == 0 {
+        if value >= 1 << shift && value.is_multiple_of(1 << shift) {
             return format!("{} {unit}", value >> shift);
         }
     }
