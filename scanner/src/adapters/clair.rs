@@ -302,10 +302,14 @@ pub fn report(
 }
 
 /// One for each CVE: an erratum speaks of many.
-fn said(package: &Package, environments: &[Environment], vulnerability: &Vulnerability) -> Vec<Said> {
+fn said<'a>(
+    package: &'a Package,
+    environments: &'a [Environment],
+    vulnerability: &'a Vulnerability,
+) -> impl Iterator<Item = Said> + use<'a> {
     let (name, cves) = ids(vulnerability);
     let (kind, path) = environments.first().map_or(("", None), |e| database(&e.package_db));
-    let one = |id: String, aliases: Vec<String>| Said {
+    let one = move |id: String, aliases: Vec<String>| Said {
         id,
         aliases,
         kind: kind.to_owned(),
@@ -321,16 +325,21 @@ fn said(package: &Package, environments: &[Environment], vulnerability: &Vulnera
         severity: findings::severity(&vulnerability.normalized_severity),
         severity_source: filled(&vulnerability.updater).map(str::to_owned),
         layer: environments.first().and_then(|e| filled(&e.introduced_in)).map(str::to_owned),
-        summary: filled(&vulnerability.description).map(str::to_owned),
+        // Cut before it is copied for each of them.
+        summary: filled(&vulnerability.description)
+            .map(|text| crate::formats::clean(text, limits::adapters().summary)),
         // Go's zero time is none.
         published: filled(&vulnerability.issued).filter(|at| !at.starts_with("0001-")).map(str::to_owned),
         epss: None,
         known_exploited: false,
     };
-    if cves.is_empty() || cves.contains(&name) {
-        return vec![one(name, Vec::new())];
-    }
-    cves.into_iter().take(limits::adapters().aliases).map(|cve| one(cve, vec![name.clone()])).collect()
+    let alone = cves.is_empty() || cves.contains(&name);
+    let ids = if alone { BTreeSet::from([name.clone()]) } else { cves };
+    // One by one: how many there may be is bounded where findings are counted.
+    ids.into_iter().map(move |id| {
+        let others = if alone { Vec::new() } else { vec![name.clone()] };
+        one(id, others)
+    })
 }
 
 /// The name that opens `RHSA-2021:1: openssl security update`, and the CVEs that name and links hold.

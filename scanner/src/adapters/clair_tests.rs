@@ -69,6 +69,17 @@ fn a_report_becomes_ours_an_erratum_as_each_of_its_vulnerabilities() {
     assert_eq!(read(&value).unwrap_err().code(), "scanner-other-image");
 }
 
+/// Other names of a finding are bounded, findings are not left out.
+#[test]
+fn an_erratum_of_many_vulnerabilities_is_as_many_findings() {
+    let inventory = testdata::inventory(&Digest::of(b"image"));
+    let mut value = document(&inventory);
+    let links: Vec<String> = (100..190).map(|n| format!("https://x/CVE-2024-1{n}")).collect();
+    value["vulnerabilities"]["b"]["links"] = links.join(" ").into();
+    let report = report("clair", value.to_string().as_bytes(), &inventory, None).unwrap();
+    assert_eq!(report.findings.len(), 91);
+}
+
 /// What Clair does with what it was told.
 struct Stand {
     report: Value,

@@ -219,14 +219,13 @@ fn because(origin: &Origin<'_>, source: &str, installed: &str, fixed: Option<&st
 
 /// The CVE, where there is one, and the other names, which never hold it.
 fn named(said: &Said) -> (String, Vec<String>) {
-    let all: Vec<String> = std::iter::once(&said.id)
-        .chain(&said.aliases)
-        .map(|id| clean(id.trim(), limits::adapters().version))
-        .filter(|id| !id.is_empty())
-        .take(limits::adapters().aliases)
-        .collect();
-    let id = all.iter().find(|id| id.starts_with("CVE-")).or(all.first()).cloned().unwrap_or_default();
-    let aliases = all.into_iter().filter(|other| *other != id).collect();
+    let all = || {
+        let names = std::iter::once(&said.id).chain(&said.aliases);
+        names.map(|id| clean(id.trim(), limits::adapters().version)).filter(|id| !id.is_empty())
+    };
+    // The CVE counts wherever it stands; only how many others are kept is bounded.
+    let id = all().find(|id| id.starts_with("CVE-")).or(all().next()).unwrap_or_default();
+    let aliases = all().filter(|other| *other != id).take(limits::adapters().aliases).collect();
     (id, aliases)
 }
 

@@ -91,6 +91,6 @@ impl std::fmt::Debug for Scanners {
 }
 
 #[cfg(test)]
-mod testdata;
+pub(crate) mod testdata;
 #[cfg(test)]
 mod tests;

@@ -25,9 +25,9 @@ pub(super) struct Start<'a> {
     pub(super) secrets: Vec<&'a str>,
 }
 
-/// Set to the folder of the scan.
 /// Bytes kept of what a program says on its standard error: the last ones.
 pub(super) const SAID: usize = 16 << 10;
+/// Set to the folder of the scan.
 const HOME: [&str; 3] = ["HOME", "TMPDIR", "XDG_CACHE_HOME"];
 
 /// The program's standard output, once it has ended well.
@@ -90,18 +90,24 @@ async fn pinned(scanner: &str, program: &Program) -> Result<()> {
     let path = program.path.clone();
     let hashed = tokio::task::spawn_blocking(move || {
         use std::io::Read as _;
-        let mut file = std::fs::File::open(path)?.take(limits::adapters().program);
+        let limit = limits::adapters().program;
+        let mut file = std::fs::File::open(path)?.take(limit + 1);
         let mut hash = Sha256::new();
         let mut block = vec![0; 1 << 20];
         loop {
             match file.read(&mut block)? {
-                0 => return Ok(hex::encode(hash.finalize())),
+                // A part of it says nothing about the rest.
+                0 if file.limit() == 0 => return Ok(Err(limit)),
+                0 => return Ok(Ok(hex::encode(hash.finalize()))),
                 n => hash.update(&block[..n]),
             }
         }
     });
     let not_started = |source| Error::NotStarted { scanner: scanner.to_owned(), source };
     let actual = hashed.await.map_err(|e| not_started(std::io::Error::other(e)))?.map_err(not_started)?;
+    let too_much =
+        |limit| Error::TooMuch { scanner: scanner.to_owned(), what: "the size of its program", limit };
+    let actual = actual.map_err(too_much)?;
     match actual == expected {
         true => Ok(()),
         false => Err(Error::NotPinned { scanner: scanner.to_owned(), expected, actual }),

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::{Distro, Inventory, Package};
 
-pub(super) fn package(name: &str, version: &str, source: &str, kind: &str) -> Package {
+pub(crate) fn package(name: &str, version: &str, source: &str, kind: &str) -> Package {
     Package {
         name: name.into(),
         version: version.into(),
@@ -23,7 +23,7 @@ pub(super) fn package(name: &str, version: &str, source: &str, kind: &str) -> Pa
 }
 
 /// Debian 12 with a library of openssl and a package of Python's, in two layers.
-pub(super) fn inventory(image: &Digest) -> Inventory {
+pub(crate) fn inventory(image: &Digest) -> Inventory {
     let layers = [("one", "One"), ("two", "Two")];
     Inventory {
         image: image.clone(),
@@ -48,18 +48,18 @@ pub(super) fn inventory(image: &Digest) -> Inventory {
 }
 
 /// The embedded registry on a free port, with that image in it.
-pub(super) struct Lab {
-    pub(super) repository: Arc<dyn Repository>,
-    pub(super) image: Digest,
+pub(crate) struct Lab {
+    pub(crate) repository: Arc<dyn Repository>,
+    pub(crate) image: Digest,
     _dir: tempfile::TempDir,
 }
 
 impl Lab {
-    pub(super) async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::start_with(|router| router, None).await
     }
     /// The same, with something between it and whoever asks, and credentials of ours.
-    pub(super) async fn start_with(
+    pub(crate) async fn start_with(
         layer: impl FnOnce(axum::Router) -> axum::Router,
         credentials: Option<(&str, &str)>,
     ) -> Self {
@@ -97,7 +97,7 @@ async fn push(repository: &dyn Repository) -> Digest {
 }
 
 /// Serves on a free loopback port; `host:port`.
-pub(super) async fn serve(router: axum::Router) -> String {
+pub(crate) async fn serve(router: axum::Router) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let host = listener.local_addr().unwrap().to_string();
     tokio::spawn(async move { axum::serve(listener, router).await });
@@ -105,7 +105,7 @@ pub(super) async fn serve(router: axum::Router) -> String {
 }
 
 /// What lies in the shared data folder, where it is at hand.
-pub(super) fn shared(archive: &str) -> Option<std::collections::BTreeMap<String, Vec<u8>>> {
+pub(crate) fn shared(archive: &str) -> Option<std::collections::BTreeMap<String, Vec<u8>>> {
     use std::io::Read as _;
     let found = ["../shared/data", "../../shared/data", "../../../shared/data"]
         .map(|folder| std::path::Path::new(folder).join(format!("{archive}.tar.zst")));

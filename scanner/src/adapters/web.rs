@@ -151,7 +151,11 @@ pub(super) fn longer(wait: Duration) -> Duration {
 fn unreachable(scanner: &str, error: reqwest::Error) -> Error {
     // Without the address: it may hold a token.
     let error = error.without_url();
-    let reason =
-        std::error::Error::source(&error).map_or_else(|| error.to_string(), |s| format!("{error}: {s}"));
+    let reason = match std::error::Error::source(&error) {
+        // What it was waited for stands deeper than this.
+        _ if error.is_timeout() => "it takes too long".to_owned(),
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    };
     Error::Unreachable { scanner: scanner.to_owned(), reason: clean(&reason, limits::adapters().shown) }
 }

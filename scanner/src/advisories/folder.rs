@@ -59,8 +59,9 @@ impl Pointer {
     pub(super) fn read(folder: &Path) -> Result<Option<Self>> {
         let path = folder.join(POINTER);
         let mut bytes = Vec::new();
-        match File::open(&path).and_then(|f| f.take(limits::advisories().pointer).read_to_end(&mut bytes)) {
-            Ok(_) => {}
+        let most = limits::advisories().pointer;
+        match File::open(&path).and_then(|f| f.take(most + 1).read_to_end(&mut bytes)) {
+            Ok(_) => fits(&bytes)?,
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(e) => return Err(io_error("read", &path, e)),
         }
@@ -78,8 +79,17 @@ impl Pointer {
 
     fn write(&self, folder: &Path) -> Result<()> {
         let json = serde_json::to_vec_pretty(self).expect("strings and numbers alone");
+        // What nobody would read again must not take the place of what everybody can.
+        fits(&json)?;
         replace(folder, POINTER, |mut file| file.write_all(&json))
     }
+}
+
+/// Whether a pointer of these bytes is read.
+fn fits(pointer: &[u8]) -> Result<()> {
+    let limit = limits::advisories().pointer;
+    let what = "the size of the pointer to the advisories";
+    if pointer.len() as u64 > limit { Err(Error::Limit { what, limit }) } else { Ok(()) }
 }
 
 /// Held by who loads: two that load different sources would each leave out what the other brings. Readers never wait.
@@ -101,6 +111,10 @@ pub(super) fn publish(
     sources: Vec<SourceStatus>,
     seen: BTreeMap<String, Seen>,
 ) -> Result<()> {
+    let limit = limits::advisories().set;
+    if image.size() > limit {
+        return Err(Error::Limit { what: "the size of a set of advisories", limit });
+    }
     let mut hash = Hashing(Sha256::new());
     image.write_to(&mut hash).map_err(|e| io_error("hash", folder, e))?;
     let revision = Digest::from_sha256(&hash.0.finalize()).to_string();

@@ -118,8 +118,12 @@ pub(super) fn key(url: &Url) -> String {
 fn failed(url: &Url, error: reqwest::Error) -> Error {
     // Without the address: it may hold a token.
     let error = error.without_url();
-    let reason =
-        std::error::Error::source(&error).map_or_else(|| error.to_string(), |s| format!("{error}: {s}"));
+    let reason = match std::error::Error::source(&error) {
+        // What it was waited for stands deeper than this.
+        _ if error.is_timeout() => "it takes too long".to_owned(),
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    };
     remote(url, reason)
 }
 

@@ -10,7 +10,7 @@ use super::{
     folder::unreadable,
     limits, names, osv,
 };
-use crate::{Result, Severity, version::Order};
+use crate::{Error, Result, Severity, version::Order};
 
 /// The only source that there was.
 const SOURCE: &str = "osv/Debian";
@@ -42,10 +42,14 @@ struct Old {
 
 /// The advisories in a set's bytes, and the ecosystems that it covers. `path` is for messages alone.
 pub(super) fn read(path: &Path, packed: &[u8]) -> Result<(Vec<Advisory>, BTreeSet<String>)> {
+    let limit = limits::advisories().old_set;
     let mut json = Vec::new();
     zstd::Decoder::new(packed)
-        .and_then(|d| d.take(limits::advisories().old_set).read_to_end(&mut json))
+        .and_then(|d| d.take(limit + 1).read_to_end(&mut json))
         .map_err(|e| unreadable(path, e.to_string()))?;
+    if json.len() as u64 > limit {
+        return Err(Error::Limit { what: "the size of a set of advisories in the format before", limit });
+    }
     let set: Set = serde_json::from_slice(&json).map_err(|e| unreadable(path, e.to_string()))?;
     if !(1..=2).contains(&set.format) {
         return Err(unreadable(path, format!("its format {} is not 1 or 2", set.format)));

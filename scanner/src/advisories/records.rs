@@ -76,8 +76,8 @@ impl Collector {
     pub(super) fn finish(self, origin: &str) -> Result<BTreeMap<String, Loaded>> {
         let failed = |reason: String| Error::Advisories { origin: origin.to_owned(), reason };
         if let Some((name, reason)) = self.unreadable.first() {
-            if self.unreadable.len().saturating_mul(limits::advisories().unreadable) > self.by_id.len() {
-                let (bad, good) = (self.unreadable.len(), self.by_id.len());
+            let (bad, good) = (self.unreadable.len(), self.by_id.len());
+            if bad.saturating_mul(1000) > good.saturating_mul(limits::advisories().unreadable) {
                 return Err(failed(format!(
                     "{bad} of {} records are none, the first is {name}: {reason}",
                     bad + good

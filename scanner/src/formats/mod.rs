@@ -154,6 +154,6 @@ fn advice(finding: &crate::Finding) -> String {
 #[cfg(test)]
 mod schema_tests;
 #[cfg(test)]
-mod testdata;
+pub(crate) mod testdata;
 #[cfg(test)]
 mod tests;

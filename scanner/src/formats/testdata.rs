@@ -8,17 +8,17 @@ use crate::{
 };
 
 /// What upsets terminals, XML, JSON and Markdown at once.
-pub(super) const HOSTILE: &str =
+pub(crate) const HOSTILE: &str =
     "a\u{1b}[31m\u{9b}2J\u{0}\u{b}<&>\"'\\]]>\r\n\t\u{202e}\u{2028}\u{fffe}\u{ffff}`|![x](y) %00 {{a}}";
 
-pub(super) struct Made {
-    pub(super) inventory: Inventory,
-    pub(super) report: Report,
-    pub(super) name: String,
+pub(crate) struct Made {
+    pub(crate) inventory: Inventory,
+    pub(crate) report: Report,
+    pub(crate) name: String,
 }
 
 impl Made {
-    pub(super) fn scanned(&self) -> Scanned<'_> {
+    pub(crate) fn scanned(&self) -> Scanned<'_> {
         Scanned {
             inventory: &self.inventory,
             report: &self.report,
@@ -63,7 +63,7 @@ fn finding(id: &str, source: &str, installed: &str, severity: Severity) -> Findi
     }
 }
 
-pub(super) fn plain() -> Made {
+pub(crate) fn plain() -> Made {
     let layers: Vec<Digest> = ["one", "two"].map(|l| Digest::of(l.as_bytes())).into();
     let ssl = Package {
         source: "openssl".into(),
@@ -134,7 +134,7 @@ pub(super) fn plain() -> Made {
 }
 
 /// Every text that a stranger may choose is one that means harm.
-pub(super) fn hostile() -> Made {
+pub(crate) fn hostile() -> Made {
     let mut made = plain();
     let bad = || HOSTILE.to_owned();
     for package in &mut made.inventory.packages {
@@ -162,7 +162,7 @@ pub(super) fn hostile() -> Made {
 }
 
 /// Nothing in it, and nothing known.
-pub(super) fn empty() -> Made {
+pub(crate) fn empty() -> Made {
     let mut made = plain();
     made.inventory.packages.clear();
     made.inventory.layers.clear();

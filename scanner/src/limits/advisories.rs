@@ -11,8 +11,8 @@ limits! {
         record: u64 = 32 << 20;
         /// Bytes of all records of one origin.
         all: u64 = 32 << 30;
-        /// Of how many records one may be unreadable before the whole origin is.
-        unreadable: usize = 100;
+        /// Unreadable records for each thousand that can be read; with more of them the whole origin is.
+        unreadable: usize = 10, to 1000;
         /// Comparisons that may be spent on finding which versions of a record its ranges already cover.
         coverage: usize = 4_000_000;
         /// Bytes of a download.

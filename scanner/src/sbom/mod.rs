@@ -74,8 +74,12 @@ fn unreadable(name: &str, reason: impl Into<String>) -> Error {
 /// RFC 1952, where it is packed.
 fn unpacked<'a>(bytes: &'a [u8], name: &str) -> Result<std::borrow::Cow<'a, [u8]>> {
     let too_large = || Error::Limit { what: "the size of an SBOM", limit: limits::sbom().size };
+    // Packed, too: what was read of a longer file is not all of it.
+    if bytes.len() as u64 > limits::sbom().size {
+        return Err(too_large());
+    }
     if !bytes.starts_with(&[0x1f, 0x8b]) {
-        return if bytes.len() as u64 > limits::sbom().size { Err(too_large()) } else { Ok(bytes.into()) };
+        return Ok(bytes.into());
     }
     let mut out = Vec::new();
     let inflated =

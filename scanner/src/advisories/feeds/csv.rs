@@ -12,12 +12,13 @@ pub(super) fn lines(
     let mut line = Vec::new();
     for number in 1.. {
         line.clear();
-        let read = from.by_ref().take(limits::advisories().line).read_until(b'\n', &mut line);
+        let most = limits::advisories().line;
+        let read = from.by_ref().take(most + 1).read_until(b'\n', &mut line);
         if read.map_err(|e| format!("line {number}: {e}"))? == 0 {
             break;
         }
-        if line.last() != Some(&b'\n') && line.len() as u64 == limits::advisories().line {
-            return Err(format!("line {number}: it has more than {} bytes", limits::advisories().line));
+        if line.last() != Some(&b'\n') && line.len() as u64 > most {
+            return Err(format!("line {number}: it has more than {most} bytes"));
         }
         let text = std::str::from_utf8(&line).map_err(|e| format!("line {number}: {e}"))?;
         each(number, text.trim_end_matches(['\n', '\r']))

@@ -27,7 +27,11 @@ struct Entry {
 pub(super) fn read(from: impl BufRead) -> Result<Heard, String> {
     let catalogue: Catalogue = serde_json::from_reader(from).map_err(|e| e.to_string())?;
     let mut heard = Heard { newest: catalogue.released, ..Heard::default() };
-    for (i, entry) in catalogue.vulnerabilities.iter().enumerate().take(limits::advisories().rated) {
+    let most = limits::advisories().rated;
+    if catalogue.vulnerabilities.len() > most {
+        return Err(format!("there are more than {most} vulnerabilities"));
+    }
+    for (i, entry) in catalogue.vulnerabilities.iter().enumerate() {
         let cve = Cve::parse(&entry.cve).ok_or_else(|| format!("entry {i}: `{}` is no CVE", entry.cve))?;
         heard.threats.insert(cve, Threat { known_exploited: true, ..Threat::default() });
     }

@@ -116,7 +116,24 @@ fn files(path: &Path) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// Unpacks what the first bytes say is packed; never more than [`limits::advisories().feed`] bytes.
+/// A feed that ends with an error where it has more bytes than it may: one that just ended would be taken for whole.
+struct Bounded {
+    plain: Box<dyn Read>,
+    left: u64,
+}
+
+impl Read for Bounded {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.plain.read(into)?;
+        self.left = self.left.checked_sub(read as u64).ok_or_else(|| {
+            let most = limits::advisories().feed;
+            std::io::Error::other(format!("it has more than {most} bytes after decompression"))
+        })?;
+        Ok(read)
+    }
+}
+
+/// Unpacks what the first bytes say is packed; more than a feed may have is an error of whoever reads it.
 fn open(path: &Path) -> Result<Box<dyn BufRead>> {
     let broken = |e| io_error("read", path, e);
     let mut file = BufReader::new(File::open(path).map_err(broken)?);
@@ -126,7 +143,8 @@ fn open(path: &Path) -> Result<Box<dyn BufRead>> {
         [0x28, 0xb5, 0x2f, 0xfd] => Box::new(zstd::Decoder::with_buffer(file).map_err(broken)?),
         _ => Box::new(file),
     };
-    Ok(Box::new(BufReader::with_capacity(1 << 16, plain.take(limits::advisories().feed))))
+    let bounded = Bounded { plain, left: limits::advisories().feed };
+    Ok(Box::new(BufReader::with_capacity(1 << 16, bounded)))
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{
     body::{self, BLOCK},
-    header::{Header, SECTIONS, SUM, Section},
+    header::{Header, LENGTH, SECTIONS, SUM, Section},
 };
 use crate::advisories::{
     advisory::{Advisory, Record, Step},
@@ -24,6 +24,11 @@ pub(in crate::advisories) struct Image {
 }
 
 impl Image {
+    /// Bytes of the whole file.
+    pub(in crate::advisories) fn size(&self) -> u64 {
+        let sums = self.body.len().div_ceil(BLOCK).saturating_mul(SUM);
+        (LENGTH as u64).saturating_add(self.body.len() as u64).saturating_add(sums as u64)
+    }
     /// The whole file, in order.
     pub(in crate::advisories) fn write_to(&self, mut to: impl io::Write) -> io::Result<()> {
         let sums: Vec<[u8; SUM]> = self.body.chunks(BLOCK).map(body::sum).collect();

@@ -8,6 +8,7 @@ mod image;
 mod languages;
 mod layers;
 mod packages;
+mod peer;
 mod sbom;
 
 use std::{collections::BTreeSet, process::Command, sync::Mutex, thread};

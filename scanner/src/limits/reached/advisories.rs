@@ -1,7 +1,0 @@
-//! What is known about packages.
-
-use super::Row;
-
-pub(super) fn rows() -> Vec<Row> {
-    Vec::new()
-}
