@@ -11,7 +11,7 @@ use std::{
 
 use patchline_engine::schedule::due::{CATCH_UP, LONGEST_CATCH_UP};
 use patchline_registry::{RegistryConfig, remote::Secret};
-use patchline_remediation::apt::Mirrors;
+use patchline_remediation::{apk, apt::Mirrors};
 use patchline_steps::{
     exceptions::{Exception, Exceptions},
     notify::ChannelConfig,
@@ -40,6 +40,8 @@ pub(crate) struct Config {
     pub(crate) mirrors: MirrorEntry,
     /// Keyring files beside the host's.
     pub(crate) keyrings: Vec<PathBuf>,
+    /// Key files of apk repositories, or folders of them.
+    pub(crate) apk_keys: Vec<PathBuf>,
     /// Chain files or folders of them.
     pub(crate) chains: Vec<PathBuf>,
     /// Webhook receivers.
@@ -176,6 +178,10 @@ pub(crate) struct TargetEntry {
 pub(crate) struct MirrorEntry {
     debian: Option<Url>,
     debian_security: Option<Url>,
+    /// Base of Alpine's branches.
+    alpine: Option<Url>,
+    /// Other apk repositories: how an address begins in an image, and where that is mirrored.
+    apk: BTreeMap<String, Url>,
 }
 
 /// Chains that start by themselves.
@@ -332,6 +338,12 @@ impl Config {
     /// Mirrors as configured.
     pub(crate) fn mirrors(&self) -> Mirrors {
         Mirrors { debian: self.mirrors.debian.clone(), debian_security: self.mirrors.debian_security.clone() }
+    }
+    /// Mirrors of apk repositories as configured.
+    pub(crate) fn apk_mirrors(&self) -> apk::Mirrors {
+        let named = self.mirrors.apk.iter().map(|(from, to)| (Some(from.clone()), to));
+        let all = named.chain(self.mirrors.alpine.iter().map(|to| (None, to)));
+        apk::Mirrors { all: all.map(|(from, to)| apk::Mirror { from, to: to.clone() }).collect() }
     }
 }
 

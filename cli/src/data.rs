@@ -87,6 +87,10 @@ impl Data {
     pub(crate) fn apt_cache(&self) -> PathBuf {
         self.root.join("cache/apt")
     }
+    /// Verified apk packages.
+    pub(crate) fn apk_cache(&self) -> PathBuf {
+        self.root.join("cache/apk")
+    }
     /// What is known of layers that a command has read.
     pub(crate) fn facts(&self) -> PathBuf {
         self.root.join("cache/facts")

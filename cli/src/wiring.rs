@@ -9,7 +9,10 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc, time
 use patchline_chains::Plan;
 use patchline_engine::{Engine, ScheduleOptions, clock::SystemClock};
 use patchline_registry::{Registries, embedded::Embedded, events::PushEvent};
-use patchline_remediation::apt::{Apt, AptConfig, Mirrors};
+use patchline_remediation::{
+    apk::{Apk, ApkConfig, Mirrors as ApkMirrors},
+    apt::{Apt, AptConfig, Mirrors},
+};
 use patchline_server::{Launcher, ServerContext, harbor::HarborScanner};
 use tokio::{net::TcpListener, sync::mpsc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -44,12 +47,23 @@ pub(crate) struct Start {
     pub(crate) keyrings: Vec<PathBuf>,
     /// Accept suites whose `Valid-Until` has passed.
     pub(crate) allow_expired: bool,
+    /// Mirrors and keys of apk repositories that win over the configured ones.
+    pub(crate) apk: ApkFlags,
     /// Where runs are kept.
     pub(crate) place: Place,
     /// Leave the steps to workers.
     pub(crate) no_work: bool,
     /// Who watches.
     pub(crate) watching: Watching,
+}
+
+/// What a command line says of apk repositories.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ApkFlags {
+    /// Asked before the configured ones.
+    pub(crate) mirrors: ApkMirrors,
+    /// Instead of the configured ones.
+    pub(crate) keys: Vec<PathBuf>,
 }
 
 /// Where runs are kept.
@@ -98,6 +112,14 @@ pub(crate) fn apt(
     })?)
 }
 
+/// Opens the apk repositories of a configuration, without a server. A machine's own are not looked at: where it is no
+/// Alpine it has none.
+pub(crate) fn apk(config: &Config, data: &Data, flags: ApkFlags) -> Result<Apk> {
+    let keys = if flags.keys.is_empty() { config.apk_keys.clone() } else { flags.keys };
+    let mirrors = flags.mirrors.or(config.apk_mirrors());
+    Ok(Apk::new(ApkConfig { mirrors, cache: data.apk_cache(), keys })?)
+}
+
 /// Starts everything in this process, on the data folder that it owns.
 pub(crate) async fn start(config: &Config, data: &Data, start: Start) -> Result<Running> {
     let pages = bind(start.listen).await?;
@@ -111,6 +133,7 @@ pub(crate) async fn start(config: &Config, data: &Data, start: Start) -> Result<
     };
     let apt = apt(config, data, start.mirrors, start.keyrings, start.allow_expired)?;
     let work = Work {
+        apk: Some(apk(config, data, start.apk)?),
         concurrency: start.no_work.then_some(0),
         kinds: None,
         channels: start.channels,

@@ -24,6 +24,25 @@ pub enum Error {
         "no Debian keyring is on this machine: install debian-archive-keyring, or name one with --keyring"
     )]
     NoKeyring,
+    /// No mirror of an image's apk repositories is configured.
+    #[error("no mirror of the package repositories of {system} is configured: name one with --apk-mirror")]
+    NoApkMirror {
+        /// `Alpine Linux v3.20`
+        system: String,
+    },
+    /// Nothing to verify apk indexes with.
+    #[error(
+        "no key for apk repositories is configured, and no package of the image brought one: name one with --apk-key"
+    )]
+    NoApkKey,
+    /// A format that is known and not read.
+    #[error("{file} is in {format} format, which is not read yet")]
+    Format {
+        /// Which.
+        file: String,
+        /// Its name.
+        format: &'static str,
+    },
     /// `InRelease` does not verify.
     #[error("{suite} of the repository cannot be trusted: {reason}")]
     Untrusted {
@@ -102,8 +121,9 @@ impl Error {
         match self {
             Self::Registry(e) => e.code(),
             Self::Scanner(e) => e.code(),
-            Self::NoMirror { .. } => "no-mirror",
-            Self::NoKeyring => "no-keyring",
+            Self::NoMirror { .. } | Self::NoApkMirror { .. } => "no-mirror",
+            Self::NoKeyring | Self::NoApkKey => "no-keyring",
+            Self::Format { .. } => "format-unsupported",
             Self::Untrusted { .. } => "repository-untrusted",
             Self::Unverified { .. } => "file-unverified",
             Self::Fetch { .. } => "mirror-unreachable",

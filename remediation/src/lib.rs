@@ -1,5 +1,6 @@
 //! Mending: upgrades chosen, fetched from verified repositories, laid as one patch layer, and proven.
 
+pub mod apk;
 pub mod apt;
 pub mod bootstrap;
 mod clock;
@@ -16,5 +17,6 @@ pub mod proof;
 pub mod tree;
 
 pub use error::{Error, Result};
+pub use fix::family::is_systems;
 pub use fix::{FixRequest, Fixed, FixedImage, Progress, Remediator, Selection, UpgradePolicy};
 pub use plan::{FixPlan, Refusal, Upgrade};

@@ -9,9 +9,10 @@ use patchline_scanner::{Inventory, LayerFacts, Report};
 
 use crate::{
     Error, FixPlan, Refusal, Result,
+    apk::Database,
     executor::native::Built,
-    fix::ground::Ground,
-    tree::{Kind, image_blocking as blocking, layer_tree},
+    fix::{family::is_systems, system::System},
+    tree::{Kind, Tree, image_blocking as blocking, layer_tree},
 };
 
 /// A file that is byte for byte what an upgrade replaced, somewhere else.
@@ -30,13 +31,15 @@ pub(crate) async fn files(
     repository: &dyn Repository,
     patch: &Descriptor,
     facts: &Arc<dyn LayerFacts>,
-    ground: Arc<Ground>,
+    system: System,
+    plan: &FixPlan,
     built: &Built,
 ) -> Result<Vec<Copy>> {
-    let layer = layer_tree(repository, patch, facts).await?;
+    let layer = layer_tree(repository, patch, facts, system.flavour()).await?;
     let (expected, replaced) = (built.expected.clone(), built.replaced.clone());
+    let (plan, kept) = (plan.clone(), built.kept.clone());
     blocking(move || {
-        let mut tree = ground.tree.clone();
+        let mut tree = system.tree().clone();
         tree.apply(layer);
         for (path, sha256) in &expected {
             let there = tree.get(path).filter(|node| node.entry.kind == Kind::File);
@@ -46,7 +49,10 @@ pub(crate) async fn files(
                 return Err(Error::Proof { reason });
             }
         }
-        let owned = ground.database.owned_except(&ground.tree, &ground.filters, &BTreeSet::new());
+        if let System::Apk(_) = system {
+            records(&tree, &plan, &kept)?;
+        }
+        let owned = system.owned();
         let copies = tree
             .under("")
             .filter(|(path, node)| {
@@ -65,6 +71,33 @@ pub(crate) async fn files(
     .await
 }
 
+/// apk's database in the mended tree: every upgraded package has its record, and the record tells of what is there.
+fn records(tree: &Tree, plan: &FixPlan, kept: &[String]) -> Result<()> {
+    let failed = |reason: String| Err(Error::Proof { reason });
+    // Only its own word on the architecture can be missing here, and nothing below looks at it.
+    let Some(database) = Database::read(tree, Some("any"))? else {
+        return failed("apk's database is gone".to_owned());
+    };
+    for upgrade in &plan.upgrades {
+        let Some(package) = database.packages.get(&upgrade.package).filter(|p| p.version == upgrade.to)
+        else {
+            return failed(format!("apk's database has no {} {}", upgrade.package, upgrade.to));
+        };
+        for file in &package.files {
+            let real = tree.through(&file.path);
+            let named = |kept: &String| {
+                let rest = kept.strip_prefix('/').and_then(|kept| kept.strip_prefix(real.as_ref()));
+                rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(" ("))
+            };
+            let there = tree.get(&real).map(|node| package.has_shipped(file, &node.entry));
+            if there != Some(Some(true)) && !kept.iter().any(named) {
+                return failed(format!("/{real} is not what apk's database says of it"));
+            }
+        }
+    }
+    Ok(())
+}
+
 /// The re-scan must see the new versions and none of the findings that were to be mended.
 pub(crate) fn findings(plan: &FixPlan, inventory: &Inventory, report: &Report) -> Result<()> {
     for upgrade in &plan.upgrades {
@@ -74,7 +107,7 @@ pub(crate) fn findings(plan: &FixPlan, inventory: &Inventory, report: &Report) -
             return Err(Error::Proof { reason });
         }
         let left = report.findings.iter().find(|finding| {
-            finding.is_deb()
+            is_systems(finding)
                 && finding.source == upgrade.source
                 && finding.packages.contains(&upgrade.package)
                 && upgrade.mends.contains(&finding.id)

@@ -134,6 +134,7 @@ pub(crate) fn is_absent(error: &RemediationError) -> bool {
     matches!(
         error,
         RemediationError::NoMirror { .. }
+            | RemediationError::NoApkMirror { .. }
             | RemediationError::UnsupportedSystem { .. }
             | RemediationError::Status { status: 404 | 410, .. }
     )

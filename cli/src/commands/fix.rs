@@ -51,7 +51,8 @@ impl Fix {
         let image = images::open(&registries, &self.image, self.platform.as_deref()).await?;
         let apt = self.mirrors.apt(&config, &data)?;
         let scanned = images::scan(&data, Some(&apt), &image).await?;
-        let remediator = Remediator::new(apt, Arc::new(FactsFolder::new(data.facts())));
+        let apk = self.mirrors.apk(&config, &data)?;
+        let remediator = Remediator::new(apt, Arc::new(FactsFolder::new(data.facts()))).with_apk(apk);
         let scratch = tempfile::tempdir().map_err(io("make a folder for work"))?;
         let bars = Bars::new();
         let sets: Vec<&AdvisorySet> = scanned.advisories.iter().collect();

@@ -36,6 +36,13 @@ pub(crate) struct MirrorFlags {
     /// Accept a suite whose Valid-Until has passed
     #[arg(long)]
     allow_expired: bool,
+    /// Where apk repositories are mirrored: the address or folder that holds v3.20/main, or FROM=TO for one that
+    /// begins otherwise in the image [default: none]
+    #[arg(long = "apk-mirror", value_name = "URL")]
+    apk_mirrors: Vec<patchline_remediation::apk::Mirror>,
+    /// A public key of apk repositories, or a folder of them, instead of those that the image's packages brought
+    #[arg(long = "apk-key", value_name = "FILE")]
+    apk_keys: Vec<std::path::PathBuf>,
 }
 
 impl MirrorFlags {
@@ -53,6 +60,19 @@ impl MirrorFlags {
     /// Whether expired suites are taken.
     pub(crate) fn allow_expired(&self) -> bool {
         self.allow_expired
+    }
+    /// What was given for apk.
+    pub(crate) fn apk_flags(&self) -> crate::wiring::ApkFlags {
+        let mirrors = patchline_remediation::apk::Mirrors { all: self.apk_mirrors.clone() };
+        crate::wiring::ApkFlags { mirrors, keys: self.apk_keys.clone() }
+    }
+    /// A client of apk repositories over flags and configuration, in this order.
+    pub(crate) fn apk(
+        &self,
+        config: &crate::config::Config,
+        data: &crate::data::Data,
+    ) -> crate::failure::Result<patchline_remediation::apk::Apk> {
+        crate::wiring::apk(config, data, self.apk_flags())
     }
     /// A client over flags, configuration and machine, in this order.
     pub(crate) fn apt(

@@ -56,6 +56,7 @@ impl Serve {
             mirrors: self.mirrors.mirrors(),
             keyrings: self.mirrors.keyrings(),
             allow_expired: self.mirrors.allow_expired(),
+            apk: self.mirrors.apk_flags(),
             place: wiring::Place::Configured,
             no_work: self.no_work,
             watching: Watching::start()?,

@@ -38,8 +38,13 @@ impl Worker {
         let data = Data::worker(Data::path(global.data.as_deref()))?;
         let apt = self.mirrors.apt(&config, &data)?;
         let kinds = self.kinds.map(|kinds| kinds.iter().map(|kind| kind.trim().to_owned()).collect());
-        let work =
-            Work { concurrency: self.concurrency, kinds, watching: Watching::start()?, ..Work::default() };
+        let work = Work {
+            apk: Some(self.mirrors.apk(&config, &data)?),
+            concurrency: self.concurrency,
+            kinds,
+            watching: Watching::start()?,
+            ..Work::default()
+        };
         let worker = wiring::worker(&config, &data, &apt, work).await?;
         terminal::err(&format!("working         {}", worker.takes()));
         if let Some(address) = self.metrics_listen {

@@ -9,7 +9,7 @@ use std::{
 
 use patchline_engine::{Engine, EngineOptions, Limits, clock::SystemClock};
 use patchline_registry::{Registries, RegistryConfig};
-use patchline_remediation::{Remediator, apt::Apt};
+use patchline_remediation::{Remediator, apk::Apk, apt::Apt};
 use patchline_scanner::advisories::Advisories;
 use patchline_steps::{
     World,
@@ -32,6 +32,8 @@ const CONCURRENCY: usize = 4;
 /// How a process works.
 #[derive(Clone, Default)]
 pub(crate) struct Work {
+    /// Verified apk repositories, where there are.
+    pub(crate) apk: Option<Apk>,
     /// Steps at once; none: as configured.
     pub(crate) concurrency: Option<usize>,
     /// Step kinds; none: as configured.
@@ -77,9 +79,13 @@ pub(crate) async fn start(
         Some(shelf) => Advisories::shared(data.advisories(), shelf),
         None => Advisories::alone(data.advisories()),
     };
+    let remediator = Remediator::new(apt.clone(), database.facts.clone());
     let world = World {
         registries: registries.clone(),
-        remediator: Remediator::new(apt.clone(), database.facts.clone()),
+        remediator: match work.apk {
+            Some(apk) => remediator.with_apk(apk),
+            None => remediator,
+        },
         facts: database.facts.clone(),
         reports: database.reports.clone(),
         fixes: database.fixes.clone(),

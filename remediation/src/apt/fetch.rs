@@ -5,7 +5,11 @@ use std::{path::Path, time::Duration};
 use futures::StreamExt;
 use reqwest::{Response, StatusCode, redirect};
 use sha2::{Digest, Sha256};
-use tokio::{io::AsyncWriteExt, sync::Semaphore};
+use tempfile::NamedTempFile;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    sync::Semaphore,
+};
 use url::Url;
 
 use super::release::Promise;
@@ -21,7 +25,7 @@ const BACK_OFF: Duration = Duration::from_millis(300);
 
 /// One connection pool, and a bound on how many requests are on their way.
 #[derive(Debug)]
-pub(super) struct Fetcher {
+pub(crate) struct Fetcher {
     client: reqwest::Client,
     slots: Semaphore,
     back_off: Duration,
@@ -31,10 +35,11 @@ pub(super) struct Fetcher {
 enum Sink<'a> {
     Memory(&'a mut Vec<u8>, u64),
     File(&'a Path, &'a Promise),
+    Aside(&'a Path, u64, &'a mut Option<NamedTempFile>),
 }
 
 impl Fetcher {
-    pub(super) fn new() -> Result<Self> {
+    pub(crate) fn new() -> Result<Self> {
         // Another part of the process may have installed it already: that is as good.
         rustls::crypto::ring::default_provider().install_default().ok();
         let client = reqwest::Client::builder()
@@ -48,7 +53,7 @@ impl Fetcher {
     }
 
     /// A small file whole, at most `limit` bytes; nothing vouches for it yet.
-    pub(super) async fn bytes(&self, base: &Url, path: &str, limit: u64) -> Result<Vec<u8>> {
+    pub(crate) async fn bytes(&self, base: &Url, path: &str, limit: u64) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
         self.retried(base, path, &mut Sink::Memory(&mut bytes, limit)).await?;
         Ok(bytes)
@@ -57,6 +62,19 @@ impl Fetcher {
     /// A file into `target`, written aside and renamed once its size and hash are what was promised.
     pub(super) async fn file(&self, base: &Url, path: &str, promise: &Promise, target: &Path) -> Result<()> {
         self.retried(base, path, &mut Sink::File(target, promise)).await
+    }
+
+    /// A file of exactly `size` bytes beside what it will be, in `folder`; whoever asked for it verifies it.
+    pub(crate) async fn aside(
+        &self,
+        base: &Url,
+        path: &str,
+        size: u64,
+        folder: &Path,
+    ) -> Result<NamedTempFile> {
+        let mut aside = None;
+        self.retried(base, path, &mut Sink::Aside(folder, size, &mut aside)).await?;
+        aside.ok_or_else(|| unverified(path, "nothing came"))
     }
 
     async fn retried(&self, base: &Url, path: &str, sink: &mut Sink<'_>) -> Result<()> {
@@ -81,6 +99,9 @@ impl Fetcher {
         let failed =
             |source: reqwest::Error| Error::Fetch { file: path.to_owned(), source: source.without_url() };
         let address = join(base, path)?;
+        if address.scheme() == "file" {
+            return from_folder(&address, path, sink).await;
+        }
         let answer = self.client.get(address).send().await.map_err(failed)?;
         if answer.status() != StatusCode::OK {
             return Err(Error::Status { file: path.to_owned(), status: answer.status().as_u16() });
@@ -99,14 +120,35 @@ impl Fetcher {
                 Ok(())
             }
             Sink::File(target, promise) => to_file(answer, path, promise, target).await,
+            Sink::Aside(folder, size, slot) => {
+                let (aside, _) = pour(answer, path, *size, folder).await?;
+                **slot = Some(aside);
+                Ok(())
+            }
         }
     }
 }
 
 async fn to_file(answer: Response, path: &str, promise: &Promise, target: &Path) -> Result<()> {
-    let io = |source| Error::Io { operation: format!("write {path} to the cache"), source };
     let folder = target.parent().unwrap_or(Path::new("."));
-    let aside = tempfile::NamedTempFile::new_in(folder).map_err(io)?;
+    let (aside, hash) = pour(answer, path, promise.size, folder).await?;
+    settle(aside, hash, path, promise, target)
+}
+
+/// Under its name once its hash is right.
+fn settle(aside: NamedTempFile, hash: Sha256, path: &str, promise: &Promise, target: &Path) -> Result<()> {
+    if hex::encode(hash.finalize()) != promise.sha256 {
+        return Err(unverified(path, "its SHA-256 is another"));
+    }
+    let io = |source| Error::Io { operation: format!("write {path} to the cache"), source };
+    aside.persist(target).map_err(|e| io(e.error))?;
+    Ok(())
+}
+
+/// An answer of exactly `promised` bytes, into a file without a name yet.
+async fn pour(answer: Response, path: &str, promised: u64, folder: &Path) -> Result<(NamedTempFile, Sha256)> {
+    let io = |source| Error::Io { operation: format!("write {path} to the cache"), source };
+    let aside = NamedTempFile::new_in(folder).map_err(io)?;
     let mut out = tokio::fs::File::from_std(aside.reopen().map_err(io)?);
     let (mut size, mut hash) = (0u64, Sha256::new());
     let mut pieces = answer.bytes_stream();
@@ -114,21 +156,70 @@ async fn to_file(answer: Response, path: &str, promise: &Promise, target: &Path)
         let piece =
             piece.map_err(|source| Error::Fetch { file: path.to_owned(), source: source.without_url() })?;
         size += piece.len() as u64;
-        if size > promise.size {
+        if size > promised {
             return Err(unverified(path, "it is larger than promised"));
         }
         hash.update(&piece);
         out.write_all(&piece).await.map_err(io)?;
     }
     out.flush().await.map_err(io)?;
-    if size != promise.size {
-        return Err(unverified(path, &format!("it has {size} bytes, not {}", promise.size)));
+    if size != promised {
+        return Err(unverified(path, &format!("it has {size} bytes, not {promised}")));
     }
-    if hex::encode(hash.finalize()) != promise.sha256 {
-        return Err(unverified(path, "its SHA-256 is another"));
+    Ok((aside, hash))
+}
+
+/// The same from a folder of this machine, where there is no network.
+async fn from_folder(address: &Url, path: &str, sink: &mut Sink<'_>) -> Result<()> {
+    let io = |source| Error::Io { operation: format!("read {path} from the mirror's folder"), source };
+    let file = address.to_file_path().map_err(|()| Error::Malformed {
+        file: path.to_owned(),
+        reason: "its mirror is no folder".to_owned(),
+    })?;
+    let (limit, folder) = match sink {
+        Sink::Memory(_, limit) => (*limit, None),
+        Sink::File(target, promise) => (promise.size, Some(target.parent().unwrap_or(Path::new(".")))),
+        Sink::Aside(folder, size, _) => (*size, Some(*folder)),
+    };
+    let source = match tokio::fs::File::open(&file).await {
+        Ok(source) => source,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            return Err(Error::Status { file: path.to_owned(), status: 404 });
+        }
+        Err(e) => return Err(io(e)),
+    };
+    let mut source = source.take(limit.saturating_add(1));
+    let Some(folder) = folder else {
+        let Sink::Memory(bytes, _) = sink else { return Ok(()) };
+        bytes.clear();
+        source.read_to_end(bytes).await.map_err(io)?;
+        let whole = bytes.len() as u64 <= limit;
+        return if whole { Ok(()) } else { Err(unverified(path, "it is larger than it may be")) };
+    };
+    let aside = NamedTempFile::new_in(folder).map_err(io)?;
+    let mut out = tokio::fs::File::from_std(aside.reopen().map_err(io)?);
+    let (mut size, mut hash, mut buffer) = (0u64, Sha256::new(), vec![0; 128 << 10]);
+    loop {
+        let read = source.read(&mut buffer).await.map_err(io)?;
+        if read == 0 {
+            break;
+        }
+        size += read as u64;
+        hash.update(&buffer[..read]);
+        out.write_all(&buffer[..read]).await.map_err(io)?;
     }
-    aside.persist(target).map_err(|e| io(e.error))?;
-    Ok(())
+    out.flush().await.map_err(io)?;
+    if size != limit {
+        return Err(unverified(path, &format!("it has not {limit} bytes")));
+    }
+    match sink {
+        Sink::File(target, promise) => settle(aside, hash, path, promise, target),
+        Sink::Aside(_, _, slot) => {
+            **slot = Some(aside);
+            Ok(())
+        }
+        Sink::Memory(..) => Ok(()),
+    }
 }
 
 fn unverified(file: &str, reason: &str) -> Error {

@@ -1,7 +1,7 @@
 //! Verified apt repositories: InRelease → Packages → .deb, each by its hash.
 
 mod cache;
-mod fetch;
+pub(crate) mod fetch;
 mod index;
 mod keyring;
 mod release;

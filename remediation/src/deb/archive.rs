@@ -171,67 +171,65 @@ impl Deb {
             if count > MAX_ENTRIES {
                 return Err(malformed(&self.path, "it has too many entries"));
             }
-            if let Some(read) = self.entry(&mut entry)? {
+            if let Some(read) = read_entry(&self.path, &mut entry)? {
                 each(&read, &mut entry)?;
             }
         }
         Ok(())
     }
 
-    fn entry<R: Read>(&self, entry: &mut tar::Entry<'_, R>) -> Result<Option<Entry>> {
-        let path =
-            normalise(&entry.path_bytes()).ok_or_else(|| malformed(&self.path, "a path leaves its root"))?;
-        let xattrs = xattrs(entry).map_err(|e| self.broken(&e))?;
-        let link = |entry: &tar::Entry<'_, R>| {
-            let bytes = entry.link_name_bytes().unwrap_or_default();
-            (!bytes.is_empty() && bytes.len() <= MAX_PATH).then(|| bytes.into_owned())
-        };
-        let header = entry.header();
-        let device = || {
-            let number = |n: io::Result<Option<u32>>| n.ok().flatten().unwrap_or(0);
-            (number(header.device_major()), number(header.device_minor()))
-        };
-        let kind = match header.entry_type() {
-            tar::EntryType::Regular | tar::EntryType::Continuous | tar::EntryType::GNUSparse => {
-                EntryKind::File
-            }
-            tar::EntryType::Directory => EntryKind::Directory,
-            tar::EntryType::Symlink => EntryKind::Symlink(
-                link(entry)
-                    .and_then(|bytes| String::from_utf8(bytes).ok())
-                    .ok_or_else(|| malformed(&self.path, "a symbolic link has no target"))?,
-            ),
-            tar::EntryType::Link => EntryKind::HardLink(
-                link(entry)
-                    .and_then(|bytes| normalise(&bytes))
-                    .filter(|target| !target.is_empty())
-                    .ok_or_else(|| malformed(&self.path, "a hard link leaves its root"))?,
-            ),
-            tar::EntryType::Char => EntryKind::CharDevice(device().0, device().1),
-            tar::EntryType::Block => EntryKind::BlockDevice(device().0, device().1),
-            tar::EntryType::Fifo => EntryKind::Fifo,
-            tar::EntryType::XGlobalHeader => return Ok(None),
-            _ => return Err(malformed(&self.path, "an entry is of an unknown type")),
-        };
-        let name =
-            |bytes: Option<&[u8]>| bytes.map(|b| String::from_utf8_lossy(b).into_owned()).unwrap_or_default();
-        Ok(Some(Entry {
-            path,
-            kind,
-            mode: header.mode().map_err(|e| self.broken(&e))? & 0o7777,
-            uid: header.uid().map_err(|e| self.broken(&e))?,
-            gid: header.gid().map_err(|e| self.broken(&e))?,
-            uname: name(header.username_bytes()),
-            gname: name(header.groupname_bytes()),
-            mtime: header.mtime().map_err(|e| self.broken(&e))?,
-            size: entry.size(),
-            xattrs,
-        }))
-    }
-
     fn broken(&self, error: &io::Error) -> Error {
         malformed(&self.path, &error.to_string())
     }
+}
+
+/// One entry of a package's tar archive; `file` names the package in errors. None: it is a header for others.
+pub(crate) fn read_entry<R: Read>(file: &Path, entry: &mut tar::Entry<'_, R>) -> Result<Option<Entry>> {
+    let path = normalise(&entry.path_bytes()).ok_or_else(|| malformed(file, "a path leaves its root"))?;
+    let xattrs = xattrs(entry).map_err(|e| malformed(file, &e.to_string()))?;
+    let link = |entry: &tar::Entry<'_, R>| {
+        let bytes = entry.link_name_bytes().unwrap_or_default();
+        (!bytes.is_empty() && bytes.len() <= MAX_PATH).then(|| bytes.into_owned())
+    };
+    let header = entry.header();
+    let device = || {
+        let number = |n: io::Result<Option<u32>>| n.ok().flatten().unwrap_or(0);
+        (number(header.device_major()), number(header.device_minor()))
+    };
+    let kind = match header.entry_type() {
+        tar::EntryType::Regular | tar::EntryType::Continuous | tar::EntryType::GNUSparse => EntryKind::File,
+        tar::EntryType::Directory => EntryKind::Directory,
+        tar::EntryType::Symlink => EntryKind::Symlink(
+            link(entry)
+                .and_then(|bytes| String::from_utf8(bytes).ok())
+                .ok_or_else(|| malformed(file, "a symbolic link has no target"))?,
+        ),
+        tar::EntryType::Link => EntryKind::HardLink(
+            link(entry)
+                .and_then(|bytes| normalise(&bytes))
+                .filter(|target| !target.is_empty())
+                .ok_or_else(|| malformed(file, "a hard link leaves its root"))?,
+        ),
+        tar::EntryType::Char => EntryKind::CharDevice(device().0, device().1),
+        tar::EntryType::Block => EntryKind::BlockDevice(device().0, device().1),
+        tar::EntryType::Fifo => EntryKind::Fifo,
+        tar::EntryType::XGlobalHeader => return Ok(None),
+        _ => return Err(malformed(file, "an entry is of an unknown type")),
+    };
+    let name =
+        |bytes: Option<&[u8]>| bytes.map(|b| String::from_utf8_lossy(b).into_owned()).unwrap_or_default();
+    Ok(Some(Entry {
+        path,
+        kind,
+        mode: header.mode().map_err(|e| malformed(file, &e.to_string()))? & 0o7777,
+        uid: header.uid().map_err(|e| malformed(file, &e.to_string()))?,
+        gid: header.gid().map_err(|e| malformed(file, &e.to_string()))?,
+        uname: name(header.username_bytes()),
+        gname: name(header.groupname_bytes()),
+        mtime: header.mtime().map_err(|e| malformed(file, &e.to_string()))?,
+        size: entry.size(),
+        xattrs,
+    }))
 }
 
 fn xattrs<R: Read>(entry: &mut tar::Entry<'_, R>) -> io::Result<Vec<(String, Vec<u8>)>> {

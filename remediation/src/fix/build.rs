@@ -6,18 +6,17 @@ use patchline_registry::{Digest, Repository};
 use patchline_scanner::{LayerFacts, Report};
 
 use super::{
-    FixRequest, Fixed, FixedImage, Remediator,
-    decide::{Decided, Question, decide},
-    ground::{Ground, Suites, codename},
+    FixRequest, Fixed, FixedImage, Remediator, family,
+    system::{Course, System},
 };
 use crate::{
     Error, FixPlan, Result,
-    executor::native::{self, Built, Change, Outcome},
+    executor::native::{Built, Outcome},
     lineage::{self, Documents, Lineage},
     overlay::Overlay,
-    plan::{Blocked, Key, Want},
+    plan::{Blocked, Key},
     proof,
-    tree::{Image, image_blocking as blocking, open},
+    tree::{Image, open},
 };
 
 /// Everything that stands before the first byte is written.
@@ -30,15 +29,9 @@ pub(super) struct Prepared {
     tag: Option<String>,
     /// The image that was asked about is itself a fixed one.
     refix: bool,
-    ground: Arc<Ground>,
-    suites: Suites,
+    system: System,
     report: Report,
-    want: Want,
-    pub(super) decided: Decided,
-}
-
-fn no_database() -> Error {
-    Error::UnsupportedSystem { system: "the image".to_owned(), reason: "it has no dpkg database".to_owned() }
+    pub(super) course: Course,
 }
 
 impl Remediator {
@@ -52,10 +45,7 @@ impl Remediator {
         if let Some(lineage) =
             lineage::believed(request.repository, &image, request.recorded.as_ref()).await?
         {
-            let fixed = Ground::read(self, request.repository, &image, &request.progress)
-                .await?
-                .ok_or_else(no_database)?;
-            floors = versions(&fixed);
+            floors = self.system(request, request.repository, &image).await?.versions();
             refix = true;
             origin_digest = lineage.source.clone();
             tag = lineage.source_tag.or(tag);
@@ -73,59 +63,34 @@ impl Remediator {
             Some(overlay) => overlay,
             None => request.repository,
         };
-        let ground =
-            Ground::read(self, repository, &origin, &request.progress).await?.ok_or_else(no_database)?;
+        let system = self.system(request, repository, &origin).await?;
         if origin.raw.digest != image.raw.digest {
             let inventory =
                 patchline_scanner::inventory(repository, &origin.raw.digest, self.facts.clone()).await?;
             report = patchline_scanner::report(&inventory, request.advisories);
         }
-        let codename = codename(report.distro.as_ref())?;
-        (request.progress)("repositories", 0, 1);
-        let mut suites = Suites::security(self, &codename, &ground.database.architecture).await?;
-        (request.progress)("repositories", 1, 1);
         // The report that was asked about counts, too: it may know of findings that came with newer packages.
         let selected =
             report.findings.iter().chain(&request.report.findings).filter(|f| request.select.selects(f));
-        let mut want = Want::from_findings(selected);
-        let old = versions(&ground);
-        for (source, version) in floors {
-            let newer = old
-                .get(&source)
-                .is_some_and(|old| patchline_scanner::version::compare_debian(old, &version).is_lt());
-            if newer {
-                want.floor(&source, &version);
-            }
-        }
-        let question = Question {
-            ground: &ground,
-            report: &report,
-            want: &want,
-            policy: request.policy,
-            blocked: &BTreeMap::new(),
-            progress: &request.progress,
-        };
-        let decided = decide(self, &mut suites, &question).await?;
-        Ok(Prepared { origin, rebuilt, origin_digest, tag, refix, ground, suites, report, want, decided })
+        let course = Course::new(self, &system, &report, selected, floors, request).await?;
+        Ok(Prepared { origin, rebuilt, origin_digest, tag, refix, system, report, course })
+    }
+
+    async fn system(
+        &self,
+        request: &FixRequest<'_>,
+        repository: &dyn Repository,
+        image: &Image,
+    ) -> Result<System> {
+        let distro = request.report.distro.as_ref();
+        System::read(self, repository, image, distro, &request.progress)
+            .await?
+            .ok_or_else(|| family::none(distro))
     }
 }
 
 fn over<'a>(base: &'a dyn Repository, documents: &Documents) -> Overlay<'a> {
     Overlay::new(base).manifest(documents.manifest.clone()).bytes(documents.config.clone())
-}
-
-/// The lowest source version of each source's installed packages.
-fn versions(ground: &Ground) -> BTreeMap<String, String> {
-    let mut lowest: BTreeMap<String, String> = BTreeMap::new();
-    for package in ground.database.packages.values() {
-        let version = lowest
-            .entry(package.record.source.clone())
-            .or_insert_with(|| package.record.source_version.clone());
-        if patchline_scanner::version::compare_debian(&package.record.source_version, version).is_lt() {
-            version.clone_from(&package.record.source_version);
-        }
-    }
-    lowest
 }
 
 /// The layer, planning again without what turns out not to be layable.
@@ -136,42 +101,18 @@ async fn lay(
 ) -> Result<Option<(Built, FixPlan)>> {
     let mut blocked: BTreeMap<Key, Blocked> = BTreeMap::new();
     loop {
-        if prepared.decided.ready.is_empty() {
+        let Some(outcome) = prepared.course.lay(&request.scratch, &request.progress).await? else {
             return Ok(None);
-        }
-        let (ground, ready) = (prepared.ground.clone(), prepared.decided.ready.clone());
-        let (scratch, progress) = (request.scratch.clone(), request.progress.clone());
-        let outcome = blocking(move || {
-            let changes: Vec<Change<'_>> = ready
-                .into_iter()
-                .map(|one| Change {
-                    installed: &ground.database.packages[&one.key],
-                    record: one.record,
-                    deb: one.deb,
-                    control: one.control,
-                    shadows: one.shadows,
-                })
-                .collect();
-            native::build(&ground.tree, &ground.database, &ground.filters, &changes, &scratch, &*progress)
-        })
-        .await?;
+        };
         match outcome {
-            Outcome::Built(built) => return Ok(Some((*built, prepared.decided.plan.clone()))),
+            Outcome::Built(built) => return Ok(Some((*built, prepared.course.plan().clone()))),
             Outcome::Blocked(more) => {
                 let before = blocked.len();
                 blocked.extend(more);
                 if blocked.len() == before {
                     return Err(Error::Proof { reason: "a refused package was planned again".to_owned() });
                 }
-                let question = Question {
-                    ground: &prepared.ground,
-                    report: &prepared.report,
-                    want: &prepared.want,
-                    policy: request.policy,
-                    blocked: &blocked,
-                    progress: &request.progress,
-                };
-                prepared.decided = decide(remediator, &mut prepared.suites, &question).await?;
+                prepared.course.decide(remediator, &prepared.report, request, &blocked).await?;
             }
         }
     }
@@ -180,7 +121,7 @@ async fn lay(
 pub(super) async fn build(remediator: &Remediator, request: &FixRequest<'_>) -> Result<Fixed> {
     let mut prepared = remediator.prepare(request).await?;
     let Some((built, mut plan)) = lay(remediator, request, &mut prepared).await? else {
-        return Ok(Fixed::Unchanged(prepared.decided.plan));
+        return Ok(Fixed::Unchanged(prepared.course.plan().clone()));
     };
     let lineage = Lineage {
         source: prepared.origin_digest.clone(),
@@ -202,7 +143,7 @@ pub(super) async fn build(remediator: &Remediator, request: &FixRequest<'_>) -> 
         .bytes(documents.config.clone())
         .file(built.layer.digest.clone(), built.layer.path.clone());
     let facts: Arc<dyn LayerFacts> = remediator.facts.clone();
-    let copies = proof::files(&overlay, &descriptor, &facts, prepared.ground, &built).await?;
+    let copies = proof::files(&overlay, &descriptor, &facts, prepared.system, &plan, &built).await?;
     let inventory = patchline_scanner::inventory(&overlay, &documents.manifest.digest, facts).await?;
     let report = patchline_scanner::report(&inventory, request.advisories);
     proof::findings(&plan, &inventory, &report)?;

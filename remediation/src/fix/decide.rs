@@ -41,6 +41,13 @@ pub(crate) struct Decided {
     pub(crate) ready: Vec<Ready>,
 }
 
+impl Decided {
+    /// Before anything is decided.
+    pub(super) fn nothing() -> Self {
+        Self { plan: FixPlan::nothing(), ready: Vec::new() }
+    }
+}
+
 /// What to decide on.
 pub(crate) struct Question<'a> {
     pub(crate) ground: &'a Arc<Ground>,

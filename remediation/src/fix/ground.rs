@@ -1,19 +1,12 @@
 //! What a decision stands on: the image's tree and database, and the verified suites.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
-use patchline_registry::Repository;
-use patchline_scanner::Distro;
+use patchline_scanner::{Distro, version::compare_debian};
 use serde_json::Value;
 
-use super::{Progress, Remediator};
-use crate::{
-    Error, Result,
-    apt::Suite,
-    executor::native::filters::Filters,
-    installed::Database,
-    tree::{Image, Tree},
-};
+use super::Remediator;
+use crate::{Error, Result, apt::Suite, executor::native::filters::Filters, installed::Database, tree::Tree};
 
 /// Read once, shared with the threads that chew bytes.
 pub(crate) struct Ground {
@@ -59,18 +52,18 @@ pub(crate) fn codename(distro: Option<&Distro>) -> Result<String> {
 }
 
 impl Ground {
-    /// Reads an image; none: it has no dpkg database.
-    pub(crate) async fn read(
-        remediator: &Remediator,
-        repository: &dyn Repository,
-        image: &Image,
-        progress: &Progress,
-    ) -> Result<Option<Arc<Self>>> {
-        let told = progress.clone();
-        let tree = image
-            .tree(repository, &remediator.facts, move |done, all| told("read layers", done, all))
-            .await?;
-        let architecture = architecture(&image.config).ok_or_else(|| Error::UnsupportedSystem {
+    /// Whether a tree has a dpkg database.
+    pub(crate) fn is_in(tree: &Tree) -> bool {
+        tree.get(&tree.real("var/lib/dpkg/status")).is_some()
+            || tree.under("var/lib/dpkg/status.d").next().is_some()
+    }
+
+    /// Of an image's tree; none: it has no dpkg database.
+    pub(crate) fn of(tree: Tree, config: &Value) -> Result<Option<Arc<Self>>> {
+        if !Self::is_in(&tree) {
+            return Ok(None);
+        }
+        let architecture = architecture(config).ok_or_else(|| Error::UnsupportedSystem {
             system: "the image's platform".into(),
             reason: "Debian has no architecture of that name".into(),
         })?;
@@ -78,6 +71,20 @@ impl Ground {
         let filters = Filters::read(&tree);
         let systemd = tree.get(&tree.real("lib/systemd/systemd")).is_some();
         Ok(Some(Arc::new(Self { tree, database, filters, systemd })))
+    }
+
+    /// The lowest source version of each source's installed packages.
+    pub(crate) fn versions(&self) -> BTreeMap<String, String> {
+        let mut lowest: BTreeMap<String, String> = BTreeMap::new();
+        for package in self.database.packages.values() {
+            let version = lowest
+                .entry(package.record.source.clone())
+                .or_insert_with(|| package.record.source_version.clone());
+            if compare_debian(&package.record.source_version, version).is_lt() {
+                version.clone_from(&package.record.source_version);
+            }
+        }
+        lowest
     }
 }
 

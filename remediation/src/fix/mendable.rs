@@ -9,11 +9,17 @@ use patchline_registry::Repository;
 use patchline_scanner::{Inventory, Report, version::compare_debian};
 
 use super::{
-    Progress, Remediator, UpgradePolicy,
+    Progress, Remediator, UpgradePolicy, apk,
     decide::{Question, decide},
-    ground::{Ground, Suites, codename},
+    family,
+    ground::{Suites, codename},
+    system::System,
 };
-use crate::{Error, Result, plan::Want, tree::open};
+use crate::{
+    Error, Result,
+    plan::{self, Want},
+    tree::{Flavour, open},
+};
 
 pub(super) async fn mark(
     remediator: &Remediator,
@@ -25,47 +31,72 @@ pub(super) async fn mark(
         report.findings.iter_mut().for_each(|f| f.mendable = Some(false));
         return Ok(());
     }
-    let codename = match codename(inventory.distro.as_ref()) {
-        Ok(codename) => codename,
+    let (reached, refused) = match reached(remediator, repository, inventory, report).await {
+        Ok(Some(found)) => found,
         // A system that we cannot mend has nothing mendable; that is an answer.
-        Err(Error::UnsupportedSystem { .. }) => {
+        Ok(None) | Err(Error::UnsupportedSystem { .. }) => {
             report.findings.iter_mut().for_each(|f| f.mendable = Some(false));
             return Ok(());
         }
         Err(other) => return Err(other),
     };
-    let image = open(repository, inventory.image.as_str()).await?;
-    let silent: Progress = Arc::new(|_, _, _| {});
-    let Some(ground) = Ground::read(remediator, repository, &image, &silent).await? else {
-        report.findings.iter_mut().for_each(|f| f.mendable = Some(false));
-        return Ok(());
-    };
-    let mut suites = Suites::security(remediator, &codename, &ground.database.architecture).await?;
-    let want = Want::from_findings(report.findings.iter());
-    let question = Question {
-        ground: &ground,
-        report,
-        want: &want,
-        policy: UpgradePolicy::Minimal,
-        blocked: &BTreeMap::new(),
-        progress: &silent,
-    };
-    let decided = decide(remediator, &mut suites, &question).await?;
-    let reached: BTreeMap<String, String> =
-        decided.ready.iter().map(|one| (one.key.0.clone(), one.record.source_version.clone())).collect();
-    let refused: BTreeSet<String> = decided.plan.refused.into_iter().map(|refusal| refusal.package).collect();
     for finding in &mut report.findings {
-        let Some(fixed) = finding.fixed.as_ref().filter(|_| finding.is_deb()) else {
+        let Some(fixed) = finding.fixed.as_ref().filter(|_| family::is_systems(finding)) else {
             finding.mendable = Some(false);
             continue;
+        };
+        let compare = |a: &str, b: &str| match finding.is_deb() {
+            true => compare_debian(a, b),
+            false => crate::apk::compare(a, b),
         };
         let mut carriers = finding.packages.iter().peekable();
         let all = carriers.peek().is_some()
             && carriers.all(|package| {
                 !refused.contains(package)
-                    && reached.get(package).is_some_and(|version| compare_debian(version, fixed).is_ge())
+                    && reached.get(package).is_some_and(|version| compare(version, fixed).is_ge())
             });
         finding.mendable = Some(all);
     }
     Ok(())
+}
+
+type Reached = (BTreeMap<String, String>, BTreeSet<String>);
+
+/// What version each package would reach, and which would be refused; none: there is no database of ours.
+async fn reached(
+    remediator: &Remediator,
+    repository: &dyn Repository,
+    inventory: &Inventory,
+    report: &Report,
+) -> Result<Option<Reached>> {
+    let distro = inventory.distro.as_ref();
+    if family::expected(distro) == Flavour::Dpkg && inventory.database.as_deref() != Some("apk") {
+        codename(distro)?;
+    }
+    let image = open(repository, inventory.image.as_str()).await?;
+    let silent: Progress = Arc::new(|_, _, _| {});
+    let policy = UpgradePolicy::Minimal;
+    let (reached, plan) = match System::read(remediator, repository, &image, distro, &silent).await? {
+        None => return Ok(None),
+        Some(System::Dpkg(ground)) => {
+            let codename = codename(distro)?;
+            let mut suites = Suites::security(remediator, &codename, &ground.database.architecture).await?;
+            let want = &Want::from_findings(report.findings.iter());
+            let (ground, blocked, progress) = (&ground, &BTreeMap::new(), &silent);
+            let question = Question { ground, report, want, policy, blocked, progress };
+            let decided = decide(remediator, &mut suites, &question).await?;
+            let ready = decided.ready.iter();
+            let reached = ready.map(|one| (one.key.0.clone(), one.record.source_version.clone())).collect();
+            (reached, decided.plan)
+        }
+        Some(System::Apk(ground)) => {
+            let repositories = &ground.repositories(remediator, distro).await?;
+            let want = &plan::apk::Want::from_findings(report.findings.iter());
+            let (ground, blocked, progress) = (&ground, &BTreeMap::new(), &silent);
+            let question = apk::Question { ground, repositories, report, want, policy, blocked, progress };
+            let decided = apk::decide(remediator, &question).await?;
+            (apk::reached(&decided), decided.plan)
+        }
+    };
+    Ok(Some((reached, plan.refused.into_iter().map(|refusal| refusal.package).collect())))
 }

@@ -1,11 +1,14 @@
 //! The act of mending one image manifest, from report to a pushed `<tag>_fixed`.
 
+pub(crate) mod apk;
 mod build;
 mod decide;
+pub(crate) mod family;
 pub(crate) mod ground;
 mod mendable;
 mod push;
 mod select;
+pub(crate) mod system;
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -13,7 +16,7 @@ use bytes::Bytes;
 use patchline_registry::{Descriptor, Digest, RawManifest, Repository};
 use patchline_scanner::{Inventory, LayerFacts, Report, Severity, advisories::AdvisorySet};
 
-use crate::{Result, apt::Apt, plan::FixPlan};
+use crate::{Result, apk::Apk, apt::Apt, plan::FixPlan};
 
 /// Tells how far long work has come; called often, must be quick.
 pub type Progress = Arc<dyn Fn(&str, u64, u64) + Send + Sync>;
@@ -95,13 +98,26 @@ pub struct FixedImage {
 #[derive(Clone)]
 pub struct Remediator {
     apt: Apt,
+    apk: Option<Apk>,
     facts: Arc<dyn LayerFacts>,
 }
 
 impl Remediator {
     /// With the repositories to take from.
     pub fn new(apt: Apt, facts: Arc<dyn LayerFacts>) -> Self {
-        Self { apt, facts }
+        Self { apt, apk: None, facts }
+    }
+    /// The same with apk repositories besides; without them an apk image has no mirror.
+    #[must_use]
+    pub fn with_apk(mut self, apk: Apk) -> Self {
+        self.apk = Some(apk);
+        self
+    }
+    /// The same with other apt repositories.
+    #[must_use]
+    pub fn with_apt(mut self, apt: Apt) -> Self {
+        self.apt = apt;
+        self
     }
     /// The client itself.
     pub fn apt(&self) -> &Apt {
@@ -119,7 +135,7 @@ impl Remediator {
     }
     /// The plan alone: a dry run. It fetches packages, for their scripts decide what is refused.
     pub async fn plan(&self, request: &FixRequest<'_>) -> Result<FixPlan> {
-        Ok(self.prepare(request).await?.decided.plan)
+        Ok(self.prepare(request).await?.course.plan().clone())
     }
     /// Plans, builds the patch layer, and proves it. Pushes nothing.
     ///

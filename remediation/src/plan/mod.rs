@@ -1,6 +1,7 @@
 //! What is upgraded to which version, by which executor, and why; and what is refused.
 
 mod allow;
+pub(crate) mod apk;
 mod choose;
 mod guards;
 mod pins;
@@ -46,7 +47,7 @@ pub struct Refusal {
     /// What it would have become.
     pub to: Option<String>,
     /// Kebab-case: `script-needs-sandbox`, `held`, `new-dependency`, `conflict`, `not-in-repository`, `shadowed`, `unfixed-copy`,
-    /// `finding-returns`.
+    /// `finding-returns`, `end-of-life`.
     pub code: String,
     /// For people.
     pub reason: String,
@@ -67,4 +68,17 @@ pub struct FixPlan {
     pub repositories: Vec<(String, String)>,
     /// Advisory revision of the report that was planned from.
     pub advisory_revision: String,
+}
+
+impl FixPlan {
+    /// Before anything is decided.
+    pub(crate) fn nothing() -> Self {
+        Self {
+            version: 1,
+            upgrades: Vec::new(),
+            refused: Vec::new(),
+            repositories: Vec::new(),
+            advisory_revision: String::new(),
+        }
+    }
 }

@@ -24,7 +24,7 @@ pub enum Shadow {
 }
 
 /// Where code lies, whatever it is written in.
-const PROGRAMS: &[&str] =
+pub(crate) const PROGRAMS: &[&str] =
     &["usr/bin/", "usr/sbin/", "usr/lib/", "usr/libexec/", "usr/games/", "bin/", "sbin/", "lib/"];
 
 /// Shadowed files of one package by real path. Configuration files are not looked at: they have rules of their own.

@@ -6,7 +6,7 @@ use patchline_registry::{Descriptor, Digest, Manifest, RawManifest, Repository};
 use patchline_scanner::LayerFacts;
 use serde_json::Value;
 
-use super::{ANALYSER, LayerTree, Tree};
+use super::{Flavour, LayerTree, Tree};
 use crate::{Error, Result};
 
 const MAX_CONFIG: u64 = 16 << 20;
@@ -59,8 +59,9 @@ pub async fn layer_tree(
     repository: &dyn Repository,
     layer: &Descriptor,
     facts: &Arc<dyn LayerFacts>,
+    flavour: Flavour,
 ) -> Result<LayerTree> {
-    if let Some(bytes) = facts.get(&layer.digest, ANALYSER).await?
+    if let Some(bytes) = facts.get(&layer.digest, flavour.analyser()).await?
         && let Some(tree) = blocking(move || Ok(LayerTree::decode(&bytes))).await?
     {
         return Ok(tree);
@@ -69,12 +70,12 @@ pub async fn layer_tree(
     let digest = layer.digest.clone();
     let bridge = tokio_util::io::SyncIoBridge::new(blob);
     let (tree, bytes) = blocking(move || {
-        let tree = LayerTree::read(&digest, bridge)?;
+        let tree = LayerTree::read_for(flavour, &digest, bridge)?;
         let bytes = tree.encode()?;
         Ok((tree, bytes))
     })
     .await?;
-    facts.put(&layer.digest, ANALYSER, &bytes).await?;
+    facts.put(&layer.digest, flavour.analyser(), &bytes).await?;
     Ok(tree)
 }
 
@@ -94,12 +95,13 @@ impl Image {
         &self,
         repository: &dyn Repository,
         facts: &Arc<dyn LayerFacts>,
+        flavour: Flavour,
         mut done: impl FnMut(u64, u64) + Send,
     ) -> Result<Tree> {
         let mut tree = Tree::default();
         let all = self.manifest.layers.len() as u64;
         for (n, layer) in self.manifest.layers.iter().enumerate() {
-            tree.apply(layer_tree(repository, layer, facts).await?);
+            tree.apply(layer_tree(repository, layer, facts, flavour).await?);
             done(n as u64 + 1, all);
         }
         Ok(tree)

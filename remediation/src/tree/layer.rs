@@ -10,6 +10,7 @@ use std::{
 use md5::{Digest as _, Md5};
 use patchline_registry::Digest;
 use serde::{Deserialize, Serialize};
+use sha1::Sha1;
 use sha2::Sha256;
 
 use crate::{Error, Result};
@@ -25,6 +26,32 @@ const MAX_HEADERS: u64 = 16 << 20;
 const MAX_NAMES: usize = 512 << 20;
 /// The version of what [`LayerTree::encode`] writes: facts of another version are read anew.
 pub const ANALYSER: &str = "remediation-tree-2";
+
+/// Whose package database a tree is read for: what is kept of it, and under which name its facts lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Flavour {
+    /// dpkg's: [`ANALYSER`].
+    #[default]
+    Dpkg,
+    /// apk's, which knows files by SHA-1.
+    Apk,
+}
+
+impl Flavour {
+    /// The name of its facts.
+    pub fn analyser(self) -> &'static str {
+        match self {
+            Self::Dpkg => ANALYSER,
+            Self::Apk => "remediation-tree-apk-1",
+        }
+    }
+    fn captures(self, path: &str) -> bool {
+        match self {
+            Self::Dpkg => is_captured(path),
+            Self::Apk => is_captured_for_apk(path),
+        }
+    }
+}
 
 /// What stands at a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,22 +73,31 @@ pub struct Hashes {
     pub md5: [u8; 16],
     /// As in our proof.
     pub sha256: [u8; 32],
+    /// As in apk's database; none: the tree was not read for apk.
+    pub sha1: Option<[u8; 20]>,
 }
 
 impl Serialize for Hashes {
     fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        s.serialize_str(&format!("{}{}", hex::encode(self.md5), hex::encode(self.sha256)))
+        let sha1 = self.sha1.map(hex::encode).unwrap_or_default();
+        s.serialize_str(&format!("{}{}{sha1}", hex::encode(self.md5), hex::encode(self.sha256)))
     }
 }
 impl<'de> Deserialize<'de> for Hashes {
     fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         let text = String::deserialize(d)?;
-        let mut bytes = [0; 48];
-        hex::decode_to_slice(&text, &mut bytes).map_err(serde::de::Error::custom)?;
+        let (mut bytes, mut sha1) = ([0; 48], None);
+        let (first, more) = text.split_at_checked(96).unwrap_or((text.as_str(), ""));
+        hex::decode_to_slice(first, &mut bytes).map_err(serde::de::Error::custom)?;
+        if !more.is_empty() {
+            let mut digest = [0; 20];
+            hex::decode_to_slice(more, &mut digest).map_err(serde::de::Error::custom)?;
+            sha1 = Some(digest);
+        }
         let (mut md5, mut sha256) = ([0; 16], [0; 32]);
         md5.copy_from_slice(&bytes[..16]);
         sha256.copy_from_slice(&bytes[16..]);
-        Ok(Self { md5, sha256 })
+        Ok(Self { md5, sha256, sha1 })
     }
 }
 
@@ -138,25 +174,63 @@ fn is_captured(path: &str) -> bool {
     FILES.contains(&path) || FOLDERS.iter().any(|folder| path.starts_with(folder))
 }
 
+/// The same for apk's plans.
+fn is_captured_for_apk(path: &str) -> bool {
+    const FOLDERS: &[&str] = &[
+        "lib/apk/db/",
+        "usr/lib/apk/db/",
+        "etc/apk/",
+        "lib/apk/protected_paths.d/",
+        "usr/lib/apk/repositories.d/",
+        "lib/apk/repositories.d/",
+        "usr/share/apk/keys/",
+        "etc/busybox-paths.d/",
+        "usr/share/ca-certificates/",
+        "usr/local/share/ca-certificates/",
+        "etc/ca-certificates/update.d/",
+    ];
+    const FILES: &[&str] = &[
+        "etc/ca-certificates.conf",
+        "etc/ssl/certs/ca-certificates.crt",
+        "etc/os-release",
+        "usr/lib/os-release",
+        "etc/passwd",
+        "etc/group",
+    ];
+    FILES.contains(&path) || FOLDERS.iter().any(|folder| path.starts_with(folder))
+}
+
 /// Hashes what is read through it.
 pub struct Hasher {
     md5: Md5,
     sha256: Sha256,
+    sha1: Option<Sha1>,
 }
 
 impl Hasher {
     /// Nothing yet.
     pub fn new() -> Self {
-        Self { md5: Md5::new(), sha256: Sha256::new() }
+        Self { md5: Md5::new(), sha256: Sha256::new(), sha1: None }
+    }
+    /// Nothing yet, and what this flavour compares with besides.
+    pub fn for_flavour(flavour: Flavour) -> Self {
+        Self { sha1: (flavour == Flavour::Apk).then(Sha1::new), ..Self::new() }
     }
     /// More content.
     pub fn update(&mut self, bytes: &[u8]) {
         self.md5.update(bytes);
         self.sha256.update(bytes);
+        if let Some(sha1) = &mut self.sha1 {
+            sha1.update(bytes);
+        }
     }
     /// Of all of it.
     pub fn finish(self) -> Hashes {
-        Hashes { md5: self.md5.finalize().into(), sha256: self.sha256.finalize().into() }
+        Hashes {
+            md5: self.md5.finalize().into(),
+            sha256: self.sha256.finalize().into(),
+            sha1: self.sha1.map(|sha1| sha1.finalize().into()),
+        }
     }
     /// Of bytes in memory.
     pub fn of(bytes: &[u8]) -> Hashes {
@@ -227,6 +301,7 @@ impl<R: Read> Read for Limited<R> {
 /// What a layer's tree takes of memory.
 #[derive(Default)]
 struct Spent {
+    flavour: Flavour,
     captured: usize,
     names: usize,
 }
@@ -254,10 +329,15 @@ impl LayerTree {
     /// Reads a whole layer; `blob` names it in errors. Reads to the end, so that the stream's own check of
     /// size and digest takes place.
     pub fn read(blob: &Digest, raw: impl Read) -> Result<Self> {
-        Self::read_within(blob, raw, MAX_UNPACKED)
+        Self::read_for(Flavour::Dpkg, blob, raw)
     }
 
-    fn read_within(blob: &Digest, raw: impl Read, unpacked: u64) -> Result<Self> {
+    /// The same, for one package database or another.
+    pub fn read_for(flavour: Flavour, blob: &Digest, raw: impl Read) -> Result<Self> {
+        Self::read_within(flavour, blob, raw, MAX_UNPACKED)
+    }
+
+    fn read_within(flavour: Flavour, blob: &Digest, raw: impl Read, unpacked: u64) -> Result<Self> {
         let broken = |reason: String| -> Error {
             patchline_scanner::Error::Layer { layer: blob.clone(), reason }.into()
         };
@@ -269,7 +349,7 @@ impl LayerTree {
             let inner = decoder(&mut raw).map_err(io)?;
             let mut archive = tar::Archive::new(Limited { inner, all: unpacked, headers: headers.clone() });
             let mut entries = archive.entries().map_err(io)?;
-            let mut spent = Spent::default();
+            let mut spent = Spent { flavour, ..Spent::default() };
             let mut buffer = vec![0; 128 << 10];
             let (mut count, mut skipped) = (0, 0);
             loop {
@@ -364,7 +444,7 @@ impl LayerTree {
         if made.kind != Kind::File || sparse {
             self.contents.remove(path.as_str());
         } else if let Some(first) = made.link.as_deref() {
-            let content = self.contents.get(first).filter(|_| is_captured(&path)).cloned();
+            let content = self.contents.get(first).filter(|_| spent.flavour.captures(&path)).cloned();
             if let Some(first) = self.entries.get(first) {
                 made = Entry { link: made.link, ..first.clone() };
             }
@@ -378,12 +458,12 @@ impl LayerTree {
                 }
             }
         } else {
-            let keep = is_captured(&path) && made.size <= MAX_CAPTURED as u64;
+            let keep = spent.flavour.captures(&path) && made.size <= MAX_CAPTURED as u64;
             if keep {
                 spent.capture(made.size as usize)?;
             }
             let mut content = Vec::new();
-            let mut hasher = Hasher::new();
+            let mut hasher = Hasher::for_flavour(spent.flavour);
             let mut first = true;
             loop {
                 let read = entry.read(buffer)?;

@@ -79,7 +79,7 @@ fn more_than_is_read_is_an_error() {
             builder.append_data(&mut file, format!("f{n}"), [1_u8; 512].as_slice()).unwrap();
         }
     });
-    let within = |most: u64| LayerTree::read_within(&Digest::of(b""), bytes.as_slice(), most);
+    let within = |most: u64| LayerTree::read_within(Flavour::Dpkg, &Digest::of(b""), bytes.as_slice(), most);
     assert!(within(bytes.len() as u64 + 1).is_ok());
     // Where an entry ends the archive would look whole.
     assert!(within(4096).is_err());

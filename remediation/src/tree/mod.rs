@@ -7,7 +7,7 @@ use std::{borrow::Cow, collections::BTreeMap, ops::Bound};
 
 pub(crate) use image::blocking as image_blocking;
 pub use image::{Image, layer_tree, open};
-pub use layer::{ANALYSER, Entry, Hasher, Hashes, Kind, LayerTree};
+pub use layer::{ANALYSER, Entry, Flavour, Hasher, Hashes, Kind, LayerTree};
 
 /// How often a path may lead through links before it counts as a loop (as Linux's own limit).
 const MAX_LINKS: usize = 40;

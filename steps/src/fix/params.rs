@@ -109,7 +109,7 @@ impl Params {
         let config = world.remediator.apt().config();
         let apt = Apt::new(AptConfig { mirrors: mirrors.or(config.mirrors.clone()), ..config.clone() })
             .map_err(failure::remediation)?;
-        Ok(Remediator::new(apt, world.facts.clone()))
+        Ok(world.remediator.clone().with_apt(apt))
     }
 }
 

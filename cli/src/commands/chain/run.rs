@@ -43,6 +43,7 @@ impl ChainRun {
             mirrors: self.mirrors.mirrors(),
             keyrings: self.mirrors.keyrings(),
             allow_expired: self.mirrors.allow_expired(),
+            apk: self.mirrors.apk_flags(),
             place: wiring::Place::DataFolder,
             no_work: false,
             watching: Default::default(),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use patchline_registry::Digest;
+use patchline_remediation::is_systems;
 use patchline_scanner::{
     Completeness, Finding, Inventory, Report, Severity,
     formats::{self, Group, Layers, clean},
@@ -43,12 +44,15 @@ pub(super) struct Shown<'a> {
 pub(super) fn print(shown: &Shown<'_>) {
     terminal::out(&text(shown));
     let fixable = shown.whole.findings.iter().filter(|f| f.fixable()).count();
-    // What is no Debian package waits for whoever builds the image.
-    let debs = shown.whole.findings.iter().filter(|f| f.fixable() && f.is_deb()).count();
+    // What is neither dpkg's nor apk's waits for whoever builds the image.
+    let debs = shown.whole.findings.iter().filter(|f| f.fixable() && is_systems(f)).count();
     if debs > 0 && Input::of(shown.name) == Input::Image {
         let (have, name) = (if fixable == 1 { "has" } else { "have" }, clean(shown.name, NAME));
-        let all =
-            if debs == fixable { String::new() } else { format!(", {debs} of them in packages of dpkg") };
+        let all = if debs == fixable {
+            String::new()
+        } else {
+            format!(", {debs} of them in packages of the system")
+        };
         terminal::err(&format!(
             "\n{} {have} a fix{all}: `patchline fix {name}` mends the image",
             findings(fixable)

@@ -125,7 +125,7 @@ fn control_fields(change: &Change<'_>) -> crate::deb::Fields {
 }
 
 /// The status file with some stanzas replaced and every other byte as it was.
-fn replaced(status: &str, mut stanzas: Vec<(std::ops::Range<usize>, String)>) -> String {
+pub(super) fn replaced(status: &str, mut stanzas: Vec<(std::ops::Range<usize>, String)>) -> String {
     stanzas.sort_by_key(|(span, _)| span.start);
     let mut out = String::with_capacity(status.len() + 4096);
     let mut at = 0;

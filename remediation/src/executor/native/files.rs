@@ -341,7 +341,11 @@ pub(super) fn remove(
             }
         }
     }
-    // Deepest first: a folder goes when all that was in it goes.
+    empty_folders(tree, &folders, work);
+}
+
+/// Deepest first: a folder goes when all that was in it goes.
+pub(super) fn empty_folders(tree: &Tree, folders: &BTreeSet<String>, work: &mut Work) {
     for folder in folders.iter().rev() {
         let prefix = format!("{folder}/");
         let laid =

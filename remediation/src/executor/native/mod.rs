@@ -1,5 +1,6 @@
 //! The native dpkg executor: upgrades laid as one reproducible layer, nothing executed.
 
+pub(crate) mod apk;
 mod database;
 mod files;
 pub mod filters;
@@ -89,7 +90,7 @@ pub(in crate::executor) struct Work {
     pub(in crate::executor) whiteouts: BTreeSet<String>,
     expected: BTreeMap<String, [u8; 32]>,
     replaced: BTreeMap<[u8; 32], (String, String)>,
-    /// MD5 of what was shipped where something else stands now, or nothing: (package, path).
+    /// MD5 (apk: SHA-1) of what was shipped where something else stands now, or nothing: (package, path).
     displaced: BTreeMap<String, (String, String)>,
     pub(in crate::executor) kept: BTreeSet<String>,
     blocked: Vec<(Key, Blocked)>,

@@ -1,0 +1,337 @@
+//! Mending apk's packages: what is decided on, the decision, and the layer.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    sync::Arc,
+};
+
+use patchline_scanner::{Distro, Finding, Report};
+use serde_json::Value;
+
+use super::{Progress, Remediator, UpgradePolicy, family};
+use crate::{
+    Error, FixPlan, Refusal, Result, Upgrade,
+    apk::{Database, IndexEntry, Package, Repositories, Scripts, Sources, compare},
+    clock,
+    executor::native::{
+        Outcome,
+        apk::{Change, build},
+    },
+    plan::{
+        Blocked,
+        apk::{Pick, Solver, Want, eol, scripts, shadow::shadowed, wanted, world_tag},
+        shadow::Shadow,
+    },
+    tree::{Tree, image_blocking as blocking},
+};
+
+/// What a decision stands on, read once.
+pub(crate) struct Ground {
+    pub(crate) tree: Tree,
+    pub(crate) database: Database,
+    scripts: Scripts,
+    sources: Sources,
+}
+
+/// One upgrade, fetched and read.
+#[derive(Clone)]
+pub(crate) struct Ready {
+    name: String,
+    entry: Arc<IndexEntry>,
+    package: Package,
+    shadows: BTreeMap<String, Shadow>,
+}
+
+/// A plan, and what carries it out.
+pub(crate) struct Decided {
+    pub(crate) plan: FixPlan,
+    pub(crate) ready: Vec<Ready>,
+}
+
+impl Decided {
+    /// Before anything is decided.
+    pub(super) fn nothing() -> Self {
+        Self { plan: FixPlan::nothing(), ready: Vec::new() }
+    }
+}
+
+/// What to decide on.
+pub(crate) struct Question<'a> {
+    pub(crate) ground: &'a Arc<Ground>,
+    pub(crate) repositories: &'a Repositories,
+    pub(crate) report: &'a Report,
+    pub(crate) want: &'a Want,
+    pub(crate) policy: UpgradePolicy,
+    /// Found out while laying.
+    pub(crate) blocked: &'a BTreeMap<String, Blocked>,
+    pub(crate) progress: &'a Progress,
+}
+
+/// apk's name of an image's platform.
+fn architecture(config: &Value) -> Option<&'static str> {
+    let said = |key: &str| config.get(key).and_then(Value::as_str);
+    Some(match (said("architecture")?, said("variant")) {
+        ("amd64", _) => "x86_64",
+        ("arm64", _) => "aarch64",
+        ("386", _) => "x86",
+        ("arm", Some("v6")) => "armhf",
+        ("arm", _) => "armv7",
+        ("ppc64le", _) => "ppc64le",
+        ("s390x", _) => "s390x",
+        ("riscv64", _) => "riscv64",
+        ("loong64", _) => "loongarch64",
+        _ => return None,
+    })
+}
+
+impl Ground {
+    /// Of a tree that was read for apk; none: it has no apk database.
+    pub(crate) fn of(tree: Tree, config: &Value) -> Result<Option<Arc<Self>>> {
+        let Some(database) = Database::read(&tree, architecture(config))? else { return Ok(None) };
+        let scripts = Scripts::read(&tree, database.folder)?;
+        let folders = ["etc/apk/repositories.d", "lib/apk/repositories.d"];
+        let more = folders.iter().flat_map(|folder| tree.under(folder)).map(|(path, _)| path);
+        let texts: Vec<_> = ["etc/apk/repositories"]
+            .into_iter()
+            .chain(more.filter(|path| path.ends_with(".list")))
+            .filter_map(|path| tree.text(path))
+            .collect();
+        let sources = Sources::parse(texts.iter().map(|text| text.as_ref()), &database.architecture);
+        Ok(Some(Arc::new(Self { tree, database, scripts, sources })))
+    }
+
+    /// The lowest version of each origin's installed packages.
+    pub(crate) fn versions(&self) -> BTreeMap<String, String> {
+        let mut lowest: BTreeMap<String, String> = BTreeMap::new();
+        for package in self.database.packages.values() {
+            let known = lowest.entry(package.origin.clone()).or_insert_with(|| package.version.clone());
+            if compare(&package.version, known).is_lt() {
+                known.clone_from(&package.version);
+            }
+        }
+        lowest
+    }
+
+    /// Reads the image's repositories where they are mirrored.
+    pub(crate) async fn repositories(
+        &self,
+        remediator: &Remediator,
+        distro: Option<&Distro>,
+    ) -> Result<Repositories> {
+        let system = distro.map_or("the image".to_owned(), |distro| {
+            distro.pretty_name.clone().unwrap_or_else(|| distro.id.clone())
+        });
+        let Some(apk) = &remediator.apk else { return Err(Error::NoApkMirror { system }) };
+        let keys = apk.keys(self.database.keys(&self.tree)).await?;
+        apk.repositories(&system, &self.sources, &self.database.architecture, keys).await
+    }
+}
+
+type Fetched = BTreeMap<(String, String), (Ready, Result<String, Blocked>)>;
+
+/// Decides.
+pub(crate) async fn decide(remediator: &Remediator, question: &Question<'_>) -> Result<Decided> {
+    let ground = question.ground;
+    let mut fetched = Fetched::new();
+    let end = question.report.distro.as_ref().and_then(|distro| eol::ended(distro, clock::now()));
+    let mut blocked = broken(ground);
+    blocked.extend(question.blocked.clone());
+    let first = wanted(
+        &ground.database,
+        question.repositories,
+        question.want,
+        question.policy,
+        end.as_ref(),
+        &mut blocked,
+    );
+    let solver = Solver { database: &ground.database, repositories: question.repositories };
+    let mut shadows: BTreeMap<String, BTreeMap<String, Shadow>> = BTreeMap::new();
+    let picks = loop {
+        let picks = solver.solve(&first, &mut blocked);
+        let mut again = false;
+        for (name, pick) in &picks {
+            let found = shadows
+                .entry(name.clone())
+                .or_insert_with(|| shadowed(&ground.tree, &ground.database, &ground.database.packages[name]));
+            if let Some(why) = shadow_blocks(found, &pick.entry) {
+                blocked.insert(name.clone(), why);
+                again = true;
+            }
+        }
+        if again {
+            continue;
+        }
+        fetch(remediator, question, &picks, &shadows, &mut fetched).await?;
+        for (name, pick) in &picks {
+            if let Some((_, Err(why))) = fetched.get(&(name.clone(), pick.entry.version.clone())) {
+                blocked.insert(name.clone(), why.clone());
+                again = true;
+            }
+        }
+        if !again {
+            break picks;
+        }
+    };
+    let packages = &ground.database.packages;
+    blocked.retain(|name, _| {
+        packages.get(name).is_some_and(|package| question.want.lowest.contains_key(&package.origin))
+    });
+    Ok(conclude(question, &picks, &blocked, &fetched))
+}
+
+/// What apk itself says is not whole.
+fn broken(ground: &Ground) -> BTreeMap<String, Blocked> {
+    let packages = ground.database.packages.values();
+    packages
+        .filter(|package| package.flags.contains(['f', 's']))
+        .map(|package| {
+            let reason = format!("apk recorded `f:{}` when it was installed", package.flags);
+            (package.name.clone(), Blocked { code: "conflict", reason, to: None })
+        })
+        .collect()
+}
+
+/// A program or library that somebody put in the package's place would go on running unfixed.
+fn shadow_blocks(shadows: &BTreeMap<String, Shadow>, entry: &IndexEntry) -> Option<Blocked> {
+    let (path, _) = shadows.iter().find(|(_, shadow)| **shadow == Shadow::Changed { program: true })?;
+    Some(Blocked {
+        code: "shadowed",
+        reason: format!("/{path} is not the package's any more, and would stay unfixed"),
+        to: Some(entry.version.clone()),
+    })
+}
+
+/// Fetches and judges what was not yet.
+async fn fetch(
+    remediator: &Remediator,
+    question: &Question<'_>,
+    picks: &BTreeMap<String, Pick>,
+    shadows: &BTreeMap<String, BTreeMap<String, Shadow>>,
+    fetched: &mut Fetched,
+) -> Result<()> {
+    let missing: Vec<Arc<IndexEntry>> = picks
+        .iter()
+        .filter(|(name, pick)| !fetched.contains_key(&((*name).clone(), pick.entry.version.clone())))
+        .map(|(_, pick)| pick.entry.clone())
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let Some(apk) = &remediator.apk else { return Ok(()) };
+    let packages = apk.download(question.repositories, &missing, question.progress).await?;
+    for (entry, package) in missing.into_iter().zip(packages) {
+        let ground = question.ground.clone();
+        let name = entry.name.clone();
+        let shadows = shadows.get(&name).cloned().unwrap_or_default();
+        let one = blocking(move || {
+            let judged = judge(&ground, &entry, &package);
+            Ok((Ready { name, entry, package, shadows }, judged))
+        })
+        .await?;
+        fetched.insert((one.0.name.clone(), one.0.entry.version.clone()), one);
+    }
+    Ok(())
+}
+
+fn judge(ground: &Ground, entry: &IndexEntry, package: &Package) -> Result<String, Blocked> {
+    let installed = &ground.database.packages[&entry.name];
+    let case = scripts::Case {
+        tree: &ground.tree,
+        database: &ground.database,
+        installed,
+        to: &entry.version,
+        package,
+        old: ground.scripts.of(installed),
+    };
+    scripts::judge(&case).map_err(|reason| Blocked {
+        code: "script-needs-sandbox",
+        reason,
+        to: Some(entry.version.clone()),
+    })
+}
+
+fn conclude(
+    question: &Question<'_>,
+    picks: &BTreeMap<String, Pick>,
+    blocked: &BTreeMap<String, Blocked>,
+    fetched: &Fetched,
+) -> Decided {
+    let packages = &question.ground.database.packages;
+    let (mut upgrades, mut ready) = (Vec::new(), Vec::new());
+    for (name, pick) in picks {
+        let Some((one, Ok(because))) = fetched.get(&(name.clone(), pick.entry.version.clone())) else {
+            continue;
+        };
+        let old = &packages[name];
+        let tagged = world_tag(&question.ground.database, old).map(|tag| format!("from @{tag}; {because}"));
+        upgrades.push(Upgrade {
+            package: name.clone(),
+            architecture: old.architecture.clone(),
+            source: pick.entry.origin.clone(),
+            from: old.version.clone(),
+            to: pick.entry.version.clone(),
+            mends: ids(question.report, |finding| {
+                finding.packages.contains(name)
+                    && finding.source == old.origin
+                    && finding.fixed.as_ref().is_some_and(|fixed| compare(fixed, &pick.entry.version).is_le())
+            }),
+            because: tagged.unwrap_or_else(|| because.clone()),
+        });
+        ready.push(one.clone());
+    }
+    let refused = blocked
+        .iter()
+        .map(|(name, why)| {
+            let old = &packages[name];
+            Refusal {
+                package: name.clone(),
+                from: old.version.clone(),
+                to: why.to.clone(),
+                code: why.code.to_owned(),
+                reason: why.reason.clone(),
+                leaves: ids(question.report, |finding| {
+                    finding.packages.contains(name) && finding.source == old.origin && finding.fixed.is_some()
+                }),
+            }
+        })
+        .collect();
+    let plan = FixPlan {
+        version: 1,
+        upgrades,
+        refused,
+        repositories: question.repositories.named(),
+        advisory_revision: question.report.advisory_revision.clone(),
+    };
+    Decided { plan, ready }
+}
+
+fn ids(report: &Report, which: impl Fn(&Finding) -> bool) -> Vec<String> {
+    let found = report.findings.iter().filter(|finding| family::is_apks(finding) && which(finding));
+    let ids: BTreeSet<&str> = found.map(|finding| finding.id.as_str()).collect();
+    ids.into_iter().map(str::to_owned).collect()
+}
+
+/// The layer of a decision.
+pub(crate) fn lay(
+    ground: &Ground,
+    ready: Vec<Ready>,
+    scratch: &Path,
+    progress: &dyn Fn(&str, u64, u64),
+) -> Result<Outcome> {
+    let changes: Vec<Change<'_>> = ready
+        .into_iter()
+        .map(|one| Change {
+            installed: &ground.database.packages[&one.name],
+            entry: one.entry,
+            package: one.package,
+            shadows: one.shadows,
+        })
+        .collect();
+    build(&ground.tree, &ground.database, &ground.scripts, &changes, scratch, progress)
+}
+
+/// Reached version by package.
+pub(crate) fn reached(decided: &Decided) -> BTreeMap<String, String> {
+    decided.ready.iter().map(|one| (one.name.clone(), one.entry.version.clone())).collect()
+}

@@ -1,0 +1,229 @@
+//! The system of one image, be it dpkg's or apk's: read, planned for, laid. Everything behind it is the same for both.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    sync::Arc,
+};
+
+use patchline_registry::Repository;
+use patchline_scanner::{Distro, Finding, Report};
+
+use super::{
+    FixRequest, Progress, Remediator, apk,
+    decide::{self, decide},
+    family,
+    ground::{Ground, Suites, codename},
+};
+use crate::{
+    FixPlan, Result,
+    apk::{Database as ApkDatabase, Repositories},
+    executor::native::{self, Change, Outcome},
+    plan::{self, Blocked, Key, Want},
+    tree::{Flavour, Image, Tree, image_blocking as blocking},
+};
+
+/// What an image is made of.
+#[derive(Clone)]
+pub(crate) enum System {
+    /// dpkg's packages.
+    Dpkg(Arc<Ground>),
+    /// apk's packages.
+    Apk(Arc<apk::Ground>),
+}
+
+impl System {
+    /// Reads an image; none: it has neither database. `distro` lets expect which.
+    pub(crate) async fn read(
+        remediator: &Remediator,
+        repository: &dyn Repository,
+        image: &Image,
+        distro: Option<&Distro>,
+        progress: &Progress,
+    ) -> Result<Option<Self>> {
+        let mut flavour = family::expected(distro);
+        let mut tree = read(remediator, repository, image, flavour, progress).await?;
+        if flavour == Flavour::Dpkg && !Ground::is_in(&tree) && ApkDatabase::place(&tree).is_some() {
+            flavour = Flavour::Apk;
+            tree = read(remediator, repository, image, flavour, progress).await?;
+        } else if flavour == Flavour::Apk && ApkDatabase::place(&tree).is_none() && Ground::is_in(&tree) {
+            flavour = Flavour::Dpkg;
+            tree = read(remediator, repository, image, flavour, progress).await?;
+        }
+        Ok(match flavour {
+            Flavour::Dpkg => Ground::of(tree, &image.config)?.map(Self::Dpkg),
+            Flavour::Apk => apk::Ground::of(tree, &image.config)?.map(Self::Apk),
+        })
+    }
+
+    /// Everything that stands in the image.
+    pub(crate) fn tree(&self) -> &Tree {
+        match self {
+            Self::Dpkg(ground) => &ground.tree,
+            Self::Apk(ground) => &ground.tree,
+        }
+    }
+    /// What its tree was read for.
+    pub(crate) fn flavour(&self) -> Flavour {
+        match self {
+            Self::Dpkg(_) => Flavour::Dpkg,
+            Self::Apk(_) => Flavour::Apk,
+        }
+    }
+    /// Real paths of everything that a package owns.
+    pub(crate) fn owned(&self) -> BTreeSet<String> {
+        match self {
+            Self::Dpkg(ground) => {
+                ground.database.owned_except(&ground.tree, &ground.filters, &BTreeSet::new())
+            }
+            Self::Apk(ground) => ground.database.owned_except(&ground.tree, &BTreeSet::new()),
+        }
+    }
+    /// The lowest version of each source's installed packages.
+    pub(super) fn versions(&self) -> BTreeMap<String, String> {
+        match self {
+            Self::Dpkg(ground) => ground.versions(),
+            Self::Apk(ground) => ground.versions(),
+        }
+    }
+}
+
+async fn read(
+    remediator: &Remediator,
+    repository: &dyn Repository,
+    image: &Image,
+    flavour: Flavour,
+    progress: &Progress,
+) -> Result<Tree> {
+    let told = progress.clone();
+    image.tree(repository, &remediator.facts, flavour, move |done, all| told("read layers", done, all)).await
+}
+
+/// A decision on a system, and what it takes to decide anew.
+pub(super) enum Course {
+    /// By suites.
+    Dpkg { ground: Arc<Ground>, suites: Suites, want: Want, decided: decide::Decided },
+    /// By indexes.
+    Apk {
+        ground: Arc<apk::Ground>,
+        repositories: Box<Repositories>,
+        want: plan::apk::Want,
+        decided: apk::Decided,
+    },
+}
+
+impl Course {
+    /// Reads the repositories and decides. `floors`: what a former fix had reached, by source.
+    pub(super) async fn new<'f>(
+        remediator: &Remediator,
+        system: &System,
+        report: &Report,
+        selected: impl Iterator<Item = &'f Finding>,
+        floors: BTreeMap<String, String>,
+        request: &FixRequest<'_>,
+    ) -> Result<Self> {
+        let (old, none) = (system.versions(), BTreeMap::new());
+        let progress = &request.progress;
+        match system {
+            System::Dpkg(ground) => {
+                let codename = codename(report.distro.as_ref())?;
+                progress("repositories", 0, 1);
+                let suites = Suites::security(remediator, &codename, &ground.database.architecture).await?;
+                progress("repositories", 1, 1);
+                let mut want = Want::from_findings(selected);
+                for (source, version) in floors {
+                    let newer = old
+                        .get(&source)
+                        .is_some_and(|old| patchline_scanner::version::compare_debian(old, &version).is_lt());
+                    if newer {
+                        want.floor(&source, &version);
+                    }
+                }
+                let decided = decide::Decided::nothing();
+                let mut course = Self::Dpkg { ground: ground.clone(), suites, want, decided };
+                course.decide(remediator, report, request, &none).await?;
+                Ok(course)
+            }
+            System::Apk(ground) => {
+                progress("repositories", 0, 1);
+                let repositories = Box::new(ground.repositories(remediator, report.distro.as_ref()).await?);
+                progress("repositories", 1, 1);
+                let mut want = plan::apk::Want::from_findings(selected);
+                for (origin, version) in floors {
+                    if old.get(&origin).is_some_and(|old| crate::apk::compare(old, &version).is_lt()) {
+                        want.raise(&origin, &version);
+                    }
+                }
+                let decided = apk::Decided::nothing();
+                let mut course = Self::Apk { ground: ground.clone(), repositories, want, decided };
+                course.decide(remediator, report, request, &none).await?;
+                Ok(course)
+            }
+        }
+    }
+
+    /// Decides anew, without what turned out not to be layable.
+    pub(super) async fn decide(
+        &mut self,
+        remediator: &Remediator,
+        report: &Report,
+        request: &FixRequest<'_>,
+        blocked: &BTreeMap<Key, Blocked>,
+    ) -> Result<()> {
+        let (policy, progress) = (request.policy, &request.progress);
+        match self {
+            Self::Dpkg { ground, suites, want, decided } => {
+                let question = decide::Question { ground, report, want, policy, blocked, progress };
+                *decided = decide(remediator, suites, &question).await?;
+            }
+            Self::Apk { ground, repositories, want, decided } => {
+                let blocked: &BTreeMap<String, Blocked> =
+                    &blocked.iter().map(|((name, _), why)| (name.clone(), why.clone())).collect();
+                let question =
+                    apk::Question { ground, repositories, report, want, policy, blocked, progress };
+                *decided = apk::decide(remediator, &question).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What was decided.
+    pub(super) fn plan(&self) -> &FixPlan {
+        match self {
+            Self::Dpkg { decided, .. } => &decided.plan,
+            Self::Apk { decided, .. } => &decided.plan,
+        }
+    }
+
+    /// The layer of what was decided; none: nothing goes up.
+    pub(super) async fn lay(&self, scratch: &Path, progress: &Progress) -> Result<Option<Outcome>> {
+        let (scratch, progress) = (scratch.to_owned(), progress.clone());
+        let outcome = match self {
+            Self::Dpkg { decided, .. } if decided.ready.is_empty() => return Ok(None),
+            Self::Apk { decided, .. } if decided.ready.is_empty() => return Ok(None),
+            Self::Dpkg { ground, decided, .. } => {
+                let (ground, ready) = (ground.clone(), decided.ready.clone());
+                blocking(move || {
+                    let changes: Vec<Change<'_>> = ready
+                        .into_iter()
+                        .map(|one| Change {
+                            installed: &ground.database.packages[&one.key],
+                            record: one.record,
+                            deb: one.deb,
+                            control: one.control,
+                            shadows: one.shadows,
+                        })
+                        .collect();
+                    let (tree, filters) = (&ground.tree, &ground.filters);
+                    native::build(tree, &ground.database, filters, &changes, &scratch, &*progress)
+                })
+                .await?
+            }
+            Self::Apk { ground, decided, .. } => {
+                let (ground, ready) = (ground.clone(), decided.ready.clone());
+                blocking(move || apk::lay(&ground, ready, &scratch, &*progress)).await?
+            }
+        };
+        Ok(Some(outcome))
+    }
+}

@@ -1,0 +1,156 @@
+//! Which version each origin's packages should go to. All packages of one origin have one version.
+
+use std::{
+    cmp::Ordering,
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use patchline_scanner::Finding;
+
+use super::{Pick, eol};
+use crate::{
+    UpgradePolicy,
+    apk::{Bound, Database, Dependency, IndexEntry, Installed, Repositories, compare},
+    fix::family,
+    plan::Blocked,
+};
+
+/// What must be reached.
+#[derive(Debug, Default)]
+pub(crate) struct Want {
+    /// Lowest version by origin that mends every selected finding, or that a former fix had reached.
+    pub(crate) lowest: BTreeMap<String, String>,
+}
+
+impl Want {
+    /// The highest `fixed` of these findings, by origin. Those of languages' packages are not apk's to mend.
+    pub(crate) fn from_findings<'f>(findings: impl Iterator<Item = &'f Finding>) -> Self {
+        let mut want = Self::default();
+        for finding in findings.filter(|finding| family::is_apks(finding)) {
+            if let Some(fixed) = &finding.fixed {
+                want.raise(&finding.source, fixed);
+            }
+        }
+        want
+    }
+    /// What a former fix had reached must not go back.
+    pub(crate) fn raise(&mut self, origin: &str, version: &str) {
+        let known = self.lowest.entry(origin.to_owned()).or_insert_with(|| version.to_owned());
+        if compare(known, version) == Ordering::Less {
+            version.clone_into(known);
+        }
+    }
+}
+
+/// The tag that `world` names for a package, else the one that it was installed from.
+pub(crate) fn world_tag<'d>(database: &'d Database, installed: &'d Installed) -> Option<&'d str> {
+    let named = database.world.iter().find(|asked| asked.name == installed.name && asked.tag.is_some());
+    named.and_then(|asked| asked.tag.as_deref()).or(installed.tag.as_deref())
+}
+
+/// What of `world` this version does not meet: a pin, `pkg=1.2`, `pkg<2`, `pkg~1.2`, `pkg><Q1…`.
+fn unmet<'d>(database: &'d Database, entry: &IndexEntry) -> Option<&'d Dependency> {
+    database.world.iter().filter(|asked| asked.name == entry.name && asked.bound != Bound::Any).find(
+        |asked| asked.names_package(&entry.name, &entry.version, &entry.checksum.base64()) == asked.conflict,
+    )
+}
+
+/// Versions that may replace an installed package, those that a pin forbids apart.
+pub(super) fn replacements<'d>(
+    database: &'d Database,
+    repositories: &Repositories,
+    installed: &Installed,
+) -> (Vec<Arc<IndexEntry>>, Option<(&'d Dependency, String)>) {
+    let mut pinned = None;
+    let found = repositories
+        .candidates(&installed.name, world_tag(database, installed))
+        .into_iter()
+        .filter(|entry| compare(&entry.version, &installed.version) == Ordering::Greater)
+        .filter(|entry| match unmet(database, entry) {
+            Some(pin) => {
+                pinned = Some((pin, entry.version.clone()));
+                false
+            }
+            None => true,
+        })
+        .collect();
+    (found, pinned)
+}
+
+/// The version of every wanted package; what no repository has is blocked at once. `end`: since when the system's
+/// branch gets no updates.
+pub(crate) fn wanted(
+    database: &Database,
+    repositories: &Repositories,
+    want: &Want,
+    policy: UpgradePolicy,
+    end: Option<&eol::Ended>,
+    blocked: &mut BTreeMap<String, Blocked>,
+) -> BTreeMap<String, Pick> {
+    let mut picks = BTreeMap::new();
+    for (origin, lowest) in &want.lowest {
+        let members =
+            database.packages.values().filter(|p| &p.origin == origin && compare(&p.version, lowest).is_lt());
+        let mut offers: Vec<(&Installed, Vec<Arc<IndexEntry>>)> = Vec::new();
+        for installed in members {
+            let (mut entries, pinned) = replacements(database, repositories, installed);
+            entries.retain(|entry| &entry.origin == origin && compare(&entry.version, lowest).is_ge());
+            if let (true, Some((pin, version))) = (entries.is_empty(), pinned) {
+                blocked.entry(installed.name.clone()).or_insert_with(|| Blocked {
+                    code: "held",
+                    reason: format!("/etc/apk/world asks for {pin}"),
+                    to: Some(version),
+                });
+            }
+            offers.push((installed, entries));
+        }
+        let versions: BTreeSet<&str> =
+            offers.iter().flat_map(|(_, entries)| entries).map(|e| e.version.as_str()).collect();
+        let mut versions: Vec<String> = versions.into_iter().map(str::to_owned).collect();
+        versions.sort_by(|a, b| compare(a, b));
+        if policy == UpgradePolicy::Latest {
+            versions.reverse();
+        }
+        let has = |version: &str| {
+            offers.iter().filter(|(_, entries)| entries.iter().any(|e| e.version == version)).count()
+        };
+        // The first in the policy's order that carries the most of the installed packages along.
+        let most = versions.iter().map(|version| has(version)).max().unwrap_or(0);
+        let chosen = versions.iter().find(|version| has(version) == most);
+        for (installed, entries) in &offers {
+            let best = chosen.and_then(|chosen| entries.iter().find(|entry| &entry.version == chosen));
+            if let Some(entry) = best {
+                picks.insert(installed.name.clone(), Pick { entry: entry.clone() });
+                continue;
+            }
+            blocked
+                .entry(installed.name.clone())
+                .or_insert_with(|| missing(repositories, origin, lowest, chosen, end));
+        }
+    }
+    picks.retain(|name, _| !blocked.contains_key(name));
+    picks
+}
+
+fn missing(
+    repositories: &Repositories,
+    origin: &str,
+    lowest: &str,
+    chosen: Option<&String>,
+    end: Option<&eol::Ended>,
+) -> Blocked {
+    if let Some(chosen) = chosen {
+        let reason = format!("{origin} {chosen} no longer builds it");
+        return Blocked { code: "not-in-repository", reason, to: None };
+    }
+    let mut reason = format!("no verified repository has {origin} {lowest} or later");
+    for unused in &repositories.unused {
+        reason.push_str("; ");
+        reason.push_str(unused);
+    }
+    match end {
+        Some(end) => Blocked { code: "end-of-life", reason: format!("{reason}: {end}"), to: None },
+        None => Blocked { code: "not-in-repository", reason, to: None },
+    }
+}
