@@ -15,5 +15,6 @@ pub mod proof;
 pub mod tree;
 
 pub use error::{Error, Result};
+pub use executor::{Choice, Executor, sandbox::Sandbox};
 pub use fix::{FixRequest, Fixed, FixedImage, Progress, Remediator, Selection, UpgradePolicy};
 pub use plan::{FixPlan, Refusal, Upgrade};

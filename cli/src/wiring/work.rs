@@ -9,7 +9,7 @@ use std::{
 
 use patchline_engine::{Engine, EngineOptions, Limits, clock::SystemClock};
 use patchline_registry::{Registries, RegistryConfig};
-use patchline_remediation::{Remediator, apt::Apt};
+use patchline_remediation::apt::Apt;
 use patchline_scanner::advisories::Advisories;
 use patchline_steps::{
     World,
@@ -79,7 +79,7 @@ pub(crate) async fn start(
     };
     let world = World {
         registries: registries.clone(),
-        remediator: Remediator::new(apt.clone(), database.facts.clone()),
+        remediator: super::remediator(apt.clone(), database.facts.clone()),
         facts: database.facts.clone(),
         reports: database.reports.clone(),
         fixes: database.fixes.clone(),

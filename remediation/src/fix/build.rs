@@ -4,15 +4,20 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use patchline_registry::{Digest, Repository};
 use patchline_scanner::{LayerFacts, Report};
+use tokio::io::AsyncSeekExt;
 
 use super::{
     FixRequest, Fixed, FixedImage, Remediator,
-    decide::{Decided, Question, decide},
+    decide::{Decided, Question, Ready, decide},
     ground::{Ground, Suites, codename},
 };
 use crate::{
     Error, FixPlan, Result,
-    executor::native::{self, Built, Change, Outcome},
+    executor::{
+        Executor,
+        native::{self, Built, Change, Outcome},
+        sandbox::{Sandbox, dpkg},
+    },
     lineage::{self, Documents, Lineage},
     overlay::Overlay,
     plan::{Blocked, Key, Want},
@@ -140,18 +145,13 @@ async fn lay(
             return Ok(None);
         }
         let (ground, ready) = (prepared.ground.clone(), prepared.decided.ready.clone());
+        if let (Executor::Sandbox, Some(sandbox)) = (prepared.decided.executor, &remediator.sandbox) {
+            let built = in_sandbox(sandbox.clone(), request, prepared, ground, ready).await?;
+            return Ok(Some((built, prepared.decided.plan.clone())));
+        }
         let (scratch, progress) = (request.scratch.clone(), request.progress.clone());
         let outcome = blocking(move || {
-            let changes: Vec<Change<'_>> = ready
-                .into_iter()
-                .map(|one| Change {
-                    installed: &ground.database.packages[&one.key],
-                    record: one.record,
-                    deb: one.deb,
-                    control: one.control,
-                    shadows: one.shadows,
-                })
-                .collect();
+            let changes = changes(&ground, ready);
             native::build(&ground.tree, &ground.database, &ground.filters, &changes, &scratch, &*progress)
         })
         .await?;
@@ -175,6 +175,47 @@ async fn lay(
             }
         }
     }
+}
+
+fn changes(ground: &Ground, ready: Vec<Ready>) -> Vec<Change<'_>> {
+    let change = |one: Ready| Change {
+        installed: &ground.database.packages[&one.key],
+        record: one.record,
+        deb: one.deb,
+        control: one.control,
+        shadows: one.shadows,
+    };
+    ready.into_iter().map(change).collect()
+}
+
+/// The layer as the distribution's own tools make it. The image's layers come first as files without a name, verified as they
+/// are read, so that nothing of them stays whatever ends this.
+async fn in_sandbox(
+    sandbox: Sandbox,
+    request: &FixRequest<'_>,
+    prepared: &Prepared,
+    ground: Arc<Ground>,
+    ready: Vec<Ready>,
+) -> Result<Built> {
+    let io = |source| Error::Io { operation: "keep a layer for the sandbox".to_owned(), source };
+    let all = prepared.origin.manifest.layers.len() as u64;
+    let mut layers = Vec::new();
+    for layer in &prepared.origin.manifest.layers {
+        (request.progress)("fetch layers", layers.len() as u64, all);
+        let mut blob = request.repository.blob(layer).await?;
+        let mut file = tokio::fs::File::from_std(tempfile::tempfile_in(&request.scratch).map_err(io)?);
+        tokio::io::copy(&mut blob, &mut file).await.map_err(io)?;
+        file.rewind().await.map_err(io)?;
+        layers.push(file.into_std().await);
+    }
+    (request.progress)("fetch layers", all, all);
+    let (scratch, progress) = (request.scratch.clone(), request.progress.clone());
+    blocking(move || {
+        let changes = changes(&ground, ready);
+        let (tree, database, filters) = (&ground.tree, &ground.database, &ground.filters);
+        dpkg::build(&sandbox, tree, database, filters, &changes, &mut layers, &scratch, &*progress)
+    })
+    .await
 }
 
 pub(super) async fn build(remediator: &Remediator, request: &FixRequest<'_>) -> Result<Fixed> {

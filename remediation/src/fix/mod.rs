@@ -13,7 +13,12 @@ use bytes::Bytes;
 use patchline_registry::{Descriptor, Digest, RawManifest, Repository};
 use patchline_scanner::{Inventory, LayerFacts, Report, Severity, advisories::AdvisorySet};
 
-use crate::{Result, apt::Apt, plan::FixPlan};
+use crate::{
+    Result,
+    apt::Apt,
+    executor::{Choice, sandbox::Sandbox},
+    plan::FixPlan,
+};
 
 /// Tells how far long work has come; called often, must be quick.
 pub type Progress = Arc<dyn Fn(&str, u64, u64) + Send + Sync>;
@@ -96,12 +101,26 @@ pub struct FixedImage {
 pub struct Remediator {
     apt: Apt,
     facts: Arc<dyn LayerFacts>,
+    choice: Choice,
+    sandbox: Option<Sandbox>,
 }
 
 impl Remediator {
     /// With the repositories to take from.
     pub fn new(apt: Apt, facts: Arc<dyn LayerFacts>) -> Self {
-        Self { apt, facts }
+        Self { apt, facts, choice: Choice::Auto, sandbox: None }
+    }
+    /// With a way to make sandboxes; without one, scripts that must run are refused.
+    pub fn with_sandbox(self, sandbox: Sandbox) -> Self {
+        Self { sandbox: Some(sandbox), ..self }
+    }
+    /// With another say in who lays upgrades.
+    pub fn choosing(self, choice: Choice) -> Self {
+        Self { choice, ..self }
+    }
+    /// With other repositories.
+    pub fn over(self, apt: Apt) -> Self {
+        Self { apt, ..self }
     }
     /// The client itself.
     pub fn apt(&self) -> &Apt {
