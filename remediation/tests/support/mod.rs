@@ -178,14 +178,12 @@ impl Bench {
     }
 
     /// The plan alone.
-    #[allow(dead_code, reason = "each suite uses its part")]
     pub(crate) async fn plan(&self, image: &Digest, scan: &Scan) -> FixPlan {
         let sets = [&scan.advisories];
         let request = self.request(image, scan, &sets, None, UpgradePolicy::Minimal);
         self.remediator.plan(&request).await.unwrap()
     }
 
-    #[allow(dead_code, reason = "each suite uses its part")]
     pub(crate) fn rootfs(&self) -> &Path {
         &self.rootfs
     }

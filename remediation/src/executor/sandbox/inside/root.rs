@@ -116,7 +116,8 @@ pub(super) fn restrict(limits: &Limits) -> Result<()> {
             .map_err(unavailable("a limit cannot be set"))
     };
     limit(Resource::As, limits.memory.saturating_mul(2))?;
-    limit(Resource::Nproc, limits.processes)?;
+    // Beyond the number at which the whole ends, or nobody would ever see it reached.
+    limit(Resource::Nproc, limits.processes.saturating_add(limits.processes / 4))?;
     limit(Resource::Fsize, limits.disk)?;
     limit(Resource::Core, 0)?;
     // Linux has 41; a kernel that does not know one says so, and then nobody has it.

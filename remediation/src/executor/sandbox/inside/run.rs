@@ -70,7 +70,7 @@ fn one(job: &Job, command: &[String], started: Instant) -> Result<()> {
         let there = Running::look();
         let said = || format!("{program}{}", last_words(&words));
         if let Some(status) = status {
-            return ended(&said, status, &there);
+            return ended(&job.limits, &said, status, &there);
         }
         within(&job.limits, &there, started)
             .map_err(|(fault, reason)| Failure::new(fault, format!("{reason}; {}", said())))?;
@@ -79,11 +79,14 @@ fn one(job: &Job, command: &[String], started: Instant) -> Result<()> {
 }
 
 /// A tool that has ended: with success, with room, with nothing left behind.
-fn ended(said: &dyn Fn() -> String, status: WaitStatus, there: &Running) -> Result<()> {
+fn ended(limits: &Limits, said: &dyn Fn() -> String, status: WaitStatus, there: &Running) -> Result<()> {
     if status.exit_status() != Some(0) {
         // It may have failed for want of what it had used up.
         if free().is_some_and(|free| free < FULL) {
             return Err(Failure::new(Fault::Disk, said()));
+        }
+        if there.count >= limits.processes {
+            return Err(Failure::new(Fault::Processes, said()));
         }
         let how = match (status.exit_status(), status.terminating_signal()) {
             (Some(code), _) => format!("ended with {code}"),
@@ -113,8 +116,8 @@ fn within(limits: &Limits, there: &Running, started: Instant) -> Result<(), (Fau
     if started.elapsed() > Duration::from_secs(limits.seconds) {
         return Err((Fault::Time, format!("{} s", limits.seconds)));
     }
-    if there.names.len() as u64 >= limits.processes {
-        return Err((Fault::Processes, format!("{} at once", there.names.len())));
+    if there.count >= limits.processes {
+        return Err((Fault::Processes, format!("{} at once", there.count)));
     }
     if there.memory > limits.memory {
         return Err((Fault::Memory, format!("{} bytes of {}", there.memory, limits.memory)));
@@ -133,40 +136,48 @@ fn free() -> Option<u64> {
 
 /// What runs beside this process.
 struct Running {
+    /// Of those that live.
     names: Vec<String>,
+    /// With those that are dead and not buried yet, which take a number, too.
+    count: u64,
     /// Resident bytes; what several share counts for each of them.
     memory: u64,
 }
 
 impl Running {
     fn look() -> Self {
-        let page = rustix::param::page_size() as u64;
-        let mut there = Self { names: Vec::new(), memory: 0 };
+        let mut there = Self { names: Vec::new(), count: 0, memory: 0 };
         for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
             let name = entry.file_name();
             let Some(pid) = name.to_str().filter(|name| name.bytes().all(|b| b.is_ascii_digit())) else {
                 continue;
             };
             // Gone in between is gone.
-            let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else { continue };
-            let Some((program, state, resident)) = of_stat(&stat) else { continue };
-            if pid == "1" || state == "Z" || state == "X" {
+            let Ok(status) = fs::read(format!("/proc/{pid}/status")) else { continue };
+            let status = String::from_utf8_lossy(&status);
+            if pid == "1" {
                 continue;
             }
-            there.memory = there.memory.saturating_add(resident.saturating_mul(page));
+            there.count += 1;
+            let Some((program, resident)) = of_status(&status) else { continue };
+            there.memory = there.memory.saturating_add(resident);
             there.names.push(program.chars().filter(|c| !c.is_control()).take(40).collect());
         }
         there
     }
 }
 
-/// Name, state and resident pages (proc_pid_stat(5)); the name may hold anything, brackets too.
-fn of_stat(stat: &str) -> Option<(&str, &str, u64)> {
-    let (head, tail) = stat.rsplit_once(") ")?;
-    let (_, name) = head.split_once('(')?;
-    let mut fields = tail.split(' ');
-    let state = fields.next()?;
-    Some((name, state, fields.nth(20)?.parse().ok()?))
+/// Name and resident bytes (proc_pid_status(5)); none of one that is dead and waits to be buried. A name cannot make lines of its
+/// own: the kernel escapes it.
+fn of_status(status: &str) -> Option<(&str, u64)> {
+    let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+    let state = field("State:")?;
+    if state.starts_with(['Z', 'X']) {
+        return None;
+    }
+    // One that has no memory of its own says nothing of it.
+    let kilobytes = field("VmRSS:").and_then(|text| text.strip_suffix("kB")?.trim().parse::<u64>().ok());
+    Some((field("Name:")?, kilobytes.unwrap_or(0).saturating_mul(1024)))
 }
 
 /// The end of what was said, on lines of its own; empty: nothing was.
@@ -192,10 +203,10 @@ mod tests {
 
     #[test]
     fn a_process_is_read() {
-        let stat =
-            "7 (a) S (b) R 1 7 7 0 -1 4194304 1 2 3 4 5 6 7 8 20 0 1 0 9 1000 42 18446744073709551615 1";
-        assert_eq!(of_stat(stat), Some(("a) S (b", "R", 42)));
-        assert_eq!(of_stat("7 (a"), None);
+        let status = "Name:\tperl\nUmask:\t0022\nState:\tR (running)\nVmHWM:\t 9 kB\nVmRSS:\t   42 kB\n";
+        assert_eq!(of_status(status), Some(("perl", 42 << 10)));
+        assert_eq!(of_status("Name:\tperl\nState:\tZ (zombie)\n"), None);
+        assert_eq!(of_status("Name:\tx\nState:\tS (sleeping)\n"), Some(("x", 0)));
     }
 
     #[test]
