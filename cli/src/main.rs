@@ -162,10 +162,17 @@ enum Command {
     /// Back up, restore, check and move the database
     #[command(subcommand)]
     Admin(commands::admin::Admin),
+    /// The inside of a sandbox that `fix` makes: started by this program itself
+    #[command(hide = true)]
+    SandboxInit(commands::sandbox_init::SandboxInit),
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    if let Command::SandboxInit(inside) = &arguments.command {
+        // Before there is a second thread.
+        return inside.run();
+    }
     let stays = matches!(arguments.command, Command::Serve(_) | Command::Worker(_));
     let level = if stays { observe::logs::RUNNING } else { observe::logs::QUIET };
     if let Err(failure) = observe::logs::install(arguments.flags.log_format, level) {
@@ -190,6 +197,8 @@ fn main() -> ExitCode {
             Command::Runs(c) => c.run(global).await,
             Command::Outbox(c) => c.run(global).await,
             Command::Admin(c) => c.run(global).await,
+            // It never came as far as this.
+            Command::SandboxInit(_) => Ok(exit::Exit::Ok),
         }
     });
     // A blocking read of a dead connection must not hold the process.

@@ -10,9 +10,11 @@ use patchline_chains::Plan;
 use patchline_engine::{Engine, ScheduleOptions, clock::SystemClock};
 use patchline_registry::{Registries, embedded::Embedded, events::PushEvent};
 use patchline_remediation::{
+    Remediator, Sandbox,
     apk::{Apk, ApkConfig, Mirrors as ApkMirrors},
     apt::{Apt, AptConfig, Mirrors},
 };
+use patchline_scanner::LayerFacts;
 use patchline_server::{Launcher, ServerContext, harbor::HarborScanner};
 use tokio::{net::TcpListener, sync::mpsc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -257,6 +259,12 @@ async fn housekeep(database: Database, retention: Option<Duration>) {
             }
         }
     }
+}
+
+/// One that makes its sandboxes of this very program.
+pub(crate) fn remediator(apt: Apt, facts: Arc<dyn LayerFacts>) -> Remediator {
+    let program = PathBuf::from("/proc/self/exe");
+    Remediator::new(apt, facts).with_sandbox(Sandbox::new(program, &[crate::commands::sandbox_init::NAME]))
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener> {

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::{
     Result,
-    tree::{self, Entry, Image, Kind, Tree},
+    tree::{self, Entry, Flavour, Image, Kind, Tree},
 };
 
 /// What happened to a path.
@@ -96,7 +96,7 @@ async fn read(
     facts: &Arc<dyn LayerFacts>,
 ) -> Result<(Image, Tree)> {
     let image = tree::open(repository, digest.as_str()).await?;
-    let tree = image.tree(repository, facts, |_, _| {}).await?;
+    let tree = image.tree(repository, facts, Flavour::Dpkg, |_, _| {}).await?;
     Ok((image, tree))
 }
 

@@ -104,6 +104,9 @@ pub enum Error {
         /// Which file or package, and why.
         reason: String,
     },
+    /// The sandbox.
+    #[error(transparent)]
+    Sandbox(#[from] crate::executor::sandbox::Failure),
     /// The disk.
     #[error("{operation}")]
     Io {
@@ -132,6 +135,7 @@ impl Error {
             Self::Unsatisfiable { .. } => "dependencies-unsatisfiable",
             Self::UnsupportedSystem { .. } => "system-unsupported",
             Self::Proof { .. } => "proof-failed",
+            Self::Sandbox(e) => e.code(),
             Self::Io { .. } => "remediation-io",
         }
     }

@@ -17,6 +17,7 @@ pub mod proof;
 pub mod tree;
 
 pub use error::{Error, Result};
+pub use executor::{Choice, Executor, sandbox::Sandbox};
 pub use fix::family::is_systems;
 pub use fix::{FixRequest, Fixed, FixedImage, Progress, Remediator, Selection, UpgradePolicy};
 pub use plan::{FixPlan, Refusal, Upgrade};

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test: it may fail, and says what it saw")]
 
+#[allow(dead_code, reason = "each suite uses its part")]
 mod support;
 
 use std::{collections::BTreeSet, path::Path};

@@ -505,6 +505,7 @@ fn plan() -> FixPlan {
                     to: (*to).into(),
                     mends: vec![(*id).into()],
                     because: "byte-identical scripts".into(),
+                    executor: patchline_remediation::Executor::Native,
                 }),
             }
         }

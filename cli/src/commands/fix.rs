@@ -2,7 +2,7 @@
 
 use patchline_registry::{ManifestKind, Repository};
 use patchline_remediation::{
-    FixPlan, FixRequest, Fixed, FixedImage, Remediator, Selection, UpgradePolicy, lineage,
+    Choice, FixPlan, FixRequest, Fixed, FixedImage, Selection, UpgradePolicy, lineage,
 };
 use patchline_scanner::{advisories::AdvisorySet, layers::FactsFolder};
 use std::sync::Arc;
@@ -18,6 +18,28 @@ use crate::{
     table::Table,
     terminal,
 };
+
+/// Who may lay the new files.
+#[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
+enum Executor {
+    /// The sandbox where a script must run and one can be had; else native
+    #[default]
+    Auto,
+    /// Nothing is run: what needs a sandbox is refused
+    Native,
+    /// Always a sandbox
+    Sandbox,
+}
+
+impl From<Executor> for Choice {
+    fn from(executor: Executor) -> Self {
+        match executor {
+            Executor::Auto => Self::Auto,
+            Executor::Native => Self::Native,
+            Executor::Sandbox => Self::Sandbox,
+        }
+    }
+}
 
 /// Mend an image and push it beside the original
 #[derive(Debug, clap::Args)]
@@ -36,6 +58,9 @@ pub(crate) struct Fix {
     /// The newest versions instead of the lowest that fix
     #[arg(long)]
     latest: bool,
+    /// Who lays the new files: a sandbox runs the image's own tools and the packages' scripts
+    #[arg(long, value_enum, default_value_t, value_name = "WHO")]
+    executor: Executor,
     /// Say what would be done, and do nothing
     #[arg(long)]
     dry_run: bool,
@@ -52,7 +77,9 @@ impl Fix {
         let apt = self.mirrors.apt(&config, &data)?;
         let scanned = images::scan(&data, Some(&apt), &image).await?;
         let apk = self.mirrors.apk(&config, &data)?;
-        let remediator = Remediator::new(apt, Arc::new(FactsFolder::new(data.facts()))).with_apk(apk);
+        let remediator = crate::wiring::remediator(apt, Arc::new(FactsFolder::new(data.facts())))
+            .with_apk(apk)
+            .choosing(self.executor.into());
         let scratch = tempfile::tempdir().map_err(io("make a folder for work"))?;
         let bars = Bars::new();
         let sets: Vec<&AdvisorySet> = scanned.advisories.iter().collect();
@@ -145,9 +172,15 @@ fn show(output: Output, plan: &FixPlan, fixed: Option<&str>) -> Result<Exit> {
 
 /// What goes up from what to what.
 pub(crate) fn upgrades(plan: &FixPlan) -> String {
-    let mut table = Table::new(&["package", "from", "to", ">mends"]);
+    // Native is the rule; a column is for what is not.
+    let sandboxed = plan.upgrades.iter().any(|u| u.executor == patchline_remediation::Executor::Sandbox);
+    let mut heads = vec!["package", "from", "to", ">mends"];
+    heads.extend(sandboxed.then_some("executor"));
+    let mut table = Table::new(&heads);
     for u in &plan.upgrades {
-        table.row([u.package.clone(), u.from.clone(), u.to.clone(), u.mends.len().to_string()]);
+        let mut row = vec![u.package.clone(), u.from.clone(), u.to.clone(), u.mends.len().to_string()];
+        row.extend(sandboxed.then(|| u.because.clone()));
+        table.row(row);
     }
     table.render()
 }

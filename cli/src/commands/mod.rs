@@ -9,6 +9,7 @@ pub(crate) mod fix;
 pub(crate) mod image;
 pub(crate) mod outbox;
 pub(crate) mod runs;
+pub(crate) mod sandbox_init;
 pub(crate) mod scan;
 pub(crate) mod serve;
 pub(crate) mod worker;

@@ -9,7 +9,7 @@ use std::{
 
 use patchline_engine::{Engine, EngineOptions, Limits, clock::SystemClock};
 use patchline_registry::{Registries, RegistryConfig};
-use patchline_remediation::{Remediator, apk::Apk, apt::Apt};
+use patchline_remediation::{apk::Apk, apt::Apt};
 use patchline_scanner::advisories::Advisories;
 use patchline_steps::{
     World,
@@ -79,7 +79,7 @@ pub(crate) async fn start(
         Some(shelf) => Advisories::shared(data.advisories(), shelf),
         None => Advisories::alone(data.advisories()),
     };
-    let remediator = Remediator::new(apt.clone(), database.facts.clone());
+    let remediator = super::remediator(apt.clone(), database.facts.clone());
     let world = World {
         registries: registries.clone(),
         remediator: match work.apk {

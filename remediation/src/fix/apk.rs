@@ -14,6 +14,7 @@ use crate::{
     Error, FixPlan, Refusal, Result, Upgrade,
     apk::{Database, IndexEntry, Package, Repositories, Scripts, Sources, compare},
     clock,
+    executor::Executor,
     executor::native::{
         Outcome,
         apk::{Change, build},
@@ -277,6 +278,7 @@ fn conclude(
                     && finding.fixed.as_ref().is_some_and(|fixed| compare(fixed, &pick.entry.version).is_le())
             }),
             because: tagged.unwrap_or_else(|| because.clone()),
+            executor: Executor::Native,
         });
         ready.push(one.clone());
     }

@@ -101,7 +101,7 @@ async fn lay(
 ) -> Result<Option<(Built, FixPlan)>> {
     let mut blocked: BTreeMap<Key, Blocked> = BTreeMap::new();
     loop {
-        let Some(outcome) = prepared.course.lay(&request.scratch, &request.progress).await? else {
+        let Some(outcome) = prepared.course.lay(remediator, request, &prepared.origin).await? else {
             return Ok(None);
         };
         match outcome {

@@ -16,6 +16,10 @@ use super::{
 use crate::{
     FixPlan, Refusal, Result, Upgrade,
     deb::{Deb, PackageRecord},
+    executor::{
+        Choice, Executor,
+        sandbox::{Failure, Fault, dpkg},
+    },
     plan::{
         Blocked, Key, Pick, Solver, Want, pinned,
         scripts::{self, Case},
@@ -39,12 +43,14 @@ pub(crate) struct Ready {
 pub(crate) struct Decided {
     pub(crate) plan: FixPlan,
     pub(crate) ready: Vec<Ready>,
+    /// Of all of them.
+    pub(crate) executor: Executor,
 }
 
 impl Decided {
     /// Before anything is decided.
     pub(super) fn nothing() -> Self {
-        Self { plan: FixPlan::nothing(), ready: Vec::new() }
+        Self { plan: FixPlan::nothing(), ready: Vec::new(), executor: Executor::Native }
     }
 }
 
@@ -61,6 +67,58 @@ pub(crate) struct Question<'a> {
 
 type Judged = Result<String, Blocked>;
 
+/// What only a sandbox can do.
+const NEEDS_SANDBOX: &str = "script-needs-sandbox";
+
+/// Whether a sandbox takes what needs one; asked for when the first does.
+enum Ability {
+    Unknown,
+    Able,
+    /// And why not, where one was wished for.
+    Unable(Option<String>),
+}
+
+impl Ability {
+    /// Whether this one can go up after all.
+    async fn takes(&mut self, remediator: &Remediator, ground: &Arc<Ground>, why: &Blocked) -> Result<bool> {
+        if why.code != NEEDS_SANDBOX {
+            return Ok(false);
+        }
+        if matches!(self, Self::Unknown) {
+            *self = ability(remediator, ground).await?;
+        }
+        Ok(matches!(self, Self::Able))
+    }
+    /// A refusal that says why the sandbox did not take it, either.
+    fn explained(&self, why: &Blocked) -> Blocked {
+        match self {
+            Self::Unable(Some(reason)) if why.code == NEEDS_SANDBOX => {
+                Blocked { reason: format!("{}; {reason}", why.reason), ..why.clone() }
+            }
+            _ => why.clone(),
+        }
+    }
+}
+
+async fn ability(remediator: &Remediator, ground: &Arc<Ground>) -> Result<Ability> {
+    let unable = match (remediator.choice, &remediator.sandbox) {
+        (Choice::Native, _) | (Choice::Auto, None) => None,
+        (Choice::Sandbox, None) => Some("nobody said how one is made".to_owned()),
+        (Choice::Auto | Choice::Sandbox, Some(sandbox)) => {
+            let (sandbox, ground) = (sandbox.clone(), ground.clone());
+            let suits = blocking(move || Ok(dpkg::suits(&sandbox, &ground.tree, &ground.database))).await?;
+            let Err(reason) = suits else { return Ok(Ability::Able) };
+            Some(reason)
+        }
+    };
+    match unable {
+        Some(reason) if remediator.choice == Choice::Sandbox => {
+            Err(Failure { fault: Fault::Unavailable, reason }.into())
+        }
+        unable => Ok(Ability::Unable(unable)),
+    }
+}
+
 /// Decides.
 pub(crate) async fn decide(
     remediator: &Remediator,
@@ -70,9 +128,17 @@ pub(crate) async fn decide(
     let ground = question.ground;
     let architecture = ground.database.architecture.clone();
     let mut fetched: BTreeMap<(Key, String), (Ready, Judged)> = BTreeMap::new();
+    let mut ability = match remediator.choice {
+        Choice::Sandbox => ability(remediator, ground).await?,
+        Choice::Auto | Choice::Native => Ability::Unknown,
+    };
     loop {
         let mut blocked = holds(ground);
-        blocked.extend(question.blocked.clone());
+        for (key, why) in question.blocked {
+            if !ability.takes(remediator, ground, why).await? {
+                blocked.insert(key.clone(), ability.explained(why));
+            }
+        }
         let first = wanted(&ground.database, &suites.all, question.want, question.policy, &mut blocked)?;
         let mut shadows: BTreeMap<Key, BTreeMap<String, Shadow>> = BTreeMap::new();
         let picks = loop {
@@ -94,8 +160,10 @@ pub(crate) async fn decide(
             }
             fetch(remediator, question, &picks, &shadows, &mut fetched).await?;
             for (key, pick) in &picks {
-                if let Some((_, Err(why))) = fetched.get(&(key.clone(), pick.record.version.clone())) {
-                    blocked.insert(key.clone(), why.clone());
+                if let Some((_, Err(why))) = fetched.get(&(key.clone(), pick.record.version.clone()))
+                    && !ability.takes(remediator, ground, why).await?
+                {
+                    blocked.insert(key.clone(), ability.explained(why));
                     again = true;
                 }
             }
@@ -114,7 +182,8 @@ pub(crate) async fn decide(
         if more_may_help && suites.add_main(remediator, &architecture).await? {
             continue;
         }
-        return Ok(conclude(question, suites, &picks, &first, &blocked, &fetched));
+        let always = remediator.choice == Choice::Sandbox;
+        return Ok(conclude(question, suites, always, &picks, &first, &blocked, &fetched));
     }
 }
 
@@ -186,7 +255,7 @@ fn judge(ground: &Ground, key: &Key, record: &PackageRecord, control: &BTreeMap<
         && let Some((hook, _)) = ground.tree.under("etc/ca-certificates/update.d").next()
     {
         return Err(Blocked {
-            code: "script-needs-sandbox",
+            code: NEEDS_SANDBOX,
             reason: format!("/{hook} must run when certificates change"),
             to: Some(record.version.clone()),
         });
@@ -224,7 +293,7 @@ fn judge(ground: &Ground, key: &Key, record: &PackageRecord, control: &BTreeMap<
         systemd: ground.systemd,
     };
     scripts::judge(&case).map_err(|reason| Blocked {
-        code: "script-needs-sandbox",
+        code: NEEDS_SANDBOX,
         reason,
         to: Some(record.version.clone()),
     })
@@ -233,6 +302,7 @@ fn judge(ground: &Ground, key: &Key, record: &PackageRecord, control: &BTreeMap<
 fn conclude(
     question: &Question<'_>,
     suites: &Suites,
+    always: bool,
     picks: &BTreeMap<Key, Pick>,
     first: &BTreeMap<Key, Pick>,
     blocked: &BTreeMap<Key, Blocked>,
@@ -241,9 +311,23 @@ fn conclude(
     let packages = &question.ground.database.packages;
     let mut upgrades = Vec::new();
     let mut ready = Vec::new();
+    let judged = |key: &Key, pick: &Pick| {
+        let (one, judged) = fetched.get(&(key.clone(), pick.record.version.clone()))?;
+        let needs = judged.as_ref().err().or_else(|| question.blocked.get(key)).map(|why| &why.reason);
+        Some((one, needs, judged.as_ref().ok()))
+    };
+    let needed =
+        picks.iter().any(|(key, pick)| judged(key, pick).is_some_and(|(_, needs, _)| needs.is_some()));
+    let executor = if always || needed { Executor::Sandbox } else { Executor::Native };
     for (key, pick) in picks {
-        let Some((one, Ok(because))) = fetched.get(&(key.clone(), pick.record.version.clone())) else {
-            continue;
+        let Some((one, needs, by_itself)) = judged(key, pick) else { continue };
+        let because = match (executor, needs, by_itself) {
+            (_, Some(needs), _) => format!("run in the sandbox: {needs}"),
+            (Executor::Sandbox, _, Some(by_itself)) if needed => {
+                format!("goes along into the sandbox, one tool for one tree; by itself: {by_itself}")
+            }
+            (Executor::Sandbox, _, _) => "the sandbox was asked for".to_owned(),
+            (Executor::Native, _, by_itself) => by_itself.cloned().unwrap_or_default(),
         };
         let old = &packages[key].record;
         upgrades.push(Upgrade {
@@ -259,7 +343,8 @@ fn conclude(
                         .as_ref()
                         .is_some_and(|fixed| compare_debian(fixed, &pick.record.source_version).is_le())
             }),
-            because: because.clone(),
+            because,
+            executor,
         });
         ready.push(one.clone());
     }
@@ -286,7 +371,7 @@ fn conclude(
         repositories: suites.named(),
         advisory_revision: question.report.advisory_revision.clone(),
     };
-    Decided { plan, ready }
+    Decided { plan, ready, executor }
 }
 
 fn ids(report: &Report, which: impl Fn(&Finding) -> bool) -> Vec<String> {

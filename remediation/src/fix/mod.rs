@@ -5,6 +5,7 @@ mod build;
 mod decide;
 pub(crate) mod family;
 pub(crate) mod ground;
+mod lay;
 mod mendable;
 mod push;
 mod select;
@@ -16,7 +17,13 @@ use bytes::Bytes;
 use patchline_registry::{Descriptor, Digest, RawManifest, Repository};
 use patchline_scanner::{Inventory, LayerFacts, Report, Severity, advisories::AdvisorySet};
 
-use crate::{Result, apk::Apk, apt::Apt, plan::FixPlan};
+use crate::{
+    Result,
+    apk::Apk,
+    apt::Apt,
+    executor::{Choice, sandbox::Sandbox},
+    plan::FixPlan,
+};
 
 /// Tells how far long work has come; called often, must be quick.
 pub type Progress = Arc<dyn Fn(&str, u64, u64) + Send + Sync>;
@@ -100,12 +107,14 @@ pub struct Remediator {
     apt: Apt,
     apk: Option<Apk>,
     facts: Arc<dyn LayerFacts>,
+    choice: Choice,
+    sandbox: Option<Sandbox>,
 }
 
 impl Remediator {
     /// With the repositories to take from.
     pub fn new(apt: Apt, facts: Arc<dyn LayerFacts>) -> Self {
-        Self { apt, apk: None, facts }
+        Self { apt, apk: None, facts, choice: Choice::Auto, sandbox: None }
     }
     /// The same with apk repositories besides; without them an apk image has no mirror.
     #[must_use]
@@ -118,6 +127,16 @@ impl Remediator {
     pub fn with_apt(mut self, apt: Apt) -> Self {
         self.apt = apt;
         self
+    }
+    /// With a way to make sandboxes; without one, scripts that must run are refused.
+    #[must_use]
+    pub fn with_sandbox(self, sandbox: Sandbox) -> Self {
+        Self { sandbox: Some(sandbox), ..self }
+    }
+    /// With another say in who lays upgrades.
+    #[must_use]
+    pub fn choosing(self, choice: Choice) -> Self {
+        Self { choice, ..self }
     }
     /// The client itself.
     pub fn apt(&self) -> &Apt {

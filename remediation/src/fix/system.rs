@@ -2,7 +2,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::Path,
     sync::Arc,
 };
 
@@ -14,11 +13,16 @@ use super::{
     decide::{self, decide},
     family,
     ground::{Ground, Suites, codename},
+    lay,
 };
 use crate::{
     FixPlan, Result,
     apk::{Database as ApkDatabase, Repositories},
-    executor::native::{self, Change, Outcome},
+    executor::{
+        Choice, Executor,
+        native::{self, Outcome},
+        sandbox::{Failure, Fault},
+    },
     plan::{self, Blocked, Key, Want},
     tree::{Flavour, Image, Tree, image_blocking as blocking},
 };
@@ -145,6 +149,10 @@ impl Course {
                 Ok(course)
             }
             System::Apk(ground) => {
+                if remediator.choice == Choice::Sandbox {
+                    let reason = "images of apk are not mended in one yet".to_owned();
+                    return Err(Failure { fault: Fault::Unavailable, reason }.into());
+                }
                 progress("repositories", 0, 1);
                 let repositories = Box::new(ground.repositories(remediator, report.distro.as_ref()).await?);
                 progress("repositories", 1, 1);
@@ -195,25 +203,25 @@ impl Course {
         }
     }
 
-    /// The layer of what was decided; none: nothing goes up.
-    pub(super) async fn lay(&self, scratch: &Path, progress: &Progress) -> Result<Option<Outcome>> {
-        let (scratch, progress) = (scratch.to_owned(), progress.clone());
+    /// The layer of what was decided for the image; none: nothing goes up.
+    pub(super) async fn lay(
+        &self,
+        remediator: &Remediator,
+        request: &FixRequest<'_>,
+        origin: &Image,
+    ) -> Result<Option<Outcome>> {
+        let (scratch, progress) = (request.scratch.clone(), request.progress.clone());
         let outcome = match self {
             Self::Dpkg { decided, .. } if decided.ready.is_empty() => return Ok(None),
             Self::Apk { decided, .. } if decided.ready.is_empty() => return Ok(None),
             Self::Dpkg { ground, decided, .. } => {
                 let (ground, ready) = (ground.clone(), decided.ready.clone());
+                if let (Executor::Sandbox, Some(sandbox)) = (decided.executor, &remediator.sandbox) {
+                    let built = lay::in_sandbox(sandbox.clone(), request, origin, ground, ready).await?;
+                    return Ok(Some(Outcome::Built(Box::new(built))));
+                }
                 blocking(move || {
-                    let changes: Vec<Change<'_>> = ready
-                        .into_iter()
-                        .map(|one| Change {
-                            installed: &ground.database.packages[&one.key],
-                            record: one.record,
-                            deb: one.deb,
-                            control: one.control,
-                            shadows: one.shadows,
-                        })
-                        .collect();
+                    let changes = lay::changes(&ground, ready);
                     let (tree, filters) = (&ground.tree, &ground.filters);
                     native::build(tree, &ground.database, filters, &changes, &scratch, &*progress)
                 })

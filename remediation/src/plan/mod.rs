@@ -11,6 +11,8 @@ mod solve;
 
 use serde::{Deserialize, Serialize};
 
+use crate::executor::Executor;
+
 pub use choose::{Pick, Want, wanted};
 pub use pins::pinned;
 pub use solve::{Blocked, Solver};
@@ -33,8 +35,11 @@ pub struct Upgrade {
     pub to: String,
     /// Findings that it mends; empty: it goes along with its source's other packages.
     pub mends: Vec<String>,
-    /// Why no script needs to run: `no scripts`, `byte-identical scripts`, `allow-listed: …`.
+    /// Why no script needs to run: `no scripts`, `byte-identical scripts`, `allow-listed: …`; or why one must.
     pub because: String,
+    /// Who lays it; plans of before there was a choice name none, and were native.
+    #[serde(default)]
+    pub executor: Executor,
 }
 
 /// One package that stays, by name and with the reason.

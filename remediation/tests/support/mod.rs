@@ -9,7 +9,7 @@ use std::{
 
 use patchline_registry::{BlobContent, Descriptor, Digest, RawManifest, Repository, layout, model};
 use patchline_remediation::{
-    FixRequest, Fixed, Remediator, Selection, UpgradePolicy,
+    FixPlan, FixRequest, Fixed, Remediator, Selection, UpgradePolicy,
     apt::{Apt, AptConfig, Mirrors},
 };
 use patchline_scanner::{
@@ -177,6 +177,17 @@ impl Bench {
         self.fix_with(image, scan, tag, UpgradePolicy::Minimal).await
     }
 
+    /// The plan alone.
+    pub(crate) async fn plan(&self, image: &Digest, scan: &Scan) -> FixPlan {
+        let sets = [&scan.advisories];
+        let request = self.request(image, scan, &sets, None, UpgradePolicy::Minimal);
+        self.remediator.plan(&request).await.unwrap()
+    }
+
+    pub(crate) fn rootfs(&self) -> &Path {
+        &self.rootfs
+    }
+
     pub(crate) async fn fix_with(
         &self,
         image: &Digest,
@@ -184,23 +195,34 @@ impl Bench {
         tag: Option<&str>,
         policy: UpgradePolicy,
     ) -> Fixed {
+        let sets = [&scan.advisories];
+        self.remediator.build(&self.request(image, scan, &sets, tag, policy)).await.unwrap()
+    }
+
+    fn request<'a>(
+        &'a self,
+        image: &Digest,
+        scan: &'a Scan,
+        sets: &'a [&'a AdvisorySet],
+        tag: Option<&str>,
+        policy: UpgradePolicy,
+    ) -> FixRequest<'a> {
         assert_eq!(&scan.inventory.image, image);
         let run = self.runs.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let scratch = self.scratch.path().join(format!("fix-{run}"));
         std::fs::create_dir(&scratch).unwrap();
-        let request = FixRequest {
+        FixRequest {
             repository: &*self.repository,
             manifest: image.clone(),
             recorded: self.recorded.clone(),
             tag: tag.map(str::to_owned),
             report: &scan.report,
-            advisories: &[&scan.advisories],
+            advisories: sets,
             select: Selection { severity: None, ids: Vec::new() },
             policy,
             scratch,
             progress: Arc::new(|_, _, _| {}),
-        };
-        self.remediator.build(&request).await.unwrap()
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use patchline_remediation::{FixPlan, FixRequest, Fixed, FixedImage, Refusal, Rem
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::params::{Executor, Params};
+use super::params::Params;
 use crate::{
     World,
     advisories::{Revision, Sets},
@@ -84,8 +84,6 @@ pub(super) struct Product {
 
 impl Job<'_> {
     pub(super) async fn build(&self, pinned: &Pinned, evidence: &[Evidence]) -> Result<Product, StepError> {
-        // `auto` may mean another executor one day; the plan names what it cannot do.
-        let (Executor::Auto | Executor::Native) = self.params.executor;
         let remediator = self.params.remediator(self.world)?;
         let mut product = Product::default();
         let news = self.context.news.clone();

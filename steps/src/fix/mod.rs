@@ -58,7 +58,7 @@ impl StepKind for Kind {
             optional("tag", ParamType::String, "of the fixed image; `{{image.origin.tag}}_fixed`"),
             optional("select", select, "which findings; all"),
             optional("policy", ParamType::Enum(&["minimal", "latest"]), "lowest fixing version, or newest"),
-            optional("executor", ParamType::Enum(&["auto", "native"]), "who lays the new files"),
+            optional("executor", ParamType::Enum(&["auto", "native", "sandbox"]), "who lays the new files"),
             optional("mirrors", mirrors, "package repositories to take from first"),
             optional("max_rounds", ParamType::COUNT, "fixes within one cascade; 2"),
             optional("reenter", ParamType::Bool, "send the fixed image through the chain and wait; true"),

@@ -2,7 +2,7 @@
 
 use patchline_engine::StepError;
 use patchline_remediation::{
-    Remediator, Selection, UpgradePolicy,
+    Choice, Remediator, Selection, UpgradePolicy,
     apt::{Apt, AptConfig, Mirrors},
 };
 use serde::Deserialize;
@@ -45,13 +45,14 @@ enum Policy {
     Latest,
 }
 
-/// Both mean the native one yet.
+/// Who may lay the new files.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Executor {
     #[default]
     Auto,
     Native,
+    Sandbox,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -103,13 +104,18 @@ impl Params {
             debian: mirror("debian", self.mirrors.debian.as_deref())?,
             debian_security: mirror("debian-security", self.mirrors.debian_security.as_deref())?,
         };
+        let choice = match self.executor {
+            Executor::Auto => Choice::Auto,
+            Executor::Native => Choice::Native,
+            Executor::Sandbox => Choice::Sandbox,
+        };
         if mirrors.debian.is_none() && mirrors.debian_security.is_none() {
-            return Ok(world.remediator.clone());
+            return Ok(world.remediator.clone().choosing(choice));
         }
         let config = world.remediator.apt().config();
         let apt = Apt::new(AptConfig { mirrors: mirrors.or(config.mirrors.clone()), ..config.clone() })
             .map_err(failure::remediation)?;
-        Ok(world.remediator.clone().with_apt(apt))
+        Ok(world.remediator.clone().with_apt(apt).choosing(choice))
     }
 }
 

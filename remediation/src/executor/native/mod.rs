@@ -44,7 +44,7 @@ impl Change<'_> {
         (self.installed.record.name.clone(), self.installed.record.architecture.clone())
     }
     /// Paths of `conffiles`, without the leading `/`.
-    fn conffiles(&self) -> Vec<String> {
+    pub(in crate::executor) fn conffiles(&self) -> Vec<String> {
         let text = self.control.get("conffiles").map(|b| String::from_utf8_lossy(b)).unwrap_or_default();
         text.lines()
             .map(str::trim)
@@ -163,7 +163,7 @@ pub fn build(
 
 /// Every folder on the way to something in the layer, as the image has it: a runtime that unpacks
 /// a layer by itself would make the folder anew, with its own mode and owner.
-fn parents(tree: &Tree, newest: u64, work: &mut Work) -> Result<()> {
+pub(in crate::executor) fn parents(tree: &Tree, newest: u64, work: &mut Work) -> Result<()> {
     work.whiteouts.retain(|path| !work.entries.contains_key(path));
     let paths: Vec<String> = work.entries.keys().chain(&work.whiteouts).cloned().collect();
     for path in paths {

@@ -1,0 +1,319 @@
+//! Debian's packages in the sandbox: what dpkg is told to do, and what becomes of it.
+//!
+//! The packages were fetched and verified by our own client, so there is no network at all, and apt is not asked:
+//! `dpkg --unpack` of all, then `dpkg --configure` of all, as apt itself does it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs::File,
+    path::Path,
+};
+
+use super::{Sandbox, limits, order, result::Told, wire};
+use crate::{
+    Error, Result,
+    deb::{Deb, Entry, EntryKind, PackageRecord},
+    executor::native::{self, Built, Change, Work, filters::Filters, layer},
+    installed::{Database, Layout},
+    plan::shadow::Shadow,
+    tree::{Hasher, Kind, Tree},
+};
+
+/// What an image has its tools from; none is ever taken from the host.
+const DPKG: &str = "/usr/bin/dpkg";
+/// Debian's name of each architecture that programs of this one run on.
+const MACHINES: &[(&str, &[&str])] = &[
+    ("x86_64", &["amd64", "i386"]),
+    ("aarch64", &["arm64"]),
+    ("arm", &["armhf", "armel"]),
+    ("x86", &["i386"]),
+    ("powerpc64", &["ppc64el"]),
+    ("riscv64", &["riscv64"]),
+    ("s390x", &["s390x"]),
+];
+
+/// Whether this machine's sandbox can work on this image; why not, for people. Blocks.
+pub fn suits(sandbox: &Sandbox, tree: &Tree, database: &Database) -> Result<(), String> {
+    if database.layout == Layout::StatusD {
+        return Err("the image has no dpkg of its own".to_owned());
+    }
+    for tool in [DPKG, "/bin/sh"] {
+        if tree.get(&tree.real(tool.trim_start_matches('/'))).is_none() {
+            return Err(format!("the image has no {tool}"));
+        }
+    }
+    let here = std::env::consts::ARCH;
+    let runs = MACHINES
+        .iter()
+        .any(|(machine, all)| *machine == here && all.contains(&database.architecture.as_str()));
+    if !runs {
+        return Err(format!("programs of {} do not run on {here}", database.architecture));
+    }
+    let bytes: u64 = tree.under("").map(|(_, node)| node.entry.size).sum();
+    let disk = sandbox.limits().disk_here();
+    if bytes.saturating_add(limits::ROOM) > disk {
+        return Err(format!(
+            "the image's {bytes} bytes leave no room on a disk of {disk}, which lies in memory"
+        ));
+    }
+    sandbox.probe().map_err(|failure| failure.to_string())
+}
+
+/// Upgrades all of them and gives the layer that makes the image what came of it. Blocks; `layers` are the image's, lowest first,
+/// as they are stored.
+pub fn build(
+    sandbox: &Sandbox,
+    tree: &Tree,
+    database: &Database,
+    filters: &Filters,
+    changes: &[Change<'_>],
+    layers: &mut [File],
+    scratch: &Path,
+    progress: &dyn Fn(&str, u64, u64),
+) -> Result<Built> {
+    let promised = Promised::read(tree, database, filters, changes)?;
+    let records: Vec<&PackageRecord> = changes.iter().map(|change| &*change.record).collect();
+    let order = order::unpacking(&records)?;
+    let mut files = Vec::with_capacity(order.len());
+    for position in &order {
+        let deb = &changes[*position].deb;
+        let open = |source| Error::Io { operation: "open a package".to_owned(), source };
+        files.push(File::open(deb).map_err(open)?);
+    }
+    let names: Vec<String> = (0..files.len()).map(|number| format!("{number:05}.deb")).collect();
+    let job = job(sandbox, layers.len(), names, promised.newest);
+    progress("sandbox", 0, 2);
+    let began = || progress("sandbox", 1, 2);
+    let mut told = Told::new(scratch, &began)?;
+    sandbox.run(&job, layers, &mut files, &mut told)?;
+    progress("sandbox", 2, 2);
+    finish(tree, changes, promised, told, scratch, progress)
+}
+
+fn job(sandbox: &Sandbox, layers: usize, files: Vec<String>, newest: u64) -> wire::Job {
+    let dpkg = |arguments: &[&str]| -> Vec<String> {
+        // An answer that was given stays; no log, and no waiting for a disk that is memory.
+        let always = ["--force-confdef", "--force-confold", "--force-unsafe-io", "--log=/dev/null"];
+        [DPKG].iter().chain(&always).chain(arguments).map(|word| (*word).to_owned()).collect()
+    };
+    let mut unpack = dpkg(&["--unpack"]);
+    unpack.extend(files.iter().map(|name| format!("{}/{name}", wire::FOLDER)));
+    let environment = [
+        ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
+        ("HOME", "/root"),
+        ("LC_ALL", "C"),
+        ("TZ", "UTC"),
+        ("DEBIAN_FRONTEND", "noninteractive"),
+        ("DEBCONF_NONINTERACTIVE_SEEN", "true"),
+        ("DEBCONF_NOWARNINGS", "yes"),
+    ];
+    let mut environment: Vec<(String, String)> =
+        environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    environment.push(("SOURCE_DATE_EPOCH".to_owned(), newest.to_string()));
+    let limits = super::Limits { disk: sandbox.limits().disk_here(), ..*sandbox.limits() };
+    let commands = vec![unpack, dpkg(&["--configure", "--pending"]), dpkg(&["--audit"])];
+    wire::Job { limits, layers, files, commands, environment }
+}
+
+/// What the verified packages promise, and where somebody's doing in the image comes before them.
+#[derive(Default)]
+struct Promised {
+    expected: BTreeMap<String, [u8; 32]>,
+    replaced: BTreeMap<[u8; 32], (String, String)>,
+    /// MD5 of what was shipped where something else stands: (package, path).
+    displaced: BTreeMap<String, (String, String)>,
+    kept: BTreeSet<String>,
+    /// Paths whose change is taken back.
+    as_it_was: BTreeSet<String>,
+    /// Paths that keep the image's mode and owner.
+    owners: BTreeSet<String>,
+    newest: u64,
+}
+
+impl Promised {
+    fn read(tree: &Tree, database: &Database, filters: &Filters, changes: &[Change<'_>]) -> Result<Self> {
+        let mut promised = Self::default();
+        let owned = database.owned_except(tree, filters, &BTreeSet::new());
+        for change in changes {
+            let conffiles: BTreeSet<String> = change.conffiles().into_iter().collect();
+            let mut hashes = BTreeMap::new();
+            let one = One { tree, filters, change, owned: &owned, conffiles: &conffiles };
+            Deb::open(&change.deb)?.data(|entry, content| {
+                promised.newest = promised.newest.max(entry.mtime);
+                let hash = match &entry.kind {
+                    EntryKind::File => {
+                        let mut hasher = Hasher::new();
+                        let mut buffer = [0; 64 << 10];
+                        loop {
+                            let failed =
+                                |source| Error::Io { operation: "unpack a package".to_owned(), source };
+                            match content.read(&mut buffer).map_err(failed)? {
+                                0 => break,
+                                read => hasher.update(&buffer[..read]),
+                            }
+                        }
+                        let hash = hasher.finish();
+                        hashes.insert(entry.path.clone(), hash);
+                        Some(hash)
+                    }
+                    EntryKind::HardLink(first) => hashes.get(first).copied(),
+                    EntryKind::Directory => return Ok(()),
+                    _ => None,
+                };
+                one.promise(entry, hash, &mut promised);
+                Ok(())
+            })?;
+            one.leavings(&mut promised);
+        }
+        promised.find_displaced(tree);
+        Ok(promised)
+    }
+
+    /// Finds where shipped content that is no longer in its place lies now.
+    fn find_displaced(&mut self, tree: &Tree) {
+        if self.displaced.is_empty() {
+            return;
+        }
+        for hashes in tree.under("").filter_map(|(_, node)| node.entry.hashes) {
+            if let Some(of) = self.displaced.get(&hex::encode(hashes.md5)) {
+                self.replaced.insert(hashes.sha256, of.clone());
+            }
+        }
+    }
+}
+
+/// One package of them.
+struct One<'a> {
+    tree: &'a Tree,
+    filters: &'a Filters,
+    change: &'a Change<'a>,
+    /// Real paths of everything that an installed package ships.
+    owned: &'a BTreeSet<String>,
+    conffiles: &'a BTreeSet<String>,
+}
+
+impl One<'_> {
+    fn promise(&self, entry: &Entry, hash: Option<crate::tree::Hashes>, promised: &mut Promised) {
+        if entry.path.is_empty() || self.filters.excludes(&entry.path) {
+            return;
+        }
+        let name = &self.change.record.name;
+        let target = self.tree.through(self.filters.diverted(name, &entry.path)).into_owned();
+        if self.conffiles.contains(&entry.path) {
+            return self.conffile(entry, &target, hash, promised);
+        }
+        let node = self.tree.get(&target);
+        let stranger = node.is_some_and(|node| node.entry.kind != Kind::Dir) && !self.owned.contains(&target);
+        let left = match self.change.shadows.get(&target) {
+            Some(Shadow::Removed) => Some(format!("/{target} (removed)")),
+            Some(Shadow::Changed { .. }) => Some(format!("/{target}")),
+            _ if stranger => Some(format!("/{target}")),
+            other => {
+                if other == Some(&Shadow::Remoded) {
+                    promised.kept.insert(format!("/{target} (mode and owner)"));
+                    promised.owners.insert(target.clone());
+                }
+                None
+            }
+        };
+        if let Some(left) = left {
+            let old = self.change.installed.md5sums.get(&entry.path);
+            if let (Some(old), Some(hash)) = (old, hash)
+                && *old != hex::encode(hash.md5)
+            {
+                promised.displaced.insert(old.clone(), (name.clone(), target.clone()));
+            }
+            promised.kept.insert(left);
+            promised.as_it_was.insert(target);
+            return;
+        }
+        let Some(hash) = hash else { return };
+        promised.expected.insert(target.clone(), hash.sha256);
+        let old = node.and_then(|node| node.entry.hashes).filter(|old| old.sha256 != hash.sha256);
+        if let Some(old) = old {
+            promised.replaced.insert(old.sha256, (name.clone(), target));
+        }
+    }
+
+    /// dpkg keeps what was changed or deleted (`--force-confold`), and puts the rest in its place.
+    fn conffile(
+        &self,
+        entry: &Entry,
+        target: &str,
+        hash: Option<crate::tree::Hashes>,
+        promised: &mut Promised,
+    ) {
+        let target = self.tree.real(target).into_owned();
+        let recorded = self.change.installed.conffiles.iter().find(|known| known.path == entry.path);
+        let disk = self.tree.get(&target).map(|node| node.entry.hashes.map(|old| hex::encode(old.md5)));
+        let new = hash.map(|hash| hex::encode(hash.md5));
+        match (disk, recorded) {
+            (None, Some(_)) => {
+                promised.kept.insert(format!("/{target} (removed)"));
+            }
+            (None, None) => promised.expected.extend(hash.map(|hash| (target, hash.sha256))),
+            (Some(disk), _) if disk == new => {}
+            (Some(Some(disk)), Some(old)) if disk == old.md5 => {
+                promised.expected.extend(hash.map(|hash| (target, hash.sha256)));
+            }
+            // Where the package's own has not changed, there is nothing new to show.
+            (Some(_), Some(old)) if Some(&old.md5) == new.as_ref() => {}
+            (Some(_), _) => {
+                promised.kept.insert(format!("/{target}"));
+            }
+        }
+    }
+
+    /// What somebody changed stays, too, where the new version ships nothing there any more.
+    fn leavings(&self, promised: &mut Promised) {
+        for (path, shadow) in &self.change.shadows {
+            let shipped = promised.expected.contains_key(path);
+            if matches!(shadow, Shadow::Changed { .. } | Shadow::Remoded) && !shipped {
+                promised.kept.insert(format!("/{path}"));
+                promised.as_it_was.insert(path.clone());
+            }
+        }
+    }
+}
+
+/// The layer.
+fn finish(
+    tree: &Tree,
+    changes: &[Change<'_>],
+    promised: Promised,
+    mut told: Told<'_>,
+    scratch: &Path,
+    progress: &dyn Fn(&str, u64, u64),
+) -> Result<Built> {
+    for path in &promised.owners {
+        if let (Some(laid), Some(node)) = (told.entries.get_mut(path), tree.get(path)) {
+            (laid.mode, laid.uid, laid.gid) = (node.entry.mode, node.entry.uid, node.entry.gid);
+            laid.xattrs.clone_from(&node.entry.xattrs);
+        }
+    }
+    told.settle(tree, &promised.as_it_was);
+    let (mut entries, whiteouts, spool) = told.finish()?;
+    // What a script wrote has this run's time: it becomes that of the newest file of the packages.
+    for laid in entries.values_mut() {
+        laid.mtime = laid.mtime.min(promised.newest);
+    }
+    let mut work = Work::default();
+    (work.entries, work.whiteouts) = (entries, whiteouts);
+    native::parents(tree, promised.newest, &mut work)?;
+    let total = (work.entries.len() + work.whiteouts.len()) as u64;
+    let written =
+        layer::write(&work.entries, &work.whiteouts, &spool, &scratch.join("patch.tar.gz"), |done| {
+            if done % 256 == 0 || done == total {
+                progress("compress", done, total);
+            }
+        })?;
+    // The room is needed for what comes next; a spool that stays is the caller's to remove with the folder.
+    let _ = std::fs::remove_file(&spool);
+    tracing::debug!(packages = changes.len(), paths = total, "laid by the sandbox");
+    Ok(Built {
+        layer: written,
+        expected: promised.expected,
+        replaced: promised.replaced,
+        kept: promised.kept.into_iter().collect(),
+    })
+}

@@ -1,0 +1,56 @@
+//! Laying what was decided for dpkg: changes as executors take them, and the way into a sandbox.
+
+use std::sync::Arc;
+
+use tokio::io::AsyncSeekExt;
+
+use super::{FixRequest, decide::Ready, ground::Ground};
+use crate::{
+    Error, Result,
+    executor::{
+        native::{Built, Change},
+        sandbox::{Sandbox, dpkg},
+    },
+    tree::{Image, image_blocking as blocking},
+};
+
+pub(super) fn changes(ground: &Ground, ready: Vec<Ready>) -> Vec<Change<'_>> {
+    let change = |one: Ready| Change {
+        installed: &ground.database.packages[&one.key],
+        record: one.record,
+        deb: one.deb,
+        control: one.control,
+        shadows: one.shadows,
+    };
+    ready.into_iter().map(change).collect()
+}
+
+/// The layer as the distribution's own tools make it. The image's layers come first as files without a name, verified as they
+/// are read, so that nothing of them stays whatever ends this.
+pub(super) async fn in_sandbox(
+    sandbox: Sandbox,
+    request: &FixRequest<'_>,
+    origin: &Image,
+    ground: Arc<Ground>,
+    ready: Vec<Ready>,
+) -> Result<Built> {
+    let io = |source| Error::Io { operation: "keep a layer for the sandbox".to_owned(), source };
+    let all = origin.manifest.layers.len() as u64;
+    let mut layers = Vec::new();
+    for layer in &origin.manifest.layers {
+        (request.progress)("fetch layers", layers.len() as u64, all);
+        let mut blob = request.repository.blob(layer).await?;
+        let mut file = tokio::fs::File::from_std(tempfile::tempfile_in(&request.scratch).map_err(io)?);
+        tokio::io::copy(&mut blob, &mut file).await.map_err(io)?;
+        file.rewind().await.map_err(io)?;
+        layers.push(file.into_std().await);
+    }
+    (request.progress)("fetch layers", all, all);
+    let (scratch, progress) = (request.scratch.clone(), request.progress.clone());
+    blocking(move || {
+        let changes = changes(&ground, ready);
+        let (tree, database, filters) = (&ground.tree, &ground.database, &ground.filters);
+        dpkg::build(&sandbox, tree, database, filters, &changes, &mut layers, &scratch, &*progress)
+    })
+    .await
+}

@@ -1,0 +1,363 @@
+//! The sandbox with the real thing: outdated images mended by their own dpkg, and packages that were made to do harm.
+//! Needs root, mmdebstrap and a mirror; else it skips, loudly.
+
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test: it may fail, and says what it saw")]
+
+#[allow(dead_code, reason = "each suite uses its part")]
+mod support;
+
+use std::{
+    fs::{self, File},
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use patchline_registry::Digest;
+use patchline_remediation::{
+    Choice, Error, Executor, Fixed, Sandbox,
+    deb::{Deb, PackageRecord, control},
+    executor::{
+        native::{Built, Change, filters::Filters},
+        sandbox::{Limits, dpkg},
+    },
+    installed::Database,
+    tree::{LayerTree, Tree},
+};
+use support::{Bench, Layer, chroot, unpack};
+use tokio::sync::Mutex;
+
+/// One at a time: each looks for what others would leave behind.
+static ALONE: Mutex<()> = Mutex::const_new(());
+
+/// The package that the made ones upgrade.
+const PACKAGE: &str = "openssl";
+
+fn sandbox(limits: Limits) -> Sandbox {
+    Sandbox::new(PathBuf::from(env!("CARGO_BIN_EXE_patchline-sandbox-init")), &[]).with_limits(limits)
+}
+
+/// An image's root, read once, and the folder that packages are made in.
+struct Yard {
+    rootfs: PathBuf,
+    tree: Tree,
+    database: Database,
+    folder: tempfile::TempDir,
+}
+
+impl Yard {
+    fn new(rootfs: &Path) -> Self {
+        let layer = LayerTree::read(&Digest::of(b""), File::open(rootfs).unwrap()).unwrap();
+        let mut tree = Tree::default();
+        tree.apply(layer);
+        let database = Database::read(&tree, "amd64").unwrap().unwrap();
+        Self { rootfs: rootfs.to_owned(), tree, database, folder: tempfile::tempdir().unwrap() }
+    }
+
+    /// A newer version of the package, with this postinst.
+    fn deb(&self, postinst: &str) -> PathBuf {
+        let root = self.folder.path().join("deb");
+        fs::remove_dir_all(&root).ok();
+        fs::create_dir_all(root.join("DEBIAN")).unwrap();
+        fs::create_dir_all(root.join("usr/share/made")).unwrap();
+        fs::write(root.join("usr/share/made/file"), "made by a test\n").unwrap();
+        let control = format!(
+            "Package: {PACKAGE}\nVersion: 99:1\nArchitecture: amd64\nMaintainer: nobody\nDescription: made by a test\n"
+        );
+        fs::write(root.join("DEBIAN/control"), control).unwrap();
+        let script = root.join("DEBIAN/postinst");
+        fs::write(&script, format!("#!/bin/sh\n{postinst}\n")).unwrap();
+        let made = Command::new("chmod").arg("755").arg(&script).status().unwrap();
+        assert!(made.success());
+        let deb = self.folder.path().join("made.deb");
+        let output = Command::new("dpkg-deb")
+            .args(["--root-owner-group", "-Znone", "--build"])
+            .arg(&root)
+            .arg(&deb)
+            .env("SOURCE_DATE_EPOCH", "1700000000")
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        deb
+    }
+
+    fn run(&self, deb: &Path, limits: Limits) -> Result<Built, Error> {
+        let scratch = self.folder.path().join("scratch");
+        fs::remove_dir_all(&scratch).ok();
+        fs::create_dir(&scratch).unwrap();
+        let control_files = Deb::read_control(deb).unwrap();
+        let text = String::from_utf8(control_files["control"].clone()).unwrap();
+        let record = PackageRecord::from_stanza("t", &control::single("t", &text).unwrap(), true).unwrap();
+        let change = Change {
+            installed: self.database.named(PACKAGE).unwrap(),
+            record: Arc::new(record),
+            deb: deb.to_owned(),
+            control: control_files,
+            shadows: Default::default(),
+        };
+        let filters = Filters::read(&self.tree);
+        let mut layers = [File::open(&self.rootfs).unwrap()];
+        let sandbox = sandbox(limits);
+        dpkg::build(
+            &sandbox,
+            &self.tree,
+            &self.database,
+            &filters,
+            &[change],
+            &mut layers,
+            &scratch,
+            &|_, _, _| {},
+        )
+    }
+}
+
+/// Ids of all processes that have a sandbox's ids.
+fn inmates() -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc").unwrap().flatten() {
+        let Ok(status) = fs::read_to_string(entry.path().join("status")) else { continue };
+        let uid = status.lines().find_map(|line| line.strip_prefix("Uid:")).unwrap_or_default();
+        let inside = uid.split_whitespace().any(|id| id.parse::<u32>().is_ok_and(|id| id >= 0x7000_0000));
+        if inside {
+            found.push(status.lines().next().unwrap_or_default().to_owned());
+        }
+    }
+    found
+}
+
+fn mounts() -> String {
+    fs::read_to_string("/proc/self/mountinfo").unwrap()
+}
+
+/// Until nobody is left; panics when somebody stays.
+fn everybody_is_gone() {
+    let until = Instant::now() + Duration::from_secs(10);
+    while !inmates().is_empty() {
+        assert!(Instant::now() < until, "still there: {:?}", inmates());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+const LIMITS: Limits = Limits { seconds: 60, memory: 256 << 20, processes: 64, disk: 1 << 30 };
+
+#[tokio::test(flavor = "multi_thread")]
+async fn harm_ends_with_its_sandbox() {
+    let Some(bench) = Bench::new("harm_ends_with_its_sandbox", "bookworm").await else { return };
+    let _alone = ALONE.lock().await;
+    let yard = Yard::new(bench.rootfs());
+    let before = mounts();
+    let secret = yard.folder.path().join("secret");
+    fs::write(&secret, "hush-hush").unwrap();
+    let secret = secret.to_str().unwrap();
+    let host = TcpListener::bind("127.0.0.1:0").unwrap();
+    host.set_nonblocking(true).unwrap();
+    let port = host.local_addr().unwrap().port();
+    let connect = format!(
+        "perl -MIO::Socket::INET -e 'IO::Socket::INET->new(PeerAddr => \"127.0.0.1:{port}\") or die \"no network: $!\"'"
+    );
+    let peek = format!(
+        "cat ../../../../../../..{secret} /proc/1/root{secret} /proc/1/cwd{secret}; ls /proc/1/fd; exit 3"
+    );
+    let short = Limits { seconds: 3, ..LIMITS };
+    let cases: &[(&str, &str, Limits, &str)] = &[
+        ("forks for ever", "while :; do sleep 50 & done", LIMITS, "sandbox-processes"),
+        ("fills the disk", "cat /dev/zero > /var/lib/fill", LIMITS, "sandbox-disk"),
+        (
+            "fills it with nothing",
+            "cd /var/lib; i=0; while :; do : > e$i; i=$((i+1)); done",
+            short,
+            "sandbox-time",
+        ),
+        (
+            "takes the memory",
+            "perl -e '$x .= \"x\" x (1 << 20) for 1..300; sleep 50'",
+            LIMITS,
+            "sandbox-memory",
+        ),
+        ("calls the host", &connect, LIMITS, "sandbox-tool-failed"),
+        ("reads the host", &peek, LIMITS, "sandbox-tool-failed"),
+        ("mounts", "mount -t tmpfs x /mnt && exit 0; exit 3", LIMITS, "sandbox-tool-failed"),
+        (
+            "takes new rights",
+            "unshare --user --map-root-user mount -t tmpfs x /mnt && exit 0; exit 3",
+            LIMITS,
+            "sandbox-tool-failed",
+        ),
+        ("calls the kernel", "echo h > /proc/sysrq-trigger && exit 0; exit 3", LIMITS, "sandbox-tool-failed"),
+        ("makes a device", "mknod /var/lib/disk b 8 0 && exit 0; exit 3", LIMITS, "sandbox-tool-failed"),
+        ("kills the first process", "kill -9 1; kill -STOP 1; exit 3", LIMITS, "sandbox-tool-failed"),
+        ("stays", "setsid sleep 300 </dev/null >/dev/null 2>&1 &", LIMITS, "sandbox-left-running"),
+        ("sleeps for ever", "sleep 100000", short, "sandbox-time"),
+        ("hides files", "touch /etc/.wh.passwd", LIMITS, "sandbox-outcome"),
+        ("leaves a pipe", "mkfifo /etc/pipe", LIMITS, "sandbox-outcome"),
+    ];
+    for (what, postinst, limits, code) in cases {
+        let started = Instant::now();
+        let error = yard.run(&yard.deb(postinst), *limits).map(|_| ()).unwrap_err();
+        let said = error.to_string();
+        println!("{what}: {:.1} s: {}: {said}", started.elapsed().as_secs_f32(), error.code());
+        assert_eq!(error.code(), *code, "{what}: {said}");
+        assert!(said.len() < 8 << 10, "{what}: {} bytes of words", said.len());
+        assert!(!said.contains("hush-hush"), "{what}: {said}");
+        everybody_is_gone();
+        assert_eq!(mounts(), before, "{what}");
+        let left: Vec<_> = fs::read_dir(yard.folder.path().join("scratch"))
+            .unwrap()
+            .map(|e| e.unwrap().file_name())
+            .collect();
+        assert!(left.iter().all(|name| name == "spool"), "{what}: {left:?}");
+    }
+    assert!(host.accept().is_err(), "somebody came out");
+    let reason = yard.run(&yard.deb("echo what went wrong >&2; exit 3"), LIMITS).unwrap_err().to_string();
+    assert!(reason.contains("what went wrong"), "{reason}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_script_does_is_the_layer() {
+    let Some(bench) = Bench::new("what_a_script_does_is_the_layer", "bookworm").await else { return };
+    let _alone = ALONE.lock().await;
+    let yard = Yard::new(bench.rootfs());
+    let deb = yard.deb(
+        "set -e\necho written > /etc/written\nln /etc/written /etc/twin\nln -s written /etc/link\nmkdir -m 2750 /var/lib/made\n\
+         chown 33:33 /var/lib/made\nid -u > /var/lib/made/id\nhostname >> /var/lib/made/id\nrm /etc/issue.net\n\
+         cp /usr/bin/printf /usr/bin/made\nsetfattr --version >/dev/null 2>&1 || true\necho x > /tmp/x\necho x > /run/x\n\
+         echo x > /var/cache/x\necho x > /var/log/x\necho y > /etc/passwd-\ninvoke-rc.d nginx start || true\n/usr/sbin/policy-rc.d || test $? = 101\n\
+         test $DEBIAN_FRONTEND = noninteractive\n! test -s /dev/null\nhead -c 1 /dev/urandom > /dev/null\ncat /etc/debian_version > /etc/same; cat /etc/same > /etc/debian_version",
+    );
+    let first = yard.run(&deb, LIMITS).unwrap();
+    let layer = LayerTree::read(&first.layer.digest, File::open(&first.layer.path).unwrap()).unwrap();
+    let names: Vec<&str> = layer.entries.keys().map(|path| &**path).collect();
+    println!("{names:?} without {:?}", layer.removed);
+    let entry = |path: &str| layer.entries.get(path).unwrap_or_else(|| panic!("no {path}"));
+    assert_eq!(entry("etc/written").mtime, 1_700_000_000, "no clock gets into it");
+    assert_eq!(entry("etc/written").hashes, entry("etc/twin").hashes);
+    assert_eq!(entry("etc/link").link.as_deref(), Some("written"));
+    let made = entry("var/lib/made");
+    assert_eq!((made.mode, made.uid, made.gid), (0o2750, 33, 33), "ids are the image's");
+    assert_eq!((entry("usr/share/made/file").uid, entry("usr/bin/made").mode), (0, 0o755));
+    for path in [
+        "tmp/x",
+        "run/x",
+        "var/cache/x",
+        "var/log/x",
+        "etc/passwd-",
+        "usr/sbin/policy-rc.d",
+        "etc/debian_version",
+    ] {
+        assert!(!layer.entries.contains_key(path), "{path} is in the layer");
+    }
+    for part in ["dev", "proc", "sys", ".patchline"] {
+        assert!(!names.iter().any(|name| name.split('/').next() == Some(part)), "{part} is in the layer");
+    }
+    assert!(!names.iter().any(|name| name.ends_with("-old") || name.contains(".dpkg-")), "{names:?}");
+    assert!(layer.removed.iter().any(|path| &**path == "usr/bin/openssl"), "{:?}", layer.removed);
+    let again = yard.run(&deb, LIMITS).unwrap();
+    assert_eq!(again.layer.digest, first.layer.digest, "equal runs are equal bytes");
+    everybody_is_gone();
+}
+
+/// Started by [`a_killed_parent_takes_all_with_it`] alone: a sandbox that sleeps.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a part of another test"]
+async fn hold_a_sandbox() {
+    let Some(rootfs) = std::env::var_os("PATCHLINE_TEST_ROOTFS") else { return };
+    let yard = Yard::new(Path::new(&rootfs));
+    yard.run(&yard.deb("sleep 100000"), LIMITS).map(|_| ()).unwrap_err();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_parent_takes_all_with_it() {
+    let Some(bench) = Bench::new("a_killed_parent_takes_all_with_it", "bookworm").await else { return };
+    let _alone = ALONE.lock().await;
+    let before = mounts();
+    let folder = tempfile::tempdir().unwrap();
+    let mut parent = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "hold_a_sandbox", "--ignored"])
+        .env("PATCHLINE_TEST_ROOTFS", bench.rootfs())
+        .env("TMPDIR", folder.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let until = Instant::now() + Duration::from_secs(240);
+    while !inmates().iter().any(|name| name.contains("sleep")) {
+        assert!(Instant::now() < until, "no sandbox came up: {:?}", inmates());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    parent.kill().unwrap();
+    parent.wait().unwrap();
+    everybody_is_gone();
+    assert_eq!(mounts(), before);
+}
+
+/// Everything that is asked of an image that was mended in the sandbox.
+async fn a_release_is_mended(suite: &str) {
+    let Some(mut bench) = Bench::new("a_release_is_mended_in_the_sandbox", suite).await else { return };
+    let _alone = ALONE.lock().await;
+    let original = bench.image("1", &[Layer::Rootfs]).await;
+    let remediator = bench.remediator.clone();
+    let before = bench.scan(&original).await;
+    let refused_by_native = refused(&bench.plan(&original, &before).await);
+    bench.remediator = remediator.with_sandbox(sandbox(Limits::default())).choosing(Choice::Sandbox);
+    let before = bench.scan(&original).await;
+    let started = Instant::now();
+    let Fixed::Image(fixed) = bench.fix(&original, &before, Some("1")).await else {
+        panic!("nothing was fixed")
+    };
+    println!("{suite}: {:.1} s, {} bytes of layer", started.elapsed().as_secs_f32(), fixed.layer.0.size);
+    println!(
+        "{suite}: {} upgrades, refused by native alone: {refused_by_native:?}",
+        fixed.plan.upgrades.len()
+    );
+    assert!(fixed.plan.upgrades.iter().all(|upgrade| upgrade.executor == Executor::Sandbox));
+    assert_eq!(refused(&fixed.plan), Vec::<String>::new());
+    assert_eq!(fixed.kept, Vec::<String>::new(), "nobody changed anything in this image");
+    bench.remediator.push(&*bench.repository, &fixed, Some("1_fixed")).await.unwrap();
+    let after = bench.scan(&fixed.manifest.digest).await;
+    let left: Vec<_> =
+        after.report.findings.iter().filter(|f| f.mendable == Some(true)).map(|f| &f.id).collect();
+    assert!(left.is_empty(), "{left:?}");
+    let Fixed::Image(again) = bench.fix(&original, &before, Some("1")).await else {
+        panic!("nothing was fixed")
+    };
+    assert_eq!(again.manifest.digest, fixed.manifest.digest, "equal fixes are equal bytes");
+    let root = bench.scratch.path().join("root");
+    unpack(&bench, &fixed.manifest.digest, &root).await;
+    for command in [&["dpkg", "--audit"][..], &["dpkg", "--verify"]] {
+        assert_eq!(chroot(&root, command), "", "{command:?}");
+    }
+    chroot(&root, &["apt-get", "check"]);
+    chroot(&root, &["nginx", "-t"]);
+    chroot(&root, &["openssl", "version"]);
+    chroot(&root, &["python3", "-c", "import ssl; ssl.create_default_context()"]);
+    everybody_is_gone();
+
+    // Where nothing must run, nothing does; where something must, all of it goes the one way.
+    bench.remediator = bench.remediator.clone().choosing(Choice::Auto);
+    let plan = bench.plan(&original, &before).await;
+    let expected = if refused_by_native.is_empty() { Executor::Native } else { Executor::Sandbox };
+    assert!(plan.upgrades.iter().all(|upgrade| upgrade.executor == expected), "{:?}", plan.upgrades);
+    assert_eq!(refused(&plan), Vec::<String>::new());
+    for package in &refused_by_native {
+        let upgrade = plan.upgrades.iter().find(|upgrade| upgrade.package == *package).unwrap();
+        assert!(upgrade.because.starts_with("run in the sandbox: "), "{}", upgrade.because);
+    }
+}
+
+/// What was refused for its scripts.
+fn refused(plan: &patchline_remediation::FixPlan) -> Vec<String> {
+    let scripts = plan.refused.iter().filter(|refusal| refusal.code == "script-needs-sandbox");
+    scripts.map(|refusal| refusal.package.clone()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bookworm_is_mended_in_the_sandbox() {
+    a_release_is_mended("bookworm").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bullseye_is_mended_in_the_sandbox() {
+    a_release_is_mended("bullseye").await;
+}
