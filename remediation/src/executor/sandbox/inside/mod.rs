@@ -51,7 +51,7 @@ pub fn main(second: bool) -> ExitCode {
     }
 }
 
-/// What the caller's own callers left open would be open in every script, too: pipes lead nowhere, but a folder or a socket of the
+/// What the caller's own callers left open would be open in every script, too: pipes and /dev/null lead nowhere, but a folder or a socket of the
 /// host's is a way out, and there is no closing by number without `unsafe`.
 fn nothing_open() -> Result<()> {
     let failed = |e: std::io::Error| Failure::io(Fault::Unavailable, "open files cannot be told", &e);
@@ -65,7 +65,8 @@ fn nothing_open() -> Result<()> {
         if number.is_none_or(|number| number <= 2) || own {
             continue;
         }
-        let harmless = std::fs::metadata(&path).is_ok_and(|there| there.file_type().is_fifo());
+        let nothing = target == std::path::Path::new("/dev/null");
+        let harmless = nothing || std::fs::metadata(&path).is_ok_and(|there| there.file_type().is_fifo());
         if !harmless {
             let reason = format!("whoever started this left {} open", target.display());
             return Err(Failure::new(Fault::Unavailable, reason));
