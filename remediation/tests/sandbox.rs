@@ -127,8 +127,11 @@ fn inmates() -> Vec<String> {
     found
 }
 
-fn mounts() -> String {
-    fs::read_to_string("/proc/self/mountinfo").unwrap()
+/// What is mounted where a sandbox mounts; others on this machine may mount elsewhere meanwhile.
+fn mounts() -> Vec<String> {
+    let all = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let here = |line: &&str| line.split(' ').nth(4).is_some_and(|place| place.starts_with("/proc"));
+    all.lines().filter(here).map(str::to_owned).collect()
 }
 
 /// Until nobody is left; panics when somebody stays.

@@ -13,7 +13,7 @@ mod run;
 use std::{
     ffi::OsString,
     io::{BufReader, BufWriter, Read, Write},
-    os::fd::AsFd,
+    os::{fd::AsFd, unix::fs::FileTypeExt},
     process::{Command, ExitCode, Stdio},
 };
 
@@ -51,6 +51,30 @@ pub fn main(second: bool) -> ExitCode {
     }
 }
 
+/// What the caller's own callers left open would be open in every script, too: pipes and /dev/null lead nowhere, but a folder or a socket of the
+/// host's is a way out, and there is no closing by number without `unsafe`.
+fn nothing_open() -> Result<()> {
+    let failed = |e: std::io::Error| Failure::io(Fault::Unavailable, "open files cannot be told", &e);
+    for entry in std::fs::read_dir("/proc/self/fd").map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        let number =
+            path.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse::<u32>().ok());
+        let Ok(target) = std::fs::read_link(&path) else { continue };
+        let own =
+            target.to_str().is_some_and(|target| target.starts_with("/proc/") && target.ends_with("/fd"));
+        if number.is_none_or(|number| number <= 2) || own {
+            continue;
+        }
+        let nothing = target == std::path::Path::new("/dev/null");
+        let harmless = nothing || std::fs::metadata(&path).is_ok_and(|there| there.file_type().is_fifo());
+        if !harmless {
+            let reason = format!("whoever started this left {} open", target.display());
+            return Err(Failure::new(Fault::Unavailable, reason));
+        }
+    }
+    Ok(())
+}
+
 /// Whoever started this is gone when its thread is; then so is this, and all that is in the sandbox.
 fn die_with_parent() -> Result<()> {
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).map_err(unavailable("prctl"))
@@ -58,6 +82,7 @@ fn die_with_parent() -> Result<()> {
 
 /// Out of the caller's namespaces, with ids of the sandbox's own; then waits for the second stage.
 fn outer() -> Result<ExitCode> {
+    nothing_open()?;
     let parent = rustix::process::getppid();
     die_with_parent()?;
     // No terminal of the caller's, into which a script could type.
