@@ -13,7 +13,7 @@ use bytes::Bytes;
 use patchline_registry::{Descriptor, Digest, RawManifest, Repository};
 use patchline_scanner::{Inventory, LayerFacts, Report, Severity, advisories::AdvisorySet};
 
-use crate::{Result, apt::Apt, plan::FixPlan};
+use crate::{Result, apt::Apt, plan::FixPlan, tree::open};
 
 /// Tells how far long work has come; called often, must be quick.
 pub type Progress = Arc<dyn Fn(&str, u64, u64) + Send + Sync>;
@@ -116,6 +116,11 @@ impl Remediator {
         report: &mut Report,
     ) -> Result<()> {
         mendable::mark(self, repository, inventory, report).await
+    }
+    /// Reads what is in an image's layers into the facts, where a plan finds it: worth its while beside a scan, which
+    /// reads the same layers for other things.
+    pub async fn read(&self, repository: &dyn Repository, manifest: &Digest) -> Result<()> {
+        open(repository, manifest.as_str()).await?.read_layers(repository, &self.facts).await
     }
     /// The plan alone: a dry run. It fetches packages, for their scripts decide what is refused.
     pub async fn plan(&self, request: &FixRequest<'_>) -> Result<FixPlan> {
