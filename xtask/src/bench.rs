@@ -22,7 +22,8 @@ pub(crate) struct Bench {
     /// rematch: how many inventories; 100,000 where nothing is said
     #[arg(long)]
     inventories: Option<u64>,
-    /// What is handed on to the bench, such as `--store sqlite`, `--runs 2000`, `--seconds 5`, `--data DIR`
+    /// What is handed on to the bench, such as `--store sqlite`, `--runs 2000`, `--seconds 5`, `--data DIR`,
+    /// `--images DIR`
     #[arg(last = true)]
     rest: Vec<String>,
 }
@@ -36,6 +37,8 @@ enum Room {
     Engine,
     /// Scanning images, beside syft and Trivy; the images are built once and kept
     Scan,
+    /// Fixing images of Debian, beside buildah; needs root, mmdebstrap, docker-registry and buildah
+    Fix,
     /// Stored inventories against new advisories
     Rematch,
 }
@@ -49,11 +52,8 @@ impl Bench {
                 rest.extend(self.history.then(|| "--history".to_owned()));
                 engine(&rest)?
             }
-            Room::Scan => {
-                let mut rest = vec!["--json".to_owned()];
-                rest.extend(self.rest);
-                last(&bench(None, "scan", Stdio::piped(), &rest)?)?
-            }
+            Room::Scan => beside(self.rest, "scan")?,
+            Room::Fix => beside(self.rest, "fix")?,
             Room::Rematch => {
                 let count = self.inventories.map(|count| count.to_string());
                 let count = count.into_iter().flat_map(|count| ["--inventories".to_owned(), count]);
@@ -67,6 +67,12 @@ impl Bench {
         }
         Ok(())
     }
+}
+
+/// What measures whole processes beside their peers.
+fn beside(mut rest: Vec<String>, name: &str) -> Result<Value, String> {
+    rest.push("--json".to_owned());
+    last(&bench(None, name, Stdio::piped(), &rest)?)
 }
 
 /// Medians in milliseconds of the processor, memory in 10⁶ bytes.

@@ -43,20 +43,21 @@ const EVERY: usize = 4;
 
 /// A tar of a minimal bookworm.
 pub(crate) fn minbase(to: &Path) {
-    bootstrap(to, None);
+    bootstrap(to, SUITE, None);
 }
 
 /// A tar of bookworm with interpreters, runtimes and servers.
 pub(crate) fn system(to: &Path) {
-    bootstrap(to, Some(SYSTEM));
+    bootstrap(to, SUITE, Some(SYSTEM));
 }
 
-fn bootstrap(to: &Path, more: Option<&str>) {
+/// A tar of a suite's `minbase`, from the main suite alone, and of what depends on the packages that are named.
+pub(crate) fn bootstrap(to: &Path, suite: &str, more: Option<&str>) {
     let mirror = Mirrors::from_machine().debian.expect("this machine's apt names a Debian mirror");
     let mut command = Command::new("mmdebstrap");
     command.args(["--quiet", "--variant=minbase", "--components=main"]);
     command.args(more.map(|packages| format!("--include={packages}")));
-    done(command.arg(SUITE).arg(to).arg(mirror.as_str()));
+    done(command.arg(suite).arg(to).arg(mirror.as_str()));
 }
 
 /// PyPI's wheels where Debian's Python looks for them.

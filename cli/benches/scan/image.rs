@@ -14,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 use crate::contents;
 
 /// Lays a layer's files out in a folder, or writes its archive.
-enum Made {
+pub(crate) enum Made {
     Folder(fn(&Path)),
     Archive(fn(&Path)),
 }
@@ -36,7 +36,8 @@ pub(crate) fn big(folder: &Path) -> PathBuf {
     kept(folder, "big", &layers)
 }
 
-fn kept(folder: &Path, name: &str, layers: &[(&str, Made)]) -> PathBuf {
+/// The layout of that name in the folder, which is built when it is not there.
+pub(crate) fn kept(folder: &Path, name: &str, layers: &[(&str, Made)]) -> PathBuf {
     let layout = folder.join(name);
     if layout.join("index.json").exists() {
         return layout;

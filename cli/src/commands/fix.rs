@@ -75,11 +75,16 @@ impl Fix {
         let registries = images::registries(&config)?;
         let image = images::open(&registries, &self.image, self.platform.as_deref()).await?;
         let apt = self.mirrors.apt(&config, &data)?;
-        let scanned = images::scan(&data, Some(&apt), &image).await?;
         let apk = self.mirrors.apk(&config, &data)?;
-        let remediator = crate::wiring::remediator(apt, Arc::new(FactsFolder::new(data.facts())))
+        let remediator = crate::wiring::remediator(apt.clone(), Arc::new(FactsFolder::new(data.facts())))
             .with_apk(apk)
             .choosing(self.executor.into());
+        let (scanned, read) = tokio::join!(
+            images::scan(&data, Some(&apt), &image),
+            remediator.read(image.repository.as_ref(), &image.manifest),
+        );
+        // What the scan says comes first: it knows more of what it cannot read.
+        let (scanned, ()) = (scanned?, read?);
         let scratch = tempfile::tempdir().map_err(io("make a folder for work"))?;
         let bars = Bars::new();
         let sets: Vec<&AdvisorySet> = scanned.advisories.iter().collect();

@@ -1,6 +1,7 @@
 //! Verified apt repositories: InRelease → Packages → .deb, each by its hash.
 
 mod cache;
+mod changelogs;
 pub(crate) mod fetch;
 mod index;
 mod keyring;

@@ -2,8 +2,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    io::Read,
-    path::Path,
     sync::Arc,
 };
 
@@ -15,14 +13,8 @@ use patchline_scanner::{
     version::compare_debian,
 };
 
-use super::{Apt, Suite, blocking};
-use crate::{
-    Error, Result,
-    deb::{Deb, EntryKind, PackageRecord},
-};
-
-/// The newest entries alone matter, and they stand at the top.
-const MAX_CHANGELOG: u64 = 4 << 20;
+use super::{Apt, Suite};
+use crate::{Error, Result, deb::PackageRecord};
 
 #[async_trait]
 impl SecurityUploads for Apt {
@@ -56,9 +48,7 @@ impl Apt {
     ) -> Result<Option<Upload>> {
         binaries.sort_by(|a, b| (a.size, &a.name).cmp(&(b.size, &b.name)));
         for binary in &binaries {
-            let path = self.download(std::slice::from_ref(binary)).await?.remove(0);
-            let name = binary.name.clone();
-            if let Some(changelog) = blocking("a changelog", move || changelog(&path, &name)).await? {
+            if let Some(changelog) = self.changelog(binary).await? {
                 return Ok(Some(Upload {
                     source,
                     version: binary.source_version.clone(),
@@ -129,31 +119,4 @@ fn newer(inventory: &Inventory, suite: &Suite) -> Result<BTreeMap<String, Vec<Ar
         }
     }
     Ok(wanted)
-}
-
-/// Text of the changelog that a package ships; none when its folder is a link to another package's.
-fn changelog(deb: &Path, package: &str) -> Result<Option<String>> {
-    let folder = format!("usr/share/doc/{package}/");
-    // A native package has `changelog.gz`; elsewhere that is upstream's, which comes first or last.
-    let ranked = ["changelog.Debian.gz", "changelog.Debian", "changelog.gz", "changelog"];
-    let mut best: Option<(usize, String)> = None;
-    Deb::open(deb)?.data(|entry, content| {
-        let Some(name) = entry.path.strip_prefix(&folder).filter(|_| entry.kind == EntryKind::File) else {
-            return Ok(());
-        };
-        let Some(rank) = ranked.iter().position(|r| *r == name) else { return Ok(()) };
-        if best.as_ref().is_some_and(|(found, _)| *found <= rank) {
-            return Ok(());
-        }
-        let mut bytes = Vec::new();
-        let read = if name.ends_with(".gz") {
-            flate2::read::MultiGzDecoder::new(content).take(MAX_CHANGELOG).read_to_end(&mut bytes)
-        } else {
-            content.take(MAX_CHANGELOG).read_to_end(&mut bytes)
-        };
-        read.map_err(|e| Error::Malformed { file: entry.path.clone(), reason: e.to_string() })?;
-        best = Some((rank, String::from_utf8_lossy(&bytes).into_owned()));
-        Ok(())
-    })?;
-    Ok(best.map(|(_, text)| text))
 }

@@ -278,9 +278,10 @@ pub(crate) fn decoder<'a>(suffix: &str, raw: impl io::BufRead + 'a) -> io::Resul
         "" => Box::new(raw),
         ".gz" => Box::new(flate2::bufread::MultiGzDecoder::new(raw)),
         ".xz" => {
+            // Its own check would be one more walk over all bytes: packages and indices are held against SHA-256 first.
+            let flags = liblzma::stream::CONCATENATED | liblzma::stream::IGNORE_CHECK;
             let stream =
-                liblzma::stream::Stream::new_stream_decoder(XZ_MEMORY, liblzma::stream::CONCATENATED)
-                    .map_err(io::Error::other)?;
+                liblzma::stream::Stream::new_stream_decoder(XZ_MEMORY, flags).map_err(io::Error::other)?;
             Box::new(liblzma::bufread::XzDecoder::new_stream(raw, stream))
         }
         ".zst" => Box::new(zstd::stream::read::Decoder::with_buffer(raw)?),

@@ -31,7 +31,7 @@ pub(in crate::executor) fn lay(
     tree: &Tree,
     changes: &[Change<'_>],
     newest: u64,
-    spool: &mut Spool,
+    spool: &Spool,
     work: &mut Work,
 ) -> Result<()> {
     if !changes.iter().any(|change| change.record.name == "ca-certificates") {
@@ -82,7 +82,7 @@ fn certificates(tree: &Tree, folder: &str) -> Certificates {
 }
 
 /// What will stand there with the layer on top.
-fn upgraded(before: &Certificates, spool: &mut Spool, work: &Work) -> Result<Certificates> {
+fn upgraded(before: &Certificates, spool: &Spool, work: &Work) -> Result<Certificates> {
     let prefix = format!("{SHIPPED}/");
     let mut after = before.clone();
     for path in &work.whiteouts {

@@ -143,8 +143,12 @@ pub(super) async fn build(remediator: &Remediator, request: &FixRequest<'_>) -> 
         .bytes(documents.config.clone())
         .file(built.layer.digest.clone(), built.layer.path.clone());
     let facts: Arc<dyn LayerFacts> = remediator.facts.clone();
-    let copies = proof::files(&overlay, &descriptor, &facts, prepared.system, &plan, &built).await?;
-    let inventory = patchline_scanner::inventory(&overlay, &documents.manifest.digest, facts).await?;
+    // Both read the layer whole, each on a core of its own.
+    let (copies, inventory) = tokio::join!(
+        proof::files(&overlay, &descriptor, &facts, prepared.system, &plan, &built),
+        patchline_scanner::inventory(&overlay, &documents.manifest.digest, facts.clone()),
+    );
+    let (copies, inventory) = (copies?, inventory?);
     let report = patchline_scanner::report(&inventory, request.advisories);
     proof::findings(&plan, &inventory, &report)?;
     if prepared.refix {

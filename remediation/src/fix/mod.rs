@@ -23,6 +23,7 @@ use crate::{
     apt::Apt,
     executor::{Choice, sandbox::Sandbox},
     plan::FixPlan,
+    tree::{Flavour, open},
 };
 
 /// Tells how far long work has come; called often, must be quick.
@@ -151,6 +152,11 @@ impl Remediator {
         report: &mut Report,
     ) -> Result<()> {
         mendable::mark(self, repository, inventory, report).await
+    }
+    /// Reads what is in an image's layers into the facts, where a plan finds it: worth its while beside a scan, which
+    /// reads the same layers for other things. For dpkg, which nearly all are of; whose system it is nobody knows yet.
+    pub async fn read(&self, repository: &dyn Repository, manifest: &Digest) -> Result<()> {
+        open(repository, manifest.as_str()).await?.read_layers(repository, &self.facts, Flavour::Dpkg).await
     }
     /// The plan alone: a dry run. It fetches packages, for their scripts decide what is refused.
     pub async fn plan(&self, request: &FixRequest<'_>) -> Result<FixPlan> {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use patchline_registry::{Descriptor, Digest, Manifest, RawManifest, Repository};
 use patchline_scanner::LayerFacts;
 use serde_json::Value;
@@ -10,6 +11,8 @@ use super::{Flavour, LayerTree, Tree};
 use crate::{Error, Result};
 
 const MAX_CONFIG: u64 = 16 << 20;
+/// Layers that are read at once: reading is one core's work each.
+const AT_ONCE: usize = 2;
 
 /// An image manifest with its configuration, both exactly as stored.
 #[derive(Debug, Clone)]
@@ -90,6 +93,21 @@ pub(crate) async fn blocking<T: Send + 'static>(
 }
 
 impl Image {
+    /// Sees to it that all layers are in the facts.
+    pub async fn read_layers(
+        &self,
+        repository: &dyn Repository,
+        facts: &Arc<dyn LayerFacts>,
+        flavour: Flavour,
+    ) -> Result<()> {
+        for layer in &self.manifest.layers {
+            if facts.get(&layer.digest, flavour.analyser()).await?.is_none() {
+                layer_tree(repository, layer, facts, flavour).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// The merged tree of all layers. `done(n)` after each layer.
     pub async fn tree(
         &self,
@@ -100,9 +118,14 @@ impl Image {
     ) -> Result<Tree> {
         let mut tree = Tree::default();
         let all = self.manifest.layers.len() as u64;
-        for (n, layer) in self.manifest.layers.iter().enumerate() {
-            tree.apply(layer_tree(repository, layer, facts, flavour).await?);
-            done(n as u64 + 1, all);
+        let layers: Vec<_> =
+            self.manifest.layers.iter().map(|layer| layer_tree(repository, layer, facts, flavour)).collect();
+        let mut layers = stream::iter(layers).buffered(AT_ONCE);
+        let mut n = 0;
+        while let Some(layer) = layers.try_next().await? {
+            tree.apply(layer);
+            n += 1;
+            done(n, all);
         }
         Ok(tree)
     }

@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     Change, Shipped, Work,
     filters::Filters,
-    layer::{Content, Laid, Spool},
+    layer::{Content, Laid},
+    unpack::Member,
 };
 use crate::{
     Error, Result,
-    deb::{Deb, Entry, EntryKind},
+    deb::{Entry, EntryKind},
     plan::{Blocked, shadow::Shadow},
     tree::{Hashes, Kind, Node, Tree},
 };
@@ -21,46 +22,42 @@ struct Unpacked {
     entry: Entry,
 }
 
-/// Lays one package's archive.
+/// Lays one package's entries.
 pub(super) fn lay(
     tree: &Tree,
     owned: &BTreeSet<String>,
     filters: &Filters,
     change: &Change<'_>,
-    deb: &Deb,
-    spool: &mut Spool,
+    members: Vec<Member>,
     work: &mut Work,
 ) -> Result<Shipped> {
     let mut shipped = Shipped::default();
     let conffiles: BTreeSet<String> = change.conffiles().into_iter().collect();
     let mut unpacked: BTreeMap<String, Unpacked> = BTreeMap::new();
     let laying = Laying { tree, owned, filters, change, keep_owner: change.sets_owners() };
-    deb.data(|entry, content| {
+    for Member { entry, content } in members {
         shipped.newest = shipped.newest.max(entry.mtime);
         shipped.list.push(entry.path.clone());
         if entry.path.is_empty() {
-            return Ok(());
+            continue;
         }
-        let target = laying.place(entry);
+        let target = laying.place(&entry);
         work.shipped.insert(target.clone());
         // A folder that is a link in the image (usrmerge) counts under both of its names.
         work.shipped.insert(tree.through(&entry.path).into_owned());
-        match &entry.kind {
-            EntryKind::Directory => laying.folder(entry, &target, work),
-            EntryKind::Symlink(link) => laying.symlink(entry, &target, link, work),
-            EntryKind::File => {
-                let (content, hashes, _) = spool.add(content)?;
-                let path = entry.path.clone();
-                if conffiles.contains(&path) {
-                    laying.conffile(entry, &target, &content, hashes, &mut shipped, work);
+        match (&entry.kind, content) {
+            (EntryKind::Directory, _) => laying.folder(&entry, &target, work),
+            (EntryKind::Symlink(link), _) => laying.symlink(&entry, &target, link, work),
+            (EntryKind::File, Some((content, hashes))) => {
+                if conffiles.contains(&entry.path) {
+                    laying.conffile(&entry, &target, &content, hashes, &mut shipped, work);
                 } else {
-                    shipped.md5sums.push((path.clone(), hex::encode(hashes.md5)));
-                    laying.file(entry, &target, content.clone(), hashes, None, work);
+                    shipped.md5sums.push((entry.path.clone(), hex::encode(hashes.md5)));
+                    laying.file(&entry, &target, content.clone(), hashes, None, work);
                 }
-                unpacked.insert(path, Unpacked { content, hashes, entry: entry.clone() });
-                Ok(())
+                unpacked.insert(entry.path.clone(), Unpacked { content, hashes, entry });
             }
-            EntryKind::HardLink(first) => {
+            (EntryKind::HardLink(first), _) => {
                 let Some(one) = unpacked.get(first) else {
                     return Err(Error::Malformed {
                         file: change.record.name.clone(),
@@ -71,14 +68,15 @@ pub(super) fn lay(
                 let place = laying.place(&one.entry);
                 let meta = Entry { path: entry.path.clone(), ..one.entry.clone() };
                 laying.file(&meta, &target, one.content.clone(), one.hashes, Some(&place), work);
-                Ok(())
             }
-            _ => Err(Error::Malformed {
-                file: change.record.name.clone(),
-                reason: format!("{} is a device or a pipe", entry.path),
-            }),
+            _ => {
+                return Err(Error::Malformed {
+                    file: change.record.name.clone(),
+                    reason: format!("{} is a device or a pipe", entry.path),
+                });
+            }
         }
-    })?;
+    }
     Ok(shipped)
 }
 
@@ -107,7 +105,7 @@ impl Laying<'_> {
         work.blocked.push((self.change.key(), Blocked { code: "conflict", reason, to }));
     }
 
-    fn folder(&self, entry: &Entry, target: &str, work: &mut Work) -> Result<()> {
+    fn folder(&self, entry: &Entry, target: &str, work: &mut Work) {
         match self.tree.get(target).map(|node| node.entry.kind) {
             // The image's folder stays as it is.
             Some(Kind::Dir) => {}
@@ -119,13 +117,12 @@ impl Laying<'_> {
                 work.entries.entry(target.to_owned()).or_insert_with(|| self.laid(entry, Content::Dir, None));
             }
         }
-        Ok(())
     }
 
-    fn symlink(&self, entry: &Entry, target: &str, link: &str, work: &mut Work) -> Result<()> {
+    fn symlink(&self, entry: &Entry, target: &str, link: &str, work: &mut Work) {
         let node = self.tree.get(target);
         if self.filters.excludes(&entry.path) || self.is_kept(target, node, work) {
-            return Ok(());
+            return;
         }
         match node {
             Some(node) if node.entry.kind == Kind::Symlink && node.entry.link.as_deref() == Some(link) => {}
@@ -136,7 +133,6 @@ impl Laying<'_> {
                     .insert(target.to_owned(), self.laid(entry, Content::Symlink(link.to_owned()), None));
             }
         }
-        Ok(())
     }
 
     /// Whether somebody else's doing stays at this path; named where it does.

@@ -4,16 +4,16 @@ use std::{
     collections::BTreeMap,
     fs::File,
     io::{self, BufReader, Read, Seek, SeekFrom, Write},
+    os::unix::fs::FileExt as _,
     path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering},
 };
 
 use patchline_registry::Digest;
 use sha2::Digest as _;
 
+use super::gzip;
 use crate::{Error, Result};
-
-/// gzip's level: pinned, for the layer's digest depends on it.
-const LEVEL: u32 = 6;
 
 /// What lies at a path of the layer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,44 +52,47 @@ pub struct Laid {
     pub xattrs: Vec<(String, Vec<u8>)>,
 }
 
-/// Contents on their way from packages to the layer: on disk, never all in memory.
+/// Contents on their way from packages to the layer: on disk, never all in memory. Several threads may add to it.
 pub struct Spool {
-    file: io::BufWriter<File>,
+    file: File,
     path: PathBuf,
-    end: u64,
+    end: AtomicU64,
 }
 
 impl Spool {
     /// An empty one in the scratch folder.
     pub fn create(scratch: &Path) -> Result<Self> {
         let path = scratch.join("spool");
-        let file = File::create(&path).map_err(|e| failed("create the spool", e))?;
-        Ok(Self { file: io::BufWriter::with_capacity(1 << 20, file), path, end: 0 })
+        let file = File::options().read(true).write(true).create(true).truncate(true).open(&path);
+        Ok(Self { file: file.map_err(|e| failed("create the spool", e))?, path, end: AtomicU64::new(0) })
     }
-    /// Appends; the place, and the hashes of what was read.
-    pub fn add(&mut self, from: &mut dyn Read) -> Result<(Content, crate::tree::Hashes, bool)> {
-        let offset = self.end;
+    /// Takes in at most `size` bytes; the place, and the hashes of what was read. More than that is an error.
+    pub fn add(&self, size: u64, from: &mut dyn Read) -> Result<(Content, crate::tree::Hashes)> {
+        // The room is taken before it is filled: whoever comes next begins behind it.
+        let offset = self.end.fetch_add(size, Ordering::Relaxed);
         let mut hasher = crate::tree::Hasher::new();
         let mut buffer = [0; 64 << 10];
-        let mut elf = false;
+        let mut count = 0;
         loop {
             let read = from.read(&mut buffer).map_err(|e| failed("unpack a package", e))?;
             if read == 0 {
                 break;
             }
-            if self.end == offset {
-                elf = buffer[..read].starts_with(b"\x7fELF");
+            if count + read as u64 > size {
+                let more = io::Error::other("an entry is longer than its header says");
+                return Err(failed("unpack a package", more));
             }
             hasher.update(&buffer[..read]);
-            self.file.write_all(&buffer[..read]).map_err(|e| failed("write the spool", e))?;
-            self.end += read as u64;
+            self.file
+                .write_all_at(&buffer[..read], offset + count)
+                .map_err(|e| failed("write the spool", e))?;
+            count += read as u64;
         }
-        Ok((Content::Spooled { offset, size: self.end - offset }, hasher.finish(), elf))
+        Ok((Content::Spooled { offset, size: count }, hasher.finish()))
     }
     /// Something of it, back in memory: for small files alone.
-    pub(in crate::executor) fn read(&mut self, offset: u64, size: u64) -> Result<Vec<u8>> {
+    pub(in crate::executor) fn read(&self, offset: u64, size: u64) -> Result<Vec<u8>> {
         let failed = |e| failed("read the spool", e);
-        self.file.flush().map_err(failed)?;
         let mut file = File::open(&self.path).map_err(failed)?;
         file.seek(SeekFrom::Start(offset)).map_err(failed)?;
         let mut bytes = Vec::new();
@@ -97,9 +100,8 @@ impl Spool {
         Ok(bytes)
     }
     /// Ready to be read.
-    pub fn finish(mut self) -> Result<PathBuf> {
-        self.file.flush().map_err(|e| failed("write the spool", e))?;
-        Ok(self.path)
+    pub fn finish(self) -> PathBuf {
+        self.path
     }
 }
 
@@ -150,9 +152,7 @@ pub fn write(
     let file = File::create(to).map_err(io_error)?;
     let blob =
         Hashing { inner: io::BufWriter::with_capacity(1 << 20, file), hash: sha2::Sha256::new(), count: 0 };
-    // No name, no time; the operating system byte is flate2's constant for "unknown".
-    let gzip = flate2::GzBuilder::new().write(blob, flate2::Compression::new(LEVEL));
-    let tar = Hashing { inner: gzip, hash: sha2::Sha256::new(), count: 0 };
+    let tar = Hashing { inner: gzip::Writer::new(blob), hash: sha2::Sha256::new(), count: 0 };
     let mut builder = tar::Builder::new(tar);
     let mut spool = File::open(spool).map_err(|e| failed("read the spool", e))?;
     let all: BTreeMap<String, Option<&Laid>> = entries
@@ -175,8 +175,7 @@ pub fn write(
     let blob = tar.inner.finish().map_err(io_error)?;
     let digest = Digest::from_sha256(&blob.hash.finalize());
     let size = blob.count;
-    let file = blob.inner.into_inner().map_err(|e| failed("write the patch layer", e.into_error()))?;
-    file.sync_all().map_err(io_error)?;
+    // The scratch folder outlives no crash: nothing of it needs to reach the disk.
     Ok(Written { path: to.to_owned(), digest, size, diff_id })
 }
 

@@ -4,8 +4,10 @@ pub(crate) mod apk;
 mod database;
 mod files;
 pub mod filters;
+pub mod gzip;
 pub mod layer;
 mod libraries;
+mod unpack;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -17,7 +19,7 @@ pub use layer::Written;
 
 use crate::{
     Error, Result,
-    deb::{Deb, PackageRecord},
+    deb::PackageRecord,
     installed::{Database, Installed},
     plan::{Blocked, Key, shadow::Shadow},
     tree::{Kind, Tree},
@@ -118,20 +120,17 @@ pub fn build(
     filters: &Filters,
     changes: &[Change<'_>],
     scratch: &Path,
-    progress: &dyn Fn(&str, u64, u64),
+    progress: &(dyn Fn(&str, u64, u64) + Sync),
 ) -> Result<Outcome> {
     let mut work = Work::default();
-    let mut spool = Spool::create(scratch)?;
+    let spool = Spool::create(scratch)?;
     let keys: BTreeSet<Key> = changes.iter().map(Change::key).collect();
     let present = database.owned_except(tree, filters, &BTreeSet::new());
     let mut owned = database.owned_except(tree, filters, &keys);
     let mut shipped = Vec::new();
-    for (n, change) in changes.iter().enumerate() {
-        progress("unpack", n as u64, changes.len() as u64);
-        let deb = Deb::open(&change.deb)?;
-        shipped.push(files::lay(tree, &present, filters, change, &deb, &mut spool, &mut work)?);
+    for (change, members) in changes.iter().zip(unpack::all(changes, &spool, progress)?) {
+        shipped.push(files::lay(tree, &present, filters, change, members, &mut work)?);
     }
-    progress("unpack", changes.len() as u64, changes.len() as u64);
     libraries::check(tree, changes, &shipped, &mut work);
     if !work.blocked.is_empty() {
         return Ok(Outcome::Blocked(work.blocked));
@@ -141,9 +140,9 @@ pub fn build(
     files::displaced(tree, &mut work);
     database::lay(tree, database, changes, &shipped, &mut work);
     let newest = shipped.iter().map(|s| s.newest).max().unwrap_or(0);
-    crate::executor::authorities::lay(tree, changes, newest, &mut spool, &mut work)?;
+    crate::executor::authorities::lay(tree, changes, newest, &spool, &mut work)?;
     parents(tree, newest, &mut work)?;
-    let spool = spool.finish()?;
+    let spool = spool.finish();
     let total = (work.entries.len() + work.whiteouts.len()) as u64;
     let written =
         layer::write(&work.entries, &work.whiteouts, &spool, &scratch.join("patch.tar.gz"), |done| {

@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    deb::control,
+    deb::{Deb, control},
     plan::shadow::{Shadow, shadowed},
     tree::{Hasher, LayerTree},
 };
