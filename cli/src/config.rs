@@ -280,8 +280,13 @@ impl SecretRef {
 }
 
 impl Config {
-    /// From `--config`, the environment, `./patchline.yaml`, `/etc/patchline/patchline.yaml`; none: defaults.
+    /// From `--config`, the environment, `./patchline.yaml`, `/etc/patchline/patchline.yaml`; none: defaults. What it says of
+    /// this process as a whole is in force from then on.
     pub(crate) fn load(given: Option<&Path>) -> Result<Self> {
+        Self::read(given)?.put_in_force()
+    }
+
+    fn read(given: Option<&Path>) -> Result<Self> {
         let found = match given {
             Some(path) => Some(path.to_owned()),
             None => ["patchline.yaml", "/etc/patchline/patchline.yaml"]
@@ -289,15 +294,14 @@ impl Config {
                 .map(PathBuf::from)
                 .find(|p| p.is_file()),
         };
-        let Some(path) = found else { return Self::default().put_in_force() };
+        let Some(path) = found else { return Ok(Self::default()) };
         let text = std::fs::read_to_string(&path).map_err(io(format!("read {}", path.display())))?;
         // No snippet: the lines around a mistake may hold a secret that somebody wrote out.
         let options = serde_saphyr::options! { with_snippet: false, strict_booleans: true };
-        let read: Self = serde_saphyr::from_str_with_options(&text, options).map_err(|error| {
+        serde_saphyr::from_str_with_options(&text, options).map_err(|error| {
             Failure::usage("config-invalid", format!("{}: {error}", path.display()))
                 .hint("the keys of patchline.yaml stand in docs/configuration.md")
-        })?;
-        read.put_in_force()
+        })
     }
     /// Registries with their secrets read.
     pub(crate) fn registries(&self) -> Result<BTreeMap<String, RegistryConfig>> {
@@ -412,7 +416,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("patchline.yaml");
         std::fs::write(&path, text).unwrap();
-        Config::load(Some(&path))
+        Config::read(Some(&path))
     }
 
     #[test]

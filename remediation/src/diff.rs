@@ -151,6 +151,8 @@ mod tests {
         for (path, content, mode) in entries {
             let mut header = tar::Header::new_gnu();
             header.set_mode(*mode);
+            header.set_uid(0);
+            header.set_gid(0);
             header.set_size(content.len() as u64);
             if path.ends_with('/') {
                 header.set_entry_type(tar::EntryType::Directory);

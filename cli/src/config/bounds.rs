@@ -140,7 +140,7 @@ mod tests {
             ("layer:\n  uncompressed: 64 MB\n", "`64 MB` is no amount"),
             ("layer:\n  uncompressed: 99999999999 TiB\n", "is no amount"),
             ("layer:\n  entries: [1]\n", "a whole number"),
-            ("layer: 5\n", "limits of `layer` by name"),
+            ("layer: 5\n", "expected mapping"),
         ] {
             let error = read(text).expect_err(text);
             assert!(error.contains(said) && error.contains("line "), "{text}: {error}");
