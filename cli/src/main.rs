@@ -185,7 +185,7 @@ fn main() -> ExitCode {
     let ended = runtime.block_on(async {
         let global = &arguments.flags.for_command(&arguments.command)?;
         match arguments.command {
-            Command::Demo(c) => c.run(global).await,
+            Command::Demo(c) => Box::pin(c.run(global)).await,
             Command::Serve(c) => c.run(global).await,
             Command::Worker(c) => c.run(global).await,
             Command::Chain(c) => c.run(global).await,

@@ -11,7 +11,10 @@ use super::{
 };
 use crate::{
     Error, FixPlan, Result,
-    executor::native::{Built, Outcome},
+    executor::{
+        Choice,
+        native::{Built, Outcome},
+    },
     lineage::{self, Documents, Lineage},
     overlay::Overlay,
     plan::{Blocked, Key},
@@ -95,15 +98,24 @@ fn over<'a>(base: &'a dyn Repository, documents: &Documents) -> Overlay<'a> {
 
 /// The layer, planning again without what turns out not to be layable.
 async fn lay(
-    remediator: &Remediator,
+    mut remediator: &Remediator,
     request: &FixRequest<'_>,
     prepared: &mut Prepared,
 ) -> Result<Option<(Built, FixPlan)>> {
+    let without = remediator.clone().choosing(Choice::Native);
     let mut blocked: BTreeMap<Key, Blocked> = BTreeMap::new();
     loop {
-        let Some(outcome) = prepared.course.lay(remediator, request, &prepared.origin).await? else {
-            return Ok(None);
+        let outcome = match prepared.course.lay(remediator, request, &prepared.origin).await {
+            Err(Error::Sandbox(failure)) if remediator.choice == Choice::Auto => {
+                // A script that fails must not keep from being mended what needs none.
+                tracing::warn!(reason = %failure, "the sandbox failed: only what needs none is mended");
+                remediator = &without;
+                prepared.course.decide(remediator, &prepared.report, request, &blocked).await?;
+                continue;
+            }
+            outcome => outcome?,
         };
+        let Some(outcome) = outcome else { return Ok(None) };
         match outcome {
             Outcome::Built(built) => return Ok(Some((*built, prepared.course.plan().clone()))),
             Outcome::Blocked(more) => {

@@ -67,9 +67,6 @@ pub(crate) struct Question<'a> {
 
 type Judged = Result<String, Blocked>;
 
-/// What only a sandbox can do.
-const NEEDS_SANDBOX: &str = "script-needs-sandbox";
-
 /// Whether a sandbox takes what needs one; asked for when the first does.
 enum Ability {
     Unknown,
@@ -81,7 +78,7 @@ enum Ability {
 impl Ability {
     /// Whether this one can go up after all.
     async fn takes(&mut self, remediator: &Remediator, ground: &Arc<Ground>, why: &Blocked) -> Result<bool> {
-        if why.code != NEEDS_SANDBOX {
+        if why.code != "script-needs-sandbox" {
             return Ok(false);
         }
         if matches!(self, Self::Unknown) {
@@ -92,7 +89,7 @@ impl Ability {
     /// A refusal that says why the sandbox did not take it, either.
     fn explained(&self, why: &Blocked) -> Blocked {
         match self {
-            Self::Unable(Some(reason)) if why.code == NEEDS_SANDBOX => {
+            Self::Unable(Some(reason)) if why.code == "script-needs-sandbox" => {
                 Blocked { reason: format!("{}; {reason}", why.reason), ..why.clone() }
             }
             _ => why.clone(),
@@ -255,7 +252,7 @@ fn judge(ground: &Ground, key: &Key, record: &PackageRecord, control: &BTreeMap<
         && let Some((hook, _)) = ground.tree.under("etc/ca-certificates/update.d").next()
     {
         return Err(Blocked {
-            code: NEEDS_SANDBOX,
+            code: "script-needs-sandbox",
             reason: format!("/{hook} must run when certificates change"),
             to: Some(record.version.clone()),
         });
@@ -293,7 +290,7 @@ fn judge(ground: &Ground, key: &Key, record: &PackageRecord, control: &BTreeMap<
         systemd: ground.systemd,
     };
     scripts::judge(&case).map_err(|reason| Blocked {
-        code: NEEDS_SANDBOX,
+        code: "script-needs-sandbox",
         reason,
         to: Some(record.version.clone()),
     })

@@ -49,8 +49,7 @@ pub(super) async fn in_sandbox(
     let (scratch, progress) = (request.scratch.clone(), request.progress.clone());
     blocking(move || {
         let changes = changes(&ground, ready);
-        let (tree, database, filters) = (&ground.tree, &ground.database, &ground.filters);
-        dpkg::build(&sandbox, tree, database, filters, &changes, &mut layers, &scratch, &*progress)
+        dpkg::build(&sandbox, &ground, &changes, &mut layers, &scratch, &*progress)
     })
     .await
 }

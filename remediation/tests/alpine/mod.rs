@@ -364,7 +364,7 @@ impl Place {
 
     pub(crate) async fn image(&self, tag: &str, image: &Image) -> Digest {
         let mut layers = vec![base(image)];
-        layers.extend(image.later.iter().map(|entries| layer(entries)));
+        layers.extend(image.later.iter().map(layer));
         let (mut descriptors, mut ids) = (Vec::new(), Vec::new());
         for tar in layers {
             ids.push(Digest::of(&tar));

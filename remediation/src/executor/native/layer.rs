@@ -70,15 +70,29 @@ impl Spool {
     pub fn add(&self, size: u64, from: &mut dyn Read) -> Result<(Content, crate::tree::Hashes)> {
         // The room is taken before it is filled: whoever comes next begins behind it.
         let offset = self.end.fetch_add(size, Ordering::Relaxed);
+        let (size, hashes) = self.copy(offset, size, from)?;
+        Ok((Content::Spooled { offset, size }, hashes))
+    }
+    /// The same of what nobody knows the length of: it is bounded where it comes from.
+    pub(in crate::executor) fn append(
+        &mut self,
+        from: &mut dyn Read,
+    ) -> Result<(Content, crate::tree::Hashes)> {
+        let offset = *self.end.get_mut();
+        let (size, hashes) = self.copy(offset, u64::MAX - offset, from)?;
+        *self.end.get_mut() = offset + size;
+        Ok((Content::Spooled { offset, size }, hashes))
+    }
+    fn copy(&self, offset: u64, most: u64, from: &mut dyn Read) -> Result<(u64, crate::tree::Hashes)> {
         let mut hasher = crate::tree::Hasher::new();
         let mut buffer = [0; 64 << 10];
         let mut count = 0;
         loop {
             let read = from.read(&mut buffer).map_err(|e| failed("unpack a package", e))?;
             if read == 0 {
-                break;
+                return Ok((count, hasher.finish()));
             }
-            if count + read as u64 > size {
+            if count + read as u64 > most {
                 let more = io::Error::other("an entry is longer than its header says");
                 return Err(failed("unpack a package", more));
             }
@@ -88,7 +102,6 @@ impl Spool {
                 .map_err(|e| failed("write the spool", e))?;
             count += read as u64;
         }
-        Ok((Content::Spooled { offset, size: count }, hasher.finish()))
     }
     /// Something of it, back in memory: for small files alone.
     pub(in crate::executor) fn read(&self, offset: u64, size: u64) -> Result<Vec<u8>> {

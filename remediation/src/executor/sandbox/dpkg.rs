@@ -1,7 +1,7 @@
 //! Debian's packages in the sandbox: what dpkg is told to do, and what becomes of it.
 //!
 //! The packages were fetched and verified by our own client, so there is no network at all, and apt is not asked:
-//! `dpkg --unpack` of all, then `dpkg --configure` of all, as apt itself does it.
+//! `dpkg --unpack` and `dpkg --configure`, in the order that Pre-Depends ask for, as apt itself does it.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,6 +14,7 @@ use crate::{
     Error, Result,
     deb::{Deb, Entry, EntryKind, PackageRecord},
     executor::native::{self, Built, Change, Work, filters::Filters, layer},
+    fix::ground::Ground,
     installed::{Database, Layout},
     plan::shadow::Shadow,
     tree::{Hasher, Kind, Tree},
@@ -61,27 +62,24 @@ pub fn suits(sandbox: &Sandbox, tree: &Tree, database: &Database) -> Result<(), 
 
 /// Upgrades all of them and gives the layer that makes the image what came of it. Blocks; `layers` are the image's, lowest first,
 /// as they are stored.
-pub fn build(
+pub(crate) fn build(
     sandbox: &Sandbox,
-    tree: &Tree,
-    database: &Database,
-    filters: &Filters,
+    ground: &Ground,
     changes: &[Change<'_>],
     layers: &mut [File],
     scratch: &Path,
     progress: &dyn Fn(&str, u64, u64),
 ) -> Result<Built> {
+    let Ground { tree, database, filters, .. } = ground;
     let promised = Promised::read(tree, database, filters, changes)?;
     let records: Vec<&PackageRecord> = changes.iter().map(|change| &*change.record).collect();
-    let order = order::unpacking(&records)?;
-    let mut files = Vec::with_capacity(order.len());
-    for position in &order {
-        let deb = &changes[*position].deb;
+    let stages = order::stages(&records)?;
+    let mut files = Vec::with_capacity(changes.len());
+    for Change { deb, .. } in changes {
         let open = |source| Error::Io { operation: "open a package".to_owned(), source };
         files.push(File::open(deb).map_err(open)?);
     }
-    let names: Vec<String> = (0..files.len()).map(|number| format!("{number:05}.deb")).collect();
-    let job = job(sandbox, layers.len(), names, promised.newest);
+    let job = job(sandbox, layers.len(), &records, &stages, promised.newest);
     progress("sandbox", 0, 2);
     let began = || progress("sandbox", 1, 2);
     let mut told = Told::new(scratch, &began)?;
@@ -90,14 +88,36 @@ pub fn build(
     finish(tree, changes, promised, told, scratch, progress)
 }
 
-fn job(sandbox: &Sandbox, layers: usize, files: Vec<String>, newest: u64) -> wire::Job {
+fn job(
+    sandbox: &Sandbox,
+    layers: usize,
+    records: &[&PackageRecord],
+    stages: &[order::Stage],
+    newest: u64,
+) -> wire::Job {
+    let files: Vec<String> = (0..records.len()).map(|number| format!("{number:05}.deb")).collect();
     let dpkg = |arguments: &[&str]| -> Vec<String> {
         // An answer that was given stays; no log, and no waiting for a disk that is memory.
         let always = ["--force-confdef", "--force-confold", "--force-unsafe-io", "--log=/dev/null"];
         [DPKG].iter().chain(&always).chain(arguments).map(|word| (*word).to_owned()).collect()
     };
-    let mut unpack = dpkg(&["--unpack"]);
-    unpack.extend(files.iter().map(|name| format!("{}/{name}", wire::FOLDER)));
+    let named = |at: &usize| match records[*at].architecture.as_str() {
+        "all" => records[*at].name.clone(),
+        architecture => format!("{}:{architecture}", records[*at].name),
+    };
+    let mut commands: Vec<Vec<String>> = stages
+        .iter()
+        .map(|stage| match stage {
+            order::Stage::Unpack(all) => {
+                let files = all.iter().map(|at| format!("{}/{}", wire::FOLDER, files[*at]));
+                dpkg(&["--unpack"]).into_iter().chain(files).collect()
+            }
+            order::Stage::Configure(all) => {
+                dpkg(&["--configure"]).into_iter().chain(all.iter().map(named)).collect()
+            }
+        })
+        .collect();
+    commands.extend([dpkg(&["--configure", "--pending"]), dpkg(&["--audit"])]);
     let environment = [
         ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
         ("HOME", "/root"),
@@ -111,7 +131,6 @@ fn job(sandbox: &Sandbox, layers: usize, files: Vec<String>, newest: u64) -> wir
         environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     environment.push(("SOURCE_DATE_EPOCH".to_owned(), newest.to_string()));
     let limits = super::Limits { disk: sandbox.limits().disk_here(), ..*sandbox.limits() };
-    let commands = vec![unpack, dpkg(&["--configure", "--pending"]), dpkg(&["--audit"])];
     wire::Job { limits, layers, files, commands, environment }
 }
 

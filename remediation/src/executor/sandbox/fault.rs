@@ -55,12 +55,12 @@ impl fmt::Display for Failure {
 }
 
 impl Failure {
-    pub(super) fn new(fault: Fault, reason: impl Into<String>) -> Self {
+    pub(super) fn of(fault: Fault, reason: impl Into<String>) -> Self {
         Self { fault, reason: reason.into() }
     }
     /// What the system said while something was done.
     pub(super) fn io(fault: Fault, what: &str, error: &impl fmt::Display) -> Self {
-        Self::new(fault, format!("{what}: {error}"))
+        Self::of(fault, format!("{what}: {error}"))
     }
     /// The stable, kebab-case code.
     pub fn code(&self) -> &'static str {

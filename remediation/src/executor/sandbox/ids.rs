@@ -11,7 +11,7 @@ use super::{
 const BASE: u32 = 0x7000_0000;
 
 fn unavailable(reason: impl Into<String>) -> Failure {
-    Failure::new(Fault::Unavailable, reason)
+    Failure::of(Fault::Unavailable, reason)
 }
 
 /// Gives the ids 0 to 65535 to the user namespace of a process that waits for them. As root they are a range of nobody's; as

@@ -64,7 +64,7 @@ impl Sandbox {
         match outside::run(self, &job, &mut [], &mut [], &mut Nothing) {
             Ok(()) => Ok(()),
             Err(crate::Error::Sandbox(failure)) => Err(failure),
-            Err(other) => Err(Failure::new(Fault::Unavailable, other.to_string())),
+            Err(other) => Err(Failure::of(Fault::Unavailable, other.to_string())),
         }
     }
 
@@ -84,9 +84,9 @@ struct Nothing;
 
 impl outside::Listener for Nothing {
     fn entry(&mut self, entry: Changed, _: &mut dyn std::io::Read) -> crate::Result<()> {
-        Err(Failure::new(Fault::Broken, format!("/{} in an empty sandbox", entry.path)).into())
+        Err(Failure::of(Fault::Broken, format!("/{} in an empty sandbox", entry.path)).into())
     }
     fn removed(&mut self, path: String) -> crate::Result<()> {
-        Err(Failure::new(Fault::Broken, format!("/{path} gone from an empty sandbox")).into())
+        Err(Failure::of(Fault::Broken, format!("/{path} gone from an empty sandbox")).into())
     }
 }

@@ -89,7 +89,7 @@ pub(super) fn run(
     let seconds = job.limits.seconds + LAYING_SECONDS + GRACE_SECONDS;
     let mut running = Running::start(sandbox, seconds)?;
     let (Some(input), Some(output)) = (running.child.stdin.take(), running.child.stdout.take()) else {
-        return Err(Failure::new(Fault::Broken, "it has no pipes").into());
+        return Err(Failure::of(Fault::Broken, "it has no pipes").into());
     };
     let mut output = BufReader::with_capacity(1 << 16, output);
     let done = converse(running.child.id(), job, layers, files, input, &mut output, listener);
@@ -100,7 +100,7 @@ pub(super) fn run(
             .map_err(|e| Failure::io(Fault::Broken, "wait for its end", &e))?;
     }
     if running.stop_watching() {
-        return Err(Failure::new(Fault::Time, format!("{seconds} s, all told")).into());
+        return Err(Failure::of(Fault::Time, format!("{seconds} s, all told")).into());
     }
     done
 }
@@ -153,10 +153,10 @@ fn converse(
 
 fn hear(output: &mut impl Read) -> Result<Said, Failure> {
     match wire::hear(output) {
-        Ok(Said::Failed(fault, reason)) => Err(Failure::new(fault, reason)),
+        Ok(Said::Failed(fault, reason)) => Err(Failure::of(fault, reason)),
         Ok(said) => Ok(said),
         Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
-            Err(Failure::new(Fault::Broken, "it ended without a word"))
+            Err(Failure::of(Fault::Broken, "it ended without a word"))
         }
         Err(error) => Err(Failure::io(Fault::Broken, "hear", &error)),
     }
@@ -164,5 +164,5 @@ fn hear(output: &mut impl Read) -> Result<Said, Failure> {
 
 fn unexpected(said: &Said) -> Failure {
     let text: String = format!("{said:?}").chars().take(80).collect();
-    Failure::new(Fault::Broken, format!("it said {text} out of turn"))
+    Failure::of(Fault::Broken, format!("it said {text} out of turn"))
 }

@@ -45,7 +45,7 @@ impl<'a> Told<'a> {
     fn check(&self, path: &str) -> Result<()> {
         let wrong = |why: &str| {
             let shown: String = path.chars().take(120).collect();
-            Err(Failure::new(Fault::Outcome, format!("{shown:?} {why}")).into())
+            Err(Failure::of(Fault::Outcome, format!("{shown:?} {why}")).into())
         };
         let plain = |part: &str| !matches!(part, "" | "." | "..") && !part.starts_with(".wh.");
         if path.len() > PATH || path.contains('\0') || !path.split('/').all(plain) {
@@ -118,7 +118,7 @@ impl<'a> Told<'a> {
 
     /// Contents, ready to be read.
     pub(super) fn finish(self) -> Result<(BTreeMap<String, Laid>, BTreeSet<String>, std::path::PathBuf)> {
-        Ok((self.entries, self.removed, self.spool.finish()?))
+        Ok((self.entries, self.removed, self.spool.finish()))
     }
 }
 
@@ -137,20 +137,20 @@ impl Listener for Told<'_> {
         self.check(&entry.path)?;
         if entry.uid >= IDS || entry.gid >= IDS {
             let reason = format!("/{} has an owner that no image has", entry.path);
-            return Err(Failure::new(Fault::Outcome, reason).into());
+            return Err(Failure::of(Fault::Outcome, reason).into());
         }
         let content = match entry.kind {
             What::Dir => Content::Dir,
             What::Symlink(target) => Content::Symlink(target),
             What::File => {
-                let (content, hashes, _) = self.spool.add(content)?;
+                let (content, hashes) = self.spool.append(content)?;
                 self.hashes.insert(entry.path.clone(), hashes);
                 content
             }
             What::HardLink(first) => {
                 let Some(hashes) = self.hashes.get(&first).copied() else {
                     let reason = format!("/{} is a hard link to nothing", entry.path);
-                    return Err(Failure::new(Fault::Outcome, reason).into());
+                    return Err(Failure::of(Fault::Outcome, reason).into());
                 };
                 self.hashes.insert(entry.path.clone(), hashes);
                 // Links to links would need an order of their own.

@@ -86,7 +86,7 @@ pub(super) fn lay(
                 laying.symlink(entry, &target, link, work);
             }
             EntryKind::File => {
-                let (content, hashes, _) = spool.add(content)?;
+                let (content, hashes) = spool.add(entry.size, content)?;
                 record.file(entry, sha1);
                 if let (true, Content::Spooled { offset, size }) = (entry.path.starts_with(PATHS), &content)
                     && *size < 1 << 20

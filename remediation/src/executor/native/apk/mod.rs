@@ -73,7 +73,7 @@ pub(crate) fn build(
     busybox::lay(tree, &records, newest, &mut work);
     lay_database(tree, database, scripts, changes, &records, newest, &mut work)?;
     parents(tree, newest, &mut work)?;
-    let spool = spool.finish()?;
+    let spool = spool.finish();
     let total = (work.entries.len() + work.whiteouts.len()) as u64;
     let written =
         layer::write(&work.entries, &work.whiteouts, &spool, &scratch.join("patch.tar.gz"), |done| {

@@ -101,14 +101,14 @@ pub(super) fn tell(before: &Before, added: &Added, to: &mut impl Write) -> Resul
     .map_err(broken)?;
     let changed = after.values().filter(|there| there.is_some()).count();
     if changed > CHANGES {
-        return Err(Failure::new(Fault::Outcome, format!("{changed} paths changed")));
+        return Err(Failure::of(Fault::Outcome, format!("{changed} paths changed")));
     }
     let mut first: HashMap<u64, String> = HashMap::new();
     for (path, there) in after.iter().filter_map(|(path, there)| Some((path, there.as_ref()?))) {
         let text = name(path)?;
         let Some(entry) = entry(&text, there, &mut first).map_err(broken)? else {
             let what = if there.file_type().is_socket() { "a socket" } else { "a device or a pipe" };
-            return Err(Failure::new(Fault::Outcome, format!("/{text} is {what}")));
+            return Err(Failure::of(Fault::Outcome, format!("/{text} is {what}")));
         };
         let file = entry.kind == What::File;
         wire::say(to, &Said::Entry(entry)).map_err(broken)?;
@@ -130,7 +130,7 @@ pub(super) fn tell(before: &Before, added: &Added, to: &mut impl Write) -> Resul
 }
 
 fn name(path: &Path) -> Result<String> {
-    let wrong = |why: &str| Failure::new(Fault::Outcome, format!("/{} {why}", path.to_string_lossy()));
+    let wrong = |why: &str| Failure::of(Fault::Outcome, format!("/{} {why}", path.to_string_lossy()));
     let text = path.to_str().ok_or_else(|| wrong("has a name that is no UTF-8"))?;
     let hides = |part: &OsStr| part.as_bytes().starts_with(b".wh.");
     if path.iter().any(hides) {

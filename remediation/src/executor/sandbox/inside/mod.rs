@@ -69,7 +69,7 @@ fn nothing_open() -> Result<()> {
         let harmless = nothing || std::fs::metadata(&path).is_ok_and(|there| there.file_type().is_fifo());
         if !harmless {
             let reason = format!("whoever started this left {} open", target.display());
-            return Err(Failure::new(Fault::Unavailable, reason));
+            return Err(Failure::of(Fault::Unavailable, reason));
         }
     }
     Ok(())
@@ -105,7 +105,7 @@ fn outer() -> Result<ExitCode> {
     let mut given = [0];
     let read = rustix::io::read(std::io::stdin().as_fd(), &mut given).map_err(unavailable("hear"))?;
     if read != 1 {
-        return Err(Failure::new(Fault::Broken, "no ids came"));
+        return Err(Failure::of(Fault::Broken, "no ids came"));
     }
     rustix::thread::set_thread_groups(&[]).map_err(unavailable("groups"))?;
     rustix::thread::set_thread_res_gid(Gid::ROOT, Gid::ROOT, Gid::ROOT).map_err(unavailable("group"))?;
@@ -113,7 +113,7 @@ fn outer() -> Result<ExitCode> {
     // Other ids clear it (prctl(2)); whoever died in between has left another parent.
     die_with_parent()?;
     if rustix::process::getppid() != parent {
-        return Err(Failure::new(Fault::Broken, "its parent is gone"));
+        return Err(Failure::of(Fault::Broken, "its parent is gone"));
     }
     let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
     let mut child = Command::new("/proc/self/exe")
@@ -133,7 +133,7 @@ fn outer() -> Result<ExitCode> {
 fn inner() -> Result<ExitCode> {
     die_with_parent()?;
     if rustix::process::getpid() != Pid::INIT {
-        return Err(Failure::new(Fault::Broken, "it is not the first process of its namespace"));
+        return Err(Failure::of(Fault::Broken, "it is not the first process of its namespace"));
     }
     // A script of the same id must not trace what speaks with the parent.
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(unavailable("prctl"))?;
@@ -163,13 +163,13 @@ fn files(job: &Job, from: &mut impl Read) -> Result<clean::Added> {
     let failed = |e: std::io::Error| root::full("the packages", &e);
     let mut added = clean::Added::default();
     if std::fs::symlink_metadata(wire::FOLDER).is_ok() {
-        return Err(Failure::new(Fault::Unavailable, format!("the image has a {} of its own", wire::FOLDER)));
+        return Err(Failure::of(Fault::Unavailable, format!("the image has a {} of its own", wire::FOLDER)));
     }
     std::fs::create_dir(wire::FOLDER).map_err(failed)?;
     for name in &job.files {
         let plain = !name.is_empty() && !name.starts_with('.') && !name.contains('/');
         if !plain {
-            return Err(Failure::new(Fault::Broken, "a file has no plain name"));
+            return Err(Failure::of(Fault::Broken, "a file has no plain name"));
         }
         let mut content = wire::Pieces::new(from);
         let mut file = std::fs::File::create(format!("{}/{name}", wire::FOLDER)).map_err(failed)?;

@@ -40,7 +40,7 @@ fn now() -> Instant {
 
 fn one(job: &Job, command: &[String], started: Instant) -> Result<()> {
     let Some((program, arguments)) = command.split_first() else {
-        return Err(Failure::new(Fault::Broken, "a command without a program"));
+        return Err(Failure::of(Fault::Broken, "a command without a program"));
     };
     let broken = |what: &'static str| move |e: std::io::Error| root::full(what, &e);
     let words = format!("{FOLDER}/words");
@@ -55,8 +55,8 @@ fn one(job: &Job, command: &[String], started: Instant) -> Result<()> {
         .stderr(err)
         .process_group(0)
         .spawn()
-        .map_err(|e| Failure::new(Fault::Unavailable, format!("{program} cannot be started: {e}")))?;
-    let pid = Pid::from_raw(child.id().cast_signed()).ok_or_else(|| Failure::new(Fault::Broken, "no pid"))?;
+        .map_err(|e| Failure::of(Fault::Unavailable, format!("{program} cannot be started: {e}")))?;
+    let pid = Pid::from_raw(child.id().cast_signed()).ok_or_else(|| Failure::of(Fault::Broken, "no pid"))?;
     let mut status = None;
     loop {
         // Orphans are this process's to bury; std would wait for its own child alone.
@@ -73,7 +73,7 @@ fn one(job: &Job, command: &[String], started: Instant) -> Result<()> {
             return ended(&job.limits, &said, status, &there);
         }
         within(&job.limits, &there, started)
-            .map_err(|(fault, reason)| Failure::new(fault, format!("{reason}; {}", said())))?;
+            .map_err(|(fault, reason)| Failure::of(fault, format!("{reason}; {}", said())))?;
         std::thread::sleep(LOOK);
     }
 }
@@ -83,17 +83,17 @@ fn ended(limits: &Limits, said: &dyn Fn() -> String, status: WaitStatus, there: 
     if status.exit_status() != Some(0) {
         // It may have failed for want of what it had used up.
         if free().is_some_and(|free| free < FULL) {
-            return Err(Failure::new(Fault::Disk, said()));
+            return Err(Failure::of(Fault::Disk, said()));
         }
         if there.count >= limits.processes {
-            return Err(Failure::new(Fault::Processes, said()));
+            return Err(Failure::of(Fault::Processes, said()));
         }
         let how = match (status.exit_status(), status.terminating_signal()) {
             (Some(code), _) => format!("ended with {code}"),
             (_, Some(signal)) => format!("was ended by signal {signal}"),
             _ => "did not end well".to_owned(),
         };
-        return Err(Failure::new(Fault::Tool, format!("it {how}: {}", said())));
+        return Err(Failure::of(Fault::Tool, format!("it {how}: {}", said())));
     }
     let mut names = there.names.clone();
     let until = now() + Duration::from_millis(LEAVING_MS);
@@ -107,7 +107,7 @@ fn ended(limits: &Limits, said: &dyn Fn() -> String, status: WaitStatus, there: 
         Some(first) => {
             let more = names.len() - 1;
             let others = if more == 0 { String::new() } else { format!(" and {more} more") };
-            Err(Failure::new(Fault::LeftRunning, format!("`{first}`{others}")))
+            Err(Failure::of(Fault::LeftRunning, format!("`{first}`{others}")))
         }
     }
 }
