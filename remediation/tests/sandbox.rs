@@ -1,6 +1,7 @@
 //! The sandbox with the real thing: outdated images mended by their own dpkg, and packages that were made to do harm.
 //! Needs root, mmdebstrap and a mirror; else it skips, loudly.
 
+#![expect(clippy::disallowed_methods, reason = "how long a test waits for others to end")]
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test: it may fail, and says what it saw")]
 
 #[allow(dead_code, reason = "each suite uses its part")]
@@ -102,9 +103,7 @@ impl Yard {
         let sandbox = sandbox(limits);
         dpkg::build(
             &sandbox,
-            &self.tree,
-            &self.database,
-            &filters,
+            dpkg::Before { tree: &self.tree, database: &self.database, filters: &filters },
             &[change],
             &mut layers,
             &scratch,
@@ -165,6 +164,7 @@ async fn harm_ends_with_its_sandbox() {
     );
     let short = Limits { seconds: 3, ..LIMITS };
     let cases: &[(&str, &str, Limits, &str)] = &[
+        ("forks in forks", "b() { b | b & }; b; sleep 50", LIMITS, "sandbox-processes"),
         ("forks for ever", "while :; do sleep 50 & done", LIMITS, "sandbox-processes"),
         ("fills the disk", "cat /dev/zero > /var/lib/fill", LIMITS, "sandbox-disk"),
         (

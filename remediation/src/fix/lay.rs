@@ -49,7 +49,9 @@ pub(super) async fn in_sandbox(
     let (scratch, progress) = (request.scratch.clone(), request.progress.clone());
     blocking(move || {
         let changes = changes(&ground, ready);
-        dpkg::build(&sandbox, &ground, &changes, &mut layers, &scratch, &*progress)
+        let before =
+            dpkg::Before { tree: &ground.tree, database: &ground.database, filters: &ground.filters };
+        dpkg::build(&sandbox, before, &changes, &mut layers, &scratch, &*progress)
     })
     .await
 }

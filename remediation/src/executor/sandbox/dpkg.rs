@@ -14,7 +14,6 @@ use crate::{
     Error, Result,
     deb::{Deb, Entry, EntryKind, PackageRecord},
     executor::native::{self, Built, Change, Work, filters::Filters, layer},
-    fix::ground::Ground,
     installed::{Database, Layout},
     plan::shadow::Shadow,
     tree::{Hasher, Kind, Tree},
@@ -60,17 +59,28 @@ pub fn suits(sandbox: &Sandbox, tree: &Tree, database: &Database) -> Result<(), 
     sandbox.probe().map_err(|failure| failure.to_string())
 }
 
+/// What stands in the image.
+#[derive(Clone, Copy)]
+pub struct Before<'a> {
+    /// Its merged tree.
+    pub tree: &'a Tree,
+    /// Its packages.
+    pub database: &'a Database,
+    /// Diversions and the like.
+    pub filters: &'a Filters,
+}
+
 /// Upgrades all of them and gives the layer that makes the image what came of it. Blocks; `layers` are the image's, lowest first,
 /// as they are stored.
-pub(crate) fn build(
+pub fn build(
     sandbox: &Sandbox,
-    ground: &Ground,
+    before: Before<'_>,
     changes: &[Change<'_>],
     layers: &mut [File],
     scratch: &Path,
     progress: &dyn Fn(&str, u64, u64),
 ) -> Result<Built> {
-    let Ground { tree, database, filters, .. } = ground;
+    let Before { tree, database, filters } = before;
     let promised = Promised::read(tree, database, filters, changes)?;
     let records: Vec<&PackageRecord> = changes.iter().map(|change| &*change.record).collect();
     let stages = order::stages(&records)?;
