@@ -121,7 +121,7 @@ mod tests {
             ("zz", "Depends: libpam-modules\n"),
         ];
         assert_eq!(staged(&pam), [Unpack(vec![2, 1]), Configure(vec![2, 1]), Unpack(vec![0, 3])]);
-        assert_eq!(staged(&[("b", ""), ("a", "Depends: b\n")]), [Unpack(vec![1, 0])]);
+        assert_eq!(staged(&[("bb", ""), ("aa", "Depends: bb\n")]), [Unpack(vec![1, 0])]);
         assert_eq!(staged(&[]), []);
     }
 
