@@ -60,6 +60,13 @@ pub(super) fn is_left_out(path: &str, folder: bool, added: Added) -> bool {
     LEFT.contains(&path)
         || PASSING.iter().any(|passing| path.starts_with(passing))
         || (path.starts_with("var/lib/dpkg/") && is_backup(path))
+        || is_compiled(path)
+}
+
+/// What Python compiled for itself (PEP 3147): in the order of hashes that differ from run to run. An old one is not read any
+/// more once its source is another, and Debian's packages ship none.
+fn is_compiled(path: &str) -> bool {
+    path.ends_with(".pyc") && path.contains("/__pycache__/")
 }
 
 /// dpkg's and its friends' own: `status-old`, `diversions-old`, what they were writing.
@@ -85,6 +92,7 @@ mod tests {
             "var/log/dpkg.log",
             "etc/passwd-",
             "usr/sbin/policy-rc.d",
+            "usr/lib/python3.9/__pycache__/socket.cpython-39.pyc",
             "dev",
             ".patchline",
         ] {
@@ -96,6 +104,7 @@ mod tests {
             "var/cache/debconf/config.dat",
             "etc/passwd",
             "etc/ld.so.cache",
+            "usr/lib/python3.9/socket.pyc",
             "device",
             "tmp",
         ] {
