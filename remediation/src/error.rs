@@ -104,6 +104,28 @@ pub enum Error {
         /// Which file or package, and why.
         reason: String,
     },
+    /// A key that cannot sign, or cannot verify.
+    #[error("the signing key cannot be used: {reason}")]
+    Key {
+        /// What is wrong with it; never a byte of it.
+        reason: String,
+    },
+    /// Nothing that stands there was signed by the key.
+    #[error("{what} has no good signature by this key: {reason}")]
+    Unsigned {
+        /// Which image or document.
+        what: String,
+        /// Why.
+        reason: String,
+    },
+    /// Too much is attached already.
+    #[error("{tag} holds {count} signatures or attestations already, and no more are added")]
+    Crowded {
+        /// cosign's tag.
+        tag: String,
+        /// How many.
+        count: usize,
+    },
     /// The sandbox.
     #[error(transparent)]
     Sandbox(#[from] crate::executor::sandbox::Failure),
@@ -135,6 +157,9 @@ impl Error {
             Self::Unsatisfiable { .. } => "dependencies-unsatisfiable",
             Self::UnsupportedSystem { .. } => "system-unsupported",
             Self::Proof { .. } => "proof-failed",
+            Self::Key { .. } => "signing-key-unusable",
+            Self::Unsigned { .. } => "signature-missing",
+            Self::Crowded { .. } => "signatures-too-many",
             Self::Sandbox(e) => e.code(),
             Self::Io { .. } => "remediation-io",
         }

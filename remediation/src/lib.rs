@@ -2,6 +2,7 @@
 
 pub mod apk;
 pub mod apt;
+pub mod attest;
 pub mod bootstrap;
 mod clock;
 pub mod deb;
@@ -19,5 +20,5 @@ pub mod tree;
 pub use error::{Error, Result};
 pub use executor::{Choice, Executor, sandbox::Sandbox};
 pub use fix::family::is_systems;
-pub use fix::{FixRequest, Fixed, FixedImage, Progress, Remediator, Selection, UpgradePolicy};
+pub use fix::{Archive, FixRequest, Fixed, FixedImage, Progress, Remediator, Selection, UpgradePolicy};
 pub use plan::{FixPlan, Refusal, Upgrade};

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test: it may fail, and says what it saw")]
 
 mod alpine;
+mod attested;
 
 use alpine::{
     Image, Place, Signer, Spec, What, audit, branch, gunzip, program, repository, serve, spec, text, write,

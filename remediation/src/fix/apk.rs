@@ -2,14 +2,18 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fs::File,
+    io::Read as _,
     path::Path,
     sync::Arc,
 };
 
+use patchline_registry::Digest;
 use patchline_scanner::{Distro, Finding, Report};
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
-use super::{Progress, Remediator, UpgradePolicy, family};
+use super::{Archive, Progress, Remediator, UpgradePolicy, family};
 use crate::{
     Error, FixPlan, Refusal, Result, Upgrade,
     apk::{Database, IndexEntry, Package, Repositories, Scripts, Sources, compare},
@@ -42,6 +46,29 @@ pub(crate) struct Ready {
     entry: Arc<IndexEntry>,
     package: Package,
     shadows: BTreeMap<String, Shadow>,
+}
+
+impl Ready {
+    /// Its file, hashed whole: what was verified is its parts, by the index and by its own signature.
+    pub(super) fn archive(&self) -> Result<Archive> {
+        let io = |source| Error::Io { operation: format!("hash {}", self.name), source };
+        let mut hash = Sha256::new();
+        let mut file = File::open(&self.package.path).map_err(io)?;
+        let mut buffer = vec![0; 64 << 10];
+        loop {
+            let read = file.read(&mut buffer).map_err(io)?;
+            if read == 0 {
+                break;
+            }
+            hash.update(&buffer[..read]);
+        }
+        Ok(Archive {
+            package: self.name.clone(),
+            version: self.entry.version.clone(),
+            architecture: self.entry.field('A').unwrap_or_default().to_owned(),
+            digest: Digest::from_sha256(&hash.finalize()),
+        })
+    }
 }
 
 /// A plan, and what carries it out.

@@ -173,6 +173,7 @@ pub(super) async fn build(remediator: &Remediator, request: &FixRequest<'_>) -> 
         }
     }
     plan.refused.extend(proof::refusals(&plan, copies));
+    let archives = prepared.course.archives().await?;
     (request.progress)("prove", 1, 1);
     Ok(Fixed::Image(Box::new(FixedImage {
         plan,
@@ -180,8 +181,10 @@ pub(super) async fn build(remediator: &Remediator, request: &FixRequest<'_>) -> 
         config: documents.config.into(),
         layer: (descriptor, built.layer.path.clone()),
         origin: prepared.origin_digest,
+        before: prepared.report,
         report,
         inventory,
+        archives,
         kept: built.kept,
         read_from: request.repository.origin(),
     })))

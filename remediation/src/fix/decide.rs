@@ -10,11 +10,11 @@ use std::{
 use patchline_scanner::{Finding, Report, version::compare_debian};
 
 use super::{
-    Progress, Remediator, UpgradePolicy,
+    Archive, Progress, Remediator, UpgradePolicy,
     ground::{Ground, Suites},
 };
 use crate::{
-    FixPlan, Refusal, Result, Upgrade,
+    Error, FixPlan, Refusal, Result, Upgrade,
     deb::{Deb, PackageRecord},
     executor::{
         Choice, Executor,
@@ -37,6 +37,23 @@ pub(crate) struct Ready {
     pub(crate) deb: PathBuf,
     pub(crate) control: BTreeMap<String, Vec<u8>>,
     pub(crate) shadows: BTreeMap<String, Shadow>,
+}
+
+impl Ready {
+    /// Its file, by the hash that it was verified with.
+    pub(super) fn archive(&self) -> Result<Archive> {
+        let record = &self.record;
+        let digest = format!("sha256:{}", record.sha256).parse().map_err(|_| Error::Unverified {
+            file: record.filename.clone(),
+            reason: "the index has no SHA-256 of it".to_owned(),
+        })?;
+        Ok(Archive {
+            package: record.name.clone(),
+            version: record.version.clone(),
+            architecture: record.architecture.clone(),
+            digest,
+        })
+    }
 }
 
 /// A plan, and what carries it out.

@@ -92,14 +92,31 @@ pub struct FixedImage {
     pub layer: (Descriptor, PathBuf),
     /// The original's image manifest (the unfixed ancestor).
     pub origin: Digest,
+    /// The original's report, by the same advisories: what the re-scan is compared with.
+    pub before: Report,
     /// The re-scan that proves it.
     pub report: Report,
     /// Its inventory.
     pub inventory: Inventory,
+    /// What the patch layer was made from.
+    pub archives: Vec<Archive>,
     /// Files that a later layer had changed and that stay as they are.
     pub kept: Vec<String>,
     /// (host, repository) that the original was read from: its layers may be mounted from there.
     pub read_from: Option<(String, String)>,
+}
+
+/// A package's file as it was fetched and verified.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Archive {
+    /// Binary package.
+    pub package: String,
+    /// Its version.
+    pub version: String,
+    /// Its architecture, as its database names it.
+    pub architecture: String,
+    /// Of the file.
+    pub digest: Digest,
 }
 
 /// Mends; cheap to clone.

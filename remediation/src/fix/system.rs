@@ -9,7 +9,7 @@ use patchline_registry::Repository;
 use patchline_scanner::{Distro, Finding, Report};
 
 use super::{
-    FixRequest, Progress, Remediator, apk,
+    Archive, FixRequest, Progress, Remediator, apk,
     decide::{self, decide},
     family,
     ground::{Ground, Suites, codename},
@@ -200,6 +200,18 @@ impl Course {
         match self {
             Self::Dpkg { decided, .. } => &decided.plan,
             Self::Apk { decided, .. } => &decided.plan,
+        }
+    }
+
+    /// The files of what goes up. All of them were held against what the signed index promises of them; apk's promises
+    /// no SHA-256 of a whole file, so that is made here.
+    pub(super) async fn archives(&self) -> Result<Vec<Archive>> {
+        match self {
+            Self::Dpkg { decided, .. } => decided.ready.iter().map(decide::Ready::archive).collect(),
+            Self::Apk { decided, .. } => {
+                let ready = decided.ready.clone();
+                blocking(move || ready.iter().map(apk::Ready::archive).collect()).await
+            }
         }
     }
 

@@ -137,7 +137,7 @@ fn listed(all: &[String]) -> String {
 }
 
 /// What to do about a finding, in one sentence.
-fn advice(finding: &crate::Finding) -> String {
+pub fn advice(finding: &crate::Finding) -> String {
     match &finding.fixed {
         Some(fixed) => format!(
             "Upgrade {} from {} to {}.",
