@@ -1,6 +1,7 @@
 //! `patchline.yaml`: registries, channels, mirrors, listening. Chains name what stands here.
 
 mod bounds;
+mod keys;
 mod scanners;
 
 use std::{
@@ -15,6 +16,7 @@ use patchline_remediation::{apk, apt::Mirrors};
 use patchline_steps::{
     exceptions::{Exception, Exceptions},
     notify::ChannelConfig,
+    signers::Signers,
     trigger::{Method, TargetConfig, Targets},
 };
 use serde::Deserialize;
@@ -36,6 +38,8 @@ pub(crate) struct Config {
     pub(crate) channels: BTreeMap<String, ChannelEntry>,
     /// What `trigger` steps call, by name.
     pub(crate) targets: BTreeMap<String, TargetEntry>,
+    /// What `sign`, `attest` and `fix` steps sign with, by name.
+    pub(crate) signing_keys: BTreeMap<String, keys::SigningKeyEntry>,
     /// Debian's archives.
     pub(crate) mirrors: MirrorEntry,
     /// Keyring files beside the host's.
@@ -320,6 +324,11 @@ impl Config {
         let all = self.targets.iter().map(|(name, entry)| Ok((name.clone(), entry.resolve()?)));
         Targets::new(all.collect::<Result<_>>()?)
             .map_err(|error| Failure::usage("config-invalid", error.to_string()))
+    }
+    /// Signing keys with their secrets read.
+    pub(crate) fn signers(&self) -> Result<Signers> {
+        let all = self.signing_keys.iter().map(|(name, entry)| Ok((name.clone(), entry.read(name)?)));
+        Ok(Signers::new(all.collect::<Result<_>>()?))
     }
     /// Limits, checked.
     pub(crate) fn limits(&self) -> Result<crate::limits::Configured> {

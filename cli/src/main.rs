@@ -147,7 +147,7 @@ enum Command {
     Fix(commands::fix::Fix),
     /// Compare two images: packages and findings
     Diff(commands::diff::Diff),
-    /// Assemble, copy, delete and list images
+    /// Assemble, copy, delete, list and sign images
     #[command(subcommand)]
     Image(commands::image::Image),
     /// Load advisories and tell how old they are

@@ -1,8 +1,9 @@
 //! `patchline fix REF`: mend one image without a chain.
 
+use clap::ValueEnum as _;
 use patchline_registry::{ManifestKind, Repository};
 use patchline_remediation::{
-    Choice, FixPlan, FixRequest, Fixed, FixedImage, Selection, UpgradePolicy, lineage,
+    Choice, FixPlan, FixRequest, Fixed, FixedImage, Selection, UpgradePolicy, attest::Attached, lineage,
 };
 use patchline_scanner::{advisories::AdvisorySet, layers::FactsFolder};
 use std::sync::Arc;
@@ -65,11 +66,15 @@ pub(crate) struct Fix {
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
+    attest: super::attest::AttestFlags,
+    #[command(flatten)]
     mirrors: super::MirrorFlags,
 }
 
 impl Fix {
     pub(crate) async fn run(self, global: &Global) -> Result<Exit> {
+        // A key that is none is told before any work.
+        let attest = self.attest.read()?;
         let config = Config::load(global.config.as_deref())?;
         let data = Data::shared(Data::path(global.data.as_deref()))?;
         let registries = images::registries(&config)?;
@@ -104,16 +109,21 @@ impl Fix {
         if self.dry_run {
             let plan = remediator.plan(&request).await?;
             bars.clear();
-            return show(global.output, &plan, None);
+            return show(global.output, &plan, None, None);
         }
         let fixed = remediator.build(&request).await?;
         match fixed {
             Fixed::Unchanged(plan) => {
                 bars.clear();
                 terminal::err("nothing to upgrade: nothing was pushed");
-                show(global.output, &plan, None)
+                show(global.output, &plan, None, None)
             }
             Fixed::Image(fixed) => {
+                let asked = serde_json::json!({
+                    "image": image.manifest, "ids": self.ids,
+                    "policy": if self.latest { "latest" } else { "minimal" },
+                    "executor": self.executor.to_possible_value().map(|v| v.get_name().to_owned()),
+                });
                 let tag = match (self.tag, &image.tag) {
                     (Some(tag), _) => tag,
                     (None, Some(tag)) => format!("{}_fixed", tag.trim_end_matches("_fixed")),
@@ -122,14 +132,21 @@ impl Fix {
                             .hint("name the fixed image's tag with --tag"));
                     }
                 };
-                free(image.repository.as_ref(), &tag, &fixed).await?;
-                remediator.push(image.repository.as_ref(), &fixed, Some(&tag)).await?;
+                let repository = image.repository.as_ref();
+                free(repository, &tag, &fixed).await?;
+                let mut attached = None;
+                if let Some(attest) = attest {
+                    // Before the tag: who sees the fixed image sees what is said of it.
+                    remediator.push(repository, &fixed, None).await?;
+                    attached = Some(attest.attach(repository, &fixed, &tag, asked).await?);
+                }
+                remediator.push(repository, &fixed, Some(&tag)).await?;
                 bars.clear();
                 let reference = format!("{}:{tag}@{}", image.repository.name(), fixed.manifest.digest);
                 for kept in &fixed.kept {
                     terminal::err(&format!("kept as a later layer left it: {kept}"));
                 }
-                show(global.output, &fixed.plan, Some(&reference))
+                show(global.output, &fixed.plan, Some(&reference), attached.as_deref())
             }
         }
     }
@@ -152,10 +169,18 @@ async fn free(repository: &dyn Repository, tag: &str, fixed: &FixedImage) -> Res
         .hint("name another tag with --tag; nothing was pushed"))
 }
 
-fn show(output: Output, plan: &FixPlan, fixed: Option<&str>) -> Result<Exit> {
+fn show(output: Output, plan: &FixPlan, fixed: Option<&str>, attached: Option<&[Attached]>) -> Result<Exit> {
     if output == Output::Json {
-        super::json(&serde_json::json!({"fixed": fixed, "plan": plan}))?;
+        let mut told = serde_json::json!({"fixed": fixed, "plan": plan});
+        if let Some(attached) = attached {
+            told["attached"] = serde_json::json!(attached);
+        }
+        super::json(&told)?;
         return Ok(Exit::Ok);
+    }
+    for one in attached.unwrap_or_default() {
+        let signed = if one.signed { ", signed" } else { "" };
+        terminal::err(&format!("attached {}{signed}: {}", one.kind, one.digest));
     }
     if let Some(fixed) = fixed {
         terminal::out(&terminal::paint(fixed, terminal::Colour::Gold));

@@ -1,11 +1,12 @@
-//! `patchline image bootstrap|copy|delete|list`
+//! `patchline image bootstrap|copy|delete|list|sign|verify`
 
-use std::str::FromStr as _;
+use std::{path::PathBuf, str::FromStr as _};
 
 use clap::Subcommand;
 use patchline_registry::{CopyOptions, Digest, copy, tags_of};
 use patchline_remediation::bootstrap::{BootstrapOptions, bootstrap};
 
+use super::attest;
 use crate::{
     Global, Output,
     config::Config,
@@ -21,7 +22,7 @@ use crate::{
 /// How many tags a refusal names.
 const SHOWN_TAGS: usize = 10;
 
-/// Assemble, copy, delete and list images
+/// Assemble, copy, delete, list and sign images
 #[derive(Debug, Subcommand)]
 pub(crate) enum Image {
     /// Assemble a Debian image from a suite alone, without running anything
@@ -62,6 +63,22 @@ pub(crate) enum Image {
     List {
         /// host/repository or oci:DIR
         repository: String,
+    },
+    /// Sign an image as cosign does, under the tag sha256-….sig beside it
+    Sign {
+        /// host/repository:tag, or oci:DIR:tag
+        image: String,
+        /// The private key: PKCS#8 or cosign's own form, whose password stands in COSIGN_PASSWORD
+        #[arg(long, value_name = "FILE")]
+        key: PathBuf,
+    },
+    /// Tell whether an image was signed by a key, as cosign signs; an error where it was not
+    Verify {
+        /// host/repository:tag, or oci:DIR:tag
+        image: String,
+        /// The public key, in PEM
+        #[arg(long, value_name = "FILE")]
+        key: PathBuf,
     },
 }
 
@@ -112,6 +129,8 @@ impl Image {
                 ));
                 terminal::out(done.digest.as_str());
             }
+            Self::Sign { image, key } => told(global, &attest::sign(&registries, &image, &key).await?)?,
+            Self::Verify { image, key } => told(global, &attest::verify(&registries, &image, &key).await?)?,
             Self::Delete { image, expect } => delete(&registries, &image, expect.as_deref()).await?,
             Self::List { repository } => {
                 let location = images::location(&registries, &repository)?;
@@ -132,6 +151,15 @@ impl Image {
         }
         Ok(Exit::Ok)
     }
+}
+
+/// The digest for people, everything for programs.
+fn told(global: &Global, done: &serde_json::Value) -> Result<()> {
+    match global.output {
+        Output::Json => super::json(done)?,
+        Output::Table => terminal::out(done["digest"].as_str().unwrap_or_default()),
+    }
+    Ok(())
 }
 
 /// No manifest is deleted by tag: a delete names a digest, an untag compares the digest first.

@@ -2,6 +2,7 @@
 
 pub(crate) mod admin;
 pub(crate) mod advisories;
+pub(crate) mod attest;
 pub(crate) mod chain;
 pub(crate) mod demo;
 pub(crate) mod diff;

@@ -96,6 +96,7 @@ pub(crate) async fn start(
         clock: Arc::new(SystemClock),
         targets: Arc::new(config.targets()?),
         scanners: config.scanners(&data.scratch())?,
+        signers: Arc::new(config.signers()?),
     };
     let steps = patchline_steps::all(&world);
     let kinds = work.kinds.or_else(|| config.work.kinds.clone());
