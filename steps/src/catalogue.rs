@@ -2,10 +2,10 @@
 
 use patchline_chains::{Catalogue, Param, ParamType, StepKind, catalogue::Objection, explain::Explanation};
 
-use crate::{approve, backup, delete, fix, gate, notify, replicate, scan, trigger};
+use crate::{approve, attest, backup, delete, fix, gate, notify, replicate, scan, sign, trigger};
 
 /// `scan`, `gate`, `backup`, `delete`, `fix`, `notify`, `replicate`, `approve`,
-/// `trigger`. A kind stands here once it runs, and lists only the parameters that it obeys.
+/// `trigger`, `attest`, `sign`. A kind stands here once it runs, and lists only the parameters that it obeys.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Kinds;
 
@@ -21,6 +21,8 @@ impl Catalogue for Kinds {
             &replicate::Kind,
             &approve::Kind,
             &trigger::Kind,
+            &attest::Kind,
+            &sign::Kind,
         ]
     }
 
@@ -82,7 +84,19 @@ mod tests {
         let names: Vec<_> = catalogue().kinds().iter().map(|k| k.name()).collect();
         assert_eq!(
             names,
-            ["scan", "gate", "backup", "delete", "fix", "notify", "replicate", "approve", "trigger"]
+            [
+                "scan",
+                "gate",
+                "backup",
+                "delete",
+                "fix",
+                "notify",
+                "replicate",
+                "approve",
+                "trigger",
+                "attest",
+                "sign"
+            ]
         );
         for kind in catalogue().kinds() {
             let mut names: Vec<_> = kind.params().iter().map(|p| p.name).collect();
@@ -100,6 +114,19 @@ mod tests {
         assert!(codes("delete", &none, vec![("keep", "backup", &to)]).is_empty());
         assert!(codes("delete", &json!({"irreversible": true}), vec![]).is_empty());
         assert_eq!(codes("delete", &json!({"irreversible": false}), vec![]), ["delete-without-backup"]);
+    }
+
+    #[test]
+    fn a_signature_wants_a_gate_and_an_attestation_a_scan() {
+        let none = json!({});
+        let key = json!({"key": "release"});
+        assert_eq!(codes("sign", &key, vec![("scan", "scan", &none)]), ["sign-without-gate"]);
+        assert!(codes("sign", &key, vec![("gate", "gate", &none)]).is_empty());
+        assert_eq!(codes("attest", &none, vec![]), ["attest-without-scan"]);
+        let scan = vec![("scan", "scan", &none)];
+        assert_eq!(codes("attest", &json!({"what": []}), scan.clone()), ["attest-nothing"]);
+        assert!(codes("attest", &json!({"what": ["vex"]}), scan.clone()).is_empty());
+        assert_eq!(codes("fix", &json!({"sign_key": "release"}), scan), ["fix-signs-nothing"]);
     }
 
     #[test]

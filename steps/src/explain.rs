@@ -131,6 +131,19 @@ pub(crate) const ALL: &[Explanation] = &[
         "version: 1\nchain: web\nsteps:\n  scan: {uses: scan, with: {scanner: [builtin, trivy]}}\n  fix: {uses: fix, needs: [scan]}\n",
     ),
     explanation(
+        "fix-signs-nothing",
+        words(
+            "A fix names a signing key, and nothing to attach.",
+            "修复指定了签名密钥，却没有要附加的内容。",
+        ),
+        words(
+            "The key signs what is attached to the fixed image. The image itself is signed by a `sign` step, in its own run, once its gate has passed.",
+            "该密钥用于签署附加到修复后镜像上的内容。镜像自身由其后续运行中的 `sign` 步骤在门禁通过后签名。",
+        ),
+        "version: 1\nchain: web\nsteps:\n  scan: {uses: scan}\n  fix: {uses: fix, needs: [scan], with: {sign_key: release}}\n",
+        "version: 1\nchain: web\nsteps:\n  scan: {uses: scan}\n  fix: {uses: fix, needs: [scan], with: {attest: [sbom, vex, provenance], sign_key: release}}\n",
+    ),
+    explanation(
         "fixed-tag-not-different",
         words("The tag of a fixed image is the tag of its source.", "修复后镜像的标签与原镜像相同。"),
         words(
@@ -199,5 +212,32 @@ pub(crate) const ALL: &[Explanation] = &[
         ),
         "version: 1\nchain: web\nsteps:\n  ask: {uses: approve, with: {message: \"ship it?\", expires: 10s}}\n",
         "version: 1\nchain: web\nsteps:\n  ask: {uses: approve, with: {message: \"ship it?\", expires: 3d}}\n",
+    ),
+    explanation(
+        "attest-without-scan",
+        words("An attestation has no scan that surely ended before it.", "证明之前没有必定已结束的扫描。"),
+        words("SBOM and VEX say what the scan has found.", "SBOM 与 VEX 的内容就是扫描的结果。"),
+        "version: 1\nchain: web\nsteps:\n  say: {uses: attest}\n",
+        "version: 1\nchain: web\nsteps:\n  scan: {uses: scan}\n  say: {uses: attest, needs: [scan]}\n",
+    ),
+    explanation(
+        "attest-nothing",
+        words("An attestation names no document.", "证明没有写明任何文档。"),
+        words(
+            "It would attach nothing, and the run would look as if it had.",
+            "它什么都不会附加，而运行看上去却像已经附加过。",
+        ),
+        "version: 1\nchain: web\nsteps:\n  scan: {uses: scan}\n  say: {uses: attest, needs: [scan], with: {what: []}}\n",
+        "version: 1\nchain: web\nsteps:\n  scan: {uses: scan}\n  say: {uses: attest, needs: [scan], with: {what: [sbom]}}\n",
+    ),
+    explanation(
+        "sign-without-gate",
+        words("A signature has no gate that surely ended before it.", "签名之前没有必定已结束的门禁。"),
+        words(
+            "A signature tells others that the image has passed; without a gate nothing was asked of it.",
+            "签名是在告诉别人镜像已经通过；没有门禁就没有任何检查。",
+        ),
+        "version: 1\nchain: web\nsteps:\n  scan: {uses: scan}\n  seal: {uses: sign, needs: [scan], with: {key: release}}\n",
+        "version: 1\nchain: web\nsteps:\n  scan: {uses: scan}\n  gate: {uses: gate, needs: [scan], with: {deny: [{severity: critical}]}}\n  seal: {uses: sign, needs: [gate], with: {key: release}}\n",
     ),
 ];

@@ -4,10 +4,12 @@ pub mod catalogue;
 pub mod exceptions;
 pub mod fits;
 pub mod notify;
+pub mod signers;
 pub mod trigger;
 
 mod advisories;
 mod approve;
+mod attest;
 mod backup;
 mod copied;
 mod delete;
@@ -24,6 +26,7 @@ mod platforms;
 mod replicate;
 mod scan;
 mod severity;
+mod sign;
 mod summary;
 #[cfg(test)]
 mod testing;
@@ -64,6 +67,8 @@ pub struct World {
     pub targets: Arc<trigger::Targets>,
     /// Scanners beside our own, by name.
     pub scanners: Scanners,
+    /// Private keys by name.
+    pub signers: Arc<signers::Signers>,
 }
 
 /// Every step kind, ready to run.
@@ -77,6 +82,8 @@ pub fn all(world: &World) -> Vec<Arc<dyn Step>> {
         Arc::new(replicate::Replicate::new(world.clone())),
         Arc::new(approve::Approve),
         Arc::new(trigger::Trigger::new(world.targets.clone())),
+        Arc::new(attest::Attest::new(world.clone())),
+        Arc::new(sign::Sign::new(world.clone())),
         Arc::new(notify::step::Notify::new(world.channels.clone())),
     ]
 }

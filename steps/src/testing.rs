@@ -19,6 +19,7 @@ use patchline_registry::{
 use patchline_remediation::{
     FixPlan, Remediator,
     apt::{Apt, AptConfig, Mirrors},
+    attest::SigningKey,
     fix::Fixes,
 };
 use patchline_scanner::{BoxError, Inventory, NoFacts, Report, Reports};
@@ -188,6 +189,7 @@ impl Bench {
             clock: Arc::new(Fixed),
             targets: Arc::default(),
             scanners: patchline_scanner::adapters::Scanners::default(),
+            signers: Arc::default(),
         };
         Self { world, memory, _dir: dir }
     }
@@ -256,6 +258,16 @@ impl Bench {
     ) -> Context {
         context(self.memory.clone(), (repository, tag, digest), with, steps)
     }
+}
+
+/// PKCS#8 of an Ed25519 key whose bytes count up: of nobody, and used nowhere else.
+pub(crate) const KEY: &str = "MC4CAQAwBQYDK2VwBCIEIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f";
+
+/// It, as a key.
+pub(crate) fn key() -> SigningKey {
+    let label = "PRIVATE KEY";
+    let pem = format!("-----BEGIN {label}-----\n{KEY}\n-----END {label}-----\n");
+    SigningKey::from_pem(&pem, None).expect("a key")
 }
 
 /// A context without a registry behind it.

@@ -4,6 +4,7 @@
 //! that follows from it, so that a crash after the push costs no second
 //! build: whoever comes back finds the tag at the digest that was intended.
 
+mod attest;
 mod build;
 mod params;
 mod push;
@@ -62,6 +63,18 @@ impl StepKind for Kind {
             optional("mirrors", mirrors, "package repositories to take from first"),
             optional("max_rounds", ParamType::COUNT, "fixes within one cascade; 2"),
             optional("reenter", ParamType::Bool, "send the fixed image through the chain and wait; true"),
+            optional(
+                "attest",
+                list(ParamType::Enum(&["sbom", "vex", "provenance"])),
+                "what is attached to the fixed image, as OCI referrers; nothing",
+            )
+            .example("[sbom, vex, provenance]"),
+            optional(
+                "sign_key",
+                ParamType::String,
+                "a signing key of the configuration for what is attached; unsigned when left out",
+            )
+            .example("release"),
         ]
     }
 
@@ -90,6 +103,7 @@ impl StepKind for Kind {
             Field::new("before", ValueType::map_of(ValueType::Integer), "counts of the source"),
             Field::new("after", ValueType::map_of(ValueType::Integer), "counts of the fixed image"),
             Field::new("report", ValueType::Text, "id of the report that proves it"),
+            Field::new("attached", ValueType::list(ValueType::Text), "digests of the referrers"),
             Field::new("reason", ValueType::Text, "why nothing was fixed"),
             Field::new("child", ValueType::Map(child), "the run of the fixed image; left out without one"),
             Field::new("kept", ValueType::list(ValueType::Text), "platforms that needed nothing"),
@@ -160,6 +174,15 @@ fn check(step: &StepInPlan<'_>) -> Vec<Objection> {
             "leave it out, or write 1 or more",
         ));
     }
+    let nothing = step.with.get("attest").and_then(Value::as_array).is_none_or(Vec::is_empty);
+    if nothing && step.with.get("sign_key").is_some() {
+        objections.push(objection(
+            &["sign_key"],
+            "fix-signs-nothing",
+            "`sign_key` signs what is attached, and nothing is",
+            "name what to attach: attest: [sbom, vex, provenance]",
+        ));
+    }
     let select = step.with.get("select").unwrap_or(&Value::Null);
     if select.get("fixable").and_then(Value::as_bool) == Some(false) {
         objections.push(objection(
@@ -216,7 +239,8 @@ impl Step for Fix {
         let repository = image.open(&self.world.registries)?;
         let place = image.place(&self.world.registries);
         let wanted = tag::fixed_tag(params.tag.as_deref(), &image)?;
-        let push = push::Push { world: &self.world, context: &context, image: &image, place: &place };
+        let attest = attest::Asked::read(&self.world, &params, &context.with)?;
+        let push = push::Push { world: &self.world, context: &context, image: &image, place: &place, attest };
         if let Some(done) = push.made_before(&*repository).await? {
             return self.outcome(&params, &context, &image, &place, done);
         }

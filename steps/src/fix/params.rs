@@ -27,6 +27,10 @@ pub(super) struct Params {
     pub(super) max_rounds: u32,
     #[serde(default = "yes")]
     pub(super) reenter: bool,
+    #[serde(default)]
+    pub(super) attest: Vec<String>,
+    #[serde(default)]
+    pub(super) sign_key: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

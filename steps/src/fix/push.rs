@@ -5,10 +5,10 @@ use patchline_registry::{Digest, Error as RegistryError, ManifestKind, Repositor
 use patchline_remediation::{Error as RemediationError, lineage};
 use serde_json::{Value, json};
 
-use super::{build::Product, tag};
+use super::{attest::Asked, build::Product, tag};
 use crate::{
     World,
-    doubt::{self, Asked, Doubt},
+    doubt::{self, Doubt},
     failure,
     image::Image,
     place::Place,
@@ -26,6 +26,7 @@ pub(super) struct Push<'a> {
     pub(super) context: &'a Context,
     pub(super) image: &'a Image,
     pub(super) place: &'a Place,
+    pub(super) attest: Asked<'a>,
 }
 
 /// A fixed image that stands in the registry.
@@ -127,12 +128,15 @@ impl Push<'_> {
             let there = self.may_take(repository, &name, Some(&digest)).await?;
             let target = self.place.target(Some(&name), &digest);
             let doubt = Doubt::of(self.context, "push", &target).await?;
-            let done = self.intend(product, &name, &digest, report.as_deref()).await?;
-            let asked = Asked::new(repository, &name);
+            let mut done = self.intend(product, &name, &digest, report.as_deref()).await?;
+            let asked = doubt::Asked::new(repository, &name);
             match self.push(&asked, product, &name).await {
-                Ok(()) => {
+                Ok(attached) => {
                     doubt.made().await?;
                     self.context.news.note(format!("pushed {name} at {digest}")).await;
+                    if !attached.is_empty() {
+                        done.output["attached"] = json!(attached);
+                    }
                     return Ok(done);
                 }
                 Err(error) if there && n <= MOST_NAMES && is_immutable(&error) => {
@@ -196,25 +200,27 @@ impl Push<'_> {
         Ok(Done { tag: name.to_owned(), digest: digest.clone(), output })
     }
 
+    /// Everything by digest, then what is said of it, the tag last: who sees the fixed image sees that, too. Gives the
+    /// digests of what was attached.
     async fn push(
         &self,
         repository: &dyn Repository,
         product: &Product,
         name: &str,
-    ) -> Result<(), RemediationError> {
+    ) -> Result<Vec<String>, RemediationError> {
         let remediator = &self.world.remediator;
-        let Some(index) = &product.index else {
-            for (_, image) in &product.fixed {
-                remediator.push(repository, image, Some(name)).await?;
-            }
-            return Ok(());
-        };
+        let mut attached = Vec::new();
         for (_, image) in &product.fixed {
             remediator.push(repository, image, None).await?;
+            let run = self.context.run.to_string();
+            attached.extend(self.attest.attach(repository, image, name, &run).await?);
         }
-        repository.push_manifest(index.digest.as_str(), index).await?;
-        repository.push_manifest(name, index).await?;
-        Ok(())
+        let Some(root) = product.root() else { return Ok(attached) };
+        if product.index.is_some() {
+            repository.push_manifest(root.digest.as_str(), root).await?;
+        }
+        repository.push_manifest(name, root).await?;
+        Ok(attached)
     }
 }
 

@@ -7,7 +7,7 @@ use patchline_registry::{
 use patchline_remediation::{FixPlan, fix::Fixes as _};
 use serde_json::{Value, json};
 
-use super::push::Push;
+use super::{attest::Asked, push::Push};
 use crate::{image::Image, testing::Bench};
 
 /// Pushes an image of these layers under a tag; with `annotations` as a fix leaves them.
@@ -51,7 +51,9 @@ async fn may_take(bench: &Bench, digest: &Digest) -> Result<bool, String> {
     let context = bench.context(("shop/web", Some("v1"), digest), json!({}), &[]);
     let image = Image::of(&context).expect("an image");
     let place = image.place(&bench.world.registries);
-    let push = Push { world: &bench.world, context: &context, image: &image, place: &place };
+    let params = crate::params::read(&context.with).expect("parameters");
+    let attest = Asked::read(&bench.world, &params, &context.with).expect("nothing");
+    let push = Push { world: &bench.world, context: &context, image: &image, place: &place, attest };
     push.may_take(&*bench.repository("shop/web"), "v1_fixed", None).await.map_err(|e| e.code)
 }
 
