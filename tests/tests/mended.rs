@@ -2,7 +2,12 @@
 //! into Debian's docker-registry with its notifications pointed at us. Both end `remediated`, and
 //! the fixed image is looked at from the inside.
 
-use std::{fs, path::Path, process::Command, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
 
 use patchline_tests::{
     chroot,
@@ -34,12 +39,99 @@ steps:
     uses: fix
     needs: [gate, backup]
     when: steps.gate.denied && steps.gate.output.mendable
-    with: {tag: "{{image.origin.tag}}_fixed"}
+    with: {tag: "{{image.origin.tag}}_fixed", attest: [sbom, vex, provenance], sign_key: release}
+  sign:
+    uses: sign
+    needs: [gate]
+    with: {key: release}
 "#;
+
+/// The key that chains of this test sign with, made by openssl: the private half for the configuration, the public one.
+fn release_key(folder: &Path) -> (String, PathBuf) {
+    let (private, public) = (folder.join("release.key"), folder.join("release.pub"));
+    let made = ["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out"];
+    machine::run(Command::new("openssl").args(made).arg(&private));
+    machine::run(
+        Command::new("openssl").args(["pkey", "-pubout", "-in"]).arg(&private).arg("-out").arg(&public),
+    );
+    (format!("signing-keys:\n  release: {{key: {{file: '{}'}}}}\n", private.display()), public)
+}
+
+/// What stands beside the fixed image: documents that are read by hand, envelopes, and a signature that openssl verifies.
+fn judge_attestations(folder: &Path, registry: &str, digest: &str, public: &Path, listed: &Value) {
+    let dir = folder.join("beside");
+    let hex = digest.strip_prefix("sha256:").unwrap();
+    let types: Vec<&str> =
+        listed["manifests"].as_array().unwrap().iter().filter_map(|m| m["artifactType"].as_str()).collect();
+    for (wanted, count) in [
+        ("application/vnd.cyclonedx+json", 1),
+        ("application/vnd.openvex+json", 1),
+        ("application/vnd.dsse.envelope.v1+json", 3),
+    ] {
+        assert_eq!(types.iter().filter(|t| **t == wanted).count(), count, "{wanted} in {types:?}");
+    }
+    // cosign's own tags, taken by a client that knows nothing of them.
+    for (suffix, layers) in [("att", 3), ("sig", 1)] {
+        let tag = format!("sha256-{hex}.{suffix}");
+        skopeo(&format!("docker://{registry}/shop/web:{tag}"), &format!("oci:{}:{tag}", dir.display()));
+        let index: Value = serde_json::from_slice(&fs::read(dir.join("index.json")).unwrap()).unwrap();
+        let blob = |digest: &Value| {
+            let (algorithm, hex) = digest.as_str().unwrap().split_once(':').unwrap();
+            fs::read(dir.join("blobs").join(algorithm).join(hex)).unwrap()
+        };
+        let entry = index["manifests"].as_array().unwrap().iter();
+        let named = |e: &&Value| e["annotations"]["org.opencontainers.image.ref.name"] == *tag;
+        let manifest: Value =
+            serde_json::from_slice(&blob(&entry.clone().find(named).unwrap()["digest"])).unwrap();
+        let kept = manifest["layers"].as_array().unwrap();
+        assert_eq!(kept.len(), layers, "{tag}");
+        if suffix == "sig" {
+            let payload = blob(&kept[0]["digest"]);
+            let text = kept[0]["annotations"]["dev.cosignproject.cosign/signature"].as_str().unwrap();
+            let (message, signature) = (folder.join("payload.json"), folder.join("signature.der"));
+            fs::write(&message, &payload).unwrap();
+            fs::write(&signature, base64::Engine::decode(&base64::prelude::BASE64_STANDARD, text).unwrap())
+                .unwrap();
+            let mut verify = Command::new("openssl");
+            verify
+                .args(["dgst", "-sha256", "-verify"])
+                .arg(public)
+                .arg("-signature")
+                .arg(&signature)
+                .arg(&message);
+            machine::run(&mut verify);
+            let said: Value = serde_json::from_slice(&payload).unwrap();
+            assert_eq!(said["critical"]["image"]["docker-manifest-digest"], digest);
+        }
+    }
+    let image = format!("{registry}/shop/web@{digest}");
+    let verify = |key: &Path| {
+        Command::new(machine::patchline())
+            .args(["image", "verify", &image, "--output", "json", "--key"])
+            .arg(key)
+            .output()
+            .unwrap()
+    };
+    let verified = verify(public);
+    assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stderr));
+    let told: Value = serde_json::from_slice(&verified.stdout).unwrap();
+    assert_eq!((&told["digest"], &told["signatures"]), (&Value::from(digest), &Value::from(1)));
+    let other = folder.join("other");
+    fs::create_dir(&other).unwrap();
+    let refused = verify(&release_key(&other).1);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("error[signature-missing]"));
+}
+
+fn fetched(url: &str) -> Value {
+    let answer = reqwest::blocking::get(url).unwrap();
+    assert!(answer.status().is_success(), "{url}: {}", answer.status());
+    answer.json().unwrap()
+}
 
 /// The machine's mirrors and a layout of the mmdebstrap image; none: skipped.
 fn outdated(folder: &Path) -> Option<((String, String), Layout)> {
-    if !machine::needs(&["skopeo", "mmdebstrap"]) || !machine::root() {
+    if !machine::needs(&["skopeo", "mmdebstrap", "openssl"]) || !machine::root() {
         return None;
     }
     let mirrors = machine::mirrors()?;
@@ -101,7 +193,8 @@ fn judge(folder: &Path, registry: &str, original: &Layout, refused: &[String], m
 fn a_push_by_skopeo_into_the_embedded_registry_ends_remediated() {
     let folder = tempfile::tempdir().unwrap();
     let Some((mirrors, original)) = outdated(folder.path()) else { return };
-    let server = Server::start(&Options::new(folder.path(), CHAIN, ""));
+    let (keys, public) = release_key(folder.path());
+    let server = Server::start(&Options::new(folder.path(), CHAIN, &keys));
     skopeo(
         &format!("oci:{}:v1", original.dir.display()),
         &format!("docker://{}/shop/web:v1", server.registry),
@@ -115,13 +208,21 @@ fn a_push_by_skopeo_into_the_embedded_registry_ends_remediated() {
     let named = refused(&server, &runs[0]);
     judge(folder.path(), &server.registry, &original, &named, &mirrors);
 
+    // The fixed image has been signed in its own run, whose gate has passed; the original, which its gate denied, has not.
+    let digest = step(&runs[0], "fix")["output"]["digest"].as_str().unwrap();
+    assert_eq!(step(&runs[0], "sign")["status"], "skipped");
+    let listed = fetched(&format!("http://{}/v2/shop/web/referrers/{digest}", server.registry));
+    judge_attestations(folder.path(), &server.registry, digest, &public, &listed);
+
     // Equal fixes are equal bytes, by the chain or by hand; and neither the original nor the fixed image changes by it.
     let by_chain = step(&runs[0], "fix")["output"]["digest"].as_str().unwrap().to_owned();
     let image = format!("{}/shop/web:v1", server.registry);
-    let by_hand = fix(folder.path(), &[&image]);
+    let key = folder.path().join("release.key");
+    let by_hand = fix(folder.path(), &[&image, "--attest", "sbom,vex", "--sign-key", key.to_str().unwrap()]);
     assert!(by_hand.status.success(), "{}", String::from_utf8_lossy(&by_hand.stderr));
     let told: Value = serde_json::from_slice(&by_hand.stdout).unwrap();
     assert!(told["fixed"].as_str().unwrap().ends_with(&by_chain), "{} against {by_chain}", told["fixed"]);
+    assert_eq!(told["attached"].as_array().unwrap().len(), 4);
     let again = fix(folder.path(), &[&format!("{image}_fixed")]);
     assert!(again.status.success(), "{}", String::from_utf8_lossy(&again.stderr));
     let told: Value = serde_json::from_slice(&again.stdout).unwrap();
@@ -150,9 +251,10 @@ fn a_push_into_docker_registry_ends_remediated() {
     let folder = tempfile::tempdir().unwrap();
     let Some((mirrors, original)) = outdated(folder.path()) else { return };
     let port = free_port();
+    let (keys, public) = release_key(folder.path());
     let config = format!(
         "registries:\n  main: {{host: '127.0.0.1:{port}', plain-http: true}}\n\
-         hooks:\n  distribution: {{registry: main, secret: {{env: HOOK_SECRET}}}}\n"
+         hooks:\n  distribution: {{registry: main, secret: {{env: HOOK_SECRET}}}}\n{keys}"
     );
     let mut options = Options::new(folder.path(), CHAIN, &config);
     options.env.push(("HOOK_SECRET".into(), "a-secret-of-the-test".into()));
@@ -167,6 +269,14 @@ fn a_push_into_docker_registry_ends_remediated() {
     assert_eq!(runs[0]["result"], "remediated", "{:#}", runs[0]);
     let refused = refused(&server, &runs[0]);
     judge(folder.path(), &registry.address, &original, &refused, &mirrors);
+    // This registry keeps no list of referrers: the list stands under a tag.
+    let digest = step(&runs[0], "fix")["output"]["digest"].as_str().unwrap();
+    let tag = digest.replace(':', "-");
+    let mut inspect = Command::new("skopeo");
+    inspect.args(["inspect", "--raw", "--tls-verify=false"]);
+    let listed = machine::run(inspect.arg(format!("docker://{}/shop/web:{tag}", registry.address)));
+    let listed = serde_json::from_slice(&listed.stdout).unwrap();
+    judge_attestations(folder.path(), &registry.address, digest, &public, &listed);
     // Our own pushes come back as notifications, too; none of them may start a run.
     std::thread::sleep(Duration::from_secs(3));
     assert_eq!(server.first_rounds().len(), 1, "backup and fixed tag start nothing of their own");
