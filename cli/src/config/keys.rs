@@ -24,3 +24,30 @@ impl SigningKeyEntry {
             .map_err(|error| Failure::from(error).hint(format!("look at `signing-keys.{name}`")))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_named_and_what_is_none_is_told_by_its_place() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("release.key");
+        let entry: SigningKeyEntry =
+            serde_saphyr::from_str(&format!("key: {{file: '{}'}}\n", file.display())).expect("an entry");
+        // PKCS#8 of an Ed25519 key whose bytes count up: of nobody, and used nowhere else.
+        let (label, body) =
+            ("PRIVATE KEY", "MC4CAQAwBQYDK2VwBCIEIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f");
+        std::fs::write(&file, format!("-----BEGIN {label}-----\n{body}\n-----END {label}-----\n"))
+            .expect("written");
+        assert_eq!(format!("{:?}", entry.read("release").expect("a key")), "SigningKey(Ed25519 …)");
+        std::fs::write(&file, "hush").expect("written");
+        let failure = entry.read("release").expect_err("no key");
+        assert_eq!(failure.code, "signing-key-unusable");
+        assert_eq!(failure.hint.as_deref(), Some("look at `signing-keys.release`"));
+        assert!(!failure.causes.join(" ").contains("hush"));
+        let written =
+            serde_saphyr::from_str::<SigningKeyEntry>("key: hush\n").expect_err("no secret in the file");
+        assert!(!written.to_string().contains("hush"), "{written}");
+    }
+}

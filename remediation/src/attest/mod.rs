@@ -228,41 +228,28 @@ pub async fn attach(
     documents: &[Document],
     key: Option<&SigningKey>,
 ) -> Result<Vec<Attached>> {
-    let mut attached = Vec::new();
+    let mut artifacts: Vec<(Kind, &'static str, Bytes, bool)> = Vec::new();
     let mut envelopes = Vec::new();
     for document in documents {
-        let predicate_type = document.kind.predicate_type();
-        let mut push = async |artifact_type: &str, media_type: &str, bytes: Bytes, signed| -> Result<()> {
-            let artifact = referrer::Artifact {
-                artifact_type,
-                media_type,
-                bytes,
-                annotations: [(PREDICATE_TYPE.to_owned(), predicate_type.to_owned())].into(),
-            };
-            let digest = referrer::push(repository, image, artifact).await?;
-            attached.push(Attached {
-                kind: document.kind.word(),
-                media_type: media_type.to_owned(),
-                digest,
-                signed,
-            });
-            Ok(())
-        };
-        if let Some(media_type) = document.kind.media_type() {
-            push(media_type, media_type, document.bytes.clone(), false).await?;
+        let kind = document.kind;
+        if let Some(media_type) = kind.media_type() {
+            artifacts.push((kind, media_type, document.bytes.clone(), false));
         }
-        match key {
-            Some(key) => {
-                let statement = document.statement(name, &image.digest)?;
-                let envelope = dsse::sign(key, IN_TOTO, &statement)?;
-                push(dsse::MEDIA_TYPE, dsse::MEDIA_TYPE, envelope.clone(), true).await?;
-                envelopes.push((predicate_type, envelope));
-            }
-            None if document.kind.media_type().is_none() => {
-                push(IN_TOTO, IN_TOTO, document.statement(name, &image.digest)?, false).await?;
-            }
-            None => {}
+        if let Some(key) = key {
+            let statement = document.statement(name, &image.digest)?;
+            let envelope = dsse::sign(key, IN_TOTO, &statement)?;
+            envelopes.push((kind.predicate_type(), envelope.clone()));
+            artifacts.push((kind, dsse::MEDIA_TYPE, envelope, true));
+        } else if kind.media_type().is_none() {
+            artifacts.push((kind, IN_TOTO, document.statement(name, &image.digest)?, false));
         }
+    }
+    let mut attached = Vec::new();
+    for (kind, media_type, bytes, signed) in artifacts {
+        let annotations = [(PREDICATE_TYPE.to_owned(), kind.predicate_type().to_owned())].into();
+        let artifact = referrer::Artifact { artifact_type: media_type, media_type, bytes, annotations };
+        let digest = referrer::push(repository, image, artifact).await?;
+        attached.push(Attached { kind: kind.word(), media_type: media_type.to_owned(), digest, signed });
     }
     if let Some(key) = key.filter(|_| !envelopes.is_empty()) {
         cosign::attest(repository, &image.digest, &envelopes, &key.verifying_key()).await?;

@@ -1,7 +1,7 @@
 //! What a fix attaches to what it made: made from the proof, before the tag is written.
 
 use jiff::Timestamp;
-use patchline_engine::{Clock as _, StepError};
+use patchline_engine::StepError;
 use patchline_registry::Repository;
 use patchline_remediation::{
     Error as RemediationError, FixedImage,
