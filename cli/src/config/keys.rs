@@ -46,8 +46,5 @@ mod tests {
         assert_eq!(failure.code, "signing-key-unusable");
         assert_eq!(failure.hint.as_deref(), Some("look at `signing-keys.release`"));
         assert!(!failure.causes.join(" ").contains("hush"));
-        let written =
-            serde_saphyr::from_str::<SigningKeyEntry>("key: hush\n").expect_err("no secret in the file");
-        assert!(!written.to_string().contains("hush"), "{written}");
     }
 }
