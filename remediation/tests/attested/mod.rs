@@ -122,7 +122,9 @@ async fn a_fixed_image_says_what_it_is() {
         [("CVE-2024-1000", "fixed"), ("CVE-2024-1001", "fixed"), ("CVE-2024-1002", "affected")]
     );
     let action = vex["statements"][2]["action_statement"].as_str().unwrap();
-    assert!(action.contains("other was not upgraded (not-in-repository)"), "{action}");
+    // Which code it is depends on the day: this system's support has an end.
+    assert!(action.contains("other was not upgraded ("), "{action}");
+    assert!(action.contains("no verified repository has other 9-r0"), "{action}");
 
     assert_eq!(provenance["_type"], "https://in-toto.io/Statement/v1");
     assert_eq!(provenance["subject"][0]["digest"]["sha256"], fixed.manifest.digest.hex());
