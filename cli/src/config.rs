@@ -12,7 +12,7 @@ use std::{
 
 use patchline_engine::schedule::due::{CATCH_UP, LONGEST_CATCH_UP};
 use patchline_registry::{RegistryConfig, remote::Secret};
-use patchline_remediation::{apk, apt::Mirrors};
+use patchline_remediation::{apk, apt::Mirrors, rpm};
 use patchline_steps::{
     exceptions::{Exception, Exceptions},
     notify::ChannelConfig,
@@ -46,6 +46,8 @@ pub(crate) struct Config {
     pub(crate) keyrings: Vec<PathBuf>,
     /// Key files of apk repositories, or folders of them.
     pub(crate) apk_keys: Vec<PathBuf>,
+    /// Files of OpenPGP keys of rpm repositories, or folders of them.
+    pub(crate) rpm_keys: Vec<PathBuf>,
     /// Chain files or folders of them.
     pub(crate) chains: Vec<PathBuf>,
     /// Webhook receivers.
@@ -186,6 +188,8 @@ pub(crate) struct MirrorEntry {
     alpine: Option<Url>,
     /// Other apk repositories: how an address begins in an image, and where that is mirrored.
     apk: BTreeMap<String, Url>,
+    /// rpm repositories: of a distribution by its os-release `ID`, or how an address begins in an image.
+    rpm: BTreeMap<String, Vec<Url>>,
 }
 
 /// Chains that start by themselves.
@@ -357,6 +361,12 @@ impl Config {
         let named = self.mirrors.apk.iter().map(|(from, to)| (Some(from.clone()), to));
         let all = named.chain(self.mirrors.alpine.iter().map(|to| (None, to)));
         apk::Mirrors { all: all.map(|(from, to)| apk::Mirror { from, to: to.clone() }).collect() }
+    }
+    /// Mirrors of rpm repositories as configured.
+    pub(crate) fn rpm_mirrors(&self) -> rpm::Mirrors {
+        let all = self.mirrors.rpm.iter().flat_map(|(of, all)| all.iter().map(move |to| (of, to)));
+        let one = |(of, to): (&String, &Url)| rpm::Mirror { of: rpm::Of::named(of), to: to.clone() };
+        rpm::Mirrors { all: all.map(one).collect() }
     }
 }
 

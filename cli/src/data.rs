@@ -91,6 +91,10 @@ impl Data {
     pub(crate) fn apk_cache(&self) -> PathBuf {
         self.root.join("cache/apk")
     }
+    /// Verified metadata of rpm repositories and packages.
+    pub(crate) fn rpm_cache(&self) -> PathBuf {
+        self.root.join("cache/rpm")
+    }
     /// What is known of layers that a command has read.
     pub(crate) fn facts(&self) -> PathBuf {
         self.root.join("cache/facts")

@@ -13,6 +13,7 @@ use patchline_remediation::{
     Remediator, Sandbox,
     apk::{Apk, ApkConfig, Mirrors as ApkMirrors},
     apt::{Apt, AptConfig, Mirrors},
+    rpm::{Mirrors as RpmMirrors, Rpm, RpmConfig},
 };
 use patchline_scanner::LayerFacts;
 use patchline_server::{Launcher, ServerContext, harbor::HarborScanner};
@@ -51,6 +52,8 @@ pub(crate) struct Start {
     pub(crate) allow_expired: bool,
     /// Mirrors and keys of apk repositories that win over the configured ones.
     pub(crate) apk: ApkFlags,
+    /// The same of rpm repositories.
+    pub(crate) rpm: RpmFlags,
     /// Where runs are kept.
     pub(crate) place: Place,
     /// Leave the steps to workers.
@@ -64,6 +67,15 @@ pub(crate) struct Start {
 pub(crate) struct ApkFlags {
     /// Asked before the configured ones.
     pub(crate) mirrors: ApkMirrors,
+    /// Instead of the configured ones.
+    pub(crate) keys: Vec<PathBuf>,
+}
+
+/// What a command line says of rpm repositories.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct RpmFlags {
+    /// Asked before the configured ones.
+    pub(crate) mirrors: RpmMirrors,
     /// Instead of the configured ones.
     pub(crate) keys: Vec<PathBuf>,
 }
@@ -122,6 +134,13 @@ pub(crate) fn apk(config: &Config, data: &Data, flags: ApkFlags) -> Result<Apk> 
     Ok(Apk::new(ApkConfig { mirrors, cache: data.apk_cache(), keys })?)
 }
 
+/// Opens the rpm repositories of a configuration, without a server. A machine's own are not looked at.
+pub(crate) fn rpm(config: &Config, data: &Data, flags: RpmFlags) -> Result<Rpm> {
+    let keys = if flags.keys.is_empty() { config.rpm_keys.clone() } else { flags.keys };
+    let mirrors = flags.mirrors.or(config.rpm_mirrors());
+    Ok(Rpm::new(RpmConfig { mirrors, cache: data.rpm_cache(), keys })?)
+}
+
 /// Starts everything in this process, on the data folder that it owns.
 pub(crate) async fn start(config: &Config, data: &Data, start: Start) -> Result<Running> {
     let pages = bind(start.listen).await?;
@@ -136,6 +155,7 @@ pub(crate) async fn start(config: &Config, data: &Data, start: Start) -> Result<
     let apt = apt(config, data, start.mirrors, start.keyrings, start.allow_expired)?;
     let work = Work {
         apk: Some(apk(config, data, start.apk)?),
+        rpm: Some(rpm(config, data, start.rpm)?),
         concurrency: start.no_work.then_some(0),
         kinds: None,
         channels: start.channels,

@@ -35,6 +35,15 @@ pub enum Error {
         "no key for apk repositories is configured, and no package of the image brought one: name one with --apk-key"
     )]
     NoApkKey,
+    /// No mirror of an image's rpm repositories is configured.
+    #[error("no mirror of the package repositories of {system} is configured: name one with --rpm-mirror")]
+    NoRpmMirror {
+        /// `Microsoft Azure Linux 3.0`
+        system: String,
+    },
+    /// Nothing to verify rpm repositories with.
+    #[error("no key for rpm repositories is configured, and this machine has none: name one with --rpm-key")]
+    NoRpmKey,
     /// A format that is known and not read.
     #[error("{file} is in {format} format, which is not read yet")]
     Format {
@@ -146,8 +155,8 @@ impl Error {
         match self {
             Self::Registry(e) => e.code(),
             Self::Scanner(e) => e.code(),
-            Self::NoMirror { .. } | Self::NoApkMirror { .. } => "no-mirror",
-            Self::NoKeyring | Self::NoApkKey => "no-keyring",
+            Self::NoMirror { .. } | Self::NoApkMirror { .. } | Self::NoRpmMirror { .. } => "no-mirror",
+            Self::NoKeyring | Self::NoApkKey | Self::NoRpmKey => "no-keyring",
             Self::Format { .. } => "format-unsupported",
             Self::Untrusted { .. } => "repository-untrusted",
             Self::Unverified { .. } => "file-unverified",

@@ -15,6 +15,7 @@ pub mod lineage;
 mod overlay;
 pub mod plan;
 pub mod proof;
+pub mod rpm;
 pub mod tree;
 
 pub use error::{Error, Result};

@@ -11,7 +11,10 @@ use crate::{
     Error, FixPlan, Refusal, Result,
     apk::Database,
     executor::native::Built,
-    fix::{family::is_systems, system::System},
+    fix::{
+        family::{is_rpms, is_systems},
+        system::System,
+    },
     tree::{Kind, Tree, image_blocking as blocking, layer_tree},
 };
 
@@ -49,8 +52,10 @@ pub(crate) async fn files(
                 return Err(Error::Proof { reason });
             }
         }
-        if let System::Apk(_) = system {
-            records(&tree, &plan, &kept)?;
+        match system {
+            System::Dpkg(_) => {}
+            System::Apk(_) => records(&tree, &plan, &kept)?,
+            System::Rpm(_) => lines(&tree, &plan)?,
         }
         let owned = system.owned();
         let copies = tree
@@ -98,6 +103,24 @@ fn records(tree: &Tree, plan: &FixPlan, kept: &[String]) -> Result<()> {
     Ok(())
 }
 
+/// rpm's text manifests in the mended tree: both have one line of every upgraded package, in its new version.
+fn lines(tree: &Tree, plan: &FixPlan) -> Result<()> {
+    let failed = |reason: String| Err(Error::Proof { reason });
+    let Some(database) = crate::rpm::Database::read(tree)? else {
+        return failed("rpm's manifest is gone".to_owned());
+    };
+    for upgrade in &plan.upgrades {
+        let Some(package) = database.packages.get(&upgrade.package).filter(|p| p.written == upgrade.to)
+        else {
+            return failed(format!("rpm's manifest has no {} {}", upgrade.package, upgrade.to));
+        };
+        if let Err(reason) = database.is_writable(package) {
+            return failed(reason);
+        }
+    }
+    Ok(())
+}
+
 /// The re-scan must see the new versions and none of the findings that were to be mended.
 pub(crate) fn findings(plan: &FixPlan, inventory: &Inventory, report: &Report) -> Result<()> {
     for upgrade in &plan.upgrades {
@@ -107,7 +130,7 @@ pub(crate) fn findings(plan: &FixPlan, inventory: &Inventory, report: &Report) -
             return Err(Error::Proof { reason });
         }
         let left = report.findings.iter().find(|finding| {
-            is_systems(finding)
+            (is_systems(finding) || is_rpms(finding))
                 && finding.source == upgrade.source
                 && finding.packages.contains(&upgrade.package)
                 && upgrade.mends.contains(&finding.id)

@@ -33,6 +33,11 @@ pub(crate) const SUITES: &[Suite] = &[
         shows: "fixing an image that dpkg itself installed, checked in a chroot",
     },
     Suite {
+        name: "rpm",
+        needs: &[("rpmbuild", "rpm"), ("createrepo_c", "createrepo-c"), ("gpg", "gpg")],
+        shows: "fixing images with rpm's text manifests, from packages and repositories of rpm's own programs",
+    },
+    Suite {
         name: "postgresql",
         needs: &[("pg_createcluster", "postgresql"), ("setpriv", "util-linux")],
         shows: "the store and the engine over PostgreSQL, and kills of its server",

@@ -45,6 +45,13 @@ pub(crate) struct MirrorFlags {
     /// A public key of apk repositories, or a folder of them, instead of those that the image's packages brought
     #[arg(long = "apk-key", value_name = "FILE")]
     apk_keys: Vec<std::path::PathBuf>,
+    /// Where an rpm repository is mirrored: the address or folder that holds repodata, ID=URL for one distribution's
+    /// (azurelinux=…), or FROM=TO for an address in the image; $releasever and $basearch are the image's [default: none]
+    #[arg(long = "rpm-mirror", value_name = "URL")]
+    rpm_mirrors: Vec<patchline_remediation::rpm::Mirror>,
+    /// A file of OpenPGP keys of rpm repositories, or a folder of them, instead of this machine's
+    #[arg(long = "rpm-key", value_name = "FILE")]
+    rpm_keys: Vec<std::path::PathBuf>,
 }
 
 impl MirrorFlags {
@@ -67,6 +74,19 @@ impl MirrorFlags {
     pub(crate) fn apk_flags(&self) -> crate::wiring::ApkFlags {
         let mirrors = patchline_remediation::apk::Mirrors { all: self.apk_mirrors.clone() };
         crate::wiring::ApkFlags { mirrors, keys: self.apk_keys.clone() }
+    }
+    /// What was given for rpm.
+    pub(crate) fn rpm_flags(&self) -> crate::wiring::RpmFlags {
+        let mirrors = patchline_remediation::rpm::Mirrors { all: self.rpm_mirrors.clone() };
+        crate::wiring::RpmFlags { mirrors, keys: self.rpm_keys.clone() }
+    }
+    /// A client of rpm repositories over flags and configuration, in this order.
+    pub(crate) fn rpm(
+        &self,
+        config: &crate::config::Config,
+        data: &crate::data::Data,
+    ) -> crate::failure::Result<patchline_remediation::rpm::Rpm> {
+        crate::wiring::rpm(config, data, self.rpm_flags())
     }
     /// A client of apk repositories over flags and configuration, in this order.
     pub(crate) fn apk(

@@ -57,6 +57,7 @@ impl Serve {
             keyrings: self.mirrors.keyrings(),
             allow_expired: self.mirrors.allow_expired(),
             apk: self.mirrors.apk_flags(),
+            rpm: self.mirrors.rpm_flags(),
             place: wiring::Place::Configured,
             no_work: self.no_work,
             watching: Watching::start()?,

@@ -40,6 +40,7 @@ impl Worker {
         let kinds = self.kinds.map(|kinds| kinds.iter().map(|kind| kind.trim().to_owned()).collect());
         let work = Work {
             apk: Some(self.mirrors.apk(&config, &data)?),
+            rpm: Some(self.mirrors.rpm(&config, &data)?),
             concurrency: self.concurrency,
             kinds,
             watching: Watching::start()?,

@@ -9,7 +9,7 @@ use std::{
 
 use patchline_engine::{Engine, EngineOptions, Limits, clock::SystemClock};
 use patchline_registry::{Registries, RegistryConfig};
-use patchline_remediation::{apk::Apk, apt::Apt};
+use patchline_remediation::{apk::Apk, apt::Apt, rpm::Rpm};
 use patchline_scanner::advisories::Advisories;
 use patchline_steps::{
     World,
@@ -34,6 +34,8 @@ const CONCURRENCY: usize = 4;
 pub(crate) struct Work {
     /// Verified apk repositories, where there are.
     pub(crate) apk: Option<Apk>,
+    /// Verified rpm repositories, where there are.
+    pub(crate) rpm: Option<Rpm>,
     /// Steps at once; none: as configured.
     pub(crate) concurrency: Option<usize>,
     /// Step kinds; none: as configured.
@@ -80,6 +82,10 @@ pub(crate) async fn start(
         None => Advisories::alone(data.advisories()),
     };
     let remediator = super::remediator(apt.clone(), database.facts.clone());
+    let remediator = match work.rpm {
+        Some(rpm) => remediator.with_rpm(rpm),
+        None => remediator,
+    };
     let world = World {
         registries: registries.clone(),
         remediator: match work.apk {

@@ -11,7 +11,7 @@ use super::release::Promise;
 use crate::{Error, Result};
 
 /// Makes the folder and names the file.
-pub(super) fn place(cache: &Path, kind: &str, promise: &Promise) -> Result<PathBuf> {
+pub(crate) fn place(cache: &Path, kind: &str, promise: &Promise) -> Result<PathBuf> {
     let folder = cache.join(kind);
     std::fs::create_dir_all(&folder).map_err(|source| Error::Io {
         operation: format!("make the cache folder {}", folder.display()),
@@ -21,7 +21,7 @@ pub(super) fn place(cache: &Path, kind: &str, promise: &Promise) -> Result<PathB
 }
 
 /// Whether the file is there and still what was promised; one that is not is removed.
-pub(super) async fn holds(path: &Path, promise: &Promise) -> bool {
+pub(crate) async fn holds(path: &Path, promise: &Promise) -> bool {
     let (path, promise) = (path.to_owned(), promise.clone());
     tokio::task::spawn_blocking(move || {
         let good = matches(&path, &promise);

@@ -60,7 +60,7 @@ impl Fetcher {
     }
 
     /// A file into `target`, written aside and renamed once its size and hash are what was promised.
-    pub(super) async fn file(&self, base: &Url, path: &str, promise: &Promise, target: &Path) -> Result<()> {
+    pub(crate) async fn file(&self, base: &Url, path: &str, promise: &Promise, target: &Path) -> Result<()> {
         self.retried(base, path, &mut Sink::File(target, promise)).await
     }
 

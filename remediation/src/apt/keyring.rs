@@ -22,13 +22,13 @@ const HOST_KEYRINGS: &str = "/usr/share/keyrings";
 
 /// The keys of some files.
 #[derive(Debug, Default)]
-pub(super) struct Keyring {
-    pub(super) keys: Vec<SignedPublicKey>,
+pub(crate) struct Keyring {
+    pub(crate) keys: Vec<SignedPublicKey>,
 }
 
 impl Keyring {
     /// Reads the files given, or the host's Debian keyrings when none is.
-    pub(super) fn load(files: &[PathBuf]) -> Result<Self> {
+    pub(crate) fn load(files: &[PathBuf]) -> Result<Self> {
         let found;
         let files = if files.is_empty() {
             found = host_keyrings(Path::new(HOST_KEYRINGS));

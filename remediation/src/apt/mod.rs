@@ -1,15 +1,15 @@
 //! Verified apt repositories: InRelease → Packages → .deb, each by its hash.
 
-mod cache;
+pub(crate) mod cache;
 mod changelogs;
 pub(crate) mod fetch;
 mod index;
-mod keyring;
-mod release;
+pub(crate) mod keyring;
+pub(crate) mod release;
 mod sources;
 mod suite;
 mod uploads;
-mod verify;
+pub(crate) mod verify;
 
 use std::{
     collections::HashMap,

@@ -8,9 +8,9 @@ use crate::{Error, Result, deb::control};
 
 /// What a release promises of one of its files.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Promise {
-    pub(super) sha256: String,
-    pub(super) size: u64,
+pub(crate) struct Promise {
+    pub(crate) sha256: String,
+    pub(crate) size: u64,
 }
 
 /// A release whose signature has been checked.
@@ -65,7 +65,7 @@ impl Release {
 }
 
 /// 64 lower-case hexadecimal digits: they become file names.
-pub(super) fn is_sha256(text: &str) -> bool {
+pub(crate) fn is_sha256(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
 }
 

@@ -1,8 +1,8 @@
-//! Whether a clear-signed `InRelease` may be believed, and exactly which text of it.
+//! Whether a clear-signed `InRelease` may be believed, and exactly which text of it; and the same of detached signatures.
 
 use jiff::Timestamp;
 use pgp::{
-    composed::CleartextSignedMessage,
+    composed::{CleartextSignedMessage, Deserializable, DetachedSignature},
     packet::{Signature, SignatureType},
     types::KeyDetails,
 };
@@ -29,7 +29,11 @@ pub(super) fn signed_text(bytes: &[u8], keyring: &Keyring, now: Timestamp) -> Re
     let signed = message.signed_text();
     let mut reasons = Vec::new();
     for signature in signatures {
-        match good(signature, signed.as_bytes(), keyring, now) {
+        if signature.typ() != Some(SignatureType::Text) {
+            reasons.push("a signature is not over text".to_owned());
+            continue;
+        }
+        match good(signature, signed.as_bytes(), keyring, "--keyring", now) {
             Ok(()) => return Ok(signed.replace("\r\n", "\n")),
             Err(reason) => reasons.push(reason),
         }
@@ -51,10 +55,45 @@ fn framed(text: &str) -> Result<(), &'static str> {
     if markers == [BEGIN, SIGNATURE, END] { Ok(()) } else { Err("it is not exactly one signed block") }
 }
 
-fn good(signature: &Signature, text: &[u8], keyring: &Keyring, now: Timestamp) -> Result<(), String> {
-    if signature.typ() != Some(SignatureType::Text) {
-        return Err("a signature is not over text".to_owned());
+/// Whether one good signature of these stands over the bytes as they are (RFC 9580, 10.4); else why not. `signatures`
+/// are packets, in armour or bare; `flag` is what names more keys.
+pub(crate) fn detached(
+    signatures: &[u8],
+    content: &[u8],
+    keyring: &Keyring,
+    flag: &str,
+    now: Timestamp,
+) -> Result<(), String> {
+    let (all, _) = DetachedSignature::from_reader_many(signatures)
+        .map_err(|e| format!("its signature is broken: {e}"))?;
+    let mut reasons = Vec::new();
+    for signature in all.take(MAX_SIGNATURES) {
+        let Ok(DetachedSignature { signature }) = signature else {
+            reasons.push("a signature cannot be read".to_owned());
+            break;
+        };
+        if signature.typ() != Some(SignatureType::Binary) {
+            reasons.push("a signature is not over bytes".to_owned());
+            continue;
+        }
+        match good(&signature, content, keyring, flag, now) {
+            Ok(()) => return Ok(()),
+            Err(reason) => reasons.push(reason),
+        }
     }
+    if reasons.is_empty() {
+        return Err("it has no signature".to_owned());
+    }
+    Err(format!("no good signature by a known key ({})", reasons.join("; ")))
+}
+
+fn good(
+    signature: &Signature,
+    text: &[u8],
+    keyring: &Keyring,
+    flag: &str,
+    now: Timestamp,
+) -> Result<(), String> {
     if !keyring::is_strong(signature.hash_alg()) {
         return Err("a signature has a weak hash".to_owned());
     }
@@ -82,7 +121,7 @@ fn good(signature: &Signature, text: &[u8], keyring: &Keyring, now: Timestamp) -
     }
     Err(reason.unwrap_or_else(|| {
         let id = signature.issuer_key_id().first().map_or_else(|| "unnamed".to_owned(), ToString::to_string);
-        format!("key {id} is in no keyring: name one with --keyring")
+        format!("key {id} is in no keyring: name one with {flag}")
     }))
 }
 

@@ -9,16 +9,25 @@ pub(crate) fn is_apks(finding: &Finding) -> bool {
     finding.paths.is_empty() && Order::of_ecosystem(&finding.ecosystem) == Some(Order::Apk)
 }
 
-/// Whether the system's packages carry it, be they dpkg's or apk's.
+/// Whether rpm's packages carry a finding, by its own database.
+pub(crate) fn is_rpms(finding: &Finding) -> bool {
+    finding.paths.is_empty() && Order::of_ecosystem(&finding.ecosystem) == Some(Order::Rpm)
+}
+
+/// Whether packages of a system that we can mend carry it: dpkg's, apk's, or rpm's where images have text manifests.
 pub fn is_systems(finding: &Finding) -> bool {
-    finding.is_deb() || is_apks(finding)
+    let manifests = finding.ecosystem.split(':').next() == Some("Azure Linux");
+    finding.is_deb() || is_apks(finding) || manifests && is_rpms(finding)
 }
 
 /// Which database os-release lets expect. The tree itself decides: it is read for the other where this was wrong.
 pub(crate) fn expected(distro: Option<&Distro>) -> Flavour {
     const APK: [&str; 6] = ["alpine", "wolfi", "chainguard", "postmarketos", "alpaquita", "minimos"];
+    // Those whose images may have a text manifest. Where others have rpm's own database, the tree says so.
+    const RPM: [&str; 2] = ["azurelinux", "mariner"];
     match distro {
         Some(distro) if APK.contains(&distro.id.as_str()) => Flavour::Apk,
+        Some(distro) if RPM.contains(&distro.id.as_str()) => Flavour::Rpm,
         _ => Flavour::Dpkg,
     }
 }
@@ -28,5 +37,5 @@ pub(crate) fn none(distro: Option<&Distro>) -> Error {
     let system = distro.map_or("the image".to_owned(), |distro| {
         distro.pretty_name.clone().unwrap_or_else(|| distro.id.clone())
     });
-    Error::UnsupportedSystem { system, reason: "it has neither a dpkg nor an apk database".to_owned() }
+    Error::UnsupportedSystem { system, reason: "it has no database of dpkg, apk or rpm".to_owned() }
 }

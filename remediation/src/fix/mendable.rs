@@ -6,13 +6,17 @@ use std::{
 };
 
 use patchline_registry::Repository;
-use patchline_scanner::{Inventory, Report, version::compare_debian};
+use patchline_scanner::{
+    Inventory, Report,
+    version::{Order, compare_debian},
+};
 
 use super::{
     Progress, Remediator, UpgradePolicy, apk,
     decide::{Question, decide},
     family,
     ground::{Suites, codename},
+    rpm,
     system::System,
 };
 use crate::{
@@ -45,9 +49,9 @@ pub(super) async fn mark(
             finding.mendable = Some(false);
             continue;
         };
-        let compare = |a: &str, b: &str| match finding.is_deb() {
-            true => compare_debian(a, b),
-            false => crate::apk::compare(a, b),
+        let compare = |a: &str, b: &str| match Order::of_ecosystem(&finding.ecosystem) {
+            Some(order) => order.compare(a, b),
+            None => compare_debian(a, b),
         };
         let mut carriers = finding.packages.iter().peekable();
         let all = carriers.peek().is_some()
@@ -96,6 +100,14 @@ async fn reached(
             let question = apk::Question { ground, repositories, report, want, policy, blocked, progress };
             let decided = apk::decide(remediator, &question).await?;
             (apk::reached(&decided), decided.plan)
+        }
+        Some(System::Rpm(ground)) => {
+            let repositories = &ground.repositories(remediator, distro).await?;
+            let want = &plan::rpm::Want::from_findings(report.findings.iter());
+            let (ground, blocked, progress) = (&ground, &BTreeMap::new(), &silent);
+            let question = rpm::Question { ground, repositories, report, want, policy, blocked, progress };
+            let decided = rpm::decide(remediator, &question).await?;
+            (rpm::reached(&decided), decided.plan)
         }
     };
     Ok(Some((reached, plan.refused.into_iter().map(|refusal| refusal.package).collect())))

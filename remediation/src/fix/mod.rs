@@ -8,6 +8,7 @@ pub(crate) mod ground;
 mod lay;
 mod mendable;
 mod push;
+pub(crate) mod rpm;
 mod select;
 pub(crate) mod system;
 
@@ -23,6 +24,7 @@ use crate::{
     apt::Apt,
     executor::{Choice, sandbox::Sandbox},
     plan::FixPlan,
+    rpm::Rpm,
     tree::{Flavour, open},
 };
 
@@ -124,6 +126,7 @@ pub struct Archive {
 pub struct Remediator {
     apt: Apt,
     apk: Option<Apk>,
+    rpm: Option<Rpm>,
     facts: Arc<dyn LayerFacts>,
     choice: Choice,
     sandbox: Option<Sandbox>,
@@ -132,12 +135,18 @@ pub struct Remediator {
 impl Remediator {
     /// With the repositories to take from.
     pub fn new(apt: Apt, facts: Arc<dyn LayerFacts>) -> Self {
-        Self { apt, apk: None, facts, choice: Choice::Auto, sandbox: None }
+        Self { apt, apk: None, rpm: None, facts, choice: Choice::Auto, sandbox: None }
     }
     /// The same with apk repositories besides; without them an apk image has no mirror.
     #[must_use]
     pub fn with_apk(mut self, apk: Apk) -> Self {
         self.apk = Some(apk);
+        self
+    }
+    /// The same with rpm repositories besides; without them an rpm image has no mirror.
+    #[must_use]
+    pub fn with_rpm(mut self, rpm: Rpm) -> Self {
+        self.rpm = Some(rpm);
         self
     }
     /// The same with other apt repositories.

@@ -1,4 +1,4 @@
-//! The system of one image, be it dpkg's or apk's: read, planned for, laid. Everything behind it is the same for both.
+//! The system of one image, be it dpkg's, apk's or rpm's: read, planned for, laid. Everything behind it is the same for all.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,7 +13,7 @@ use super::{
     decide::{self, decide},
     family,
     ground::{Ground, Suites, codename},
-    lay,
+    lay, rpm,
 };
 use crate::{
     FixPlan, Result,
@@ -24,6 +24,7 @@ use crate::{
         sandbox::{Failure, Fault},
     },
     plan::{self, Blocked, Key, Want},
+    rpm::Place as RpmPlace,
     tree::{Flavour, Image, Tree, image_blocking as blocking},
 };
 
@@ -34,6 +35,8 @@ pub(crate) enum System {
     Dpkg(Arc<Ground>),
     /// apk's packages.
     Apk(Arc<apk::Ground>),
+    /// rpm's packages, by a text manifest.
+    Rpm(Arc<rpm::Ground>),
 }
 
 impl System {
@@ -45,18 +48,17 @@ impl System {
         distro: Option<&Distro>,
         progress: &Progress,
     ) -> Result<Option<Self>> {
-        let mut flavour = family::expected(distro);
-        let mut tree = read(remediator, repository, image, flavour, progress).await?;
-        if flavour == Flavour::Dpkg && !Ground::is_in(&tree) && ApkDatabase::place(&tree).is_some() {
-            flavour = Flavour::Apk;
-            tree = read(remediator, repository, image, flavour, progress).await?;
-        } else if flavour == Flavour::Apk && ApkDatabase::place(&tree).is_none() && Ground::is_in(&tree) {
-            flavour = Flavour::Dpkg;
+        let expected = family::expected(distro);
+        let mut tree = read(remediator, repository, image, expected, progress).await?;
+        // Which databases there are, every tree says; what is in them, one that was read for it.
+        let flavour = present(&tree, expected);
+        if flavour != expected {
             tree = read(remediator, repository, image, flavour, progress).await?;
         }
         Ok(match flavour {
             Flavour::Dpkg => Ground::of(tree, &image.config)?.map(Self::Dpkg),
             Flavour::Apk => apk::Ground::of(tree, &image.config)?.map(Self::Apk),
+            Flavour::Rpm => rpm::Ground::of(tree, &image.config, distro)?.map(Self::Rpm),
         })
     }
 
@@ -65,6 +67,7 @@ impl System {
         match self {
             Self::Dpkg(ground) => &ground.tree,
             Self::Apk(ground) => &ground.tree,
+            Self::Rpm(ground) => &ground.tree,
         }
     }
     /// What its tree was read for.
@@ -72,6 +75,7 @@ impl System {
         match self {
             Self::Dpkg(_) => Flavour::Dpkg,
             Self::Apk(_) => Flavour::Apk,
+            Self::Rpm(_) => Flavour::Rpm,
         }
     }
     /// Real paths of everything that a package owns.
@@ -81,6 +85,8 @@ impl System {
                 ground.database.owned_except(&ground.tree, &ground.filters, &BTreeSet::new())
             }
             Self::Apk(ground) => ground.database.owned_except(&ground.tree, &BTreeSet::new()),
+            // A text manifest names no files.
+            Self::Rpm(_) => BTreeSet::new(),
         }
     }
     /// The lowest version of each source's installed packages.
@@ -88,8 +94,20 @@ impl System {
         match self {
             Self::Dpkg(ground) => ground.versions(),
             Self::Apk(ground) => ground.versions(),
+            Self::Rpm(ground) => ground.versions(),
         }
     }
+}
+
+/// Whose database a tree has: what was expected, else another; what was expected where there is none.
+fn present(tree: &Tree, expected: Flavour) -> Flavour {
+    let there = |flavour: &Flavour| match flavour {
+        Flavour::Dpkg => Ground::is_in(tree),
+        Flavour::Apk => ApkDatabase::place(tree).is_some(),
+        Flavour::Rpm => RpmPlace::of(tree).is_some(),
+    };
+    let all = [expected, Flavour::Dpkg, Flavour::Apk, Flavour::Rpm];
+    all.into_iter().find(there).unwrap_or(expected)
 }
 
 async fn read(
@@ -113,6 +131,13 @@ pub(super) enum Course {
         repositories: Box<Repositories>,
         want: plan::apk::Want,
         decided: apk::Decided,
+    },
+    /// By metadata of rpm's repositories.
+    Rpm {
+        ground: Arc<rpm::Ground>,
+        repositories: Box<crate::rpm::Repositories>,
+        want: plan::rpm::Want,
+        decided: rpm::Decided,
     },
 }
 
@@ -167,6 +192,25 @@ impl Course {
                 course.decide(remediator, report, request, &none).await?;
                 Ok(course)
             }
+            System::Rpm(ground) => {
+                if remediator.choice == Choice::Sandbox {
+                    let reason = "images of rpm are not mended in one yet".to_owned();
+                    return Err(Failure { fault: Fault::Unavailable, reason }.into());
+                }
+                progress("repositories", 0, 1);
+                let repositories = Box::new(ground.repositories(remediator, report.distro.as_ref()).await?);
+                progress("repositories", 1, 1);
+                let mut want = plan::rpm::Want::from_findings(selected);
+                for (source, version) in floors {
+                    if old.get(&source).is_some_and(|old| crate::rpm::compare(old, &version).is_lt()) {
+                        want.raise(&source, &version);
+                    }
+                }
+                let decided = rpm::Decided::nothing();
+                let mut course = Self::Rpm { ground: ground.clone(), repositories, want, decided };
+                course.decide(remediator, report, request, &none).await?;
+                Ok(course)
+            }
         }
     }
 
@@ -191,6 +235,13 @@ impl Course {
                     apk::Question { ground, repositories, report, want, policy, blocked, progress };
                 *decided = apk::decide(remediator, &question).await?;
             }
+            Self::Rpm { ground, repositories, want, decided } => {
+                let blocked: &BTreeMap<String, Blocked> =
+                    &blocked.iter().map(|((name, _), why)| (name.clone(), why.clone())).collect();
+                let question =
+                    rpm::Question { ground, repositories, report, want, policy, blocked, progress };
+                *decided = rpm::decide(remediator, &question).await?;
+            }
         }
         Ok(())
     }
@@ -200,6 +251,7 @@ impl Course {
         match self {
             Self::Dpkg { decided, .. } => &decided.plan,
             Self::Apk { decided, .. } => &decided.plan,
+            Self::Rpm { decided, .. } => &decided.plan,
         }
     }
 
@@ -226,6 +278,7 @@ impl Course {
         let outcome = match self {
             Self::Dpkg { decided, .. } if decided.ready.is_empty() => return Ok(None),
             Self::Apk { decided, .. } if decided.ready.is_empty() => return Ok(None),
+            Self::Rpm { decided, .. } if decided.ready.is_empty() => return Ok(None),
             Self::Dpkg { ground, decided, .. } => {
                 let (ground, ready) = (ground.clone(), decided.ready.clone());
                 if let (Executor::Sandbox, Some(sandbox)) = (decided.executor, &remediator.sandbox) {
@@ -242,6 +295,10 @@ impl Course {
             Self::Apk { ground, decided, .. } => {
                 let (ground, ready) = (ground.clone(), decided.ready.clone());
                 blocking(move || apk::lay(&ground, ready, &scratch, &*progress)).await?
+            }
+            Self::Rpm { ground, decided, .. } => {
+                let (ground, ready) = (ground.clone(), decided.ready.clone());
+                blocking(move || rpm::lay(&ground, ready, &scratch, &*progress)).await?
             }
         };
         Ok(Some(outcome))

@@ -5,6 +5,7 @@ pub(crate) mod apk;
 mod choose;
 mod guards;
 mod pins;
+pub(crate) mod rpm;
 pub mod scripts;
 pub mod shadow;
 mod solve;

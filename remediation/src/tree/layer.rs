@@ -35,6 +35,8 @@ pub enum Flavour {
     Dpkg,
     /// apk's, which knows files by SHA-1.
     Apk,
+    /// rpm's text manifests.
+    Rpm,
 }
 
 impl Flavour {
@@ -43,12 +45,14 @@ impl Flavour {
         match self {
             Self::Dpkg => ANALYSER,
             Self::Apk => "remediation-tree-apk-1",
+            Self::Rpm => "remediation-tree-rpm-1",
         }
     }
     fn captures(self, path: &str) -> bool {
         match self {
             Self::Dpkg => is_captured(path),
             Self::Apk => is_captured_for_apk(path),
+            Self::Rpm => is_captured_for_rpm(path),
         }
     }
 }
@@ -197,6 +201,14 @@ fn is_captured_for_apk(path: &str) -> bool {
         "etc/passwd",
         "etc/group",
     ];
+    FILES.contains(&path) || FOLDERS.iter().any(|folder| path.starts_with(folder))
+}
+
+/// The same for rpm's plans. Databases of headers are not among them: nothing is planned over those.
+fn is_captured_for_rpm(path: &str) -> bool {
+    const FOLDERS: &[&str] = &["var/lib/rpmmanifest/", "etc/yum.repos.d/", "etc/ld.so.conf.d/"];
+    const FILES: &[&str] =
+        &["etc/os-release", "usr/lib/os-release", "etc/passwd", "etc/group", "etc/ld.so.conf"];
     FILES.contains(&path) || FOLDERS.iter().any(|folder| path.starts_with(folder))
 }
 

@@ -44,6 +44,7 @@ impl ChainRun {
             keyrings: self.mirrors.keyrings(),
             allow_expired: self.mirrors.allow_expired(),
             apk: self.mirrors.apk_flags(),
+            rpm: self.mirrors.rpm_flags(),
             place: wiring::Place::DataFolder,
             no_work: false,
             watching: Default::default(),

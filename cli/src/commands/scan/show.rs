@@ -44,7 +44,7 @@ pub(super) struct Shown<'a> {
 pub(super) fn print(shown: &Shown<'_>) {
     terminal::out(&text(shown));
     let fixable = shown.whole.findings.iter().filter(|f| f.fixable()).count();
-    // What is neither dpkg's nor apk's waits for whoever builds the image.
+    // What is not of dpkg, apk or rpm waits for whoever builds the image.
     let debs = shown.whole.findings.iter().filter(|f| f.fixable() && is_systems(f)).count();
     if debs > 0 && Input::of(shown.name) == Input::Image {
         let (have, name) = (if fixable == 1 { "has" } else { "have" }, clean(shown.name, NAME));

@@ -12,23 +12,24 @@ use crate::{plan::Blocked, tree::Tree};
 
 /// Blocks packages that bring a soname which only ldconfig could make known.
 pub(super) fn check(tree: &Tree, changes: &[Change<'_>], shipped: &[Shipped], work: &mut Work) {
-    let folders = configured(tree);
     for (change, shipped) in changes.iter().zip(shipped) {
-        let new = shipped.list.iter().find(|path| {
-            let real = tree.through(path);
-            let Some((folder, name)) = real.rsplit_once('/') else { return false };
-            name.contains(".so.")
-                && folders.contains(folder)
-                && !is_default(folder)
-                && tree.get(&real).is_none()
-        });
-        if let Some(path) = new {
+        if let Some(path) = needs_cache(tree, shipped.list.iter().map(String::as_str)) {
             let reason =
                 format!("ldconfig must run for /{path}: its folder is known through ld.so.conf alone");
             let to = Some(change.record.version.clone());
             work.blocked.push((change.key(), Blocked { code: "script-needs-sandbox", reason, to }));
         }
     }
+}
+
+/// The first of these paths that is a new soname which only ldconfig could make known.
+pub(super) fn needs_cache<'p>(tree: &Tree, mut paths: impl Iterator<Item = &'p str>) -> Option<&'p str> {
+    let folders = configured(tree);
+    paths.find(|path| {
+        let real = tree.through(path);
+        let Some((folder, name)) = real.rsplit_once('/') else { return false };
+        name.contains(".so.") && folders.contains(folder) && !is_default(folder) && tree.get(&real).is_none()
+    })
 }
 
 /// Folders that `ld.so.conf` and what it includes name.
@@ -44,7 +45,7 @@ fn configured(tree: &Tree) -> BTreeSet<String> {
         .collect()
 }
 
-/// The folders that Debian's linker searches by itself: `/lib`, `/usr/lib`, and the multiarch ones.
+/// The folders that the linker searches by itself: `/lib`, `/usr/lib`, and the multiarch ones.
 fn is_default(folder: &str) -> bool {
     let inner = folder.strip_prefix("usr/").unwrap_or(folder);
     match inner.split_once('/') {

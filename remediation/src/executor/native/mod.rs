@@ -7,6 +7,7 @@ pub mod filters;
 pub mod gzip;
 pub mod layer;
 mod libraries;
+pub(crate) mod rpm;
 mod unpack;
 
 use std::{

@@ -16,7 +16,7 @@ use crate::{
 const RUN: [&str; 2] = ["pre-upgrade", "post-upgrade"];
 
 /// Commands that work on files which may change under them: a script that was identical yesterday acts anew.
-const ACTING: &[&str] = &[
+pub(in crate::plan) const ACTING: &[&str] = &[
     "update-ca-certificates",
     "mkinitfs",
     "depmod",

@@ -34,7 +34,11 @@ pub(super) mod tag {
     pub(super) const REGIONS: std::ops::RangeInclusive<u32> = 61..=63;
 }
 
+const CHAR: u32 = 1;
+const INT8: u32 = 2;
+const INT16: u32 = 3;
 const INT32: u32 = 4;
+const INT64: u32 = 5;
 const STRING: u32 = 6;
 const BIN: u32 = 7;
 const STRING_ARRAY: u32 = 8;
@@ -44,7 +48,7 @@ const ENTRY: usize = 16;
 
 /// A header whose frame is sound; values are checked when they are asked for.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Header<'a> {
+pub struct Header<'a> {
     index: &'a [u8],
     store: &'a [u8],
 }
@@ -57,7 +61,11 @@ struct Entry {
 }
 
 impl<'a> Header<'a> {
-    pub(super) fn parse(blob: &'a [u8]) -> Result<Self, &'static str> {
+    /// From the number of index entries to the end of the store, without the magic that packages have in front.
+    ///
+    /// # Errors
+    /// Why it is none, as a predicate: `is shorter than an rpm header`.
+    pub fn parse(blob: &'a [u8]) -> Result<Self, &'static str> {
         let truncated = "is shorter than an rpm header";
         let entries = Big.size(blob, 0).ok_or(truncated)?;
         let length = Big.size(blob, 4).ok_or(truncated)?;
@@ -112,7 +120,7 @@ impl<'a> Header<'a> {
     }
 
     /// The first string of a tag.
-    pub(super) fn string(&self, tag: u32) -> Result<Option<&'a [u8]>, &'static str> {
+    pub fn string(&self, tag: u32) -> Result<Option<&'a [u8]>, &'static str> {
         let Some(mut strings) = self.strings(tag)? else { return Ok(None) };
         strings.next().transpose()
     }
@@ -126,6 +134,45 @@ impl<'a> Header<'a> {
         let rest = self.store.get(entry.offset..).filter(|rest| entry.count <= rest.len());
         let rest = rest.ok_or("has a text beyond the end of its rpm header")?;
         Ok(Some(Strings { rest, left: entry.count }))
+    }
+
+    /// All strings of a tag, `most` of them; none: it has no such tag.
+    pub fn texts(&self, tag: u32, most: usize) -> Result<Option<Vec<&'a [u8]>>, &'static str> {
+        let Some(strings) = self.strings(tag)? else { return Ok(None) };
+        if strings.left > most {
+            return Err("has too many texts of one kind in its rpm header");
+        }
+        strings.collect::<Result<_, _>>().map(Some)
+    }
+
+    /// All numbers of a tag, be they of 8, 16, 32 or 64 bits, `most` of them.
+    pub fn integers(&self, tag: u32, most: usize) -> Result<Option<Vec<u64>>, &'static str> {
+        let Some(entry) = self.find(tag) else { return Ok(None) };
+        let width = match entry.kind {
+            CHAR | INT8 => 1,
+            INT16 => 2,
+            INT32 => 4,
+            INT64 => 8,
+            _ => return Err("has a number of another type in its rpm header"),
+        };
+        if entry.count > most {
+            return Err("has too many numbers of one kind in its rpm header");
+        }
+        let raw = entry.count.checked_mul(width).and_then(|length| slice(self.store, entry.offset, length));
+        let raw = raw.ok_or("has a number beyond the end of its rpm header")?;
+        let number = |raw: &[u8]| raw.iter().fold(0, |n, byte| n << 8 | u64::from(*byte));
+        Ok(Some(raw.chunks_exact(width).map(number).collect()))
+    }
+
+    /// What a tag holds that is neither text nor number.
+    pub fn bytes(&self, tag: u32) -> Result<Option<&'a [u8]>, &'static str> {
+        let Some(entry) = self.find(tag) else { return Ok(None) };
+        if entry.kind != BIN {
+            return Err("has bytes of another type in its rpm header");
+        }
+        slice(self.store, entry.offset, entry.count)
+            .map(Some)
+            .ok_or("has bytes beyond the end of its rpm header")
     }
 
     /// The first number of a tag.

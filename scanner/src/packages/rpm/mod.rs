@@ -6,7 +6,7 @@
 
 mod bdb;
 mod bytes;
-mod header;
+pub mod header;
 mod manifest;
 mod ndb;
 mod sqlite;
