@@ -90,6 +90,28 @@ pub enum Error {
         /// `nginx-light depends on …`
         relation: String,
     },
+    /// What was handed in as a plan is none.
+    #[error("the plan cannot be read: {reason}")]
+    PlanUnreadable {
+        /// Where and why.
+        reason: String,
+    },
+    /// A plan of something else.
+    #[error("the plan is of {planned}, and the image is {image}")]
+    PlanOfAnother {
+        /// What the plan names.
+        planned: patchline_registry::Digest,
+        /// What was to be mended.
+        image: patchline_registry::Digest,
+    },
+    /// A plan that cannot be carried out as it stands.
+    #[error("the plan does not hold: {package}: {reason}")]
+    PlanRefused {
+        /// Binary package.
+        package: String,
+        /// Why it cannot go where the plan says.
+        reason: String,
+    },
     /// The system is not one that we mend.
     #[error("{system} cannot be mended: {reason}")]
     UnsupportedSystem {
@@ -133,6 +155,9 @@ impl Error {
             Self::Status { .. } => "mirror-status",
             Self::Malformed { .. } => "package-malformed",
             Self::Unsatisfiable { .. } => "dependencies-unsatisfiable",
+            Self::PlanUnreadable { .. } => "fix-plan-unreadable",
+            Self::PlanOfAnother { .. } => "fix-plan-of-another",
+            Self::PlanRefused { .. } => "fix-plan-refused",
             Self::UnsupportedSystem { .. } => "system-unsupported",
             Self::Proof { .. } => "proof-failed",
             Self::Sandbox(e) => e.code(),

@@ -19,5 +19,7 @@ pub mod tree;
 pub use error::{Error, Result};
 pub use executor::{Choice, Executor, sandbox::Sandbox};
 pub use fix::family::is_systems;
-pub use fix::{FixRequest, Fixed, FixedImage, Progress, Remediator, Selection, UpgradePolicy};
-pub use plan::{FixPlan, Refusal, Upgrade};
+pub use fix::{
+    Draft, Edited, FixRequest, Fixed, FixedImage, Progress, Remediator, Selection, Stay, UpgradePolicy,
+};
+pub use plan::{Chosen, Denied, EndOfLife, FixPlan, Refusal, Upgrade};
