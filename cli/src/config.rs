@@ -11,7 +11,7 @@ use std::{
 
 use patchline_engine::schedule::due::{CATCH_UP, LONGEST_CATCH_UP};
 use patchline_registry::{RegistryConfig, remote::Secret};
-use patchline_remediation::{apk, apt::Mirrors};
+use patchline_remediation::{Denied, apk, apt::Mirrors};
 use patchline_steps::{
     exceptions::{Exception, Exceptions},
     notify::ChannelConfig,
@@ -42,6 +42,8 @@ pub(crate) struct Config {
     pub(crate) keyrings: Vec<PathBuf>,
     /// Key files of apk repositories, or folders of them.
     pub(crate) apk_keys: Vec<PathBuf>,
+    /// Packages that no fix upgrades.
+    pub(crate) deny_packages: Vec<Denied>,
     /// Chain files or folders of them.
     pub(crate) chains: Vec<PathBuf>,
     /// Webhook receivers.

@@ -22,4 +22,4 @@ pub use fix::family::is_systems;
 pub use fix::{
     Draft, Edited, FixRequest, Fixed, FixedImage, Progress, Remediator, Selection, Stay, UpgradePolicy,
 };
-pub use plan::{Chosen, Denied, EndOfLife, FixPlan, Refusal, Upgrade};
+pub use plan::{Chosen, Denied, EndOfLife, FixPlan, NoEntry, Refusal, Upgrade};

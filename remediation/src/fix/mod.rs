@@ -28,7 +28,7 @@ use crate::{
     tree::{Flavour, open},
 };
 
-pub use draft::{Draft, Edited, Stay};
+pub use draft::{Draft, Edited, LONGEST_PLAN, Stay};
 
 /// Tells how far long work has come; called often, must be quick.
 pub type Progress = Arc<dyn Fn(&str, u64, u64) + Send + Sync>;
