@@ -112,6 +112,12 @@ pub enum Error {
         /// Why it cannot go where the plan says.
         reason: String,
     },
+    /// What was handed in as a Dockerfile is none.
+    #[error("the Dockerfile cannot be read: {reason}")]
+    Dockerfile {
+        /// Why.
+        reason: String,
+    },
     /// The system is not one that we mend.
     #[error("{system} cannot be mended: {reason}")]
     UnsupportedSystem {
@@ -158,6 +164,7 @@ impl Error {
             Self::PlanUnreadable { .. } => "fix-plan-unreadable",
             Self::PlanOfAnother { .. } => "fix-plan-of-another",
             Self::PlanRefused { .. } => "fix-plan-refused",
+            Self::Dockerfile { .. } => "dockerfile-unreadable",
             Self::UnsupportedSystem { .. } => "system-unsupported",
             Self::Proof { .. } => "proof-failed",
             Self::Sandbox(e) => e.code(),

@@ -1,5 +1,6 @@
 //! Mending: upgrades chosen, fetched from verified repositories, laid as one patch layer, and proven.
 
+pub mod advise;
 pub mod apk;
 pub mod apt;
 pub mod bootstrap;

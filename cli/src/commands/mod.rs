@@ -1,6 +1,7 @@
 //! One file per command.
 
 pub(crate) mod admin;
+pub(crate) mod advise;
 pub(crate) mod advisories;
 pub(crate) mod chain;
 pub(crate) mod demo;

@@ -24,6 +24,8 @@ pub struct Stay {
     pub id: String,
     /// Severity.
     pub severity: Severity,
+    /// OSV's ecosystem: `Debian:12`, `PyPI`; empty: Debian's.
+    pub ecosystem: String,
     /// Source package, or the package of a language.
     pub source: String,
     /// Binary packages that carry it.
@@ -123,6 +125,28 @@ impl Edited {
     }
 }
 
+impl Draft {
+    /// Of an image that cannot be mended at all, and why: everything stays.
+    pub fn of_nothing(report: &Report, error: &Error) -> Self {
+        let distro = report.distro.as_ref();
+        let mut stays = stays(report, &FixPlan::nothing(), false, &|_| true);
+        for stay in stays.iter_mut().filter(|stay| stay.code == "not-in-repository") {
+            error.code().clone_into(&mut stay.code);
+            stay.reason = error.to_string();
+        }
+        Self {
+            version: 1,
+            image: report.image.clone(),
+            origin: report.image.clone(),
+            system: distro.map(|distro| distro.pretty_name.clone().unwrap_or_else(|| distro.id.clone())),
+            end_of_life: distro.and_then(|distro| eol::ended(distro, clock::now())),
+            download: 0,
+            plan: FixPlan::nothing(),
+            stays,
+        }
+    }
+}
+
 pub(super) async fn draft(remediator: &Remediator, request: &FixRequest<'_>) -> Result<Draft> {
     let prepared = remediator.prepare(request).await?;
     let plan = prepared.course.plan().clone();
@@ -178,6 +202,7 @@ fn stays(
         Stay {
             id: finding.id.clone(),
             severity: finding.severity,
+            ecosystem: finding.ecosystem.clone(),
             source: finding.source.clone(),
             packages: finding.packages.clone(),
             paths: finding.paths.clone(),

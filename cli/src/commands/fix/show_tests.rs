@@ -37,6 +37,7 @@ fn made() -> Draft {
     let stay = |id: &str, severity, code: &str| Stay {
         id: id.into(),
         severity,
+        ecosystem: "Debian:11".into(),
         source: "x".into(),
         packages: vec!["x".into()],
         paths: Vec::new(),
