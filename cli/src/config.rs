@@ -180,6 +180,8 @@ pub(crate) struct TargetEntry {
 pub(crate) struct MirrorEntry {
     debian: Option<Url>,
     debian_security: Option<Url>,
+    /// Debian's releases that have ended.
+    debian_archive: Option<Url>,
     /// Base of Alpine's branches.
     alpine: Option<Url>,
     /// Other apk repositories: how an address begins in an image, and where that is mirrored.
@@ -343,7 +345,12 @@ impl Config {
     }
     /// Mirrors as configured.
     pub(crate) fn mirrors(&self) -> Mirrors {
-        Mirrors { debian: self.mirrors.debian.clone(), debian_security: self.mirrors.debian_security.clone() }
+        let entry = &self.mirrors;
+        Mirrors {
+            debian: entry.debian.clone(),
+            debian_security: entry.debian_security.clone(),
+            debian_archive: entry.debian_archive.clone(),
+        }
     }
     /// Mirrors of apk repositories as configured.
     pub(crate) fn apk_mirrors(&self) -> apk::Mirrors {

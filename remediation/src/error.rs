@@ -19,6 +19,12 @@ pub enum Error {
         /// `bookworm`
         suite: String,
     },
+    /// A release that has ended, and that the mirror has no longer.
+    #[error("{suite} gets no updates any more, and the mirror has it no longer: name an archive with --archive-mirror")]
+    ReleaseEnded {
+        /// `bullseye-security`
+        suite: String,
+    },
     /// Nothing to verify releases with.
     #[error(
         "no Debian keyring is on this machine: install debian-archive-keyring, or name one with --keyring"
@@ -153,6 +159,7 @@ impl Error {
             Self::Registry(e) => e.code(),
             Self::Scanner(e) => e.code(),
             Self::NoMirror { .. } | Self::NoApkMirror { .. } => "no-mirror",
+            Self::ReleaseEnded { .. } => "release-ended",
             Self::NoKeyring | Self::NoApkKey => "no-keyring",
             Self::Format { .. } => "format-unsupported",
             Self::Untrusted { .. } => "repository-untrusted",

@@ -69,6 +69,17 @@ impl fmt::Display for EndOfLife {
     }
 }
 
+/// Whether a release, by its codename, is known to get no updates any more.
+pub(crate) fn is_over(id: &str, codename: &str, now: Timestamp) -> bool {
+    let distro = Distro {
+        id: id.to_owned(),
+        version_id: None,
+        codename: Some(codename.to_owned()),
+        pretty_name: None,
+    };
+    ended(&distro, now).is_some_and(|end| end.is_over())
+}
+
 /// What is known to have ended of a system; none: nothing has, or nobody knows.
 pub(crate) fn ended(distro: &Distro, now: Timestamp) -> Option<EndOfLife> {
     let (name, table) = match distro.id.as_str() {
@@ -127,6 +138,9 @@ mod tests {
         let focal = distro("ubuntu", Some("20.04"), Some("focal"));
         assert_eq!(said(&focal, "2025-05-29"), None);
         assert_eq!(said(&focal, "2026-01-01").unwrap(), "Ubuntu 20.04 (focal) gets no security updates since 2025-05-30");
+        let now = |day: &str| format!("{day}T12:00:00Z").parse().unwrap();
+        assert!(is_over("debian", "bullseye", now("2026-09-01")) && !is_over("debian", "bullseye", now("2026-08-31")));
+        assert!(!is_over("debian", "sid", now("2099-01-01")));
         assert!(said(&distro("debian", Some("9"), None), "2026-01-01").unwrap().contains("stretch"));
         assert!(said(&distro("alpine", Some("3.16.2"), None), "2026-01-01").unwrap().contains("Alpine 3.16"));
     }

@@ -115,6 +115,8 @@ impl Params {
         let mirrors = Mirrors {
             debian: mirror("debian", self.mirrors.debian.as_deref())?,
             debian_security: mirror("debian-security", self.mirrors.debian_security.as_deref())?,
+            // Which releases have ended is no chain's to say.
+            debian_archive: None,
         };
         let choice = match self.executor {
             Executor::Auto => Choice::Auto,
