@@ -174,11 +174,11 @@ fn text(name: &str, advice: &Advice, columns: usize) -> String {
         let line = format!("`patchline fix` ends {}; this is about the rest", findings(advice.mendable));
         lines.extend(wrapped(&line, columns));
     }
-    let (mut now, mut later): (Vec<&Change>, Vec<&Change>) =
+    let (now, later): (Vec<&Change>, Vec<&Change>) =
         advice.changes.iter().partition(|change| change.require.is_some());
-    for (head, changes) in [("to change:", &mut now), ("to wait for:", &mut later)] {
+    for (head, changes) in [("to change:", now), ("to wait for:", later)] {
         if !changes.is_empty() {
-            lines.extend([String::new(), paint(head, Colour::Strong), table(changes, columns).render()]);
+            lines.extend([String::new(), paint(head, Colour::Strong), table(&changes, columns).render()]);
         }
     }
     if advice.changes.is_empty() {

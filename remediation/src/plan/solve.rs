@@ -300,7 +300,7 @@ impl<'a> Solver<'a> {
                     known.cloned().or_else(|| self.rules.against(&offer(&record)))
                 });
                 if let Some(why) = why {
-                    return Ok(Some((&key.0, why)));
+                    return Ok(Some((key.0.as_str(), why)));
                 }
             }
         }

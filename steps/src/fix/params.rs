@@ -104,9 +104,10 @@ impl Params {
     /// Packages that stay.
     pub(super) fn denied(&self) -> Result<Vec<Denied>, StepError> {
         let one = |text: &String| {
-            text.parse().map_err(|error: patchline_remediation::NoEntry| {
+            let wrong = |error: patchline_remediation::NoEntry| {
                 StepError::permanent("deny-package-invalid", error.to_string())
-            })
+            };
+            text.parse::<Denied>().map_err(wrong)
         };
         self.deny_packages.iter().map(one).collect()
     }
