@@ -20,7 +20,9 @@ pub enum Error {
         suite: String,
     },
     /// A release that has ended, and that the mirror has no longer.
-    #[error("{suite} gets no updates any more, and the mirror has it no longer: name an archive with --archive-mirror")]
+    #[error(
+        "{suite} gets no updates any more, and the mirror has it no longer: name an archive with --archive-mirror"
+    )]
     ReleaseEnded {
         /// `bullseye-security`
         suite: String,

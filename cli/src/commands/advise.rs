@@ -60,11 +60,13 @@ impl Advise {
         let draft = self.draft(&config, &data, &image, &bars).await?;
         bars.clear();
         let advice = Advice::of(&draft, base);
-        let path = self.dockerfile.as_ref().map(|path| path.to_string_lossy().into_owned()).unwrap_or_default();
+        let path =
+            self.dockerfile.as_ref().map(|path| path.to_string_lossy().into_owned()).unwrap_or_default();
         let patch = dockerfile.map(|dockerfile| dockerfile.patch(&path, &advice));
         if global.output == Output::Json {
             let (patch, notes) = patch.unzip();
-            let told = serde_json::json!({"advice": advice, "patch": patch, "notes": notes.unwrap_or_default()});
+            let told =
+                serde_json::json!({"advice": advice, "patch": patch, "notes": notes.unwrap_or_default()});
             super::json(&told)?;
             return Ok(Exit::Ok);
         }

@@ -61,7 +61,10 @@ impl Base {
     }
     /// What is known where nobody asks: an address that an image names is not followed.
     pub fn unasked(claim: Claim) -> Self {
-        let advice = format!("its registry is neither configured nor this image's: `--base {}` has it asked", claim.name);
+        let advice = format!(
+            "its registry is neither configured nor this image's: `--base {}` has it asked",
+            claim.name
+        );
         Self { name: claim.name, digest: claim.digest, now: None, advice }
     }
     /// The digest to build on, where it is another than that which the image was built on.
@@ -117,7 +120,9 @@ mod tests {
         ] {
             assert!(same(a, b), "{a} {b}");
         }
-        for (a, b) in [("debian:12", "debian:13"), ("a/b", "registry.example/a/b"), ("$BASE", "$BASE"), ("", "")] {
+        for (a, b) in
+            [("debian:12", "debian:13"), ("a/b", "registry.example/a/b"), ("$BASE", "$BASE"), ("", "")]
+        {
             assert!(!same(a, b), "{a} {b}");
         }
     }

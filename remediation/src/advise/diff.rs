@@ -149,7 +149,11 @@ mod tests {
             (long.as_str(), of_long, changed.as_str()),
             ("FROM a", edits(&[(0, replace("FROM b"))]), "FROM b"),
             ("FROM a", edits(&[(0, insert("RUN x"))]), "FROM a\nRUN x\n"),
-            ("FROM a\nRUN y\n", edits(&[(0, replace("FROM b")), (0, insert("RUN x"))]), "FROM b\nRUN x\nRUN y\n"),
+            (
+                "FROM a\nRUN y\n",
+                edits(&[(0, replace("FROM b")), (0, insert("RUN x"))]),
+                "FROM b\nRUN x\nRUN y\n",
+            ),
         ] {
             let patch = unified("Dockerfile", text, &edits);
             for tool in [&["git", "apply", "-"][..], &["patch", "-p1", "--batch"]] {
@@ -160,7 +164,10 @@ mod tests {
         }
         let windows = "FROM a\r\nRUN y\r\n";
         let patch = unified("Dockerfile", windows, &edits(&[(0, insert("RUN x"))]));
-        assert_eq!(patch, "--- a/Dockerfile\n+++ b/Dockerfile\n@@ -1,2 +1,3 @@\n FROM a\r\n+RUN x\r\n RUN y\r\n");
+        assert_eq!(
+            patch,
+            "--- a/Dockerfile\n+++ b/Dockerfile\n@@ -1,2 +1,3 @@\n FROM a\r\n+RUN x\r\n RUN y\r\n"
+        );
         assert_eq!(unified("Dockerfile", "FROM a\n", &BTreeMap::new()), "");
     }
 

@@ -113,7 +113,10 @@ impl Dockerfile {
             return vec![format!("FROM {image} is written over several lines: it is {newer} now")];
         };
         if pinned != newer.as_str() {
-            edits.entry(line).or_default().push(Edit::Replace(text.replace(image, &format!("{name}@{newer}"))));
+            edits
+                .entry(line)
+                .or_default()
+                .push(Edit::Replace(text.replace(image, &format!("{name}@{newer}"))));
         }
         Vec::new()
     }
@@ -121,7 +124,8 @@ impl Dockerfile {
     /// Pinned packages of languages in what is run.
     fn repin(&self, advice: &Advice, lines: &[&str], edits: &mut BTreeMap<usize, Vec<Edit>>) {
         for run in self.instructions.iter().filter(|i| i.name == "RUN") {
-            let text: String = run.lines.clone().filter_map(|n| lines.get(n)).map(|l| format!("{l}\n")).collect();
+            let text: String =
+                run.lines.clone().filter_map(|n| lines.get(n)).map(|l| format!("{l}\n")).collect();
             let tools = pins::Tools::of(&text);
             for number in run.lines.clone() {
                 let Some(line) = lines.get(number).filter(|line| !line.trim_start().starts_with('#')) else {
@@ -138,9 +142,8 @@ impl Dockerfile {
     /// Packages of the system that a package manager can upgrade where we do not.
     fn upgrade(&self, advice: &Advice, edits: &mut BTreeMap<usize, Vec<Edit>>) -> Option<String> {
         let codes = ["script-needs-sandbox", "new-dependency", "conflict"];
-        let refused = |c: &&Change| {
-            c.require.is_some() && c.paths.is_empty() && codes.contains(&c.code.as_str())
-        };
+        let refused =
+            |c: &&Change| c.require.is_some() && c.paths.is_empty() && codes.contains(&c.code.as_str());
         let is_apk = |c: &Change| Order::of_ecosystem(&c.ecosystem) == Some(Order::Apk);
         // A name goes into a shell: what is none is left out, whatever the image says.
         let mut names: Vec<(bool, &str)> = Vec::new();
@@ -164,7 +167,10 @@ impl Dockerfile {
             ],
         };
         edits.entry(*last.lines.end()).or_default().push(Edit::Insert(lines));
-        Some("the added RUN needs root: where the base image has another USER, put USER root before it".to_owned())
+        Some(
+            "the added RUN needs root: where the base image has another USER, put USER root before it"
+                .to_owned(),
+        )
     }
 }
 

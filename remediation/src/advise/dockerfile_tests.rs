@@ -37,9 +37,8 @@ fn read(text: &str) -> Dockerfile {
 /// Lines that the patch takes away and adds, and the notes.
 fn patched(text: &str, advice: &Advice) -> (Vec<String>, Vec<String>) {
     let (patch, notes) = read(text).patch("Dockerfile", advice);
-    let signed = |line: &&str| {
-        line.starts_with(['+', '-']) && !line.starts_with("+++") && !line.starts_with("---")
-    };
+    let signed =
+        |line: &&str| line.starts_with(['+', '-']) && !line.starts_with("+++") && !line.starts_with("---");
     (patch.lines().filter(signed).map(str::to_owned).collect(), notes)
 }
 

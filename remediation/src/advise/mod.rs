@@ -133,8 +133,10 @@ fn advice(stay: &Stay, require: Option<&str>, end: Option<&EndOfLife>) -> String
     let Some(require) = require else {
         return match end.filter(|end| end.is_over()) {
             Some(end) => format!("nobody will mend it here, for {end}: build on a release that is supported"),
-            None => "no version mends it yet: wait for one, do without the package, or accept it by an exception"
-                .to_owned(),
+            None => {
+                "no version mends it yet: wait for one, do without the package, or accept it by an exception"
+                    .to_owned()
+            }
         };
     };
     if let Some(path) = stay.paths.first() {
@@ -147,7 +149,9 @@ fn advice(stay: &Stay, require: Option<&str>, end: Option<&EndOfLife>) -> String
             Some(Order::Pep440) => format!("require {name}>={require} (pip, pyproject.toml)"),
             Some(Order::Npm) => format!("require {name}@^{require} (package.json, then the lock file)"),
             Some(Order::Maven) => format!("require {name}:{require} (pom.xml, build.gradle)"),
-            Some(Order::Go) => format!("build with {name} {require} or later (go get {name}@{})", go(require)),
+            Some(Order::Go) => {
+                format!("build with {name} {require} or later (go get {name}@{})", go(require))
+            }
             Some(Order::Gem) => format!("require gem \"{name}\", \">= {require}\" (Gemfile)"),
             Some(Order::Composer) => format!("require {name}:^{require} (composer.json)"),
             _ => format!("require {name} {require} or later"),
@@ -155,13 +159,20 @@ fn advice(stay: &Stay, require: Option<&str>, end: Option<&EndOfLife>) -> String
         return format!("{line}; /{path}{more} {}", stay.installed);
     }
     match stay.code.as_str() {
-        "script-needs-sandbox" => "a script has to run: `patchline fix --executor sandbox`, or upgrade it in the Dockerfile".to_owned(),
+        "script-needs-sandbox" => {
+            "a script has to run: `patchline fix --executor sandbox`, or upgrade it in the Dockerfile"
+                .to_owned()
+        }
         "held" => "it is held: lift the hold or the pin, and fix again".to_owned(),
         "deny-listed" => "it is on the deny-list: take it off, and fix again".to_owned(),
         "new-dependency" | "conflict" => {
-            format!("upgrade it to {require} in the Dockerfile, where the package manager may take along what it needs")
+            format!(
+                "upgrade it to {require} in the Dockerfile, where the package manager may take along what it needs"
+            )
         }
-        "shadowed" => "a later layer has put another file in its place: leave that out, and fix again".to_owned(),
+        "shadowed" => {
+            "a later layer has put another file in its place: leave that out, and fix again".to_owned()
+        }
         "not-selected" | "not-chosen" => "it can be mended: select it in `patchline fix`".to_owned(),
         _ => match end.filter(|end| end.is_over()) {
             Some(end) => format!("{end}: build on a release that is supported"),

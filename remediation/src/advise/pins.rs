@@ -19,7 +19,10 @@ impl Tools {
         let words = || text.split(|c: char| !c.is_ascii_alphanumeric() && !"-_.".contains(c));
         let calls = |names: &[&str]| words().any(|word| names.contains(&word));
         let installs = calls(&["install", "i", "add"]);
-        let pip = words().any(|w| w == "uv" || w.strip_prefix("pip").is_some_and(|v| v.bytes().all(|b| b.is_ascii_digit() || b == b'.')));
+        let pip = words().any(|w| {
+            w == "uv"
+                || w.strip_prefix("pip").is_some_and(|v| v.bytes().all(|b| b.is_ascii_digit() || b == b'.'))
+        });
         Self { pip: installs && pip, npm: installs && calls(&["npm", "yarn", "pnpm", "bun"]) }
     }
 }
@@ -62,7 +65,8 @@ fn python(line: &str, package: &str, required: &str) -> String {
             .map_or(0, |i| i + bare[i..].chars().next().map_or(1, char::len_utf8));
         let version: &str = &after[..after.find(|c: char| !is_of_version(c)).unwrap_or(after.len())];
         // `===` compares texts, and a star is no version.
-        let is_pin = !after.starts_with('=') && is_version(version) && !after[version.len()..].starts_with('*');
+        let is_pin =
+            !after.starts_with('=') && is_version(version) && !after[version.len()..].starts_with('*');
         let below = Order::Pep440.compare(version, required).is_lt();
         out.push_str(&rest[..at + 2]);
         if is_pin && below && normal(&bare[start..]) == wanted {

@@ -26,7 +26,8 @@ fn one_package_is_one_change_to_the_highest_version() {
         stay("CVE-4", "Debian:12", "glibc", Some("2"), "script-needs-sandbox"),
     ];
     let changes = changes(&stays, None);
-    let told: Vec<_> = changes.iter().map(|c| (c.package.as_str(), c.require.as_deref(), c.ends.len())).collect();
+    let told: Vec<_> =
+        changes.iter().map(|c| (c.package.as_str(), c.require.as_deref(), c.ends.len())).collect();
     assert_eq!(told, [("jinja2", Some("3.1.10"), 2), ("glibc", Some("2"), 1), ("tar", None, 1)]);
     assert_eq!(changes[0].worst, Severity::High);
     let said = "require jinja2>=3.1.10 (pip, pyproject.toml); /app/METADATA and one more file hold 1.0";
@@ -37,7 +38,8 @@ fn one_package_is_one_change_to_the_highest_version() {
 
 #[test]
 fn what_has_ended_is_named() {
-    let end = EndOfLife { release: "Debian 10 (buster)".into(), since: "2024-07-01".into(), long_term_until: None };
+    let end =
+        EndOfLife { release: "Debian 10 (buster)".into(), since: "2024-07-01".into(), long_term_until: None };
     let stays = [
         stay("CVE-1", "Debian:10", "tar", None, "no-fix"),
         stay("CVE-2", "Debian:10", "curl", Some("2"), "end-of-life"),

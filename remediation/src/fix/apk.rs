@@ -196,13 +196,17 @@ fn held_to(
     blocked: &BTreeMap<String, Blocked>,
 ) -> Result<()> {
     let Some(chosen) = &rules.exactly else { return Ok(()) };
-    let refuse = |package: &str, reason: String| Err(Error::PlanRefused { package: package.to_owned(), reason });
+    let refuse =
+        |package: &str, reason: String| Err(Error::PlanRefused { package: package.to_owned(), reason });
     let is_chosen = |name: &String| chosen.iter().any(|one| one.package == *name);
     if let Some((name, why)) = blocked.iter().find(|(name, _)| is_chosen(name)) {
         return refuse(name, why.reason.clone());
     }
     if let Some((name, pick)) = picks.iter().find(|(name, _)| !is_chosen(name)) {
-        return refuse(name, format!("it has to go to {} as well, and is not in the plan", pick.entry.version));
+        return refuse(
+            name,
+            format!("it has to go to {} as well, and is not in the plan", pick.entry.version),
+        );
     }
     for package in question.ground.database.packages.values() {
         let Some(floor) = question.want.floors.get(&package.origin) else { continue };

@@ -22,8 +22,7 @@ use crate::{
         sandbox::{Failure, Fault, dpkg},
     },
     plan::{
-        Blocked, Key, Pick, Solver, Want, exactly,
-        eol,
+        Blocked, Key, Pick, Solver, Want, eol, exactly,
         scripts::{self, Case},
         shadow::{Shadow, shadowed},
         wanted,

@@ -167,12 +167,7 @@ pub(super) async fn draft(remediator: &Remediator, request: &FixRequest<'_>) -> 
 }
 
 /// Every finding that not all of its carriers leave behind, with the reason.
-fn stays(
-    report: &Report,
-    plan: &FixPlan,
-    edited: bool,
-    selected: &dyn Fn(&Finding) -> bool,
-) -> Vec<Stay> {
+fn stays(report: &Report, plan: &FixPlan, edited: bool, selected: &dyn Fn(&Finding) -> bool) -> Vec<Stay> {
     let goes = |finding: &Finding| {
         is_systems(finding)
             && !finding.packages.is_empty()
@@ -213,7 +208,9 @@ fn stays(
         }
     };
     let mut stays: Vec<Stay> = report.findings.iter().filter(|finding| !goes(finding)).map(stay).collect();
-    stays.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| (&a.id, &a.source).cmp(&(&b.id, &b.source))));
+    stays.sort_by(|a, b| {
+        b.severity.cmp(&a.severity).then_with(|| (&a.id, &a.source).cmp(&(&b.id, &b.source)))
+    });
     stays
 }
 

@@ -68,7 +68,8 @@ fn every_finding_goes_or_stays_with_a_reason() {
 
 fn handed(version: u32, upgrades: &serde_json::Value) -> Vec<u8> {
     let image = Digest::of(b"an image");
-    let plan = json!({"version": version, "image": image, "more": 1, "plan": {"upgrades": upgrades, "refused": []}});
+    let plan =
+        json!({"version": version, "image": image, "more": 1, "plan": {"upgrades": upgrades, "refused": []}});
     serde_json::to_vec(&plan).unwrap()
 }
 

@@ -42,17 +42,22 @@ pub(super) fn held_to(
     blocked: &BTreeMap<Key, Blocked>,
 ) -> Result<()> {
     let Some(chosen) = &rules.exactly else { return Ok(()) };
-    let refuse = |package: &str, reason: String| Err(Error::PlanRefused { package: package.to_owned(), reason });
+    let refuse =
+        |package: &str, reason: String| Err(Error::PlanRefused { package: package.to_owned(), reason });
     let is_chosen = |key: &Key| chosen.iter().any(|one: &Chosen| one.package == key.0);
     if let Some((key, why)) = blocked.iter().find(|(key, _)| is_chosen(key)) {
         return refuse(&key.0, why.reason.clone());
     }
     if let Some((key, pick)) = picks.iter().find(|(key, _)| !is_chosen(key)) {
-        return refuse(&key.0, format!("it has to go to {} as well, and is not in the plan", pick.record.version));
+        return refuse(
+            &key.0,
+            format!("it has to go to {} as well, and is not in the plan", pick.record.version),
+        );
     }
     for (key, package) in &ground.database.packages {
         let Some(floor) = want.floors.get(&package.record.source) else { continue };
-        let reaches = picks.get(key).map_or(&package.record.source_version, |pick| &pick.record.source_version);
+        let reaches =
+            picks.get(key).map_or(&package.record.source_version, |pick| &pick.record.source_version);
         if compare_debian(reaches, floor).is_lt() {
             return refuse(&key.0, format!("the image has {floor} of its source already, and would go back"));
         }

@@ -89,9 +89,8 @@ pub(crate) fn ended(distro: &Distro, now: Timestamp) -> Option<EndOfLife> {
     };
     let version = distro.version_id.as_deref();
     let codename = distro.codename.as_deref();
-    let (version, codename, regular, long_term) = table
-        .iter()
-        .find(|(v, c, ..)| Some(*c) == codename || codename.is_none() && Some(*v) == version)?;
+    let (version, codename, regular, long_term) =
+        table.iter().find(|(v, c, ..)| Some(*c) == codename || codename.is_none() && Some(*v) == version)?;
     let (regular, long_term): (Date, Date) = (regular.parse().ok()?, long_term.parse().ok()?);
     let today = now.to_zoned(TimeZone::UTC).date();
     if today <= regular {
@@ -137,9 +136,15 @@ mod tests {
         );
         let focal = distro("ubuntu", Some("20.04"), Some("focal"));
         assert_eq!(said(&focal, "2025-05-29"), None);
-        assert_eq!(said(&focal, "2026-01-01").unwrap(), "Ubuntu 20.04 (focal) gets no security updates since 2025-05-30");
+        assert_eq!(
+            said(&focal, "2026-01-01").unwrap(),
+            "Ubuntu 20.04 (focal) gets no security updates since 2025-05-30"
+        );
         let now = |day: &str| format!("{day}T12:00:00Z").parse().unwrap();
-        assert!(is_over("debian", "bullseye", now("2026-09-01")) && !is_over("debian", "bullseye", now("2026-08-31")));
+        assert!(
+            is_over("debian", "bullseye", now("2026-09-01"))
+                && !is_over("debian", "bullseye", now("2026-08-31"))
+        );
         assert!(!is_over("debian", "sid", now("2099-01-01")));
         assert!(said(&distro("debian", Some("9"), None), "2026-01-01").unwrap().contains("stretch"));
         assert!(said(&distro("alpine", Some("3.16.2"), None), "2026-01-01").unwrap().contains("Alpine 3.16"));

@@ -18,9 +18,8 @@ pub fn exactly(
 ) -> Result<BTreeMap<Key, Pick>> {
     let mut picks = BTreeMap::new();
     for one in chosen {
-        let of_name = database.packages.iter().filter(|(key, p)| {
-            key.0 == one.package && p.record.version == one.from
-        });
+        let of_name =
+            database.packages.iter().filter(|(key, p)| key.0 == one.package && p.record.version == one.from);
         let found: Vec<_> = of_name.collect();
         let by_architecture = found.iter().find(|(key, _)| key.1 == one.architecture);
         let Some((key, installed)) = by_architecture.or(found.first()).copied() else {

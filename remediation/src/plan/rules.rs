@@ -158,12 +158,8 @@ mod tests {
 
     #[test]
     fn an_edited_plan_rules_out_what_it_does_not_name() {
-        let chosen = Chosen {
-            package: "curl".into(),
-            architecture: "amd64".into(),
-            from: "1".into(),
-            to: "2".into(),
-        };
+        let chosen =
+            Chosen { package: "curl".into(), architecture: "amd64".into(), from: "1".into(), to: "2".into() };
         let rules = Rules { denied: Vec::new(), exactly: Some(vec![chosen]) };
         assert!(rules.against(&offer("curl", "curl", "2")).is_none());
         assert_eq!(rules.against(&offer("curl", "curl", "3")).unwrap().code, "not-chosen");

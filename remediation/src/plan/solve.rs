@@ -223,7 +223,9 @@ impl<'a> Solver<'a> {
                 let known = clause.alternatives.iter().any(|r| after.by_name.contains_key(r.name.as_str()));
                 let needs = format!("{} {} needs {clause}", record.name, record.version);
                 let (code, reason) = match (self.ruled_out(clause, blocked)?, known) {
-                    (Some((name, why)), _) => (why.code, format!("{needs}, and {name} stays: {}", why.reason)),
+                    (Some((name, why)), _) => {
+                        (why.code, format!("{needs}, and {name} stays: {}", why.reason))
+                    }
                     (None, true) => ("conflict", format!("{needs}, which nothing here meets")),
                     (None, false) => ("new-dependency", format!("{needs}, which is not installed")),
                 };

@@ -164,7 +164,8 @@ fn what_is_denied_stays_by_name_and_so_does_what_needs_it() {
     // One version: the next one is taken, where there is one.
     let (up, refused) = ruled(&installed, &offered, &fix, &rules(&["libx=2", "other=2"]));
     assert_eq!((up, refused), (vec!["libx 3".into(), "other 3".into(), "tool 2".into()], vec![]));
-    let (up, refused) = ruled(&installed, &offered, &fix, &rules(&["libx=2", "libx=3", "other=2", "other=3"]));
+    let (up, refused) =
+        ruled(&installed, &offered, &fix, &rules(&["libx=2", "libx=3", "other=2", "other=3"]));
     assert!(up.is_empty(), "{up:?}");
     let codes: Vec<_> = refused.iter().map(|(package, why)| (package.as_str(), why.code)).collect();
     assert_eq!(codes, [("other", "deny-listed"), ("tool", "deny-listed")]);
@@ -172,8 +173,7 @@ fn what_is_denied_stays_by_name_and_so_does_what_needs_it() {
 
 #[test]
 fn an_edited_plan_is_followed_to_the_letter_or_refused() {
-    let installed =
-        [stanza("tool", "1", ""), stanza("libx", "1", ""), stanza("other", "1", "Source: src\n")];
+    let installed = [stanza("tool", "1", ""), stanza("libx", "1", ""), stanza("other", "1", "Source: src\n")];
     let offered = [
         stanza("tool", "2", "Depends: libx (>= 2)\n"),
         stanza("libx", "2", ""),

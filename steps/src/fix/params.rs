@@ -170,10 +170,10 @@ mod tests {
         let chosen = params(json!({"select": {"severity": ">= high", "ids": ["CVE-1"], "fixable": true}}));
         let selection = chosen.selection().expect("a selection");
         assert_eq!((selection.severity, selection.ids), (Some(Severity::High), vec!["CVE-1".to_owned()]));
-        let denying = params(json!({"select": {"packages": ["openssl"]}, "deny_packages": ["libc6", "curl=1"]}));
+        let denying =
+            params(json!({"select": {"packages": ["openssl"]}, "deny_packages": ["libc6", "curl=1"]}));
         assert_eq!(denying.selection().expect("a selection").packages, ["openssl"]);
-        let denied: Vec<String> =
-            denying.denied().expect("a list").iter().map(ToString::to_string).collect();
+        let denied: Vec<String> = denying.denied().expect("a list").iter().map(ToString::to_string).collect();
         assert_eq!(denied, ["libc6", "curl=1"]);
         let wrong = params(json!({"deny_packages": ["a b"]})).denied().expect_err("refused");
         assert_eq!(wrong.code, "deny-package-invalid");

@@ -37,7 +37,11 @@ pub(super) fn draft(name: &str, draft: &Draft, columns: usize) -> String {
     }
     if !plan.refused.is_empty() {
         let head = format!("{} cannot go up:", packages(plan.refused.len()));
-        lines.extend([String::new(), paint(&head, Colour::Strong), refusals(&plan.refused, columns).render()]);
+        lines.extend([
+            String::new(),
+            paint(&head, Colour::Strong),
+            refusals(&plan.refused, columns).render(),
+        ]);
     }
     if !draft.stays.is_empty() {
         let head = format!("{} there afterwards:", are(draft.stays.len()));
@@ -113,7 +117,8 @@ fn upgrades(plan: &FixPlan, columns: usize) -> Table {
             0 => String::new(),
             count => format!(", ends {count}: {}", ids(ends.iter().copied())),
         };
-        let from = if repository.is_empty() { String::new() } else { format!(" from {}", clean(repository, NAME)) };
+        let from =
+            if repository.is_empty() { String::new() } else { format!(" from {}", clean(repository, NAME)) };
         table.line(format!("{}{from}{told}", clean(source, NAME)), Some(Colour::Strong));
         let mut said: Vec<String> = Vec::new();
         for upgrade in all {
