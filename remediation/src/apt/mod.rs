@@ -216,3 +216,6 @@ pub(crate) async fn blocking<T: Send + 'static>(
         }),
     }
 }
+
+#[cfg(test)]
+mod archive_tests;
