@@ -178,40 +178,46 @@ fn stays(report: &Report, plan: &FixPlan, edited: bool, selected: &dyn Fn(&Findi
                 plan.upgrades.iter().any(ends)
             })
     };
-    let stay = |finding: &Finding| {
+    let reasoned = |finding: &Finding| {
         let refused = plan
             .refused
             .iter()
             .find(|r| r.leaves.contains(&finding.id) && finding.packages.contains(&r.package))
             .filter(|_| is_systems(finding));
-        let (code, reason) = match refused {
-            Some(refusal) => (refusal.code.as_str(), format!("{}: {}", refusal.package, refusal.reason)),
-            None if finding.fixed.is_none() => ("no-fix", "no advisory names a fixed version".to_owned()),
-            None if !is_systems(finding) => {
-                ("language-package", "whoever builds the image has to require the fixed version".to_owned())
+        match refused {
+            Some(refusal) => {
+                stay(finding, &refusal.code, &format!("{}: {}", refusal.package, refusal.reason))
             }
-            None if edited => ("not-chosen", "the plan that was handed in leaves it out".to_owned()),
-            None if !selected(finding) => ("not-selected", "it was not asked for".to_owned()),
-            None => ("not-in-repository", "no repository that was read has it".to_owned()),
-        };
-        Stay {
-            id: finding.id.clone(),
-            severity: finding.severity,
-            ecosystem: finding.ecosystem.clone(),
-            source: finding.source.clone(),
-            packages: finding.packages.clone(),
-            paths: finding.paths.clone(),
-            installed: finding.installed.clone(),
-            fixed: finding.fixed.clone(),
-            code: code.to_owned(),
-            reason,
+            None if finding.fixed.is_none() => stay(finding, "no-fix", "no advisory names a fixed version"),
+            None if !is_systems(finding) => {
+                stay(finding, "language-package", "whoever builds the image has to require the fixed version")
+            }
+            None if edited => stay(finding, "not-chosen", "the plan that was handed in leaves it out"),
+            None if !selected(finding) => stay(finding, "not-selected", "it was not asked for"),
+            None => stay(finding, "not-in-repository", "no repository that was read has it"),
         }
     };
-    let mut stays: Vec<Stay> = report.findings.iter().filter(|finding| !goes(finding)).map(stay).collect();
+    let mut stays: Vec<Stay> =
+        report.findings.iter().filter(|finding| !goes(finding)).map(reasoned).collect();
     stays.sort_by(|a, b| {
         b.severity.cmp(&a.severity).then_with(|| (&a.id, &a.source).cmp(&(&b.id, &b.source)))
     });
     stays
+}
+
+fn stay(finding: &Finding, code: &str, reason: &str) -> Stay {
+    Stay {
+        id: finding.id.clone(),
+        severity: finding.severity,
+        ecosystem: finding.ecosystem.clone(),
+        source: finding.source.clone(),
+        packages: finding.packages.clone(),
+        paths: finding.paths.clone(),
+        installed: finding.installed.clone(),
+        fixed: finding.fixed.clone(),
+        code: code.to_owned(),
+        reason: reason.to_owned(),
+    }
 }
 
 #[cfg(test)]

@@ -222,14 +222,22 @@ impl<'a> Solver<'a> {
                 }
                 let known = clause.alternatives.iter().any(|r| after.by_name.contains_key(r.name.as_str()));
                 let needs = format!("{} {} needs {clause}", record.name, record.version);
-                let (code, reason) = match (self.ruled_out(clause, blocked)?, known) {
+                let to = None;
+                let why = match (self.ruled_out(clause, blocked)?, known) {
                     (Some((name, why)), _) => {
-                        (why.code, format!("{needs}, and {name} stays: {}", why.reason))
+                        let reason = format!("{needs}, and {name} stays: {}", why.reason);
+                        Blocked { code: why.code, reason, to }
                     }
-                    (None, true) => ("conflict", format!("{needs}, which nothing here meets")),
-                    (None, false) => ("new-dependency", format!("{needs}, which is not installed")),
+                    (None, true) => {
+                        let reason = format!("{needs}, which nothing here meets");
+                        Blocked { code: "conflict", reason, to }
+                    }
+                    (None, false) => {
+                        let reason = format!("{needs}, which is not installed");
+                        Blocked { code: "new-dependency", reason, to }
+                    }
                 };
-                return Ok(Some(Problem::Blocks(key.clone(), Blocked { code, reason, to: None })));
+                return Ok(Some(Problem::Blocks(key.clone(), why)));
             }
             for (field, relation) in &relations.against {
                 if relation.applies_to(architecture)
