@@ -12,7 +12,7 @@ use std::{
 
 use patchline_engine::schedule::due::{CATCH_UP, LONGEST_CATCH_UP};
 use patchline_registry::{RegistryConfig, remote::Secret};
-use patchline_remediation::{apk, apt::Mirrors, rpm};
+use patchline_remediation::{Denied, apk, apt::Mirrors, rpm};
 use patchline_steps::{
     exceptions::{Exception, Exceptions},
     notify::ChannelConfig,
@@ -48,6 +48,8 @@ pub(crate) struct Config {
     pub(crate) apk_keys: Vec<PathBuf>,
     /// Files of OpenPGP keys of rpm repositories, or folders of them.
     pub(crate) rpm_keys: Vec<PathBuf>,
+    /// Packages that no fix upgrades.
+    pub(crate) deny_packages: Vec<Denied>,
     /// Chain files or folders of them.
     pub(crate) chains: Vec<PathBuf>,
     /// Webhook receivers.
@@ -184,6 +186,8 @@ pub(crate) struct TargetEntry {
 pub(crate) struct MirrorEntry {
     debian: Option<Url>,
     debian_security: Option<Url>,
+    /// Debian's releases that have ended.
+    debian_archive: Option<Url>,
     /// Base of Alpine's branches.
     alpine: Option<Url>,
     /// Other apk repositories: how an address begins in an image, and where that is mirrored.
@@ -354,7 +358,12 @@ impl Config {
     }
     /// Mirrors as configured.
     pub(crate) fn mirrors(&self) -> Mirrors {
-        Mirrors { debian: self.mirrors.debian.clone(), debian_security: self.mirrors.debian_security.clone() }
+        let entry = &self.mirrors;
+        Mirrors {
+            debian: entry.debian.clone(),
+            debian_security: entry.debian_security.clone(),
+            debian_archive: entry.debian_archive.clone(),
+        }
     }
     /// Mirrors of apk repositories as configured.
     pub(crate) fn apk_mirrors(&self) -> apk::Mirrors {

@@ -145,6 +145,8 @@ enum Command {
     Scan(commands::scan::Scan),
     /// Mend an image and push it beside the original
     Fix(commands::fix::Fix),
+    /// Tell what to change where no fix can be made
+    Advise(commands::advise::Advise),
     /// Compare two images: packages and findings
     Diff(commands::diff::Diff),
     /// Assemble, copy, delete, list and sign images
@@ -191,6 +193,7 @@ fn main() -> ExitCode {
             Command::Chain(c) => c.run(global).await,
             Command::Scan(c) => c.run(global).await,
             Command::Fix(c) => c.run(global).await,
+            Command::Advise(c) => c.run(global).await,
             Command::Diff(c) => c.run(global).await,
             Command::Image(c) => c.run(global).await,
             Command::Advisories(c) => c.run(global).await,

@@ -19,6 +19,14 @@ pub enum Error {
         /// `bookworm`
         suite: String,
     },
+    /// A release that has ended, and that the mirror has no longer.
+    #[error(
+        "{suite} gets no updates any more, and the mirror has it no longer: name an archive with --archive-mirror"
+    )]
+    ReleaseEnded {
+        /// `bullseye-security`
+        suite: String,
+    },
     /// Nothing to verify releases with.
     #[error(
         "no Debian keyring is on this machine: install debian-archive-keyring, or name one with --keyring"
@@ -99,6 +107,34 @@ pub enum Error {
         /// `nginx-light depends on …`
         relation: String,
     },
+    /// What was handed in as a plan is none.
+    #[error("the plan cannot be read: {reason}")]
+    PlanUnreadable {
+        /// Where and why.
+        reason: String,
+    },
+    /// A plan of something else.
+    #[error("the plan is of {planned}, and the image is {image}")]
+    PlanOfAnother {
+        /// What the plan names.
+        planned: patchline_registry::Digest,
+        /// What was to be mended.
+        image: patchline_registry::Digest,
+    },
+    /// A plan that cannot be carried out as it stands.
+    #[error("the plan does not hold: {package}: {reason}")]
+    PlanRefused {
+        /// Binary package.
+        package: String,
+        /// Why it cannot go where the plan says.
+        reason: String,
+    },
+    /// What was handed in as a Dockerfile is none.
+    #[error("the Dockerfile cannot be read: {reason}")]
+    Dockerfile {
+        /// Why.
+        reason: String,
+    },
     /// The system is not one that we mend.
     #[error("{system} cannot be mended: {reason}")]
     UnsupportedSystem {
@@ -156,6 +192,7 @@ impl Error {
             Self::Registry(e) => e.code(),
             Self::Scanner(e) => e.code(),
             Self::NoMirror { .. } | Self::NoApkMirror { .. } | Self::NoRpmMirror { .. } => "no-mirror",
+            Self::ReleaseEnded { .. } => "release-ended",
             Self::NoKeyring | Self::NoApkKey | Self::NoRpmKey => "no-keyring",
             Self::Format { .. } => "format-unsupported",
             Self::Untrusted { .. } => "repository-untrusted",
@@ -164,6 +201,10 @@ impl Error {
             Self::Status { .. } => "mirror-status",
             Self::Malformed { .. } => "package-malformed",
             Self::Unsatisfiable { .. } => "dependencies-unsatisfiable",
+            Self::PlanUnreadable { .. } => "fix-plan-unreadable",
+            Self::PlanOfAnother { .. } => "fix-plan-of-another",
+            Self::PlanRefused { .. } => "fix-plan-refused",
+            Self::Dockerfile { .. } => "dockerfile-unreadable",
             Self::UnsupportedSystem { .. } => "system-unsupported",
             Self::Proof { .. } => "proof-failed",
             Self::Key { .. } => "signing-key-unusable",

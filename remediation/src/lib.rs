@@ -1,5 +1,6 @@
 //! Mending: upgrades chosen, fetched from verified repositories, laid as one patch layer, and proven.
 
+pub mod advise;
 pub mod apk;
 pub mod apt;
 pub mod attest;
@@ -21,5 +22,7 @@ pub mod tree;
 pub use error::{Error, Result};
 pub use executor::{Choice, Executor, sandbox::Sandbox};
 pub use fix::family::is_systems;
-pub use fix::{Archive, FixRequest, Fixed, FixedImage, Progress, Remediator, Selection, UpgradePolicy};
-pub use plan::{FixPlan, Refusal, Upgrade};
+pub use fix::{
+    Archive, Draft, Edited, FixRequest, Fixed, FixedImage, Progress, Remediator, Selection, Stay, UpgradePolicy,
+};
+pub use plan::{Chosen, Denied, EndOfLife, FixPlan, NoEntry, Refusal, Upgrade};

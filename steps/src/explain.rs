@@ -161,6 +161,16 @@ pub(crate) const ALL: &[Explanation] = &[
         "version: 1\nchain: web\nsteps:\n  scan: {uses: scan}\n  fix: {uses: fix, needs: [scan], with: {max_rounds: 1}}\n",
     ),
     explanation(
+        "deny-package-invalid",
+        words("An entry of a fix's deny-list can be no package.", "修复的拒绝列表中有一项不可能是软件包。"),
+        words(
+            "A name that is nobody's would keep nothing back, and look as if it did.",
+            "写错的名字什么也拦不住，看上去却像已经拦住。",
+        ),
+        "version: 1\nchain: web\nsteps:\n  scan: {uses: scan}\n  fix: {uses: fix, needs: [scan], with: {deny_packages: [\"open ssl\"]}}\n",
+        "version: 1\nchain: web\nsteps:\n  scan: {uses: scan}\n  fix: {uses: fix, needs: [scan], with: {deny_packages: [openssl, curl=7.88.1-10]}}\n",
+    ),
+    explanation(
         "select-unfixable",
         words("A fix selects the findings that have no fix.", "修复只选择了没有修复版本的问题。"),
         words("There is nothing that it could do for them.", "对这些问题无从修复。"),

@@ -505,7 +505,8 @@ fn plan() -> FixPlan {
                     to: (*to).into(),
                     mends: vec![(*id).into()],
                     because: "byte-identical scripts".into(),
-                    executor: patchline_remediation::Executor::Native,
+                    repository: "bookworm-security".into(),
+                    ..Upgrade::default()
                 }),
             }
         }

@@ -212,10 +212,47 @@ fn a_push_by_skopeo_into_the_embedded_registry_ends_remediated() {
     let told: Value = serde_json::from_slice(&again.stdout).unwrap();
     assert!(told["fixed"].is_null(), "a fixed image has nothing left to fix: {told:#}");
 
+    edited(folder.path(), &image);
+
     // The original's own tag is never taken.
     let over = fix(folder.path(), &[&image, "--tag", "v1"]);
     assert_eq!(over.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&over.stderr).contains("error[fixed-tag-taken]"));
+}
+
+/// A plan is data: it goes out, comes back with one package in it, and that one alone goes up.
+fn edited(folder: &Path, image: &str) {
+    let told = |output: &std::process::Output| -> Value {
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let mut plan = told(&fix(folder, &[image, "--plan"]));
+    let upgrades = plan["plan"]["upgrades"].as_array().unwrap().clone();
+    assert!(upgrades.len() > 1 && plan["download"].as_u64().unwrap() > 0);
+    for upgrade in &upgrades {
+        assert!(upgrade["repository"].as_str().unwrap().starts_with("bookworm"), "{upgrade:#}");
+        assert!(upgrade["size"].as_u64().unwrap() > 0, "{upgrade:#}");
+    }
+    let one =
+        upgrades.iter().find(|u| u["source"] == "expat" || u["source"] == "perl").unwrap_or(&upgrades[0]);
+    let source: Vec<&Value> = upgrades.iter().filter(|u| u["source"] == one["source"]).collect();
+    plan["plan"]["upgrades"] = source.iter().copied().cloned().collect();
+    let file = folder.join("plan.json");
+    fs::write(&file, serde_json::to_vec(&plan).unwrap()).unwrap();
+    let path = file.to_str().unwrap();
+    let done = told(&fix(folder, &[image, "--with", path, "--tag", "v1_edited"]));
+    let went: Vec<&Value> =
+        done["plan"]["upgrades"].as_array().unwrap().iter().map(|u| &u["package"]).collect();
+    assert_eq!(went, source.iter().map(|u| &u["package"]).collect::<Vec<_>>());
+
+    // What is on the deny-list does not, whoever asks.
+    let name = source[0]["package"].as_str().unwrap();
+    let denied = fix(folder, &[image, "--with", path, "--deny-package", name]);
+    let said = String::from_utf8_lossy(&denied.stderr).into_owned();
+    assert!(said.contains("error[fix-plan-refused]") && said.contains("is on the deny-list"), "{said}");
+    let wrong = format!("{image}_fixed");
+    let another = fix(folder, &[&wrong, "--with", path]);
+    assert!(String::from_utf8_lossy(&another.stderr).contains("error[fix-plan-of-another]"));
 }
 
 fn fix(folder: &Path, arguments: &[&str]) -> std::process::Output {

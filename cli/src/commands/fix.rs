@@ -1,9 +1,12 @@
 //! `patchline fix REF`: mend one image without a chain.
 
+mod choice;
+mod show;
+
 use clap::ValueEnum as _;
 use patchline_registry::{ManifestKind, Repository};
 use patchline_remediation::{
-    Choice, FixPlan, FixRequest, Fixed, FixedImage, Selection, UpgradePolicy, attest::Attached, lineage,
+    Choice, FixPlan, FixRequest, Fixed, FixedImage, UpgradePolicy, attest::Attached, lineage,
 };
 use patchline_scanner::{advisories::AdvisorySet, layers::FactsFolder};
 use std::sync::Arc;
@@ -53,18 +56,18 @@ pub(crate) struct Fix {
     /// Which platform of an index, as linux/arm64 [default: this machine's]
     #[arg(long)]
     platform: Option<String>,
-    /// These findings alone
-    #[arg(long = "id", value_name = "CVE")]
-    ids: Vec<String>,
+    #[command(flatten)]
+    choice: choice::Flags,
     /// The newest versions instead of the lowest that fix
     #[arg(long)]
     latest: bool,
     /// Who lays the new files: a sandbox runs the image's own tools and the packages' scripts
     #[arg(long, value_enum, default_value_t, value_name = "WHO")]
     executor: Executor,
-    /// Say what would be done, and do nothing
-    #[arg(long)]
-    dry_run: bool,
+    /// Say what would be done, and do nothing: per package from and to, where it comes from, what it ends, who lays it
+    /// and why; what cannot go up and what stays
+    #[arg(long, visible_alias = "dry-run")]
+    plan: bool,
     #[command(flatten)]
     attest: super::attest::AttestFlags,
     #[command(flatten)]
@@ -82,16 +85,22 @@ impl Fix {
         let apt = self.mirrors.apt(&config, &data)?;
         let apk = self.mirrors.apk(&config, &data)?;
         let rpm = self.mirrors.rpm(&config, &data)?;
-        let remediator = crate::wiring::remediator(apt.clone(), Arc::new(FactsFolder::new(data.facts())))
+        let facts = Arc::new(FactsFolder::new(data.facts()));
+        let mut remediator = crate::wiring::remediator(&config, apt.clone(), facts)
             .with_apk(apk)
             .with_rpm(rpm)
-            .choosing(self.executor.into());
+            .choosing(self.executor.into())
+            .denying(self.choice.denied());
+        if let Some(chosen) = self.choice.chosen(&image.manifest)? {
+            remediator = remediator.following(chosen);
+        }
         let (scanned, read) = tokio::join!(
             images::scan(&data, Some(&apt), &image),
             remediator.read(image.repository.as_ref(), &image.manifest),
         );
         // What the scan says comes first: it knows more of what it cannot read.
         let (scanned, ()) = (scanned?, read?);
+        self.choice.tell_unknown(&scanned.report);
         let scratch = tempfile::tempdir().map_err(io("make a folder for work"))?;
         let bars = Bars::new();
         let sets: Vec<&AdvisorySet> = scanned.advisories.iter().collect();
@@ -103,15 +112,20 @@ impl Fix {
             tag: image.tag.clone(),
             report: &scanned.report,
             advisories: &sets,
-            select: Selection { severity: None, ids: self.ids.clone() },
+            select: self.choice.selection(),
             policy: if self.latest { UpgradePolicy::Latest } else { UpgradePolicy::Minimal },
             scratch: scratch.path().to_owned(),
             progress: bars.progress(),
         };
-        if self.dry_run {
-            let plan = remediator.plan(&request).await?;
+        if self.plan {
+            let draft = remediator.draft(&request).await?;
             bars.clear();
-            return show(global.output, &plan, None, None);
+            if global.output == Output::Json {
+                super::json(&draft)?;
+            } else {
+                terminal::out(&show::draft(&self.image, &draft, terminal::columns()));
+            }
+            return Ok(Exit::Ok);
         }
         let fixed = remediator.build(&request).await?;
         match fixed {
@@ -122,7 +136,7 @@ impl Fix {
             }
             Fixed::Image(fixed) => {
                 let asked = serde_json::json!({
-                    "image": image.manifest, "ids": self.ids,
+                    "image": image.manifest, "select": self.choice.asked(),
                     "policy": if self.latest { "latest" } else { "minimal" },
                     "executor": self.executor.to_possible_value().map(|v| v.get_name().to_owned()),
                 });
@@ -192,12 +206,7 @@ fn show(output: Output, plan: &FixPlan, fixed: Option<&str>, attached: Option<&[
     }
     if !plan.refused.is_empty() {
         terminal::out("\nrefused:");
-        let mut table = Table::new(&["package", "installed", "wanted", "why"]);
-        for r in &plan.refused {
-            let to = r.to.clone().unwrap_or_default();
-            table.row([r.package.clone(), r.from.clone(), to, format!("{}: {}", r.code, r.reason)]);
-        }
-        terminal::out(&table.render());
+        terminal::out(&show::refusals(&plan.refused, terminal::columns()).render());
     }
     Ok(Exit::Ok)
 }

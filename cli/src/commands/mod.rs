@@ -1,6 +1,7 @@
 //! One file per command.
 
 pub(crate) mod admin;
+pub(crate) mod advise;
 pub(crate) mod advisories;
 pub(crate) mod attest;
 pub(crate) mod chain;
@@ -32,6 +33,10 @@ pub(crate) struct MirrorFlags {
     /// Base address of a mirror of Debian's security archive
     #[arg(long, value_name = "URL")]
     security_mirror: Option<url::Url>,
+    /// The folder that holds `debian` and `debian-security` of releases that have ended, asked where the mirrors no
+    /// longer have one
+    #[arg(long, value_name = "URL")]
+    archive_mirror: Option<url::Url>,
     /// A keyring file that the suites' signatures are checked with, instead of this machine's Debian keyrings
     #[arg(long = "keyring", value_name = "FILE")]
     keyrings: Vec<std::path::PathBuf>,
@@ -60,6 +65,7 @@ impl MirrorFlags {
         patchline_remediation::apt::Mirrors {
             debian: self.mirror.clone(),
             debian_security: self.security_mirror.clone(),
+            debian_archive: self.archive_mirror.clone(),
         }
     }
     /// The keyrings that were given.

@@ -23,6 +23,8 @@ use crate::{
     terminal::{self, Colour, paint},
 };
 
+pub(crate) use self::{explain::wrapped, select::findings};
+
 /// Every input with an example.
 const INPUTS: &str = "\
 What can be scanned:
@@ -162,7 +164,7 @@ fn time() -> Timestamp {
 }
 
 /// A severity by its word.
-fn severity(text: &str) -> Result<Severity, String> {
+pub(crate) fn severity(text: &str) -> Result<Severity, String> {
     serde_json::from_value(text.to_lowercase().into())
         .map_err(|_| "one of unknown, negligible, low, medium, high, critical".to_owned())
 }

@@ -19,10 +19,12 @@ use std::{
 };
 
 use futures::{StreamExt, TryStreamExt, stream};
+use jiff::Timestamp;
 use patchline_registry::Digest;
 use tokio::time::Instant;
+use url::Url;
 
-use crate::{Error, Result, clock, deb::PackageRecord, fix::Progress};
+use crate::{Error, Result, clock, deb::PackageRecord, fix::Progress, plan::eol};
 use fetch::Fetcher;
 use release::{Promise, Release};
 pub use sources::Mirrors;
@@ -95,10 +97,9 @@ impl Apt {
             });
         }
         let security = name.ends_with("-security");
-        let base =
-            self.config.mirrors.base(security).ok_or_else(|| Error::NoMirror { suite: name.to_owned() })?;
         let now = clock::now();
-        let bytes = self.fetcher.bytes(base, &format!("dists/{name}/InRelease"), MAX_RELEASE).await?;
+        let (base, bytes, archived) = self.in_release(name, security, now).await?;
+        let base = &base;
         let hash = Digest::of(&bytes).hex().to_owned();
         let keyrings = self.config.keyrings.clone();
         let text = blocking(name, move || {
@@ -107,7 +108,8 @@ impl Apt {
         })
         .await?
         .map_err(|reason| Error::Untrusted { suite: name.to_owned(), reason })?;
-        let release = Release::parse(name, &text, now, self.config.allow_expired)?;
+        // What an archive holds has expired when its release ended.
+        let release = Release::parse(name, &text, now, self.config.allow_expired || archived)?;
         if let Some(known) = known.filter(|known| known.release == hash) {
             return Ok(known);
         }
@@ -115,6 +117,30 @@ impl Apt {
             index::packages(&self.fetcher, base, &self.config.cache, name, architecture, &release).await?;
         let (suite, date) = (name.to_owned(), release.date.to_string());
         blocking(name, move || Suite::new(&suite, &hash, &date, security, text).map(Arc::new)).await
+    }
+
+    /// A suite's InRelease, where it lies, and whether that is the archive of releases that have ended: it is asked only for
+    /// one of those, and only where the mirror no longer has it.
+    async fn in_release(&self, name: &str, security: bool, now: Timestamp) -> Result<(Url, Vec<u8>, bool)> {
+        let path = format!("dists/{name}/InRelease");
+        let mirrors = &self.config.mirrors;
+        let over = eol::is_over("debian", name.strip_suffix("-security").unwrap_or(name), now);
+        let archive = mirrors.archived(security).filter(|_| over);
+        let first = match mirrors.base(security) {
+            Some(base) => self.fetcher.bytes(base, &path, MAX_RELEASE).await.map(|bytes| (base, bytes)),
+            None => Err(Error::NoMirror { suite: name.to_owned() }),
+        };
+        match (first, archive) {
+            (Ok((base, bytes)), _) => Ok((base.clone(), bytes, false)),
+            (Err(Error::Status { status: 404, .. } | Error::NoMirror { .. }), Some(archive)) => {
+                let bytes = self.fetcher.bytes(&archive, &path, MAX_RELEASE).await?;
+                Ok((archive, bytes, true))
+            }
+            (Err(Error::Status { status: 404, .. }), None) if over => {
+                Err(Error::ReleaseEnded { suite: name.to_owned() })
+            }
+            (Err(other), _) => Err(other),
+        }
     }
 
     /// Downloads and verifies packages, several at once; paths in the cache, in the same order.
@@ -157,10 +183,21 @@ impl Apt {
         let promise = Promise { sha256: package.sha256.clone(), size: package.size };
         let path = cache::place(&self.config.cache, "packages", &promise)?;
         if !cache::holds(&path, &promise).await {
-            let base = self.config.mirrors.base(package.security).ok_or_else(|| Error::NoMirror {
+            let mirrors = &self.config.mirrors;
+            let nowhere = || Error::NoMirror {
                 suite: if package.security { "the security archive" } else { "the main archive" }.to_owned(),
-            })?;
-            self.fetcher.file(base, &package.filename, &promise, &path).await?;
+            };
+            let first = match mirrors.base(package.security) {
+                Some(base) => self.fetcher.file(base, &package.filename, &promise, &path).await,
+                None => Err(nowhere()),
+            };
+            match (first, mirrors.archived(package.security)) {
+                // Its hash is promised: where it comes from does not matter.
+                (Err(Error::Status { status: 404, .. } | Error::NoMirror { .. }), Some(archive)) => {
+                    self.fetcher.file(&archive, &package.filename, &promise, &path).await?;
+                }
+                (first, _) => first?,
+            }
         }
         Ok(path)
     }
@@ -179,3 +216,6 @@ pub(crate) async fn blocking<T: Send + 'static>(
         }),
     }
 }
+
+#[cfg(test)]
+mod archive_tests;

@@ -29,6 +29,9 @@ pub struct Mirrors {
     pub debian: Option<Url>,
     /// Base of the security archive.
     pub debian_security: Option<Url>,
+    /// The folder that holds `debian` and `debian-security` of releases that have ended, from bullseye on: asked where the
+    /// others no longer have such a release.
+    pub debian_archive: Option<Url>,
 }
 
 /// One address with one suite.
@@ -90,6 +93,7 @@ impl Mirrors {
         Self {
             debian: main.map(|(_, s)| s.base.clone()),
             debian_security: sources.iter().find(|s| security(s)).map(|s| s.base.clone()),
+            debian_archive: None,
         }
     }
 
@@ -98,7 +102,16 @@ impl Mirrors {
         Self {
             debian: self.debian.or(other.debian),
             debian_security: self.debian_security.or(other.debian_security),
+            debian_archive: self.debian_archive.or(other.debian_archive),
         }
+    }
+
+    /// The base of the same archive as it was when its releases ended.
+    pub(super) fn archived(&self, security: bool) -> Option<Url> {
+        let mut base = self.debian_archive.clone()?;
+        let folder = if security { "debian-security" } else { "debian" };
+        base.path_segments_mut().ok()?.pop_if_empty().extend([folder, ""]);
+        Some(base)
     }
 
     /// The base of the archive that holds a suite.

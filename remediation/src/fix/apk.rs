@@ -24,8 +24,8 @@ use crate::{
         apk::{Change, build},
     },
     plan::{
-        Blocked,
-        apk::{Pick, Solver, Want, eol, scripts, shadow::shadowed, wanted, world_tag},
+        Blocked, Rules,
+        apk::{Pick, Solver, Want, eol, exactly, scripts, shadow::shadowed, wanted, world_tag},
         shadow::Shadow,
     },
     tree::{Tree, image_blocking as blocking},
@@ -161,19 +161,22 @@ type Fetched = BTreeMap<(String, String), (Ready, Result<String, Blocked>)>;
 /// Decides.
 pub(crate) async fn decide(remediator: &Remediator, question: &Question<'_>) -> Result<Decided> {
     let ground = question.ground;
+    let rules = &*remediator.rules;
     let mut fetched = Fetched::new();
     let end = question.report.distro.as_ref().and_then(|distro| eol::ended(distro, clock::now()));
     let mut blocked = broken(ground);
+    for package in ground.database.packages.values() {
+        let kept = rules.keeps(&package.name, &package.origin);
+        blocked.extend(kept.map(|why| (package.name.clone(), why)));
+    }
     blocked.extend(question.blocked.clone());
-    let first = wanted(
-        &ground.database,
-        question.repositories,
-        question.want,
-        question.policy,
-        end.as_ref(),
-        &mut blocked,
-    );
-    let solver = Solver { database: &ground.database, repositories: question.repositories };
+    let (database, repositories) = (&ground.database, question.repositories);
+    let (want, policy) = (question.want, question.policy);
+    let first = match &rules.exactly {
+        Some(chosen) => exactly(database, repositories, chosen, rules, &mut blocked),
+        None => wanted(database, repositories, want, policy, rules, end.as_ref(), &mut blocked),
+    };
+    let solver = Solver { database, repositories, rules };
     let mut shadows: BTreeMap<String, BTreeMap<String, Shadow>> = BTreeMap::new();
     let picks = loop {
         let picks = solver.solve(&first, &mut blocked);
@@ -202,10 +205,44 @@ pub(crate) async fn decide(remediator: &Remediator, question: &Question<'_>) -> 
         }
     };
     let packages = &ground.database.packages;
+    held_to(question, rules, &picks, &blocked)?;
+    if rules.exactly.is_some() {
+        blocked.clear();
+    }
     blocked.retain(|name, _| {
         packages.get(name).is_some_and(|package| question.want.lowest.contains_key(&package.origin))
     });
     Ok(conclude(question, &picks, &blocked, &fetched))
+}
+
+/// Whether an edited plan holds as it was written, as dpkg's has to.
+fn held_to(
+    question: &Question<'_>,
+    rules: &Rules,
+    picks: &BTreeMap<String, Pick>,
+    blocked: &BTreeMap<String, Blocked>,
+) -> Result<()> {
+    let Some(chosen) = &rules.exactly else { return Ok(()) };
+    let refuse =
+        |package: &str, reason: String| Err(Error::PlanRefused { package: package.to_owned(), reason });
+    let is_chosen = |name: &String| chosen.iter().any(|one| one.package == *name);
+    if let Some((name, why)) = blocked.iter().find(|(name, _)| is_chosen(name)) {
+        return refuse(name, why.reason.clone());
+    }
+    if let Some((name, pick)) = picks.iter().find(|(name, _)| !is_chosen(name)) {
+        return refuse(
+            name,
+            format!("it has to go to {} as well, and is not in the plan", pick.entry.version),
+        );
+    }
+    for package in question.ground.database.packages.values() {
+        let Some(floor) = question.want.floors.get(&package.origin) else { continue };
+        let reaches = picks.get(&package.name).map_or(&package.version, |pick| &pick.entry.version);
+        if compare(reaches, floor).is_lt() {
+            return refuse(&package.name, format!("the image has {floor} already, and would go back"));
+        }
+    }
+    Ok(())
 }
 
 /// What apk itself says is not whole.
@@ -286,6 +323,7 @@ fn conclude(
     fetched: &Fetched,
 ) -> Decided {
     let packages = &question.ground.database.packages;
+    let repositories = &question.repositories.all;
     let (mut upgrades, mut ready) = (Vec::new(), Vec::new());
     for (name, pick) in picks {
         let Some((one, Ok(because))) = fetched.get(&(name.clone(), pick.entry.version.clone())) else {
@@ -306,6 +344,12 @@ fn conclude(
             }),
             because: tagged.unwrap_or_else(|| because.clone()),
             executor: Executor::Native,
+            repository: repositories
+                .get(pick.entry.repository)
+                .map(|one| one.address.clone())
+                .unwrap_or_default(),
+            size: pick.entry.size,
+            along: !question.want.lowest.contains_key(&old.origin),
         });
         ready.push(one.clone());
     }

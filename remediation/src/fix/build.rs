@@ -28,12 +28,12 @@ pub(super) struct Prepared {
     origin: Image,
     /// Its documents, where the registry no longer has them.
     rebuilt: Option<Documents>,
-    origin_digest: Digest,
+    pub(super) origin_digest: Digest,
     tag: Option<String>,
     /// The image that was asked about is itself a fixed one.
     refix: bool,
     system: System,
-    report: Report,
+    pub(super) report: Report,
     pub(super) course: Course,
 }
 
@@ -106,7 +106,10 @@ async fn lay(
     let mut blocked: BTreeMap<Key, Blocked> = BTreeMap::new();
     loop {
         let outcome = match prepared.course.lay(remediator, request, &prepared.origin).await {
-            Err(Error::Sandbox(failure)) if remediator.choice == Choice::Auto => {
+            // A plan that a person has chosen is followed whole or not at all.
+            Err(Error::Sandbox(failure))
+                if remediator.choice == Choice::Auto && remediator.rules.exactly.is_none() =>
+            {
                 // A script that fails must not keep from being mended what needs none.
                 tracing::warn!(reason = %failure, "the sandbox failed: only what needs none is mended");
                 remediator = &without;

@@ -12,16 +12,17 @@ use patchline_scanner::{Finding, Report, version::compare_debian};
 use super::{
     Archive, Progress, Remediator, UpgradePolicy,
     ground::{Ground, Suites},
+    holds::{held_to, holds},
 };
 use crate::{
-    Error, FixPlan, Refusal, Result, Upgrade,
+    Error, FixPlan, Refusal, Result, Upgrade, clock,
     deb::{Deb, PackageRecord},
     executor::{
         Choice, Executor,
         sandbox::{Failure, Fault, dpkg},
     },
     plan::{
-        Blocked, Key, Pick, Solver, Want, pinned,
+        Blocked, Key, Pick, Solver, Want, eol, exactly,
         scripts::{self, Case},
         shadow::{Shadow, shadowed},
         wanted,
@@ -140,6 +141,7 @@ pub(crate) async fn decide(
     question: &Question<'_>,
 ) -> Result<Decided> {
     let ground = question.ground;
+    let rules = &*remediator.rules;
     let architecture = ground.database.architecture.clone();
     let mut fetched: BTreeMap<(Key, String), (Ready, Judged)> = BTreeMap::new();
     let mut ability = match remediator.choice {
@@ -147,16 +149,20 @@ pub(crate) async fn decide(
         Choice::Auto | Choice::Native => Ability::Unknown,
     };
     loop {
-        let mut blocked = holds(ground);
+        let mut blocked = holds(ground, rules);
         for (key, why) in question.blocked {
             if !ability.takes(remediator, ground, why).await? {
                 blocked.insert(key.clone(), ability.explained(why));
             }
         }
-        let first = wanted(&ground.database, &suites.all, question.want, question.policy, &mut blocked)?;
+        let (database, all) = (&ground.database, &suites.all);
+        let first = match &rules.exactly {
+            Some(chosen) => exactly(database, all, chosen, rules, &mut blocked)?,
+            None => wanted(database, all, question.want, question.policy, rules, &mut blocked)?,
+        };
         let mut shadows: BTreeMap<Key, BTreeMap<String, Shadow>> = BTreeMap::new();
         let picks = loop {
-            let solver = Solver::new(&ground.database, &suites.all)?;
+            let solver = Solver::new(&ground.database, &suites.all, rules)?;
             let picks = solver.solve(&first, &mut blocked)?;
             drop(solver);
             let mut again = false;
@@ -185,40 +191,37 @@ pub(crate) async fn decide(
                 break picks;
             }
         };
+        let more_may_help = |blocked: &BTreeMap<Key, Blocked>| {
+            let codes = ["not-in-repository", "new-dependency", "conflict"];
+            blocked.values().any(|why| codes.contains(&why.code))
+        };
+        if rules.exactly.is_some() {
+            if more_may_help(&blocked) && suites.add_main(remediator, &architecture).await? {
+                continue;
+            }
+            held_to(ground, question.want, rules, &picks, &blocked)?;
+        }
         let of_want = |key: &Key| {
             let source = &ground.database.packages[key].record.source;
             question.want.fixed.contains_key(source) || question.want.floors.contains_key(source)
         };
-        blocked.retain(|key, _| ground.database.packages.contains_key(key) && of_want(key));
-        let more_may_help = blocked
-            .values()
-            .any(|why| matches!(why.code, "not-in-repository" | "new-dependency" | "conflict"));
-        if more_may_help && suites.add_main(remediator, &architecture).await? {
+        blocked.retain(|key, _| {
+            rules.exactly.is_none() && ground.database.packages.contains_key(key) && of_want(key)
+        });
+        if more_may_help(&blocked) && suites.add_main(remediator, &architecture).await? {
             continue;
+        }
+        if let Some(end) = question.report.distro.as_ref().and_then(|distro| eol::ended(distro, clock::now()))
+            && end.is_over()
+        {
+            for why in blocked.values_mut().filter(|why| why.code == "not-in-repository") {
+                why.code = "end-of-life";
+                why.reason = format!("{}: {end}", why.reason);
+            }
         }
         let always = remediator.choice == Choice::Sandbox;
         return Ok(conclude(question, suites, always, &picks, &first, &blocked, &fetched));
     }
-}
-
-/// What may not go up whatever is wanted.
-fn holds(ground: &Ground) -> BTreeMap<Key, Blocked> {
-    let because = |code, reason| Blocked { code, reason, to: None };
-    let mut blocked = BTreeMap::new();
-    for (key, package) in &ground.database.packages {
-        let why = if package.is_held() {
-            Some(because("held", "dpkg's selection is `hold`".to_owned()))
-        } else if !package.is_whole() {
-            Some(because("conflict", format!("dpkg says `{}` of it", package.status)))
-        } else {
-            let pin = pinned(&ground.tree, &package.record.name, &package.record.source);
-            pin.map(|why| because("held", why))
-        };
-        if let Some(why) = why {
-            blocked.insert(key.clone(), why);
-        }
-    }
-    blocked
 }
 
 /// A program or library that somebody put in the package's place would go on running unfixed.
@@ -359,6 +362,9 @@ fn conclude(
             }),
             because,
             executor,
+            repository: suites.origin(&pick.record),
+            size: pick.record.size,
+            along: pick.along,
         });
         ready.push(one.clone());
     }

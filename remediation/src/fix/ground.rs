@@ -6,7 +6,16 @@ use patchline_scanner::{Distro, version::compare_debian};
 use serde_json::Value;
 
 use super::Remediator;
-use crate::{Error, Result, apt::Suite, executor::native::filters::Filters, installed::Database, tree::Tree};
+use crate::{
+    Error, Result,
+    apt::Suite,
+    clock,
+    deb::PackageRecord,
+    executor::native::filters::Filters,
+    installed::Database,
+    plan::{EndOfLife, eol},
+    tree::Tree,
+};
 
 /// Read once, shared with the threads that chew bytes.
 pub(crate) struct Ground {
@@ -43,7 +52,11 @@ pub(crate) fn codename(distro: Option<&Distro>) -> Result<String> {
     };
     let system = distro.pretty_name.clone().unwrap_or_else(|| distro.id.clone());
     if distro.id != "debian" {
-        return Err(unsupported(system, "only Debian's packages can be upgraded natively yet"));
+        let mut reason = "only Debian's packages can be upgraded natively yet".to_owned();
+        if let Some(end) = eol::ended(distro, clock::now()).filter(EndOfLife::is_over) {
+            reason = format!("{reason}; besides, {end}");
+        }
+        return Err(unsupported(system, &reason));
     }
     match &distro.codename {
         Some(name) if !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase()) => Ok(name.clone()),
@@ -110,6 +123,14 @@ impl Suites {
         }
         self.all.push(remediator.apt.suite(&self.codename, architecture).await?);
         Ok(true)
+    }
+    /// The suite that a record is of.
+    pub(crate) fn origin(&self, record: &PackageRecord) -> String {
+        let has = |suite: &&Arc<Suite>| {
+            let same = |r: &Arc<PackageRecord>| r.version == record.version && r.sha256 == record.sha256;
+            suite.candidates(&record.name).is_ok_and(|all| all.iter().any(same))
+        };
+        self.all.iter().find(has).map(|suite| suite.name.clone()).unwrap_or_default()
     }
     /// For the plan: suite and InRelease.
     pub(crate) fn named(&self) -> Vec<(String, String)> {

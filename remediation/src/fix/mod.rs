@@ -3,8 +3,10 @@
 pub(crate) mod apk;
 mod build;
 mod decide;
+mod draft;
 pub(crate) mod family;
 pub(crate) mod ground;
+mod holds;
 mod lay;
 mod mendable;
 mod push;
@@ -23,21 +25,25 @@ use crate::{
     apk::Apk,
     apt::Apt,
     executor::{Choice, sandbox::Sandbox},
-    plan::FixPlan,
+    plan::{Chosen, Denied, FixPlan, Rules},
     rpm::Rpm,
     tree::{Flavour, open},
 };
 
+pub use draft::{Draft, Edited, LONGEST_PLAN, Stay};
+
 /// Tells how far long work has come; called often, must be quick.
 pub type Progress = Arc<dyn Fn(&str, u64, u64) + Send + Sync>;
 
-/// Which findings to mend.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Which findings to mend: those that every given line names.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Selection {
     /// At least this severity; `Unknown` findings are selected when this is `Low` or below, or none.
     pub severity: Option<Severity>,
     /// These ids alone; empty: all.
     pub ids: Vec<String>,
+    /// Those of these binary or source packages alone; empty: of all.
+    pub packages: Vec<String>,
 }
 
 /// How far up.
@@ -130,12 +136,14 @@ pub struct Remediator {
     facts: Arc<dyn LayerFacts>,
     choice: Choice,
     sandbox: Option<Sandbox>,
+    rules: Arc<Rules>,
 }
 
 impl Remediator {
     /// With the repositories to take from.
     pub fn new(apt: Apt, facts: Arc<dyn LayerFacts>) -> Self {
-        Self { apt, apk: None, rpm: None, facts, choice: Choice::Auto, sandbox: None }
+        let rules = Arc::default();
+        Self { apt, apk: None, rpm: None, facts, choice: Choice::Auto, sandbox: None, rules }
     }
     /// The same with apk repositories besides; without them an apk image has no mirror.
     #[must_use]
@@ -165,6 +173,18 @@ impl Remediator {
     pub fn choosing(self, choice: Choice) -> Self {
         Self { choice, ..self }
     }
+    /// With packages that stay, besides those that stay already.
+    #[must_use]
+    pub fn denying(mut self, denied: impl IntoIterator<Item = Denied>) -> Self {
+        Arc::make_mut(&mut self.rules).denied.extend(denied);
+        self
+    }
+    /// Held to these upgrades: nothing else goes up, and where one of them cannot be, nothing does.
+    #[must_use]
+    pub fn following(mut self, chosen: Vec<Chosen>) -> Self {
+        Arc::make_mut(&mut self.rules).exactly = Some(chosen);
+        self
+    }
     /// The client itself.
     pub fn apt(&self) -> &Apt {
         &self.apt
@@ -187,6 +207,10 @@ impl Remediator {
     /// The plan alone: a dry run. It fetches packages, for their scripts decide what is refused.
     pub async fn plan(&self, request: &FixRequest<'_>) -> Result<FixPlan> {
         Ok(self.prepare(request).await?.course.plan().clone())
+    }
+    /// The same with what people want to know beside it, in a form that can be kept, edited and handed back.
+    pub async fn draft(&self, request: &FixRequest<'_>) -> Result<Draft> {
+        draft::draft(self, request).await
     }
     /// Plans, builds the patch layer, and proves it. Pushes nothing.
     ///

@@ -7,18 +7,20 @@ use super::Selection;
 impl Selection {
     /// Everything.
     pub fn all() -> Self {
-        Self { severity: None, ids: Vec::new() }
+        Self::default()
     }
     /// Whether a finding is selected.
     pub fn selects(&self, finding: &Finding) -> bool {
         let named = self.ids.is_empty()
             || self.ids.contains(&finding.id)
             || finding.aliases.iter().any(|alias| self.ids.contains(alias));
+        let carried = self.packages.is_empty()
+            || self.packages.iter().any(|name| *name == finding.source || finding.packages.contains(name));
         let severe = match (self.severity, finding.severity) {
             (None, _) => true,
             (Some(least), Severity::Unknown) => least <= Severity::Low,
             (Some(least), severity) => severity >= least,
         };
-        named && severe
+        named && carried && severe
     }
 }

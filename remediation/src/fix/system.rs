@@ -184,7 +184,7 @@ impl Course {
                 let mut want = plan::apk::Want::from_findings(selected);
                 for (origin, version) in floors {
                     if old.get(&origin).is_some_and(|old| crate::apk::compare(old, &version).is_lt()) {
-                        want.raise(&origin, &version);
+                        want.floor(&origin, &version);
                     }
                 }
                 let decided = apk::Decided::nothing();

@@ -8,7 +8,7 @@ use std::{
 
 use patchline_scanner::{Finding, version::compare_debian};
 
-use super::{Blocked, Key};
+use super::{Blocked, Key, Rules, rules::Offer};
 use crate::{
     Result, UpgradePolicy,
     apt::Suite,
@@ -72,8 +72,24 @@ fn raise(map: &mut BTreeMap<String, String>, source: &str, version: &str) {
     }
 }
 
-/// Records of the suites that may replace an installed package, security first.
-pub(super) fn replacements(suites: &[Arc<Suite>], installed: &Installed) -> Result<Vec<Arc<PackageRecord>>> {
+/// A record as the rules look at it.
+pub(super) fn offer(record: &PackageRecord) -> Offer<'_> {
+    Offer { name: &record.name, source: &record.source, versions: [&record.version, &record.source_version] }
+}
+
+/// Records that may replace an installed package, security first, without those that the rules forbid.
+pub(super) fn replacements(
+    suites: &[Arc<Suite>],
+    installed: &Installed,
+    rules: &Rules,
+) -> Result<Vec<Arc<PackageRecord>>> {
+    let mut found = offered(suites, installed)?;
+    found.retain(|record| rules.against(&offer(record)).is_none());
+    Ok(found)
+}
+
+/// Records of the suites that may replace an installed package, security first, whatever the rules say.
+pub(super) fn offered(suites: &[Arc<Suite>], installed: &Installed) -> Result<Vec<Arc<PackageRecord>>> {
     let old = &installed.record;
     let mut found = Vec::new();
     for suite in suites {
@@ -94,6 +110,7 @@ pub fn wanted(
     suites: &[Arc<Suite>],
     want: &Want,
     policy: UpgradePolicy,
+    rules: &Rules,
     blocked: &mut BTreeMap<Key, Blocked>,
 ) -> Result<BTreeMap<Key, Pick>> {
     let mut picks = BTreeMap::new();
@@ -109,10 +126,20 @@ pub fn wanted(
         let mut offers: Vec<(&Key, Vec<Arc<PackageRecord>>)> = Vec::new();
         let mut versions: BTreeSet<String> = BTreeSet::new();
         for (key, installed) in members {
-            let mut records = replacements(suites, installed)?;
+            let mut records = offered(suites, installed)?;
             records.retain(|r| {
                 r.source == source && compare_debian(&r.source_version, lowest) != Ordering::Less
             });
+            let before = records.len();
+            let mut why = None;
+            records.retain(|r| {
+                let against = rules.against(&offer(r));
+                why = against.clone().or(why.take());
+                against.is_none()
+            });
+            if let (true, true, Some(why)) = (before > 0, records.is_empty(), why) {
+                blocked.entry(key.clone()).or_insert(why);
+            }
             versions.extend(records.iter().map(|r| r.source_version.clone()));
             offers.push((key, records));
         }

@@ -3,9 +3,12 @@
 mod allow;
 pub(crate) mod apk;
 mod choose;
+pub(crate) mod eol;
+mod exact;
 mod guards;
 mod pins;
 pub(crate) mod rpm;
+mod rules;
 pub mod scripts;
 pub mod shadow;
 mod solve;
@@ -15,14 +18,18 @@ use serde::{Deserialize, Serialize};
 use crate::executor::Executor;
 
 pub use choose::{Pick, Want, wanted};
+pub use eol::EndOfLife;
+pub use exact::exactly;
 pub use pins::pinned;
+pub(crate) use rules::Offer;
+pub use rules::{Chosen, Denied, NoEntry, Rules};
 pub use solve::{Blocked, Solver};
 
 /// Binary package and architecture, as dpkg tells packages apart.
 pub type Key = (String, String);
 
 /// One package that goes up.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Upgrade {
     /// Binary package.
     pub package: String,
@@ -41,6 +48,15 @@ pub struct Upgrade {
     /// Who lays it; plans of before there was a choice name none, and were native.
     #[serde(default)]
     pub executor: Executor,
+    /// The suite or repository that it comes from; older plans name none.
+    #[serde(default)]
+    pub repository: String,
+    /// Bytes of its archive.
+    #[serde(default)]
+    pub size: u64,
+    /// Nobody asked for it: another upgrade needs it.
+    #[serde(default)]
+    pub along: bool,
 }
 
 /// One package that stays, by name and with the reason.
@@ -52,8 +68,8 @@ pub struct Refusal {
     pub from: String,
     /// What it would have become.
     pub to: Option<String>,
-    /// Kebab-case: `script-needs-sandbox`, `held`, `new-dependency`, `conflict`, `not-in-repository`, `shadowed`, `unfixed-copy`,
-    /// `finding-returns`, `end-of-life`.
+    /// Kebab-case: `script-needs-sandbox`, `held`, `deny-listed`, `new-dependency`, `conflict`, `not-in-repository`, `shadowed`,
+    /// `unfixed-copy`, `finding-returns`, `end-of-life`.
     pub code: String,
     /// For people.
     pub reason: String,

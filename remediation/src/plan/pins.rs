@@ -44,7 +44,7 @@ fn tied(text: &str, package: &str, source: &str) -> Option<String> {
 }
 
 /// Shell globs, as far as stars go.
-fn matches(pattern: &str, name: &str) -> bool {
+pub(super) fn matches(pattern: &str, name: &str) -> bool {
     let Some((head, rest)) = pattern.split_once('*') else { return pattern == name };
     let Some(name) = name.strip_prefix(head) else { return false };
     (0..=name.len()).any(|at| name.is_char_boundary(at) && matches(rest, &name[at..]))

@@ -9,7 +9,10 @@ use std::{
 
 use patchline_scanner::version::compare_debian;
 
-use super::{Key, Pick, choose::replacements};
+use super::{
+    Key, Pick, Rules,
+    choose::{offer, offered, replacements},
+};
 use crate::{
     Result,
     apt::Suite,
@@ -89,6 +92,7 @@ impl<'a> World<'a> {
 pub struct Solver<'a> {
     database: &'a Database,
     suites: &'a [Arc<Suite>],
+    rules: &'a Rules,
     installed: BTreeMap<&'a Key, Relations>,
 }
 
@@ -101,13 +105,13 @@ enum Problem {
 
 impl<'a> Solver<'a> {
     /// Parses what is installed.
-    pub fn new(database: &'a Database, suites: &'a [Arc<Suite>]) -> Result<Self> {
+    pub fn new(database: &'a Database, suites: &'a [Arc<Suite>], rules: &'a Rules) -> Result<Self> {
         let installed = database
             .packages
             .iter()
             .map(|(k, p)| Ok((k, Relations::of(&p.record)?)))
             .collect::<Result<_>>()?;
-        Ok(Self { database, suites, installed })
+        Ok(Self { database, suites, rules, installed })
     }
 
     /// The picks that hold together, with what goes along; the rest is in `blocked`, group by group.
@@ -217,13 +221,23 @@ impl<'a> Solver<'a> {
                     }
                 }
                 let known = clause.alternatives.iter().any(|r| after.by_name.contains_key(r.name.as_str()));
-                let code = if known { "conflict" } else { "new-dependency" };
-                let reason = if known {
-                    format!("{} {} needs {clause}, which nothing here meets", record.name, record.version)
-                } else {
-                    format!("{} {} needs {clause}, which is not installed", record.name, record.version)
+                let needs = format!("{} {} needs {clause}", record.name, record.version);
+                let to = None;
+                let why = match (self.ruled_out(clause, blocked)?, known) {
+                    (Some((name, why)), _) => {
+                        let reason = format!("{needs}, and {name} stays: {}", why.reason);
+                        Blocked { code: why.code, reason, to }
+                    }
+                    (None, true) => {
+                        let reason = format!("{needs}, which nothing here meets");
+                        Blocked { code: "conflict", reason, to }
+                    }
+                    (None, false) => {
+                        let reason = format!("{needs}, which is not installed");
+                        Blocked { code: "new-dependency", reason, to }
+                    }
                 };
-                return Ok(Some(Problem::Blocks(key.clone(), Blocked { code, reason, to: None })));
+                return Ok(Some(Problem::Blocks(key.clone(), why)));
             }
             for (field, relation) in &relations.against {
                 if relation.applies_to(architecture)
@@ -282,6 +296,27 @@ impl<'a> Solver<'a> {
         Ok(None)
     }
 
+    /// The installed package that would meet a clause and stays by somebody's word, and whose.
+    fn ruled_out(
+        &self,
+        clause: &Clause,
+        blocked: &BTreeMap<Key, Blocked>,
+    ) -> Result<Option<(&'a str, Blocked)>> {
+        for relation in &clause.alternatives {
+            for (key, installed) in self.database.packages.iter().filter(|(key, _)| key.0 == relation.name) {
+                let would = offered(self.suites, installed)?.into_iter().find(|r| r.satisfies(relation));
+                let why = would.and_then(|record| {
+                    let known = blocked.get(key).filter(|why| matches!(why.code, "deny-listed" | "held"));
+                    known.cloned().or_else(|| self.rules.against(&offer(&record)))
+                });
+                if let Some(why) = why {
+                    return Ok(Some((key.0.as_str(), why)));
+                }
+            }
+        }
+        Ok(None)
+    }
+
     /// Whether the installed version is against the same already: then nothing gets worse.
     fn already(&self, key: &Key, relation: &Relation) -> bool {
         self.installed[key].against.iter().any(|(_, old)| old == relation)
@@ -318,7 +353,7 @@ impl<'a> Solver<'a> {
                 continue;
             }
             let above = picks.get(key).map_or(&installed.record.version, |pick| &pick.record.version).clone();
-            let lowest = replacements(self.suites, installed)?
+            let lowest = replacements(self.suites, installed, self.rules)?
                 .into_iter()
                 .filter(|r| compare_debian(&r.version, &above) == Ordering::Greater && fits(r))
                 .min_by(|a, b| compare_debian(&a.version, &b.version));
@@ -337,7 +372,7 @@ impl<'a> Solver<'a> {
         architecture: &str,
     ) -> Result<Option<Arc<PackageRecord>>> {
         let mut found: Option<Arc<PackageRecord>> = None;
-        for record in replacements(self.suites, &self.database.packages[key])? {
+        for record in replacements(self.suites, &self.database.packages[key], self.rules)? {
             let holds =
                 Relations::of(&record)?.depends.iter().all(|clause| after.holds(clause, architecture));
             if holds

@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
     UpgradePolicy,
-    plan::{Want, wanted},
+    plan::{Chosen, Want, exactly, wanted},
     tree::{LayerTree, Tree},
 };
 
@@ -32,6 +32,17 @@ fn solved(
     offered: &[String],
     fix: &[(&str, &str)],
 ) -> (Vec<String>, Vec<(String, &'static str)>) {
+    let (up, refused) = ruled(installed, offered, fix, &Rules::default());
+    (up, refused.into_iter().map(|(package, why)| (package, why.code)).collect())
+}
+
+/// The same under rules, with the reasons.
+fn ruled(
+    installed: &[String],
+    offered: &[String],
+    fix: &[(&str, &str)],
+    rules: &Rules,
+) -> (Vec<String>, Vec<(String, Blocked)>) {
     let database = database(&installed.concat());
     let suite = Suite::new("s-security", "hash", "date", true, offered.concat()).unwrap();
     let suites = [Arc::new(suite)];
@@ -40,11 +51,18 @@ fn solved(
         want.fixed.insert((*source).to_owned(), (*version).to_owned());
     }
     let mut blocked = BTreeMap::new();
-    let first = wanted(&database, &suites, &want, UpgradePolicy::Minimal, &mut blocked).unwrap();
-    let picks = Solver::new(&database, &suites).unwrap().solve(&first, &mut blocked).unwrap();
+    for (key, package) in &database.packages {
+        let kept = rules.keeps(&package.record.name, &package.record.source);
+        blocked.extend(kept.map(|why| (key.clone(), why)));
+    }
+    let first = match &rules.exactly {
+        Some(chosen) => exactly(&database, &suites, chosen, rules, &mut blocked).unwrap(),
+        None => wanted(&database, &suites, &want, UpgradePolicy::Minimal, rules, &mut blocked).unwrap(),
+    };
+    let picks = Solver::new(&database, &suites, rules).unwrap().solve(&first, &mut blocked).unwrap();
     (
         picks.iter().map(|(key, pick)| format!("{} {}", key.0, pick.record.version)).collect(),
-        blocked.iter().map(|(key, why)| (key.0.clone(), why.code)).collect(),
+        blocked.iter().map(|(key, why)| (key.0.clone(), why.clone())).collect(),
     )
 }
 
@@ -117,4 +135,74 @@ fn breaks_and_provides_count() {
     let (up, refused) =
         solved(&unversioned, &[stanza("tool", "2", "Depends: mail (>= 2)\n")], &[("tool", "2")]);
     assert!(up.is_empty() && refused.len() == 1, "a provide without a version meets no versioned relation");
+}
+
+fn rules(denied: &[&str]) -> Rules {
+    Rules { denied: denied.iter().map(|entry| entry.parse().unwrap()).collect(), exactly: None }
+}
+
+#[test]
+fn what_is_denied_stays_by_name_and_so_does_what_needs_it() {
+    let installed = [stanza("tool", "1", ""), stanza("libx", "1", ""), stanza("other", "1", "")];
+    let offered = [
+        stanza("tool", "2", "Depends: libx (>= 2)\n"),
+        stanza("libx", "2", ""),
+        stanza("libx", "3", ""),
+        stanza("other", "2", ""),
+        stanza("other", "3", ""),
+    ];
+    let fix = [("tool", "2"), ("other", "2")];
+    let (up, refused) = ruled(&installed, &offered, &fix, &rules(&["libx"]));
+    assert_eq!(up, ["other 2"]);
+    let tool = refused.iter().find(|(package, _)| package == "tool").unwrap();
+    assert_eq!(tool.1.code, "deny-listed");
+    assert_eq!(
+        tool.1.reason,
+        "tool 2 needs libx (>= 2), and libx stays: kept back: libx is on the deny-list"
+    );
+
+    // One version: the next one is taken, where there is one.
+    let (up, refused) = ruled(&installed, &offered, &fix, &rules(&["libx=2", "other=2"]));
+    assert_eq!((up, refused), (vec!["libx 3".into(), "other 3".into(), "tool 2".into()], vec![]));
+    let (up, refused) =
+        ruled(&installed, &offered, &fix, &rules(&["libx=2", "libx=3", "other=2", "other=3"]));
+    assert!(up.is_empty(), "{up:?}");
+    let codes: Vec<_> = refused.iter().map(|(package, why)| (package.as_str(), why.code)).collect();
+    assert_eq!(codes, [("other", "deny-listed"), ("tool", "deny-listed")]);
+}
+
+#[test]
+fn an_edited_plan_is_followed_to_the_letter_or_refused() {
+    let installed = [stanza("tool", "1", ""), stanza("libx", "1", ""), stanza("other", "1", "Source: src\n")];
+    let offered = [
+        stanza("tool", "2", "Depends: libx (>= 2)\n"),
+        stanza("libx", "2", ""),
+        stanza("libx", "3", ""),
+        stanza("other", "2", "Source: src\n"),
+    ];
+    let plan = |chosen: &[(&str, &str, &str)]| {
+        let one = |(package, from, to): &(&str, &str, &str)| Chosen {
+            package: (*package).into(),
+            architecture: "amd64".into(),
+            from: (*from).into(),
+            to: (*to).into(),
+        };
+        let exactly = Some(chosen.iter().map(one).collect());
+        ruled(&installed, &offered, &[], &Rules { denied: Vec::new(), exactly })
+    };
+    let (up, refused) = plan(&[("tool", "1", "2"), ("libx", "1", "3")]);
+    assert_eq!((up, refused), (vec!["libx 3".into(), "tool 2".into()], vec![]));
+    for (chosen, package, code, said) in [
+        (("tool", "1", "2"), "tool", "not-chosen", "libx 2 is not in the plan"),
+        (("tool", "1", "9"), "tool", "not-in-repository", "no verified repository has tool 9"),
+        (("tool", "0", "2"), "tool", "not-installed", "tool 0 is not installed"),
+        (("gone", "1", "2"), "gone", "not-installed", "gone 1 is not installed"),
+        (("libx", "1", "1"), "libx", "not-in-repository", "no verified repository has libx 1"),
+    ] {
+        let (up, refused) = plan(&[chosen]);
+        assert!(up.is_empty(), "{chosen:?}: {up:?}");
+        let found: Vec<_> = refused.iter().map(|(p, why)| (p.as_str(), why.code)).collect();
+        assert_eq!(found, [(package, code)]);
+        assert!(refused[0].1.reason.contains(said), "{}", refused[0].1.reason);
+    }
 }

@@ -417,22 +417,31 @@ impl Place {
     }
 
     pub(crate) async fn fix_with(&self, image: &Digest, scan: &Scan, policy: UpgradePolicy) -> Result<Fixed> {
+        self.remediator.build(&self.request(image, scan, &[&scan.advisories], policy)).await
+    }
+
+    pub(crate) fn request<'a>(
+        &'a self,
+        image: &Digest,
+        scan: &'a Scan,
+        advisories: &'a [&'a AdvisorySet],
+        policy: UpgradePolicy,
+    ) -> FixRequest<'a> {
         let run = self.runs.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let scratch = self.folder.path().join(format!("fix-{run}"));
         std::fs::create_dir(&scratch).unwrap();
-        let request = FixRequest {
+        FixRequest {
             repository: &*self.images,
             manifest: image.clone(),
             recorded: None,
             tag: None,
             report: &scan.report,
-            advisories: &[&scan.advisories],
+            advisories,
             select: Selection::all(),
             policy,
             scratch,
             progress: Arc::new(|_, _, _| {}),
-        };
-        self.remediator.build(&request).await
+        }
     }
 
     /// Everything in an image, as a runtime lays its layers: path to (mode, content or `-> target`).

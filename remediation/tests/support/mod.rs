@@ -218,7 +218,7 @@ impl Bench {
             tag: tag.map(str::to_owned),
             report: &scan.report,
             advisories: sets,
-            select: Selection { severity: None, ids: Vec::new() },
+            select: Selection::all(),
             policy,
             scratch,
             progress: Arc::new(|_, _, _| {}),

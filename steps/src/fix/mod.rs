@@ -54,12 +54,18 @@ impl StepKind for Kind {
             optional("severity", ParamType::SeverityRule, "from this severity up"),
             optional("fixable", ParamType::Bool, "only `true` can be mended, and is meant anyway"),
             optional("ids", list(ParamType::String), "these vulnerabilities alone"),
+            optional("packages", list(ParamType::String), "those of these binary or source packages alone"),
         ]);
         vec![
             optional("tag", ParamType::String, "of the fixed image; `{{image.origin.tag}}_fixed`"),
             optional("select", select, "which findings; all"),
             optional("policy", ParamType::Enum(&["minimal", "latest"]), "lowest fixing version, or newest"),
             optional("executor", ParamType::Enum(&["auto", "native", "sandbox"]), "who lays the new files"),
+            optional(
+                "deny_packages",
+                list(ParamType::String),
+                "packages that stay: `NAME`, or `NAME=VERSION` for that version alone",
+            ),
             optional("mirrors", mirrors, "package repositories to take from first"),
             optional("max_rounds", ParamType::COUNT, "fixes within one cascade; 2"),
             optional("reenter", ParamType::Bool, "send the fixed image through the chain and wait; true"),
@@ -182,6 +188,17 @@ fn check(step: &StepInPlan<'_>) -> Vec<Objection> {
             "`sign_key` signs what is attached, and nothing is",
             "name what to attach: attest: [sbom, vex, provenance]",
         ));
+    }
+    let denied = step.with.get("deny_packages").and_then(Value::as_array).into_iter().flatten().enumerate();
+    for (at, text) in denied.filter_map(|(at, one)| Some((at, one.as_str().filter(|s| !s.contains("{{"))?))) {
+        if let Err(error) = text.parse::<patchline_remediation::Denied>() {
+            objections.push(objection(
+                &["deny_packages", &at.to_string()],
+                "deny-package-invalid",
+                error.to_string(),
+                "write the name of a binary or source package, or NAME=VERSION",
+            ));
+        }
     }
     let select = step.with.get("select").unwrap_or(&Value::Null);
     if select.get("fixable").and_then(Value::as_bool) == Some(false) {

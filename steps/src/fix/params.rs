@@ -2,7 +2,7 @@
 
 use patchline_engine::StepError;
 use patchline_remediation::{
-    Choice, Remediator, Selection, UpgradePolicy,
+    Choice, Denied, Remediator, Selection, UpgradePolicy,
     apt::{Apt, AptConfig, Mirrors},
 };
 use serde::Deserialize;
@@ -22,6 +22,8 @@ pub(super) struct Params {
     #[serde(default)]
     pub(super) executor: Executor,
     #[serde(default)]
+    deny_packages: Vec<String>,
+    #[serde(default)]
     mirrors: RawMirrors,
     #[serde(default = "two")]
     pub(super) max_rounds: u32,
@@ -39,6 +41,7 @@ struct Select {
     severity: Option<String>,
     fixable: Option<bool>,
     ids: Vec<String>,
+    packages: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
@@ -93,7 +96,7 @@ impl Params {
                 )
             })?),
         };
-        Ok(Selection { severity, ids: self.select.ids.clone() })
+        Ok(Selection { severity, ids: self.select.ids.clone(), packages: self.select.packages.clone() })
     }
     /// How far up.
     pub(super) fn policy(&self) -> UpgradePolicy {
@@ -102,24 +105,37 @@ impl Params {
             Policy::Latest => UpgradePolicy::Latest,
         }
     }
+    /// Packages that stay.
+    pub(super) fn denied(&self) -> Result<Vec<Denied>, StepError> {
+        let one = |text: &String| {
+            let wrong = |error: patchline_remediation::NoEntry| {
+                StepError::permanent("deny-package-invalid", error.to_string())
+            };
+            text.parse::<Denied>().map_err(wrong)
+        };
+        self.deny_packages.iter().map(one).collect()
+    }
     /// The process's own, or one that takes from the chain's mirrors first.
     pub(super) fn remediator(&self, world: &World) -> Result<Remediator, StepError> {
         let mirrors = Mirrors {
             debian: mirror("debian", self.mirrors.debian.as_deref())?,
             debian_security: mirror("debian-security", self.mirrors.debian_security.as_deref())?,
+            // Which releases have ended is no chain's to say.
+            debian_archive: None,
         };
         let choice = match self.executor {
             Executor::Auto => Choice::Auto,
             Executor::Native => Choice::Native,
             Executor::Sandbox => Choice::Sandbox,
         };
+        let remediator = world.remediator.clone().choosing(choice).denying(self.denied()?);
         if mirrors.debian.is_none() && mirrors.debian_security.is_none() {
-            return Ok(world.remediator.clone().choosing(choice));
+            return Ok(remediator);
         }
         let config = world.remediator.apt().config();
         let apt = Apt::new(AptConfig { mirrors: mirrors.or(config.mirrors.clone()), ..config.clone() })
             .map_err(failure::remediation)?;
-        Ok(world.remediator.clone().with_apt(apt).choosing(choice))
+        Ok(remediator.with_apt(apt))
     }
 }
 
@@ -158,6 +174,13 @@ mod tests {
         let chosen = params(json!({"select": {"severity": ">= high", "ids": ["CVE-1"], "fixable": true}}));
         let selection = chosen.selection().expect("a selection");
         assert_eq!((selection.severity, selection.ids), (Some(Severity::High), vec!["CVE-1".to_owned()]));
+        let denying =
+            params(json!({"select": {"packages": ["openssl"]}, "deny_packages": ["libc6", "curl=1"]}));
+        assert_eq!(denying.selection().expect("a selection").packages, ["openssl"]);
+        let denied: Vec<String> = denying.denied().expect("a list").iter().map(ToString::to_string).collect();
+        assert_eq!(denied, ["libc6", "curl=1"]);
+        let wrong = params(json!({"deny_packages": ["a b"]})).denied().expect_err("refused");
+        assert_eq!(wrong.code, "deny-package-invalid");
         for (with, code) in [
             (json!({"select": {"severity": "< high"}}), "select-severity"),
             (json!({"select": {"severity": "dire"}}), "severity-invalid"),

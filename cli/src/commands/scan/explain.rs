@@ -56,7 +56,7 @@ fn listed(all: &[String]) -> String {
 }
 
 /// Breaks at spaces, and within a word that is longer than the room.
-pub(super) fn wrapped(text: &str, room: usize) -> Vec<String> {
+pub(crate) fn wrapped(text: &str, room: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split(' ').filter(|w| !w.is_empty()) {
         let mut word = word;

@@ -62,7 +62,7 @@ impl Flags {
 }
 
 /// `1 finding`, `7 findings`
-pub(super) fn findings(count: usize) -> String {
+pub(crate) fn findings(count: usize) -> String {
     if count == 1 { "1 finding".to_owned() } else { format!("{count} findings") }
 }
 

@@ -13,7 +13,7 @@ use crate::{
     UpgradePolicy,
     apk::{Bound, Database, Dependency, IndexEntry, Installed, Repositories, compare},
     fix::family,
-    plan::Blocked,
+    plan::{Blocked, Chosen, Offer, Rules},
 };
 
 /// What must be reached.
@@ -21,6 +21,8 @@ use crate::{
 pub(crate) struct Want {
     /// Lowest version by origin that mends every selected finding, or that a former fix had reached.
     pub(crate) lowest: BTreeMap<String, String>,
+    /// What a former fix had reached, by origin.
+    pub(crate) floors: BTreeMap<String, String>,
 }
 
 impl Want {
@@ -35,7 +37,11 @@ impl Want {
         want
     }
     /// What a former fix had reached must not go back.
-    pub(crate) fn raise(&mut self, origin: &str, version: &str) {
+    pub(crate) fn floor(&mut self, origin: &str, version: &str) {
+        self.raise(origin, version);
+        self.floors.insert(origin.to_owned(), version.to_owned());
+    }
+    fn raise(&mut self, origin: &str, version: &str) {
         let known = self.lowest.entry(origin.to_owned()).or_insert_with(|| version.to_owned());
         if compare(known, version) == Ordering::Less {
             version.clone_into(known);
@@ -56,8 +62,25 @@ fn unmet<'d>(database: &'d Database, entry: &IndexEntry) -> Option<&'d Dependenc
     )
 }
 
-/// Versions that may replace an installed package, those that a pin forbids apart.
+/// An entry as the rules look at it.
+pub(super) fn offer(entry: &IndexEntry) -> Offer<'_> {
+    Offer { name: &entry.name, source: &entry.origin, versions: [&entry.version, &entry.version] }
+}
+
+/// Versions that may replace an installed package, without those that a pin, named apart, or the rules forbid.
 pub(super) fn replacements<'d>(
+    database: &'d Database,
+    repositories: &Repositories,
+    installed: &Installed,
+    rules: &Rules,
+) -> (Vec<Arc<IndexEntry>>, Option<(&'d Dependency, String)>) {
+    let (mut found, pinned) = offered(database, repositories, installed);
+    found.retain(|entry| rules.against(&offer(entry)).is_none());
+    (found, pinned)
+}
+
+/// The same, whatever the rules say.
+pub(super) fn offered<'d>(
     database: &'d Database,
     repositories: &Repositories,
     installed: &Installed,
@@ -85,6 +108,7 @@ pub(crate) fn wanted(
     repositories: &Repositories,
     want: &Want,
     policy: UpgradePolicy,
+    rules: &Rules,
     end: Option<&eol::Ended>,
     blocked: &mut BTreeMap<String, Blocked>,
 ) -> BTreeMap<String, Pick> {
@@ -94,8 +118,13 @@ pub(crate) fn wanted(
             database.packages.values().filter(|p| &p.origin == origin && compare(&p.version, lowest).is_lt());
         let mut offers: Vec<(&Installed, Vec<Arc<IndexEntry>>)> = Vec::new();
         for installed in members {
-            let (mut entries, pinned) = replacements(database, repositories, installed);
+            let (mut entries, pinned) = offered(database, repositories, installed);
             entries.retain(|entry| &entry.origin == origin && compare(&entry.version, lowest).is_ge());
+            let ruled_out = entries.iter().find_map(|entry| rules.against(&offer(entry)));
+            entries.retain(|entry| rules.against(&offer(entry)).is_none());
+            if let (true, Some(why)) = (entries.is_empty(), ruled_out) {
+                blocked.entry(installed.name.clone()).or_insert(why);
+            }
             if let (true, Some((pin, version))) = (entries.is_empty(), pinned) {
                 blocked.entry(installed.name.clone()).or_insert_with(|| Blocked {
                     code: "held",
@@ -127,6 +156,49 @@ pub(crate) fn wanted(
             blocked
                 .entry(installed.name.clone())
                 .or_insert_with(|| missing(repositories, origin, lowest, chosen, end));
+        }
+    }
+    picks.retain(|name, _| !blocked.contains_key(name));
+    picks
+}
+
+/// The entry of every upgrade of a plan that a person has edited; what is not installed as it says, or what no repository
+/// has, is blocked.
+pub(crate) fn exactly(
+    database: &Database,
+    repositories: &Repositories,
+    chosen: &[Chosen],
+    rules: &Rules,
+    blocked: &mut BTreeMap<String, Blocked>,
+) -> BTreeMap<String, Pick> {
+    let mut picks = BTreeMap::new();
+    for one in chosen {
+        let to = Some(one.to.clone());
+        let Some(installed) = database.packages.get(&one.package).filter(|p| p.version == one.from) else {
+            let reason = format!("{} {} is not installed", one.package, one.from);
+            blocked.insert(one.package.clone(), Blocked { code: "not-installed", reason, to });
+            continue;
+        };
+        let (entries, pinned) = offered(database, repositories, installed);
+        let entry = entries.into_iter().find(|entry| entry.version == one.to);
+        let why = match (&entry, pinned) {
+            (Some(entry), _) => rules.against(&offer(entry)),
+            (None, Some((pin, version))) if version == one.to => {
+                let reason = format!("/etc/apk/world asks for {pin}");
+                Some(Blocked { code: "held", reason, to })
+            }
+            (None, _) => {
+                let reason = format!("no verified repository has {} {}", one.package, one.to);
+                Some(Blocked { code: "not-in-repository", reason, to })
+            }
+        };
+        match (entry, why) {
+            (Some(entry), None) => {
+                picks.insert(one.package.clone(), Pick { entry });
+            }
+            (_, why) => {
+                why.map(|why| blocked.entry(one.package.clone()).or_insert(why));
+            }
         }
     }
     picks.retain(|name, _| !blocked.contains_key(name));

@@ -3,6 +3,8 @@
 use jiff::{Timestamp, civil::Date};
 use patchline_scanner::Distro;
 
+use crate::plan::EndOfLife;
+
 /// Branch, and the first day without support.
 const ENDS: &[(&str, &str)] = &[
     ("3.6", "2019-05-01"),
@@ -29,6 +31,17 @@ const ENDS: &[(&str, &str)] = &[
 pub(crate) struct Ended {
     branch: String,
     since: &'static str,
+}
+
+impl Ended {
+    /// As plans name what has ended.
+    pub(crate) fn told(&self) -> EndOfLife {
+        EndOfLife {
+            release: format!("Alpine {}", self.branch),
+            since: self.since.to_owned(),
+            long_term_until: None,
+        }
+    }
 }
 
 impl std::fmt::Display for Ended {

@@ -9,7 +9,7 @@ mod solve;
 
 use std::sync::Arc;
 
-pub(crate) use choose::{Want, wanted, world_tag};
+pub(crate) use choose::{Want, exactly, wanted, world_tag};
 pub(crate) use solve::Solver;
 
 use crate::apk::IndexEntry;

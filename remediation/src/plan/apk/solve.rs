@@ -8,10 +8,13 @@ use std::{
     sync::Arc,
 };
 
-use super::{Pick, choose::replacements};
+use super::{
+    Pick,
+    choose::{offer, offered, replacements},
+};
 use crate::{
     apk::{Database, Dependency, IndexEntry, Installed, Repositories},
-    plan::Blocked,
+    plan::{Blocked, Rules},
 };
 
 /// One package in one state of the set.
@@ -90,6 +93,7 @@ enum Problem {
 pub(crate) struct Solver<'a> {
     pub(crate) database: &'a Database,
     pub(crate) repositories: &'a Repositories,
+    pub(crate) rules: &'a Rules,
 }
 
 impl Solver<'_> {
@@ -189,9 +193,14 @@ impl Solver<'_> {
             {
                 return Some(Problem::Along(name, entry));
             }
+            let needs = format!("{} {} needs {dependency}", member.name, member.version);
+            if let Some((name, why)) = self.ruled_out(dependency, blocked) {
+                let reason = format!("{needs}, and {name} stays: {}", why.reason);
+                return Some(block(member.name, why.code, reason));
+            }
             let why = self.why(dependency, blocked);
             let code = if self.is_offered(dependency) { "new-dependency" } else { "conflict" };
-            let reason = format!("{} {} needs {dependency}: {why}", member.name, member.version);
+            let reason = format!("{needs}: {why}");
             return Some(block(member.name, code, reason));
         }
         // What was broken before is not ours to judge.
@@ -199,7 +208,7 @@ impl Solver<'_> {
         let own = self.database.packages.get(member.name)?;
         let pick = picks.get(provider)?;
         // A version of the package itself that no longer needs it, or needs what comes.
-        let (entries, _) = replacements(self.database, self.repositories, own);
+        let (entries, _) = replacements(self.database, self.repositories, own, self.rules);
         let fits =
             entries.into_iter().filter(|_| !blocked.contains_key(member.name)).find(|entry| {
                 entry.depends.iter().filter(|d| !d.conflict && d.name == dependency.name).all(|needed| {
@@ -228,11 +237,26 @@ impl Solver<'_> {
             .values()
             .filter(|package| !picks.contains_key(&package.name) && !blocked.contains_key(&package.name))
             .find_map(|package| {
-                let (mut entries, _) = replacements(self.database, self.repositories, package);
+                let (mut entries, _) = replacements(self.database, self.repositories, package, self.rules);
                 entries.sort_by(|a, b| crate::apk::compare(&a.version, &b.version));
                 let entry = entries.into_iter().find(|entry| fits(entry))?;
                 Some((package.name.clone(), entry))
             })
+    }
+
+    /// The installed package that would meet a relation and stays by somebody's word, and whose.
+    fn ruled_out(
+        &self,
+        dependency: &Dependency,
+        blocked: &BTreeMap<String, Blocked>,
+    ) -> Option<(&str, Blocked)> {
+        self.database.packages.values().find_map(|package| {
+            let (entries, _) = offered(self.database, self.repositories, package);
+            let would = entries.into_iter().find(|entry| Member::entry(entry).meets(dependency))?;
+            let known = blocked.get(&package.name).filter(|why| matches!(why.code, "deny-listed" | "held"));
+            let why = known.cloned().or_else(|| self.rules.against(&offer(&would)))?;
+            Some((package.name.as_str(), why))
+        })
     }
 
     /// Whether a package that is not installed would meet it.

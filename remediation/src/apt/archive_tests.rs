@@ -1,0 +1,58 @@
+use super::*;
+
+fn mirrors(folder: &std::path::Path) -> Mirrors {
+    let at = |name: &str| Url::from_directory_path(folder.join(name)).unwrap();
+    Mirrors {
+        debian: Some(at("mirror")),
+        debian_security: Some(at("mirror-security")),
+        debian_archive: Some(at("archive")),
+    }
+}
+
+fn apt(folder: &std::path::Path, mirrors: Mirrors) -> Apt {
+    let cache = folder.join("cache");
+    Apt::new(AptConfig { mirrors, cache, keyrings: Vec::new(), allow_expired: false }).unwrap()
+}
+
+fn put(folder: &std::path::Path, path: &str, text: &str) {
+    let path = folder.join(path);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, text).unwrap();
+}
+
+#[tokio::test]
+async fn an_archive_is_asked_for_what_has_ended_and_is_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    put(folder, "archive/debian/dists/bullseye/InRelease", "of the archive");
+    put(folder, "archive/debian-security/dists/bullseye-security/InRelease", "of its security");
+    put(folder, "archive/debian/dists/bookworm/InRelease", "of the archive");
+    let (before, after): (Timestamp, Timestamp) =
+        ("2026-08-31T12:00:00Z".parse().unwrap(), "2026-09-01T12:00:00Z".parse().unwrap());
+    let apt = apt(folder, mirrors(folder));
+    let (base, bytes, archived) = apt.in_release("bullseye", false, after).await.unwrap();
+    assert!(base.path().ends_with("/archive/debian/") && archived, "{base}");
+    assert_eq!(bytes, b"of the archive");
+    let (_, bytes, _) = apt.in_release("bullseye-security", true, after).await.unwrap();
+    assert_eq!(bytes, b"of its security");
+
+    // A living release is looked for nowhere else, and what the mirror has is taken from there.
+    for (name, now) in [("bullseye", before), ("bookworm", after), ("sid", after)] {
+        let error = apt.in_release(name, false, now).await.unwrap_err();
+        assert!(matches!(error, Error::Status { status: 404, .. }), "{name}: {error}");
+    }
+    put(folder, "mirror/dists/bullseye/InRelease", "of the mirror");
+    let (_, bytes, archived) = apt.in_release("bullseye", false, after).await.unwrap();
+    assert_eq!((bytes.as_slice(), archived), (&b"of the mirror"[..], false));
+}
+
+#[tokio::test]
+async fn without_an_archive_it_is_said_to_have_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    let mirrors = Mirrors { debian_archive: None, ..mirrors(folder.path()) };
+    let apt = apt(folder.path(), mirrors);
+    let after = "2026-09-01T12:00:00Z".parse().unwrap();
+    let error = apt.in_release("bullseye-security", true, after).await.unwrap_err();
+    assert_eq!(error.code(), "release-ended");
+    assert!(error.to_string().contains("--archive-mirror"), "{error}");
+}
