@@ -33,6 +33,17 @@ pub(crate) const SUITES: &[Suite] = &[
         shows: "fixing an image that dpkg itself installed, checked in a chroot",
     },
     Suite {
+        name: "matrix",
+        needs: &[
+            ("mmdebstrap", "mmdebstrap"),
+            ("docker-registry", "docker-registry"),
+            ("gpg", "gnupg"),
+            ("zstd", "zstd"),
+            ("unshare", "util-linux"),
+        ],
+        shows: "images in every shape, mended and looked at from the inside; mirrors that lie, break or hang",
+    },
+    Suite {
         name: "postgresql",
         needs: &[("pg_createcluster", "postgresql"), ("setpriv", "util-linux")],
         shows: "the store and the engine over PostgreSQL, and kills of its server",
