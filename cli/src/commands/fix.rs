@@ -141,7 +141,9 @@ impl Fix {
     /// be taken for its fix. Asked last; registries offer no way to tag only if another tag stands.
     async fn stands(&self, image: &images::Image) -> Result<()> {
         // Who names a digest means that one, wherever the tag points.
-        let Some(tag) = image.tag.as_ref().filter(|_| !self.image.contains("@sha256:")) else { return Ok(()) };
+        let Some(tag) = image.tag.as_ref().filter(|_| !self.image.contains("@sha256:")) else {
+            return Ok(());
+        };
         let mended = image.index.as_ref().unwrap_or(&image.manifest);
         let present = image.repository.resolve(tag).await?.map(|present| present.digest);
         if present.as_ref() == Some(mended) {

@@ -102,13 +102,21 @@ fn more(layout: &Layout, variant: &Variant, tree: &Path, layers: &mut Vec<Packed
 }
 
 fn media_type(zstd: bool) -> &'static str {
-    if zstd { "application/vnd.oci.image.layer.v1.tar+zstd" } else { "application/vnd.oci.image.layer.v1.tar+gzip" }
+    if zstd {
+        "application/vnd.oci.image.layer.v1.tar+zstd"
+    } else {
+        "application/vnd.oci.image.layer.v1.tar+gzip"
+    }
 }
 
 fn pack(layout: &Layout, variant: &Variant, archive: &[u8]) -> Packed {
     let packed = if variant.zstd {
-        let mut child =
-            Command::new("zstd").args(["-q", "-c"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut child = Command::new("zstd")
+            .args(["-q", "-c"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
         let mut input = child.stdin.take().unwrap();
         let bytes = archive.to_vec();
         let writer = std::thread::spawn(move || input.write_all(&bytes).unwrap());
@@ -157,8 +165,7 @@ fn name(layout: &Layout, tag: &str, mut entry: Value) {
 /// An image of a root file system and one layer over it, the tree already edited.
 pub(crate) fn edited(rootfs: &Rootfs, tree: PathBuf, folder: &Path) -> Image {
     let layout = Layout::create(&folder.join("layout"));
-    let layers =
-        [base(&layout, &PLAIN, rootfs), pack(&layout, &PLAIN, &layer::between(&rootfs.tree, &tree))];
+    let layers = [base(&layout, &PLAIN, rootfs), pack(&layout, &PLAIN, &layer::between(&rootfs.tree, &tree))];
     write(&layout, "amd64", "", &layers);
     Image { layout: layout.dir, tree, stays: Stays::default() }
 }

@@ -60,7 +60,8 @@ pub(crate) fn unexplained(data: &Path, entries: &[Entry], pair: &Pair<'_>) -> (V
         let path = file["path"].as_str().unwrap();
         let what = match file["change"].as_str().unwrap() {
             "changed" => {
-                let words: Vec<&str> = file["what"].as_array().unwrap().iter().flat_map(Value::as_str).collect();
+                let words: Vec<&str> =
+                    file["what"].as_array().unwrap().iter().flat_map(Value::as_str).collect();
                 words.join(",")
             }
             other => other.to_owned(),

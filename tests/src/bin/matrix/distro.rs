@@ -24,7 +24,8 @@ fn archives(data: &Path, fixed: &Fixed) -> Vec<(PathBuf, String)> {
         asked.args(["--showformat", "${Package} ${Version} ${Architecture}", "--show"]);
         let said = text(&run(asked.arg(&file)));
         let mut words = said.split_whitespace();
-        let (Some(name), Some(version), Some(architecture)) = (words.next(), words.next(), words.next()) else {
+        let (Some(name), Some(version), Some(architecture)) = (words.next(), words.next(), words.next())
+        else {
             continue;
         };
         let is = |u: &serde_json::Value| u["package"] == name && u["architecture"] == architecture;

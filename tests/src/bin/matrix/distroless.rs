@@ -98,7 +98,8 @@ pub(crate) fn broken(root: &Path) -> Vec<String> {
         if path.extension().is_none_or(|ending| ending != "md5sums") {
             continue;
         }
-        let output = Command::new("md5sum").args(["--check", "--quiet"]).arg(&path).current_dir(root).output();
+        let output =
+            Command::new("md5sum").args(["--check", "--quiet"]).arg(&path).current_dir(root).output();
         let output = output.unwrap();
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         // What was never laid is not missed.

@@ -57,7 +57,11 @@ fn is_release(path: &str) -> bool {
 
 /// Changes what answers of some paths say.
 fn on(which: fn(&str) -> bool, change: impl Fn(Answer) -> Answer + Send + Sync + 'static) -> Mischief {
-    Arc::new(move |path: &str, answer: Answer| if which(path) && answer.status == 200 { change(answer) } else { answer })
+    Arc::new(
+        move |path: &str, answer: Answer| {
+            if which(path) && answer.status == 200 { change(answer) } else { answer }
+        },
+    )
 }
 
 fn flipped(mut answer: Answer) -> Answer {
@@ -111,26 +115,35 @@ impl Yard<'_> {
             ),
             case("missing-in-the-middle", "mirror-status", "404", missing),
             case("failing", "mirror-status", "500", on(is_package, |_| Answer::new(500, Vec::new()))),
-            case("foreign-key", "repository-untrusted", "in no keyring", signed(&self.foreign, str::to_owned)),
+            case(
+                "foreign-key",
+                "repository-untrusted",
+                "in no keyring",
+                signed(&self.foreign, str::to_owned),
+            ),
             case(
                 "changed-release",
                 "repository-untrusted",
                 "is wrong",
                 on(is_release, |answer| {
-                    let text = String::from_utf8_lossy(&answer.body).replacen("Origin: Debian", "Origin: debian", 1);
+                    let text =
+                        String::from_utf8_lossy(&answer.body).replacen("Origin: Debian", "Origin: debian", 1);
                     Answer::new(200, text.into_bytes())
                 }),
             ),
         ];
-        let mut expired = case("expired-key", "repository-untrusted", "expired on", signed(&self.expired, str::to_owned));
+        let mut expired =
+            case("expired-key", "repository-untrusted", "expired on", signed(&self.expired, str::to_owned));
         expired.flags.extend(trusting(&self.expired));
         cases.push(expired);
         let past = |text: &str| -> String {
             let kept = text.lines().filter(|line| !line.starts_with("Valid-Until:"));
             let kept: Vec<&str> = kept.collect();
-            kept.join("\n").replacen("\nDate:", "\nValid-Until: Sat, 01 Jan 2000 00:00:00 UTC\nDate:", 1) + "\n"
+            kept.join("\n").replacen("\nDate:", "\nValid-Until: Sat, 01 Jan 2000 00:00:00 UTC\nDate:", 1)
+                + "\n"
         };
-        let mut late = case("expired-release", "repository-untrusted", "expired on", signed(&self.ours, past));
+        let mut late =
+            case("expired-release", "repository-untrusted", "expired on", signed(&self.ours, past));
         late.flags = trusting(&self.ours);
         cases.push(late);
         cases
@@ -180,7 +193,8 @@ impl Yard<'_> {
         // A cache is what stays, and of it what was verified: that is called by its digest.
         for path in files(&folder.join("data")) {
             let name = path.file_name().unwrap().to_string_lossy();
-            let verified = name.len() >= 32 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b".-_".contains(&b));
+            let verified =
+                name.len() >= 32 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b".-_".contains(&b));
             if !path.starts_with("cache") || !verified {
                 found.push(format!("left in the data folder: {}", path.display()));
             }
@@ -220,7 +234,11 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     fn walk(folder: &Path, at: &Path, found: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(folder.join(at)).into_iter().flatten().flatten() {
             let path = at.join(entry.file_name());
-            if entry.file_type().is_ok_and(|kind| kind.is_dir()) { walk(folder, &path, found) } else { found.push(path) }
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                walk(folder, &path, found)
+            } else {
+                found.push(path)
+            }
         }
     }
     let mut found = Vec::new();

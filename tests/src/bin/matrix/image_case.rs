@@ -86,11 +86,7 @@ impl Ground {
     /// The whole of it for one image.
     pub(crate) fn image(&mut self, suite: &str, architecture: &str, variant: &Variant, row: &mut Row) {
         let rootfs = self.rootfs(suite, architecture, variant.set);
-        let goes_up = if variant.edits.is_empty() {
-            Vec::new()
-        } else {
-            self.goes_up(suite, variant.set)
-        };
+        let goes_up = if variant.edits.is_empty() { Vec::new() } else { self.goes_up(suite, variant.set) };
         let folder = self.fresh(&format!("{suite}-{architecture}-{}", variant.name));
         let image = assemble::image(variant, architecture, &rootfs, &goes_up, &folder);
         let reference = format!("oci:{}:v1", image.layout.display());

@@ -59,5 +59,6 @@ fn same(was: &Metadata, there: &Metadata, before: &Path, after: &Path) -> bool {
         return fs::read_link(before).unwrap() == fs::read_link(after).unwrap();
     }
     there.is_dir()
-        || (was.len() == there.len() && (was.mtime(), was.mtime_nsec()) == (there.mtime(), there.mtime_nsec()))
+        || (was.len() == there.len()
+            && (was.mtime(), was.mtime_nsec()) == (there.mtime(), there.mtime_nsec()))
 }

@@ -77,11 +77,14 @@ fn main() {
 }
 
 fn rows(arguments: &Arguments) -> Vec<Row> {
-    if !machine::root() || !machine::needs(&["mmdebstrap", "docker-registry", "zstd", "gpg", "unshare", "dpkg"]) {
+    if !machine::root()
+        || !machine::needs(&["mmdebstrap", "docker-registry", "zstd", "gpg", "unshare", "dpkg"])
+    {
         return Vec::new();
     }
     let Some((main, security)) = machine::mirrors() else { return Vec::new() };
-    let folder = arguments.values("--images").first().map_or_else(|| server::cache().join("matrix"), PathBuf::from);
+    let folder =
+        arguments.values("--images").first().map_or_else(|| server::cache().join("matrix"), PathBuf::from);
     std::fs::create_dir_all(&folder).unwrap();
     let work = tempfile::tempdir_in(&folder).unwrap();
     let mut ground = Ground::new(folder, work.path().to_owned(), main.clone());

@@ -113,7 +113,12 @@ impl Drop for Mirror {
 }
 
 /// One request a connection (HTTP/1.1 with `connection: close`).
-fn serve(stream: TcpStream, upstream: &Upstream, mischief: &dyn Fn(&str, Answer) -> Answer, over: &AtomicBool) {
+fn serve(
+    stream: TcpStream,
+    upstream: &Upstream,
+    mischief: &dyn Fn(&str, Answer) -> Answer,
+    over: &AtomicBool,
+) {
     let mut reader = BufReader::new(&stream);
     let (mut first, mut line, mut read) = (String::new(), String::new(), 0);
     loop {

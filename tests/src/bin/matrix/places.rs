@@ -18,7 +18,13 @@ struct Place {
 
 const PLACES: [Place; 2] = [
     Place { name: "north", umask: "022", zone: "UTC", locale: "C.UTF-8", processors: None },
-    Place { name: "south", umask: "077", zone: "Pacific/Chatham", locale: "tr_TR.UTF-8", processors: Some("0") },
+    Place {
+        name: "south",
+        umask: "077",
+        zone: "Pacific/Chatham",
+        locale: "tr_TR.UTF-8",
+        processors: Some("0"),
+    },
 ];
 
 /// By each executor.

@@ -49,7 +49,11 @@ pub(crate) const CASES: &[Case] = &[
         postinst: "cat @SECRET@ /proc/1/root@SECRET@ ../../../../../..@SECRET@ >&2; mount -t tmpfs x /mnt; exit 3",
         code: "sandbox-tool-failed",
     },
-    Case { name: "stays", postinst: "setsid sleep 300 </dev/null >/dev/null 2>&1 &", code: "sandbox-left-running" },
+    Case {
+        name: "stays",
+        postinst: "setsid sleep 300 </dev/null >/dev/null 2>&1 &",
+        code: "sandbox-left-running",
+    },
     Case { name: "fails", postinst: "exit 7", code: "sandbox-tool-failed" },
 ];
 
@@ -148,7 +152,8 @@ fn repository(yard: &Yard<'_>, folder: &Path, postinst: &str) -> PathBuf {
         size(&file),
         &hash(&file)[7..]
     );
-    let date = text(&run(Command::new("date").args(["--utc", "+%a, %d %b %Y %H:%M:%S UTC"]).env("LC_ALL", "C")));
+    let date =
+        text(&run(Command::new("date").args(["--utc", "+%a, %d %b %Y %H:%M:%S UTC"]).env("LC_ALL", "C")));
     for (suite, index) in [("bookworm-security", packages.as_str()), ("bookworm", "")] {
         let place = dists.join(suite).join("main/binary-amd64");
         fs::create_dir_all(&place).unwrap();

@@ -156,7 +156,13 @@ impl Edit {
             Self::ReadOnly => {
                 root.ok("chmod 0555 /usr/bin /usr/sbin /etc/ssl /usr/lib/nginx; \
                      chmod 0444 /etc/nginx/mime.types; chmod 0555 /usr/bin/c_rehash");
-                stays.modes.extend(["usr/bin", "usr/sbin", "etc/ssl", "etc/nginx/mime.types", "usr/bin/c_rehash"]);
+                stays.modes.extend([
+                    "usr/bin",
+                    "usr/sbin",
+                    "etc/ssl",
+                    "etc/nginx/mime.types",
+                    "usr/bin/c_rehash",
+                ]);
             }
         }
     }
