@@ -40,8 +40,9 @@ pub(crate) fn lay(from: &Path, to: &Path) {
     let records = to.join("var/lib/dpkg/status.d");
     fs::create_dir_all(&records).unwrap();
     let mut paths: Vec<String> = Vec::new();
-    for name in MERGED.iter().filter(|name| from.join(name).is_symlink()) {
-        paths.push((*name).to_owned());
+    for name in MERGED {
+        let Ok(target) = fs::read_link(from.join(name)) else { continue };
+        paths.extend(["usr".to_owned(), target.display().to_string(), (*name).to_owned()]);
     }
     paths.extend(BESIDE.iter().map(|path| (*path).to_owned()));
     for package in PACKAGES {
