@@ -78,7 +78,7 @@ fn main() {
 
 fn rows(arguments: &Arguments) -> Vec<Row> {
     if !machine::root()
-        || !machine::needs(&["mmdebstrap", "docker-registry", "zstd", "gpg", "unshare", "dpkg"])
+        || !machine::needs(&["mmdebstrap", "docker-registry", "zstd", "gpg", "unshare", "dpkg-deb"])
     {
         return Vec::new();
     }

@@ -177,7 +177,7 @@ fn mounts() -> Vec<String> {
     all.lines().filter(here).map(str::to_owned).collect()
 }
 
-/// Processes that have a sandbox's ids, which are nobody else's.
+/// Processes that have a sandbox's ids, which are nobody else's: but a second matrix beside this one would be taken for ours.
 fn inmates() -> Vec<String> {
     let mut found = Vec::new();
     for entry in fs::read_dir("/proc").unwrap().flatten() {
