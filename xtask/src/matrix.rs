@@ -31,6 +31,9 @@ pub(crate) struct Matrix {
     /// Where root file systems are kept [default: beside the build]
     #[arg(long, value_name = "DIR")]
     images: Option<PathBuf>,
+    /// Where images are worked on: a tmpfs with 4 GB makes it fast [default: where they are kept]
+    #[arg(long, value_name = "DIR")]
+    work: Option<PathBuf>,
     /// End with one line of JSON on standard output
     #[arg(long)]
     json: bool,
@@ -63,8 +66,10 @@ impl Matrix {
         if self.ci {
             matrix.arg("--ci");
         }
-        if let Some(images) = &self.images {
-            matrix.arg("--images").arg(images);
+        for (flag, folder) in [("--images", &self.images), ("--work", &self.work)] {
+            if let Some(folder) = folder {
+                matrix.arg(flag).arg(folder);
+            }
         }
         let ended = matrix.stdout(Stdio::piped()).spawn().and_then(std::process::Child::wait_with_output);
         let ended = ended.map_err(|e| format!("{program}: {e}"))?;

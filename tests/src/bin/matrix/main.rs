@@ -86,7 +86,9 @@ fn rows(arguments: &Arguments) -> Vec<Row> {
     let folder =
         arguments.values("--images").first().map_or_else(|| server::cache().join("matrix"), PathBuf::from);
     std::fs::create_dir_all(&folder).unwrap();
-    let work = tempfile::tempdir_in(&folder).unwrap();
+    // Whole trees are copied and removed there: a tmpfs saves most of the time.
+    let work = arguments.values("--work").first().map_or_else(|| folder.clone(), PathBuf::from);
+    let work = tempfile::tempdir_in(work).unwrap();
     let mut ground = Ground::new(folder, work.path().to_owned(), main.clone());
     let mut rows = Vec::new();
     table::heads();
