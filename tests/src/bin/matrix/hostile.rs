@@ -25,6 +25,7 @@ use crate::{
 const MARK: &str = "PATCHLINE_MATRIX_CASE";
 
 /// What all of them share.
+#[derive(Clone)]
 pub(crate) struct Yard<'a> {
     pub(crate) upstream: Arc<Upstream>,
     pub(crate) registry: &'a DockerRegistry,
@@ -45,6 +46,8 @@ pub(crate) struct Case {
     mischief: Mischief,
     /// Beyond the mirror's.
     flags: Vec<String>,
+    /// It takes minutes and no work.
+    pub(crate) waits: bool,
 }
 
 fn is_package(path: &str) -> bool {
@@ -76,7 +79,14 @@ impl Yard<'_> {
     /// All of them.
     pub(crate) fn cases(&self) -> Vec<Case> {
         let allow = || vec!["--allow-expired".to_owned()];
-        let case = |name, code, says, mischief| Case { name, code, says, mischief, flags: allow() };
+        let case = |name, code, says, mischief| Case {
+            name,
+            code,
+            says,
+            mischief,
+            flags: allow(),
+            waits: name == "hanging",
+        };
         let half = |announced: bool, hangs: bool| {
             on(is_package, move |mut answer| {
                 answer.body.truncate(answer.body.len() / 2);

@@ -143,21 +143,25 @@ fn beside(arguments: &Arguments, ground: &Ground, mirrors: (&str, &str), rows: &
         foreign: key("foreign", None),
         expired: key("expired", Some("20200101T000000!")),
     };
-    if wanted("mirror") {
-        for one in yard.cases() {
-            rows.push(case(format!("mirror: {}", one.name), |row| yard.run(&one, row)));
+    let cases = if wanted("mirror") { yard.cases() } else { Vec::new() };
+    let one = |one: &hostile::Case| case(format!("mirror: {}", one.name), |row| yard.run(one, row));
+    let (waits, others): (Vec<_>, Vec<_>) = cases.iter().partition(|one| one.waits);
+    std::thread::scope(|scope| {
+        // Who waits for a mirror that hangs needs no processor for it.
+        let waiting: Vec<_> = waits.into_iter().map(|case| scope.spawn(|| one(case))).collect();
+        rows.extend(others.into_iter().map(one));
+        if wanted("moved") {
+            rows.push(case("moved".into(), |row| moved::run(&yard, row)));
         }
-    }
-    if wanted("moved") {
-        rows.push(case("moved".into(), |row| moved::run(&yard, row)));
-    }
-    if wanted("scripts") {
-        let harmed = scripts::image(ground, &ground.fresh("scripts"));
-        let yard = hostile::Yard { image: &harmed, ..yard };
-        for one in scripts::CASES {
-            rows.push(case(format!("script: {}", one.name), |row| scripts::run_one(&yard, one, row)));
+        if wanted("scripts") {
+            let harmed = scripts::image(ground, &ground.fresh("scripts"));
+            let yard = hostile::Yard { image: &harmed, ..yard.clone() };
+            for one in scripts::CASES {
+                rows.push(case(format!("script: {}", one.name), |row| scripts::run(&yard, one, row)));
+            }
         }
-    }
+        rows.extend(waiting.into_iter().map(|case| case.join().expect("a case does not panic")));
+    });
 }
 
 /// One case; one that fails does not keep the others from being tried.

@@ -9,7 +9,7 @@ use std::{
 };
 
 use patchline_tests::{
-    machine::{run, text},
+    machine::{self, text},
     process,
 };
 
@@ -61,7 +61,7 @@ pub(crate) const CASES: &[Case] = &[
 pub(crate) fn image(ground: &Ground, folder: &Path) -> Image {
     let rootfs = ground.rootfs("bookworm", "amd64", Set::Minbase);
     let tree = folder.join("tree");
-    run(Command::new("cp").args(["--archive", "--reflink=auto"]).arg(&rootfs.tree).arg(&tree));
+    machine::run(Command::new("cp").args(["--archive", "--reflink=auto"]).arg(&rootfs.tree).arg(&tree));
     fs::copy(deb(folder, "1.0", "exit 0"), tree.join("made.deb")).unwrap();
     let root = Root { path: &tree, architecture: "amd64" };
     root.ok("dpkg --install /made.deb && rm /made.deb && rm -f /var/lib/dpkg/*-old");
@@ -69,7 +69,7 @@ pub(crate) fn image(ground: &Ground, folder: &Path) -> Image {
 }
 
 /// Mends it by the script, which must not go well.
-pub(crate) fn run_one(yard: &Yard<'_>, case: &Case, row: &mut Row) {
+pub(crate) fn run(yard: &Yard<'_>, case: &Case, row: &mut Row) {
     let folder = yard.work.join(format!("script-{}", case.name));
     fs::create_dir_all(&folder).unwrap();
     let host = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -117,7 +117,7 @@ fn deb(folder: &Path, version: &str, postinst: &str) -> PathBuf {
     fs::write(root.join("DEBIAN/control"), control).unwrap();
     let script = root.join("DEBIAN/postinst");
     fs::write(&script, format!("#!/bin/sh\n{postinst}\n")).unwrap();
-    run(Command::new("chmod").arg("755").arg(&script));
+    machine::run(Command::new("chmod").arg("755").arg(&script));
     fs::write(docs.join("version"), format!("{version}\n")).unwrap();
     let entry = |version: &str, what: &str| {
         format!(
@@ -127,9 +127,9 @@ fn deb(folder: &Path, version: &str, postinst: &str) -> PathBuf {
     };
     let log = entry("2.0", "CVE-2024-99999: harm.") + &entry("1.0", "First.");
     fs::write(docs.join("changelog.Debian"), log).unwrap();
-    run(Command::new("gzip").args(["-n", "-f"]).arg(docs.join("changelog.Debian")));
+    machine::run(Command::new("gzip").args(["-n", "-f"]).arg(docs.join("changelog.Debian")));
     let archive = folder.join(format!("{PACKAGE}_{version}_amd64.deb"));
-    run(Command::new("dpkg-deb").args(["--root-owner-group", "--build"]).arg(&root).arg(&archive));
+    machine::run(Command::new("dpkg-deb").args(["--root-owner-group", "--build"]).arg(&root).arg(&archive));
     fs::remove_dir_all(root).unwrap();
     archive
 }
@@ -143,7 +143,7 @@ fn repository(yard: &Yard<'_>, folder: &Path, postinst: &str) -> PathBuf {
     let name = made.file_name().unwrap().to_owned();
     fs::rename(&made, pool.join(&name)).unwrap();
     let file = pool.join(&name);
-    let control = text(&run(Command::new("dpkg-deb").arg("--field").arg(&file)));
+    let control = text(&machine::run(Command::new("dpkg-deb").arg("--field").arg(&file)));
     let size = |path: &Path| fs::metadata(path).unwrap().len();
     let packages = format!(
         "{}\nFilename: pool/{}\nSize: {}\nSHA256: {}\n\n",
@@ -152,8 +152,9 @@ fn repository(yard: &Yard<'_>, folder: &Path, postinst: &str) -> PathBuf {
         size(&file),
         &hash(&file)[7..]
     );
-    let date =
-        text(&run(Command::new("date").args(["--utc", "+%a, %d %b %Y %H:%M:%S UTC"]).env("LC_ALL", "C")));
+    let date = text(&machine::run(
+        Command::new("date").args(["--utc", "+%a, %d %b %Y %H:%M:%S UTC"]).env("LC_ALL", "C"),
+    ));
     for (suite, index) in [("bookworm-security", packages.as_str()), ("bookworm", "")] {
         let place = dists.join(suite).join("main/binary-amd64");
         fs::create_dir_all(&place).unwrap();
