@@ -1,10 +1,11 @@
-//! `cargo xtask test|check|bench|chaos|corpus|fuzz`: the developer's commands.
+//! `cargo xtask test|check|bench|chaos|corpus|matrix|fuzz`: the developer's commands.
 
 mod bench;
 mod chaos;
 mod check;
 mod corpus;
 mod fuzz;
+mod matrix;
 mod suites;
 mod test;
 
@@ -26,6 +27,8 @@ enum Command {
     Chaos(chaos::Chaos),
     /// Hold what reads strangers' data against what others say of the same data
     Corpus(corpus::Corpus),
+    /// Mend images in every shape, and look at them from the inside
+    Matrix(matrix::Matrix),
     /// Feed the scanner's readers with bytes that nobody would write, and count what breaks
     Fuzz(fuzz::Fuzz),
 }
@@ -37,6 +40,7 @@ fn main() -> ExitCode {
         Command::Bench(bench) => bench.run(),
         Command::Chaos(chaos) => chaos.run(),
         Command::Corpus(corpus) => corpus.run(),
+        Command::Matrix(matrix) => matrix.run(),
         Command::Fuzz(fuzz) => fuzz.run(),
     };
     match ended {

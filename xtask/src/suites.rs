@@ -38,6 +38,17 @@ pub(crate) const SUITES: &[Suite] = &[
         shows: "fixing images with rpm's text manifests, from packages and repositories of rpm's own programs",
     },
     Suite {
+        name: "matrix",
+        needs: &[
+            ("mmdebstrap", "mmdebstrap"),
+            ("docker-registry", "docker-registry"),
+            ("gpg", "gnupg"),
+            ("zstd", "zstd"),
+            ("unshare", "util-linux"),
+        ],
+        shows: "images in every shape, mended and looked at from the inside; mirrors that lie, break or hang",
+    },
+    Suite {
         name: "postgresql",
         needs: &[("pg_createcluster", "postgresql"), ("setpriv", "util-linux")],
         shows: "the store and the engine over PostgreSQL, and kills of its server",

@@ -140,8 +140,8 @@ impl Fix {
                     "policy": if self.latest { "latest" } else { "minimal" },
                     "executor": self.executor.to_possible_value().map(|v| v.get_name().to_owned()),
                 });
-                let tag = match (self.tag, &image.tag) {
-                    (Some(tag), _) => tag,
+                let tag = match (&self.tag, &image.tag) {
+                    (Some(tag), _) => tag.clone(),
                     (None, Some(tag)) => format!("{}_fixed", tag.trim_end_matches("_fixed")),
                     (None, None) => {
                         return Err(Failure::usage("tag-needed", "the image has no tag to derive one from")
@@ -156,6 +156,8 @@ impl Fix {
                     remediator.push(repository, &fixed, None).await?;
                     attached = Some(attest.attach(repository, &fixed, &tag, asked).await?);
                 }
+                // Right before the tag is written: the image's own may have moved meanwhile.
+                self.stands(&image).await?;
                 remediator.push(repository, &fixed, Some(&tag)).await?;
                 bars.clear();
                 let reference = format!("{}:{tag}@{}", image.repository.name(), fixed.manifest.digest);
@@ -165,6 +167,25 @@ impl Fix {
                 show(global.output, &fixed.plan, Some(&reference), attached.as_deref())
             }
         }
+    }
+}
+
+impl Fix {
+    /// The tag that was asked for still names what was mended: else the fixed image would stand beside another one, and
+    /// be taken for its fix. Asked last; registries offer no way to tag only if another tag stands.
+    async fn stands(&self, image: &images::Image) -> Result<()> {
+        // Who names a digest means that one, wherever the tag points.
+        let Some(tag) = image.tag.as_ref().filter(|_| !self.image.contains("@sha256:")) else {
+            return Ok(());
+        };
+        let mended = image.index.as_ref().unwrap_or(&image.manifest);
+        let present = image.repository.resolve(tag).await?.map(|present| present.digest);
+        if present.as_ref() == Some(mended) {
+            return Ok(());
+        }
+        let now = present.map_or_else(|| "is gone".to_owned(), |digest| format!("points at {digest} now"));
+        let said = format!("the tag {tag} {now}; what was mended is {mended}");
+        Err(Failure::says("tag-moved", said).hint("look who pushed it, then start again; nothing was pushed"))
     }
 }
 

@@ -122,6 +122,7 @@ impl Push<'_> {
             return Err(StepError::permanent("fix-empty", "there is nothing to push"));
         };
         let digest = root.digest.clone();
+        self.stands(repository).await?;
         let report = self.keep(product, &digest).await?;
         let mut name = wanted.to_owned();
         for n in 2.. {
@@ -151,6 +152,21 @@ impl Push<'_> {
             }
         }
         Err(StepError::permanent("fixed-tag-taken", "no numbered tag is free"))
+    }
+
+    /// The tag that the run came from still names what was mended, or is gone: else the fixed image would stand beside
+    /// another one and be taken for its fix. That one's own push has started a run of its own.
+    pub(super) async fn stands(&self, repository: &dyn Repository) -> Result<(), StepError> {
+        let Some(tag) = self.image.origin_tag() else { return Ok(()) };
+        let now = repository.resolve(tag).await.map_err(failure::registry)?;
+        let expected = self.image.origin_digest();
+        match now {
+            Some(now) if now.digest != *expected => Err(StepError::permanent(
+                "tag-moved",
+                format!("tag {tag} points at {} now; what was mended is {expected}", now.digest),
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// Before the push: a tag that moves again must be known as ours.

@@ -92,3 +92,22 @@ async fn a_fix_of_another_tag_stays() {
     bench.memory.put_fix(&other, &fixed, &plan()).await.expect("kept");
     assert_eq!(may_take(&bench, &image).await, Err("fixed-tag-taken".to_owned()));
 }
+
+async fn stands(bench: &Bench, digest: &Digest) -> Result<(), String> {
+    let context = bench.context(("shop/web", Some("v1"), digest), json!({}), &[]);
+    let image = Image::of(&context).expect("an image");
+    let place = image.place(&bench.world.registries);
+    let push = Push { world: &bench.world, context: &context, image: &image, place: &place };
+    push.stands(&*bench.repository("shop/web")).await.map_err(|e| e.code)
+}
+
+#[tokio::test]
+async fn nothing_is_pushed_once_the_tag_has_moved() {
+    let bench = Bench::start().await;
+    let first = push(&bench, "v1", &["base"], json!({})).await;
+    assert_eq!(stands(&bench, &first).await, Ok(()));
+    push(&bench, "v1", &["rebuilt"], json!({})).await;
+    assert_eq!(stands(&bench, &first).await, Err("tag-moved".to_owned()));
+    let other = push(&bench, "v2", &["other"], json!({})).await;
+    assert_eq!(stands(&bench, &other).await, Err("tag-moved".to_owned()), "v1 is another image");
+}

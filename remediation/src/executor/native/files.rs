@@ -112,7 +112,7 @@ impl Laying<'_> {
             Some(_) => self.block(work, format!("/{target} is a file and becomes a folder")),
             // A folder that was taken away comes back only with something in it.
             None if self.change.installed.files.contains(&entry.path)
-                || self.filters.excludes(&entry.path) => {}
+                || self.filters.excludes_above(&entry.path) => {}
             None => {
                 work.entries.entry(target.to_owned()).or_insert_with(|| self.laid(entry, Content::Dir, None));
             }
@@ -121,7 +121,7 @@ impl Laying<'_> {
 
     fn symlink(&self, entry: &Entry, target: &str, link: &str, work: &mut Work) {
         let node = self.tree.get(target);
-        if self.filters.excludes(&entry.path) || self.is_kept(target, node, work) {
+        if self.filters.excludes_above(&entry.path) || self.is_kept(target, node, work) {
             return;
         }
         match node {

@@ -80,6 +80,16 @@ impl Filters {
             .find(|(_, p)| glob(p.as_bytes(), path.as_bytes()))
             .is_some_and(|(include, _)| !include)
     }
+    /// The same for a folder or a link: dpkg keeps those (a link may lead to a folder) where something below might be
+    /// included, judged by what stands before the first wildcard (dpkg(1), `--path-exclude`; `filter_should_skip`).
+    pub fn excludes_above(&self, path: &str) -> bool {
+        let whole = format!("/{path}");
+        let reaches = |pattern: &str| {
+            let fixed = pattern.split(['*', '?', '[', '\\']).next().unwrap_or_default();
+            whole.starts_with(fixed.trim_end_matches('/'))
+        };
+        self.excludes(path) && !self.rules.iter().any(|(include, pattern)| *include && reaches(pattern))
+    }
     /// Where a package's path goes: elsewhere when another package diverts it.
     pub fn diverted<'p>(&'p self, package: &str, path: &'p str) -> &'p str {
         match self.diversions.get(path) {
@@ -175,6 +185,11 @@ mod tests {
         assert!(filters.excludes("usr/share/man/man1/x.1.gz"));
         assert!(!filters.excludes("usr/share/doc/x/copyright"));
         assert!(!filters.excludes("usr/bin/x"));
+        // A copyright file might lie below either.
+        assert!(!filters.excludes_above("usr/share/doc/x"));
+        assert!(!filters.excludes_above("usr/share/doc/x/changelog.gz"));
+        assert!(filters.excludes_above("usr/share/man/man1/x.1.gz"));
+        assert!(!filters.excludes_above("usr/bin"));
     }
 
     #[test]

@@ -1,0 +1,177 @@
+//! One image of the matrix: fixed, judged, and fixed by the other executor.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+};
+
+use patchline_tests::image::Layout;
+
+use crate::{
+    assemble::{self, Image},
+    differences::{self, Entry, Pair},
+    distro,
+    fixing::{self, Fixed},
+    inside::Root,
+    judge,
+    rootfs::{Rootfs, Set},
+    table::Row,
+    unpack,
+    variant::{PLAIN, Variant},
+};
+
+/// What all images share.
+pub(crate) struct Ground {
+    /// What is kept.
+    pub(crate) folder: PathBuf,
+    /// What goes.
+    pub(crate) work: PathBuf,
+    /// Our data folder, whose cache all fixes share.
+    pub(crate) data: PathBuf,
+    /// The main archive's mirror.
+    pub(crate) mirror: String,
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) used: BTreeSet<usize>,
+    /// `suite/variant` that both executors went over.
+    pub(crate) ran: BTreeSet<String>,
+    /// Packages that go up in a set nobody changed.
+    goes_up: BTreeMap<String, Vec<String>>,
+}
+
+impl Ground {
+    pub(crate) fn new(folder: PathBuf, work: PathBuf, mirror: String) -> Self {
+        Self {
+            data: folder.join("data"),
+            folder,
+            work,
+            mirror,
+            entries: differences::list(),
+            used: BTreeSet::new(),
+            ran: BTreeSet::new(),
+            goes_up: BTreeMap::new(),
+        }
+    }
+
+    pub(crate) fn rootfs(&self, suite: &str, architecture: &str, set: Set) -> Rootfs {
+        Rootfs::kept(&self.folder, suite, architecture, set, &self.mirror)
+    }
+
+    /// A plain image of a set, in a folder of its own.
+    pub(crate) fn plain(&self, suite: &str, set: Set, name: &str) -> Image {
+        let rootfs = self.rootfs(suite, "amd64", set);
+        assemble::image(&Variant { set, ..PLAIN }, "amd64", &rootfs, &[], &self.fresh(name))
+    }
+
+    pub(crate) fn fresh(&self, name: &str) -> PathBuf {
+        let folder = self.work.join(name);
+        fs::create_dir_all(&folder).unwrap();
+        folder
+    }
+
+    fn goes_up(&mut self, suite: &str, set: Set) -> Vec<String> {
+        let key = format!("{suite}-{set:?}");
+        if let Some(known) = self.goes_up.get(&key) {
+            return known.clone();
+        }
+        let image = self.plain(suite, set, &format!("{key}-plain"));
+        let reference = format!("oci:{}:v1", image.layout.display());
+        let plan = fixing::fix(&self.data, &reference, "native", &["--dry-run"]);
+        let names = plan.unwrap_or_else(|error| panic!("{key}: {error}")).names();
+        fs::remove_dir_all(image.layout.parent().unwrap()).unwrap();
+        self.goes_up.insert(key, names.clone());
+        names
+    }
+
+    /// The whole of it for one image.
+    pub(crate) fn image(&mut self, suite: &str, architecture: &str, variant: &Variant, row: &mut Row) {
+        let rootfs = self.rootfs(suite, architecture, variant.set);
+        let goes_up = if variant.edits.is_empty() { Vec::new() } else { self.goes_up(suite, variant.set) };
+        let folder = self.fresh(&format!("{suite}-{architecture}-{}", variant.name));
+        let image = assemble::image(variant, architecture, &rootfs, &goes_up, &folder);
+        let reference = format!("oci:{}:v1", image.layout.display());
+        let fixed = match fixing::fix(&self.data, &reference, "auto", &[]) {
+            Ok(fixed) => fixed,
+            Err(error) => return row.findings.push(error),
+        };
+        row.upgrades = fixed.upgrades().len();
+        row.refused = fixed.refused().len();
+        row.executor = fixed.executor().to_owned();
+        if fixed.reference.is_none() {
+            return row.findings.push(format!("nothing was upgraded: {}", fixed.plan));
+        }
+        let native = Root { path: &image.tree, architecture }.is_native();
+        self.judge(variant, architecture, &image, &fixed, &folder, row);
+        if native && !variant.distroless {
+            self.both(suite, variant, &image, &fixed, &folder, row);
+        }
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    fn judge(
+        &self,
+        variant: &Variant,
+        architecture: &str,
+        image: &Image,
+        fixed: &Fixed,
+        folder: &Path,
+        row: &mut Row,
+    ) {
+        let (root, theirs) = (folder.join("fixed"), folder.join("distro"));
+        unpack::over(&Layout::open(&image.layout), "v1_fixed", &image.tree, &root);
+        let mut distro = None;
+        let own = Root { path: &theirs, architecture };
+        if own.is_native() && !variant.distroless {
+            patchline_tests::machine::run(
+                std::process::Command::new("cp").arg("--archive").arg(&image.tree).arg(&theirs),
+            );
+            distro::upgrade(&own, &self.data, fixed);
+            distro = Some(own);
+        }
+        let root = Root { path: &root, architecture };
+        let case = judge::Case { variant, image, fixed, tag: "v1_fixed", root, distro, data: &self.data };
+        row.findings.extend(case.wrong());
+    }
+
+    /// Native and sandbox over the same packages.
+    fn both(
+        &mut self,
+        suite: &str,
+        variant: &Variant,
+        image: &Image,
+        fixed: &Fixed,
+        folder: &Path,
+        row: &mut Row,
+    ) {
+        let layout = |tag: &str| format!("oci:{}:{tag}", image.layout.display());
+        let (mut from, mut native) = ("v1", "v1_fixed");
+        if fixed.executor() != "native" {
+            let plan = match fixing::fix(&self.data, &layout("v1"), "native", &["--dry-run"]) {
+                Ok(plan) => plan,
+                Err(error) => return row.findings.push(format!("native: {error}")),
+            };
+            row.scripted = plan.scripted();
+            assemble::held(image, variant, &row.scripted, "same");
+            (from, native) = ("same", "native");
+            let laid = fixing::fix(&self.data, &layout(from), "native", &["--tag", native]);
+            match laid.map(|laid| laid.reference) {
+                Ok(Some(_)) => {}
+                Ok(None) => return row.notes.push("native can upgrade nothing of it".into()),
+                Err(error) => return row.findings.push(format!("native: {error}")),
+            }
+        }
+        if let Err(error) = fixing::fix(&self.data, &layout(from), "sandbox", &["--tag", "sandbox"]) {
+            return row.findings.push(format!("sandbox: {error}"));
+        }
+        let (ours, theirs) = (folder.join("native"), folder.join("sandbox"));
+        let opened = Layout::open(&image.layout);
+        unpack::top(&opened, native, &ours);
+        unpack::top(&opened, "sandbox", &theirs);
+        let (native, sandbox) = (layout(native), layout("sandbox"));
+        let pair = Pair { native: (&native, &ours), sandbox: (&sandbox, &theirs) };
+        let (found, used) = differences::unexplained(&self.data, &self.entries, &pair);
+        row.findings.extend(found);
+        self.used.extend(used);
+        self.ran.insert(format!("{suite}/{}", variant.name));
+    }
+}
