@@ -42,6 +42,8 @@ pub(crate) struct Config {
     pub(crate) keyrings: Vec<PathBuf>,
     /// Key files of apk repositories, or folders of them.
     pub(crate) apk_keys: Vec<PathBuf>,
+    /// What is kept of repositories, in bytes.
+    package_cache: Option<bounds::Amount>,
     /// Chain files or folders of them.
     pub(crate) chains: Vec<PathBuf>,
     /// Webhook receivers.

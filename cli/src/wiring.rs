@@ -262,9 +262,10 @@ async fn housekeep(database: Database, retention: Option<Duration>) {
 }
 
 /// One that makes its sandboxes of this very program.
-pub(crate) fn remediator(apt: Apt, facts: Arc<dyn LayerFacts>) -> Remediator {
+pub(crate) fn remediator(config: &Config, apt: Apt, facts: Arc<dyn LayerFacts>) -> Remediator {
     let program = PathBuf::from("/proc/self/exe");
-    Remediator::new(apt, facts).with_sandbox(Sandbox::new(program, &[crate::commands::sandbox_init::NAME]))
+    let sandbox = Sandbox::new(program, &[crate::commands::sandbox_init::NAME]);
+    Remediator::new(apt, facts).with_sandbox(sandbox).keeping(config.package_cache())
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener> {

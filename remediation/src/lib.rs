@@ -3,6 +3,7 @@
 pub mod apk;
 pub mod apt;
 pub mod bootstrap;
+pub mod cache;
 mod clock;
 pub mod deb;
 pub mod diff;

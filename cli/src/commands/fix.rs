@@ -76,9 +76,10 @@ impl Fix {
         let image = images::open(&registries, &self.image, self.platform.as_deref()).await?;
         let apt = self.mirrors.apt(&config, &data)?;
         let apk = self.mirrors.apk(&config, &data)?;
-        let remediator = crate::wiring::remediator(apt.clone(), Arc::new(FactsFolder::new(data.facts())))
-            .with_apk(apk)
-            .choosing(self.executor.into());
+        let remediator =
+            crate::wiring::remediator(&config, apt.clone(), Arc::new(FactsFolder::new(data.facts())))
+                .with_apk(apk)
+                .choosing(self.executor.into());
         let (scanned, read) = tokio::join!(
             images::scan(&data, Some(&apt), &image),
             remediator.read(image.repository.as_ref(), &image.manifest),

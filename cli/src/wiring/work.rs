@@ -79,7 +79,7 @@ pub(crate) async fn start(
         Some(shelf) => Advisories::shared(data.advisories(), shelf),
         None => Advisories::alone(data.advisories()),
     };
-    let remediator = super::remediator(apt.clone(), database.facts.clone());
+    let remediator = super::remediator(config, apt.clone(), database.facts.clone());
     let world = World {
         registries: registries.clone(),
         remediator: match work.apk {

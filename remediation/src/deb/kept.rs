@@ -39,7 +39,10 @@ pub(crate) fn read<T>(
     let mut spoilt = false;
     let read = members(&mut file, &mut spoilt, &mut put);
     match read {
-        Ok(members) => Ok(Some(members)),
+        Ok(members) => {
+            crate::cache::used(&file);
+            Ok(Some(members))
+        }
         // Whatever was put somewhere of it, nobody asks for.
         Err(_) if spoilt => match std::fs::remove_file(place) {
             // Who shares the cache may have been quicker.

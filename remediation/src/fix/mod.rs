@@ -21,9 +21,10 @@ use crate::{
     Result,
     apk::Apk,
     apt::Apt,
+    cache,
     executor::{Choice, sandbox::Sandbox},
     plan::FixPlan,
-    tree::{Flavour, open},
+    tree::{Flavour, image_blocking as blocking, open},
 };
 
 /// Tells how far long work has come; called often, must be quick.
@@ -110,12 +111,14 @@ pub struct Remediator {
     facts: Arc<dyn LayerFacts>,
     choice: Choice,
     sandbox: Option<Sandbox>,
+    /// What the caches of packages may hold, in bytes.
+    most_kept: u64,
 }
 
 impl Remediator {
     /// With the repositories to take from.
     pub fn new(apt: Apt, facts: Arc<dyn LayerFacts>) -> Self {
-        Self { apt, apk: None, facts, choice: Choice::Auto, sandbox: None }
+        Self { apt, apk: None, facts, choice: Choice::Auto, sandbox: None, most_kept: cache::MOST }
     }
     /// The same with apk repositories besides; without them an apk image has no mirror.
     #[must_use]
@@ -138,6 +141,11 @@ impl Remediator {
     #[must_use]
     pub fn choosing(self, choice: Choice) -> Self {
         Self { choice, ..self }
+    }
+    /// With another bound on what is kept of repositories, in bytes.
+    #[must_use]
+    pub fn keeping(self, most_kept: u64) -> Self {
+        Self { most_kept, ..self }
     }
     /// The client itself.
     pub fn apt(&self) -> &Apt {
@@ -177,7 +185,21 @@ impl Remediator {
         image: &FixedImage,
         tag: Option<&str>,
     ) -> Result<()> {
-        push::push(repository, image, tag).await
+        push::push(repository, image, tag).await?;
+        self.sweep().await;
+        Ok(())
+    }
+    /// Brings what is kept of repositories down to its bound. What is done is done: a cache that cannot be swept fails
+    /// nothing.
+    async fn sweep(&self) {
+        let apk = self.apk.as_ref().map(|apk| apk.config().cache.clone());
+        let folders: Vec<PathBuf> = [self.apt.config().cache.clone()].into_iter().chain(apk).collect();
+        let most = self.most_kept;
+        match blocking(move || cache::sweep(&folders, most)).await {
+            Ok(swept) if swept.files > 0 => tracing::info!(swept.files, swept.bytes, "the cache was swept"),
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%error, "the cache could not be swept"),
+        }
     }
 }
 
