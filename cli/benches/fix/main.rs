@@ -21,31 +21,21 @@ mod process;
 
 use std::path::{Path, PathBuf};
 
-use patchline_tests::distribution::{DockerRegistry, free_port};
+use patchline_tests::{
+    arguments::Arguments,
+    distribution::{DockerRegistry, free_port},
+};
 use serde_json::{Value, json};
 
 use fixing::{BOOKWORM, BULLSEYE, Done, Place};
 
-/// What the command line says. Cargo adds `--bench`, which says nothing.
-struct Arguments(Vec<String>);
-
-impl Arguments {
-    fn has(&self, flag: &str) -> bool {
-        self.0.iter().any(|a| a == flag)
-    }
-    fn value(&self, flag: &str) -> Option<&str> {
-        let at = self.0.iter().position(|a| a == flag)?;
-        self.0.get(at + 1).map(String::as_str)
-    }
-}
-
 fn main() {
-    let arguments = Arguments(std::env::args().skip(1).collect());
+    let arguments = Arguments::of_process();
     let folder = match arguments.value("--images") {
         Some(folder) => PathBuf::from(folder),
         None => Path::new(env!("CARGO_TARGET_TMPDIR")).join("fix"),
     };
-    let runs = arguments.value("--runs").map_or(3, |n| n.parse().unwrap());
+    let runs = arguments.number("--runs", 3) as usize;
     let figures = figures(&folder, runs, arguments.has("--no-peers"));
     if arguments.has("--json") {
         println!("{figures}");
