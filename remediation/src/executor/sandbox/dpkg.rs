@@ -326,9 +326,10 @@ fn finish(
     for laid in entries.values_mut() {
         laid.mtime = laid.mtime.min(promised.newest);
     }
-    let kept = promised.kept.into_iter().collect();
-    let (expected, replaced) = (promised.expected, promised.replaced);
-    let mut work = Work { entries, whiteouts, expected, replaced, kept, ..Work::default() };
+    let mut work = Work::default();
+    (work.entries, work.whiteouts) = (entries, whiteouts);
+    (work.expected, work.replaced) = (promised.expected, promised.replaced);
+    work.kept = promised.kept.into_iter().collect();
     native::parents(tree, promised.newest, &mut work)?;
     tracing::debug!(packages = changes.len(), paths = work.entries.len(), "laid by the sandbox");
     work.finish(spool, Flavour::Dpkg, scratch, progress)
