@@ -50,6 +50,8 @@ pub(crate) struct Config {
     pub(crate) rpm_keys: Vec<PathBuf>,
     /// Packages that no fix upgrades.
     pub(crate) deny_packages: Vec<Denied>,
+    /// What is kept of repositories, in bytes.
+    package_cache: Option<bounds::Amount>,
     /// Chain files or folders of them.
     pub(crate) chains: Vec<PathBuf>,
     /// Webhook receivers.

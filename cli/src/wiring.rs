@@ -287,6 +287,7 @@ pub(crate) fn remediator(config: &Config, apt: Apt, facts: Arc<dyn LayerFacts>) 
     Remediator::new(apt, facts)
         .with_sandbox(Sandbox::new(program, &[crate::commands::sandbox_init::NAME]))
         .denying(config.deny_packages.clone())
+        .keeping(config.package_cache())
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener> {

@@ -5,6 +5,7 @@ pub mod apk;
 pub mod apt;
 pub mod attest;
 pub mod bootstrap;
+pub mod cache;
 mod clock;
 pub mod deb;
 pub mod diff;
@@ -23,6 +24,7 @@ pub use error::{Error, Result};
 pub use executor::{Choice, Executor, sandbox::Sandbox};
 pub use fix::family::is_systems;
 pub use fix::{
-    Archive, Draft, Edited, FixRequest, Fixed, FixedImage, Progress, Remediator, Selection, Stay, UpgradePolicy,
+    Archive, Draft, Edited, FixRequest, Fixed, FixedImage, Progress, Remediator, Selection, Stay,
+    UpgradePolicy,
 };
 pub use plan::{Chosen, Denied, EndOfLife, FixPlan, NoEntry, Refusal, Upgrade};

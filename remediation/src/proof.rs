@@ -2,10 +2,9 @@
 //!
 //! The native executor writes the database that the re-scan reads, so the re-scan alone would prove nothing.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::collections::BTreeSet;
 
-use patchline_registry::{Descriptor, Repository};
-use patchline_scanner::{Inventory, LayerFacts, Report};
+use patchline_scanner::{Inventory, Report};
 
 use crate::{
     Error, FixPlan, Refusal, Result,
@@ -15,7 +14,7 @@ use crate::{
         family::{is_rpms, is_systems},
         system::System,
     },
-    tree::{Kind, Tree, image_blocking as blocking, layer_tree},
+    tree::{Kind, Tree, image_blocking as blocking},
 };
 
 /// A file that is byte for byte what an upgrade replaced, somewhere else.
@@ -29,16 +28,10 @@ pub(crate) struct Copy {
 /// Below this, equal content says nothing.
 const MIN_COPY: u64 = 1024;
 
-/// Lays the patch over the image's tree and compares every promised file; the copies of what was replaced.
-pub(crate) async fn files(
-    repository: &dyn Repository,
-    patch: &Descriptor,
-    facts: &Arc<dyn LayerFacts>,
-    system: System,
-    plan: &FixPlan,
-    built: &Built,
-) -> Result<Vec<Copy>> {
-    let layer = layer_tree(repository, patch, facts, system.flavour()).await?;
+/// Lays the patch, as it was read while it was written, over the image's tree and compares every promised file; the
+/// copies of what was replaced. That the blob holds the same tar is for the re-scan to say, which computes its diff_id.
+pub(crate) async fn files(system: System, plan: &FixPlan, built: &Built) -> Result<Vec<Copy>> {
+    let layer = built.tree.clone();
     let (expected, replaced) = (built.expected.clone(), built.replaced.clone());
     let (plan, kept) = (plan.clone(), built.kept.clone());
     blocking(move || {

@@ -95,6 +95,7 @@ impl Yard {
             installed: self.database.named(PACKAGE).unwrap(),
             record: Arc::new(record),
             deb: deb.to_owned(),
+            unpacked: None,
             control: control_files,
             shadows: Default::default(),
         };

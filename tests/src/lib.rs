@@ -3,6 +3,7 @@
 //! Nothing here is a stand-in where the real thing can be started. What a machine cannot run is
 //! skipped loudly, and under `CI=true` it fails instead.
 
+pub mod arguments;
 pub mod chroot;
 pub mod distribution;
 pub mod fits;

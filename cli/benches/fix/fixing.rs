@@ -24,7 +24,7 @@ pub(crate) struct Outdated {
 
 /// openssl, nginx, perl and python3.11 among 25 packages that go up.
 pub(crate) const BOOKWORM: Outdated = Outdated { name: "bookworm", make: bookworm, upgrades: 25 };
-/// libc6, dpkg, perl and PAM among 65 of them; ucf is refused, for its script.
+/// libc6, dpkg, perl and PAM among 65 of them; ucf is refused, for its script. In a sandbox it goes up, too.
 pub(crate) const BULLSEYE: Outdated = Outdated { name: "bullseye", make: bullseye, upgrades: 65 };
 
 fn bookworm(to: &Path) {
@@ -42,6 +42,17 @@ pub(crate) enum Facts {
     None,
     /// What is in its layers; of the layer that comes of it, nothing.
     OfTheImage,
+    /// Nothing, and no package was ever unpacked.
+    NoneAndPacked,
+}
+
+/// Who lays the new files: where nothing is said, the sandbox once a single package asks for one.
+#[derive(Clone, Copy)]
+pub(crate) enum Executor {
+    /// Nothing is run.
+    Native,
+    /// The image's own dpkg.
+    Sandbox,
 }
 
 /// An image, and a data folder whose cache has its packages.
@@ -73,13 +84,19 @@ impl Place {
             registry: registry.to_owned(),
             filled: folder.join(format!("{}-data", outdated.name)),
         };
+        // One fix keeps the packages as they unpack; what it learned of layers goes. Then two plans fill the facts, with
+        // the image's layers alone, and the cache with what a sandbox takes besides.
         let image = place.push("filled");
+        let by = |executor| place.command(&place.filled, None, executor);
+        done(by(Executor::Native).args(["--output", "json"]).arg(&image));
         let facts = place.filled.join("cache/facts");
         if facts.exists() {
             fs::remove_dir_all(facts).unwrap();
         }
-        let mut command = place.command(&place.filled, None);
-        done(command.args(["--dry-run", "--output", "json"]).arg(image));
+        let image = place.push("planned-for");
+        for executor in [Executor::Native, Executor::Sandbox] {
+            done(by(executor).args(["--dry-run", "--output", "json"]).arg(&image));
+        }
         let plan = place.fix("counted", Facts::None, None);
         if plan.upgrades.len() != outdated.upgrades {
             // The suite goes on; the image stands still.
@@ -103,7 +120,7 @@ impl Place {
     }
 
     /// `cpu`: on that one alone.
-    fn command(&self, data: &Path, cpu: Option<usize>) -> Command {
+    fn command(&self, data: &Path, cpu: Option<usize>, executor: Executor) -> Command {
         let binary = env!("CARGO_BIN_EXE_patchline");
         let mut command = match cpu {
             None => Command::new(binary),
@@ -114,12 +131,27 @@ impl Place {
             }
         };
         // A mirror may keep what has expired.
-        command.arg("--data").arg(data).args(["fix", "--allow-expired"]);
+        command.arg("--data").arg(data).args(["fix", "--allow-expired", "--executor"]);
+        command.arg(match executor {
+            Executor::Native => "native",
+            Executor::Sandbox => "sandbox",
+        });
         command
     }
 
     /// Fixes it in a repository of its own, over a data folder that has the packages and nobody has used yet.
     pub(crate) fn fix(&self, repository: &str, facts: Facts, cpu: Option<usize>) -> Done {
+        self.fix_by(Executor::Native, repository, facts, cpu)
+    }
+
+    /// The same by either executor.
+    pub(crate) fn fix_by(
+        &self,
+        executor: Executor,
+        repository: &str,
+        facts: Facts,
+        cpu: Option<usize>,
+    ) -> Done {
         let image = self.push(repository);
         let data = self.work.join(format!("{}-{repository}", self.name));
         fs::create_dir_all(data.join("cache")).unwrap();
@@ -129,9 +161,14 @@ impl Place {
             let from = self.filled.join("cache").join(cache);
             done(Command::new("cp").args(["--archive", "--link"]).arg(from).arg(data.join("cache")));
         }
+        if matches!(facts, Facts::NoneAndPacked) {
+            fs::remove_dir_all(data.join("cache/apt/unpacked")).unwrap();
+        }
         let said = self.work.join("said.json");
-        let measured =
-            process::run(self.command(&data, cpu).args(["--output", "json"]).arg(image), Some(&said));
+        let measured = process::run(
+            self.command(&data, cpu, executor).args(["--output", "json"]).arg(image),
+            Some(&said),
+        );
         fs::remove_dir_all(data).unwrap();
         let said: Value = serde_json::from_slice(&fs::read(said).unwrap()).unwrap();
         let reference = said["fixed"].as_str().unwrap().to_owned();

@@ -21,31 +21,21 @@ mod process;
 
 use std::path::{Path, PathBuf};
 
-use patchline_tests::distribution::{DockerRegistry, free_port};
+use patchline_tests::{
+    arguments::Arguments,
+    distribution::{DockerRegistry, free_port},
+};
 use serde_json::{Value, json};
 
-use fixing::{BOOKWORM, BULLSEYE, Done, Place};
-
-/// What the command line says. Cargo adds `--bench`, which says nothing.
-struct Arguments(Vec<String>);
-
-impl Arguments {
-    fn has(&self, flag: &str) -> bool {
-        self.0.iter().any(|a| a == flag)
-    }
-    fn value(&self, flag: &str) -> Option<&str> {
-        let at = self.0.iter().position(|a| a == flag)?;
-        self.0.get(at + 1).map(String::as_str)
-    }
-}
+use fixing::{BOOKWORM, BULLSEYE, Done, Executor, Place};
 
 fn main() {
-    let arguments = Arguments(std::env::args().skip(1).collect());
+    let arguments = Arguments::of_process();
     let folder = match arguments.value("--images") {
         Some(folder) => PathBuf::from(folder),
         None => Path::new(env!("CARGO_TARGET_TMPDIR")).join("fix"),
     };
-    let runs = arguments.value("--runs").map_or(3, |n| n.parse().unwrap());
+    let runs = arguments.number("--runs", 3) as usize;
     let figures = figures(&folder, runs, arguments.has("--no-peers"));
     if arguments.has("--json") {
         println!("{figures}");
@@ -56,8 +46,13 @@ fn main() {
 struct Round {
     ours: Done,
     known: Done,
+    /// Packages as they were downloaded.
+    packed: Done,
     bullseye: Done,
     bullseye_known: Done,
+    /// By the image's own dpkg.
+    sandbox: Done,
+    bullseye_sandbox: Done,
     buildah: Option<buildah::Done>,
 }
 
@@ -75,14 +70,27 @@ fn figures(folder: &Path, runs: usize, alone: bool) -> Value {
         all.push(Round {
             ours: bookworm.fix(&format!("unknown-{n}"), fixing::Facts::None, None),
             known: bookworm.fix(&format!("known-{n}"), fixing::Facts::OfTheImage, None),
+            packed: bookworm.fix(&format!("packed-{n}"), fixing::Facts::NoneAndPacked, None),
             bullseye: bullseye.fix(&format!("unknown-{n}"), fixing::Facts::None, None),
             bullseye_known: bullseye.fix(&format!("known-{n}"), fixing::Facts::OfTheImage, None),
+            sandbox: bookworm.fix_by(
+                Executor::Sandbox,
+                &format!("sandbox-{n}"),
+                fixing::Facts::OfTheImage,
+                None,
+            ),
+            bullseye_sandbox: bullseye.fix_by(
+                Executor::Sandbox,
+                &format!("sandbox-{n}"),
+                fixing::Facts::OfTheImage,
+                None,
+            ),
             buildah: peer.as_ref().map(|peer| peer.upgrade(&bookworm, n)),
         });
     }
     // The same digest on one core as on all of them, and whatever was known before.
     let single = bookworm.fix("single", fixing::Facts::None, Some(0));
-    for done in all.iter().flat_map(|round| [&round.ours, &round.known]) {
+    for done in all.iter().flat_map(|round| [&round.ours, &round.known, &round.packed]) {
         assert_eq!(done.digest, single.digest, "a fix depends on how it is run");
     }
     for done in all.iter().flat_map(|round| [&round.bullseye, &round.bullseye_known]) {
@@ -107,12 +115,16 @@ fn table(all: &[Round], single: &Done, weight: Option<(u64, u64)>) -> Value {
     let figures = json!({
         "ours_s": median(&|r| Some(r.ours.measured.seconds)),
         "ours_known_s": median(&|r| Some(r.known.measured.seconds)),
+        "ours_packed_s": median(&|r| Some(r.packed.measured.seconds)),
         "ours_cpu_s": median(&|r| Some(r.ours.measured.processor)),
         "ours_known_cpu_s": median(&|r| Some(r.known.measured.processor)),
         "ours_single_s": (single.measured.seconds * 1e3).round() / 1e3,
         "ours_rss_mb": (peak * 10.0).round() / 10.0,
         "bullseye_s": median(&|r| Some(r.bullseye.measured.seconds)),
         "bullseye_known_s": median(&|r| Some(r.bullseye_known.measured.seconds)),
+        "sandbox_known_s": median(&|r| Some(r.sandbox.measured.seconds)),
+        "bullseye_sandbox_known_s": median(&|r| Some(r.bullseye_sandbox.measured.seconds)),
+        "bullseye_sandbox_upgrades": all.first().map(|r| r.bullseye_sandbox.upgrades.len()),
         "bullseye_cpu_s": median(&|r| Some(r.bullseye.measured.processor)),
         "upgrades": all.first().map(|r| r.ours.upgrades.len()),
         "bullseye_upgrades": all.first().map(|r| r.bullseye.upgrades.len()),

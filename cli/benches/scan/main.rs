@@ -19,34 +19,22 @@ use std::{
     process::Command,
 };
 
+use patchline_tests::arguments::Arguments;
 use serde_json::{Value, json};
 
 use process::Measured;
 
-/// What the command line says. Cargo adds `--bench`, which says nothing.
-struct Arguments(Vec<String>);
-
-impl Arguments {
-    fn has(&self, flag: &str) -> bool {
-        self.0.iter().any(|a| a == flag)
-    }
-    fn value(&self, flag: &str) -> Option<&str> {
-        let at = self.0.iter().position(|a| a == flag)?;
-        self.0.get(at + 1).map(String::as_str)
-    }
-}
-
 fn main() {
-    let arguments = Arguments(std::env::args().skip(1).collect());
-    if arguments.0.first().is_some_and(|first| first == "floor") {
-        println!("{}", floor::walk(Path::new(&arguments.0[1])));
+    let arguments = Arguments::of_process();
+    if arguments.word(0) == Some("floor") {
+        println!("{}", floor::walk(Path::new(arguments.word(1).unwrap())));
         return;
     }
     let folder = match arguments.value("--images") {
         Some(folder) => PathBuf::from(folder),
         None => Path::new(env!("CARGO_TARGET_TMPDIR")).join("scan"),
     };
-    let runs = arguments.value("--runs").map_or(3, |n| n.parse().unwrap());
+    let runs = arguments.number("--runs", 3) as usize;
     let figures = figures(&folder, runs, arguments.has("--no-peers"));
     if arguments.has("--json") {
         println!("{figures}");

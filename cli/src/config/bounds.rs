@@ -65,7 +65,8 @@ impl<'de> Visitor<'de> for Room<'_> {
 }
 
 /// A count, or bytes with a unit: `2000000`, `64 MiB`.
-struct Amount(u64);
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Amount(u64);
 
 impl<'de> Deserialize<'de> for Amount {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -102,6 +103,10 @@ fn amount(text: &str) -> Option<u64> {
 }
 
 impl Config {
+    /// What the caches of packages may hold, in bytes.
+    pub(crate) fn package_cache(&self) -> u64 {
+        self.package_cache.map_or(patchline_remediation::cache::MOST, |Amount(bytes)| bytes)
+    }
     /// Puts the scanner's limits in force in this process, before it reads anything.
     pub(super) fn put_in_force(self) -> Result<Self> {
         patchline_scanner::limits::set(self.scanner_limits.0)

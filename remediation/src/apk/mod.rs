@@ -241,7 +241,13 @@ impl Apk {
         let (known, promised) = (target.clone(), entry.clone());
         let cached = blocking("a package", move || match known.is_file() {
             // What has changed in the cache is fetched again.
-            true => Ok(Package::open(&known, &promised, &keys).ok()),
+            true => {
+                let package = Package::open(&known, &promised, &keys).ok();
+                if let (Some(_), Ok(file)) = (&package, std::fs::File::open(&known)) {
+                    crate::cache::used(&file);
+                }
+                Ok(package)
+            }
             false => Ok(None),
         })
         .await?;

@@ -43,7 +43,13 @@ fn matches(path: &Path, promise: &Promise) -> bool {
     let mut buffer = vec![0; 128 << 10];
     loop {
         match file.read(&mut buffer) {
-            Ok(0) => return hex::encode(hash.finalize()) == promise.sha256,
+            Ok(0) => {
+                let good = hex::encode(hash.finalize()) == promise.sha256;
+                if good {
+                    crate::cache::used(&file);
+                }
+                return good;
+            }
             Ok(n) => hash.update(&buffer[..n]),
             Err(_) => return false,
         }

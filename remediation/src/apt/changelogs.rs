@@ -59,10 +59,11 @@ fn head(text: Option<&str>) -> String {
 fn kept(place: &Path) -> Option<Option<String>> {
     let mut bytes = Vec::new();
     let file = std::fs::File::open(place).ok()?;
-    file.take(MAX_CHANGELOG * 3 + MAX_HEAD as u64).read_to_end(&mut bytes).ok()?;
+    (&file).take(MAX_CHANGELOG * 3 + MAX_HEAD as u64).read_to_end(&mut bytes).ok()?;
     let text = String::from_utf8(bytes).ok()?;
     let (line, rest) = text.split_at(text.find('\n')? + 1);
     let known = [Some(rest), None].into_iter().find(|known| head(*known) == line)?;
+    crate::cache::used(&file);
     Some(known.map(str::to_owned))
 }
 

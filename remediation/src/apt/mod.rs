@@ -171,6 +171,12 @@ impl Apt {
         stream::iter(packages.to_vec()).map(one).buffered(12).try_collect().await
     }
 
+    /// Where a downloaded package is kept as it unpacks.
+    pub(crate) fn unpacked(&self, package: &PackageRecord) -> Result<PathBuf> {
+        let promise = Promise { sha256: package.sha256.clone(), size: package.size };
+        cache::place(&self.config.cache, "unpacked", &promise)
+    }
+
     async fn package(&self, package: &PackageRecord) -> Result<PathBuf> {
         let unverified =
             |reason: &str| Error::Unverified { file: package.filename.clone(), reason: reason.to_owned() };

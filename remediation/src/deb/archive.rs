@@ -7,17 +7,19 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use serde::{Deserialize, Serialize};
+
 use crate::{Error, Result};
 
 const MAX_CONTROL: u64 = 64 << 20;
-const MAX_DATA: u64 = 8 << 30;
-const MAX_ENTRIES: usize = 1 << 20;
+pub(super) const MAX_DATA: u64 = 8 << 30;
+pub(super) const MAX_ENTRIES: usize = 1 << 20;
 const MAX_PATH: usize = 4096;
 /// xz at its highest preset needs 65 MiB to unpack.
 const XZ_MEMORY: u64 = 256 << 20;
 
 /// What an entry is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum EntryKind {
     /// With content.
     File,
@@ -36,7 +38,7 @@ pub enum EntryKind {
 }
 
 /// One entry of the data archive.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     /// Normalised: `usr/bin/env`, and the empty text for the root itself.
     pub path: String,

@@ -2,6 +2,7 @@
 
 pub mod archive;
 pub mod control;
+pub(crate) mod kept;
 mod record;
 pub mod relations;
 pub mod status;

@@ -158,12 +158,15 @@ pub(super) async fn build(remediator: &Remediator, request: &FixRequest<'_>) -> 
         .bytes(documents.config.clone())
         .file(built.layer.digest.clone(), built.layer.path.clone());
     let facts: Arc<dyn LayerFacts> = remediator.facts.clone();
-    // Both read the layer whole, each on a core of its own.
+    let flavour = prepared.system.flavour();
+    // What was promised against what was written; and what a scan finds, which reads the blob itself.
     let (copies, inventory) = tokio::join!(
-        proof::files(&overlay, &descriptor, &facts, prepared.system, &plan, &built),
+        proof::files(prepared.system, &plan, &built),
         patchline_scanner::inventory(&overlay, &documents.manifest.digest, facts.clone()),
     );
     let (copies, inventory) = (copies?, inventory?);
+    // Now that the blob holds what was read of it on its way: who asks about the fixed image needs not read it again.
+    facts.put(&built.layer.digest, flavour.analyser(), &built.tree.encode()?).await?;
     let report = patchline_scanner::report(&inventory, request.advisories);
     proof::findings(&plan, &inventory, &report)?;
     if prepared.refix {

@@ -36,6 +36,8 @@ pub(crate) struct Ready {
     pub(crate) key: Key,
     pub(crate) record: Arc<PackageRecord>,
     pub(crate) deb: PathBuf,
+    /// Its place in the cache as it unpacks.
+    pub(crate) unpacked: PathBuf,
     pub(crate) control: BTreeMap<String, Vec<u8>>,
     pub(crate) shadows: BTreeMap<String, Shadow>,
 }
@@ -254,11 +256,12 @@ async fn fetch(
     let paths = remediator.apt.download_with(&records, question.progress).await?;
     for ((key, record), deb) in missing.into_iter().zip(paths) {
         let ground = question.ground.clone();
+        let unpacked = remediator.apt.unpacked(&record)?;
         let shadows = shadows.get(&key).cloned().unwrap_or_default();
         let entry = blocking(move || {
             let control = Deb::read_control(&deb)?;
             let judged = judge(&ground, &key, &record, &control);
-            Ok((Ready { key, record, deb, control, shadows }, judged))
+            Ok((Ready { key, record, deb, unpacked, control, shadows }, judged))
         })
         .await?;
         fetched.insert((entry.0.key.clone(), entry.0.record.version.clone()), entry);

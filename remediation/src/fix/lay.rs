@@ -19,6 +19,7 @@ pub(super) fn changes(ground: &Ground, ready: Vec<Ready>) -> Vec<Change<'_>> {
         installed: &ground.database.packages[&one.key],
         record: one.record,
         deb: one.deb,
+        unpacked: Some(one.unpacked),
         control: one.control,
         shadows: one.shadows,
     };

@@ -24,10 +24,11 @@ use crate::{
     Result,
     apk::Apk,
     apt::Apt,
+    cache,
     executor::{Choice, sandbox::Sandbox},
     plan::{Chosen, Denied, FixPlan, Rules},
     rpm::Rpm,
-    tree::{Flavour, open},
+    tree::{Flavour, image_blocking as blocking, open},
 };
 
 pub use draft::{Draft, Edited, LONGEST_PLAN, Stay};
@@ -137,13 +138,15 @@ pub struct Remediator {
     choice: Choice,
     sandbox: Option<Sandbox>,
     rules: Arc<Rules>,
+    /// What the caches of packages may hold, in bytes.
+    most_kept: u64,
 }
 
 impl Remediator {
     /// With the repositories to take from.
     pub fn new(apt: Apt, facts: Arc<dyn LayerFacts>) -> Self {
-        let rules = Arc::default();
-        Self { apt, apk: None, rpm: None, facts, choice: Choice::Auto, sandbox: None, rules }
+        let (choice, rules, most_kept) = (Choice::Auto, Arc::default(), cache::MOST);
+        Self { apt, apk: None, rpm: None, facts, choice, sandbox: None, rules, most_kept }
     }
     /// The same with apk repositories besides; without them an apk image has no mirror.
     #[must_use]
@@ -184,6 +187,11 @@ impl Remediator {
     pub fn following(mut self, chosen: Vec<Chosen>) -> Self {
         Arc::make_mut(&mut self.rules).exactly = Some(chosen);
         self
+    }
+    /// With another bound on what is kept of repositories, in bytes.
+    #[must_use]
+    pub fn keeping(self, most_kept: u64) -> Self {
+        Self { most_kept, ..self }
     }
     /// The client itself.
     pub fn apt(&self) -> &Apt {
@@ -227,7 +235,23 @@ impl Remediator {
         image: &FixedImage,
         tag: Option<&str>,
     ) -> Result<()> {
-        push::push(repository, image, tag).await
+        push::push(repository, image, tag).await?;
+        self.sweep().await;
+        Ok(())
+    }
+    /// Brings what is kept of repositories down to its bound. What is done is done: a cache that cannot be swept fails
+    /// nothing.
+    async fn sweep(&self) {
+        let apk = self.apk.as_ref().map(|apk| apk.config().cache.clone());
+        let rpm = self.rpm.as_ref().map(|rpm| rpm.config().cache.clone());
+        let apt = self.apt.config().cache.clone();
+        let folders: Vec<PathBuf> = [apt].into_iter().chain(apk).chain(rpm).collect();
+        let most = self.most_kept;
+        match blocking(move || cache::sweep(&folders, most)).await {
+            Ok(swept) if swept.files > 0 => tracing::info!(swept.files, swept.bytes, "the cache was swept"),
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%error, "the cache could not be swept"),
+        }
     }
 }
 

@@ -7,12 +7,11 @@ use std::{
     rc::Rc,
 };
 
-use md5::{Digest as _, Md5};
 use patchline_registry::Digest;
 use serde::{Deserialize, Serialize};
-use sha1::Sha1;
-use sha2::Sha256;
+use sha2::{Digest as _, Sha256};
 
+use super::{Hasher, Hashes, Known};
 use crate::{Error, Result};
 
 const MAX_ENTRIES: usize = 4_000_000;
@@ -68,41 +67,6 @@ pub enum Kind {
     Symlink,
     /// Devices and pipes.
     Special,
-}
-
-/// Both hashes that we compare with: dpkg's own and the proof's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Hashes {
-    /// As in `md5sums` and `Conffiles`.
-    pub md5: [u8; 16],
-    /// As in our proof.
-    pub sha256: [u8; 32],
-    /// As in apk's database; none: the tree was not read for apk.
-    pub sha1: Option<[u8; 20]>,
-}
-
-impl Serialize for Hashes {
-    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        let sha1 = self.sha1.map(hex::encode).unwrap_or_default();
-        s.serialize_str(&format!("{}{}{sha1}", hex::encode(self.md5), hex::encode(self.sha256)))
-    }
-}
-impl<'de> Deserialize<'de> for Hashes {
-    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(d)?;
-        let (mut bytes, mut sha1) = ([0; 48], None);
-        let (first, more) = text.split_at_checked(96).unwrap_or((text.as_str(), ""));
-        hex::decode_to_slice(first, &mut bytes).map_err(serde::de::Error::custom)?;
-        if !more.is_empty() {
-            let mut digest = [0; 20];
-            hex::decode_to_slice(more, &mut digest).map_err(serde::de::Error::custom)?;
-            sha1 = Some(digest);
-        }
-        let (mut md5, mut sha256) = ([0; 16], [0; 32]);
-        md5.copy_from_slice(&bytes[..16]);
-        sha256.copy_from_slice(&bytes[16..]);
-        Ok(Self { md5, sha256, sha1 })
-    }
 }
 
 /// One entry of a layer.
@@ -212,52 +176,6 @@ fn is_captured_for_rpm(path: &str) -> bool {
     FILES.contains(&path) || FOLDERS.iter().any(|folder| path.starts_with(folder))
 }
 
-/// Hashes what is read through it.
-pub struct Hasher {
-    md5: Md5,
-    sha256: Sha256,
-    sha1: Option<Sha1>,
-}
-
-impl Hasher {
-    /// Nothing yet.
-    pub fn new() -> Self {
-        Self { md5: Md5::new(), sha256: Sha256::new(), sha1: None }
-    }
-    /// Nothing yet, and what this flavour compares with besides.
-    pub fn for_flavour(flavour: Flavour) -> Self {
-        Self { sha1: (flavour == Flavour::Apk).then(Sha1::new), ..Self::new() }
-    }
-    /// More content.
-    pub fn update(&mut self, bytes: &[u8]) {
-        self.md5.update(bytes);
-        self.sha256.update(bytes);
-        if let Some(sha1) = &mut self.sha1 {
-            sha1.update(bytes);
-        }
-    }
-    /// Of all of it.
-    pub fn finish(self) -> Hashes {
-        Hashes {
-            md5: self.md5.finalize().into(),
-            sha256: self.sha256.finalize().into(),
-            sha1: self.sha1.map(|sha1| sha1.finalize().into()),
-        }
-    }
-    /// Of bytes in memory.
-    pub fn of(bytes: &[u8]) -> Hashes {
-        let mut hasher = Self::new();
-        hasher.update(bytes);
-        hasher.finish()
-    }
-}
-
-impl Default for Hasher {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 /// Unpacks by magic: gzip, zstd, or a bare tar.
 fn decoder<'a>(mut raw: impl std::io::BufRead + 'a) -> std::io::Result<Box<dyn Read + 'a>> {
     let head = raw.fill_buf()?;
@@ -312,13 +230,30 @@ impl<R: Read> Read for Limited<R> {
 
 /// What a layer's tree takes of memory.
 #[derive(Default)]
-struct Spent {
+struct Spent<'a> {
     flavour: Flavour,
     captured: usize,
     names: usize,
+    /// Where everything must be that has content; none: hashes are made.
+    known: Option<&'a Known>,
 }
 
-impl Spent {
+impl Spent<'_> {
+    fn sums(&self) -> Sums {
+        match self.known {
+            Some(_) => Sums::One(Sha256::new()),
+            None => Sums::All(Hasher::for_flavour(self.flavour)),
+        }
+    }
+    fn finish(&self, sums: Sums) -> std::io::Result<Hashes> {
+        match sums {
+            Sums::All(hasher) => Ok(hasher.finish()),
+            Sums::One(sha256) => self
+                .known
+                .and_then(|known| known.find(&sha256.finalize().into()))
+                .ok_or_else(|| IoError::other("it holds content that nobody put into it")),
+        }
+    }
     fn capture(&mut self, bytes: usize) -> std::io::Result<()> {
         self.captured = self.captured.saturating_add(bytes);
         if self.captured > MAX_CAPTURED_ALL {
@@ -337,6 +272,21 @@ impl Spent {
     }
 }
 
+/// The hashes of one file on their way.
+enum Sums {
+    All(Hasher),
+    One(Sha256),
+}
+
+impl Sums {
+    fn update(&mut self, bytes: &[u8]) {
+        match self {
+            Self::All(hasher) => hasher.update(bytes),
+            Self::One(sha256) => sha256.update(bytes),
+        }
+    }
+}
+
 impl LayerTree {
     /// Reads a whole layer; `blob` names it in errors. Reads to the end, so that the stream's own check of
     /// size and digest takes place.
@@ -349,41 +299,53 @@ impl LayerTree {
         Self::read_within(flavour, blob, raw, MAX_UNPACKED)
     }
 
+    /// Reads a bare tar as it is being written. `known`: contents that it may hold, and no others; their hashes
+    /// need not be made again.
+    pub(crate) fn read_written(
+        flavour: Flavour,
+        known: Option<&Known>,
+        plain: impl Read,
+    ) -> std::io::Result<Self> {
+        Self::entries(plain, MAX_UNPACKED, Spent { flavour, known, ..Spent::default() })
+    }
+
     fn read_within(flavour: Flavour, blob: &Digest, raw: impl Read, unpacked: u64) -> Result<Self> {
-        let broken = |reason: String| -> Error {
-            patchline_scanner::Error::Layer { layer: blob.clone(), reason }.into()
+        let broken = |e: IoError| -> Error {
+            patchline_scanner::Error::Layer { layer: blob.clone(), reason: e.to_string() }.into()
         };
-        let io = |e: IoError| broken(e.to_string());
         let mut raw = std::io::BufReader::with_capacity(256 << 10, raw);
+        let plain = decoder(&mut raw).map_err(broken)?;
+        let tree = Self::entries(plain, unpacked, Spent { flavour, ..Spent::default() }).map_err(broken)?;
+        std::io::copy(&mut raw, &mut std::io::sink()).map_err(broken)?;
+        Ok(tree)
+    }
+
+    /// Of a bare tar, to its very end.
+    fn entries(plain: impl Read, most: u64, mut spent: Spent<'_>) -> std::io::Result<Self> {
         let mut tree = Self::default();
-        {
-            let headers = Rc::new(Cell::new(u64::MAX));
-            let inner = decoder(&mut raw).map_err(io)?;
-            let mut archive = tar::Archive::new(Limited { inner, all: unpacked, headers: headers.clone() });
-            let mut entries = archive.entries().map_err(io)?;
-            let mut spent = Spent { flavour, ..Spent::default() };
-            let mut buffer = vec![0; 128 << 10];
-            let (mut count, mut skipped) = (0, 0);
-            loop {
-                headers.set(MAX_HEADERS.saturating_add(skipped));
-                let next = entries.next();
-                headers.set(u64::MAX);
-                let Some(entry) = next else { break };
-                let mut entry = entry.map_err(io)?;
-                count += 1;
-                if count > MAX_ENTRIES {
-                    return Err(broken(format!("it has more than {MAX_ENTRIES} entries")));
-                }
-                let path =
-                    normalise(&entry.path_bytes()).ok_or_else(|| broken("a path leaves its root".into()))?;
-                skipped = tree.add(path, &mut entry, &mut buffer, &mut spent).map_err(io)?;
-                if skipped == 0 {
-                    std::io::copy(&mut entry, &mut std::io::sink()).map_err(io)?;
-                }
+        let headers = Rc::new(Cell::new(u64::MAX));
+        let mut archive = tar::Archive::new(Limited { inner: plain, all: most, headers: headers.clone() });
+        let mut entries = archive.entries()?;
+        let mut buffer = vec![0; 128 << 10];
+        let (mut count, mut skipped) = (0, 0);
+        loop {
+            headers.set(MAX_HEADERS.saturating_add(skipped));
+            let next = entries.next();
+            headers.set(u64::MAX);
+            let Some(entry) = next else { break };
+            let mut entry = entry?;
+            count += 1;
+            if count > MAX_ENTRIES {
+                return Err(IoError::other(format!("it has more than {MAX_ENTRIES} entries")));
             }
-            std::io::copy(&mut archive.into_inner(), &mut std::io::sink()).map_err(io)?;
+            let path =
+                normalise(&entry.path_bytes()).ok_or_else(|| IoError::other("a path leaves its root"))?;
+            skipped = tree.add(path, &mut entry, &mut buffer, &mut spent)?;
+            if skipped == 0 {
+                std::io::copy(&mut entry, &mut std::io::sink())?;
+            }
         }
-        std::io::copy(&mut raw, &mut std::io::sink()).map_err(io)?;
+        std::io::copy(&mut archive.into_inner(), &mut std::io::sink())?;
         Ok(tree)
     }
 
@@ -393,7 +355,7 @@ impl LayerTree {
         mut path: String,
         entry: &mut tar::Entry<'_, R>,
         buffer: &mut [u8],
-        spent: &mut Spent,
+        spent: &mut Spent<'_>,
     ) -> std::io::Result<u64> {
         // Read through, a sparse file's holes would become real zeros, terabytes where it pleases them.
         let skip =
@@ -475,7 +437,7 @@ impl LayerTree {
                 spent.capture(made.size as usize)?;
             }
             let mut content = Vec::new();
-            let mut hasher = Hasher::for_flavour(spent.flavour);
+            let mut sums = spent.sums();
             let mut first = true;
             loop {
                 let read = entry.read(buffer)?;
@@ -486,12 +448,12 @@ impl LayerTree {
                     made.elf = buffer[..read].starts_with(b"\x7fELF");
                     first = false;
                 }
-                hasher.update(&buffer[..read]);
+                sums.update(&buffer[..read]);
                 if keep {
                     content.extend_from_slice(&buffer[..read]);
                 }
             }
-            made.hashes = Some(hasher.finish());
+            made.hashes = Some(spent.finish(sums)?);
             if keep {
                 self.contents.insert(path.as_str().into(), content);
             }

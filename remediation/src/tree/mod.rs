@@ -1,13 +1,15 @@
 //! The merged tree of an image: what stands at each path, which layer put it there, and what it covers.
 
+mod hashes;
 mod image;
 mod layer;
 
 use std::{borrow::Cow, collections::BTreeMap, ops::Bound};
 
+pub use hashes::{Hasher, Hashes, Known};
 pub(crate) use image::blocking as image_blocking;
 pub use image::{Image, layer_tree, open};
-pub use layer::{ANALYSER, Entry, Flavour, Hasher, Hashes, Kind, LayerTree};
+pub use layer::{ANALYSER, Entry, Flavour, Kind, LayerTree};
 
 /// How often a path may lead through links before it counts as a loop (as Linux's own limit).
 const MAX_LINKS: usize = 40;

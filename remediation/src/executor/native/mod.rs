@@ -8,6 +8,7 @@ pub mod gzip;
 pub mod layer;
 mod libraries;
 pub(crate) mod rpm;
+mod tee;
 mod unpack;
 
 use std::{
@@ -23,7 +24,7 @@ use crate::{
     deb::PackageRecord,
     installed::{Database, Installed},
     plan::{Blocked, Key, shadow::Shadow},
-    tree::{Kind, Tree},
+    tree::{Flavour, Kind, LayerTree, Tree},
 };
 use filters::Filters;
 use layer::{Content, Laid, Spool};
@@ -36,6 +37,8 @@ pub struct Change<'a> {
     pub record: Arc<PackageRecord>,
     /// The verified package.
     pub deb: PathBuf,
+    /// Where the cache keeps it as it unpacks, or will; none: nowhere.
+    pub unpacked: Option<PathBuf>,
     /// Its control files.
     pub control: BTreeMap<String, Vec<u8>>,
     /// What was changed in the image since it was installed.
@@ -70,6 +73,8 @@ impl Change<'_> {
 pub struct Built {
     /// On disk.
     pub layer: Written,
+    /// What is in it, as it was read while it was written.
+    pub tree: LayerTree,
     /// SHA-256 by path of every file of an upgraded package, as the verified archives have them.
     pub expected: BTreeMap<String, [u8; 32]>,
     /// Old content that was replaced: SHA-256 to (package, path).
@@ -91,8 +96,8 @@ pub enum Outcome {
 pub(in crate::executor) struct Work {
     pub(in crate::executor) entries: BTreeMap<String, Laid>,
     pub(in crate::executor) whiteouts: BTreeSet<String>,
-    expected: BTreeMap<String, [u8; 32]>,
-    replaced: BTreeMap<[u8; 32], (String, String)>,
+    pub(in crate::executor) expected: BTreeMap<String, [u8; 32]>,
+    pub(in crate::executor) replaced: BTreeMap<[u8; 32], (String, String)>,
     /// MD5 (apk: SHA-1) of what was shipped where something else stands now, or nothing: (package, path).
     displaced: BTreeMap<String, (String, String)>,
     pub(in crate::executor) kept: BTreeSet<String>,
@@ -143,22 +148,34 @@ pub fn build(
     let newest = shipped.iter().map(|s| s.newest).max().unwrap_or(0);
     crate::executor::authorities::lay(tree, changes, newest, &spool, &mut work)?;
     parents(tree, newest, &mut work)?;
-    let spool = spool.finish();
-    let total = (work.entries.len() + work.whiteouts.len()) as u64;
-    let written =
-        layer::write(&work.entries, &work.whiteouts, &spool, &scratch.join("patch.tar.gz"), |done| {
-            if done % 256 == 0 || done == total {
-                progress("compress", done, total);
-            }
-        })?;
-    // The room is needed for what comes next; a spool that stays is the caller's to remove with the folder.
-    let _ = std::fs::remove_file(&spool);
-    Ok(Outcome::Built(Box::new(Built {
-        layer: written,
-        expected: work.expected,
-        replaced: work.replaced,
-        kept: work.kept.into_iter().collect(),
-    })))
+    Ok(Outcome::Built(Box::new(work.finish(spool, Flavour::Dpkg, scratch, progress)?)))
+}
+
+impl Work {
+    /// The layer of all that was gathered.
+    pub(in crate::executor) fn finish(
+        self,
+        spool: Spool,
+        flavour: Flavour,
+        scratch: &Path,
+        progress: &dyn Fn(&str, u64, u64),
+    ) -> Result<Built> {
+        let total = (self.entries.len() + self.whiteouts.len()) as u64;
+        let to = scratch.join("patch.tar.gz");
+        let (layer, tree) =
+            layer::write(&self.entries, &self.whiteouts, spool.finish()?, flavour, &to, |done| {
+                if done % 256 == 0 || done == total {
+                    progress("compress", done, total);
+                }
+            })?;
+        Ok(Built {
+            layer,
+            tree,
+            expected: self.expected,
+            replaced: self.replaced,
+            kept: self.kept.into_iter().collect(),
+        })
+    }
 }
 
 /// Every folder on the way to something in the layer, as the image has it: a runtime that unpacks

@@ -125,6 +125,7 @@ fn go_up(tree: &Tree, database: &Database, folder: &Path, data: Files<'_>) -> Ou
         record: Arc::new(record),
         control: Deb::read_control(&path).unwrap(),
         deb: path,
+        unpacked: Some(folder.join("unpacked")),
         shadows: shadowed(tree, installed, &filters),
     };
     build(tree, database, &filters, &[change], folder, &|_, _, _| {}).unwrap()
@@ -146,6 +147,7 @@ fn built(outcome: Outcome) -> (Built, LayerTree) {
     let Outcome::Built(built) = outcome else { panic!("blocked") };
     let bytes = std::fs::File::open(&built.layer.path).unwrap();
     let layer = LayerTree::read(&built.layer.digest, bytes).unwrap();
+    assert_eq!(built.tree, layer, "what was read on its way is what the blob holds");
     (*built, layer)
 }
 

@@ -14,7 +14,10 @@ use super::{
 };
 use crate::{
     Result,
-    deb::{Deb, Entry, EntryKind},
+    deb::{
+        Deb, Entry, EntryKind,
+        kept::{self, Keeper},
+    },
     tree::Hashes,
 };
 
@@ -58,11 +61,33 @@ pub(super) fn all(
 }
 
 fn one(change: &Change<'_>, spool: &Spool) -> Result<Vec<Member>> {
+    let Some(place) = &change.unpacked else { return unpacked(change, spool, None) };
+    if let Some(kept) = kept::read(place, |size, content| spool.add_hashed(size, content))? {
+        let member = |(entry, content): kept::Member<Content>| Member { entry, content };
+        kept.iter().filter_map(|(_, content)| content.as_ref()).for_each(|(_, hashes)| spool.knows(*hashes));
+        return Ok(kept.into_iter().map(member).collect());
+    }
+    let mut keeper = Keeper::create(place)?;
+    let members = unpacked(change, spool, Some(&mut keeper))?;
+    keeper.finish()?;
+    Ok(members)
+}
+
+/// Out of the package itself, kept for the next time where there is a place for it.
+fn unpacked(change: &Change<'_>, spool: &Spool, mut keeper: Option<&mut Keeper>) -> Result<Vec<Member>> {
     let mut members = Vec::new();
     Deb::open(&change.deb)?.data(|entry, content| {
-        let content = match entry.kind {
-            EntryKind::File => Some(spool.add(entry.size, content)?),
-            _ => None,
+        if let Some(keeper) = &mut keeper {
+            keeper.entry(entry)?;
+        }
+        let content = match (entry.kind == EntryKind::File, &mut keeper) {
+            (false, _) => None,
+            (true, None) => Some(spool.add(entry.size, content)?),
+            (true, Some(keeper)) => {
+                let (content, hashes) = spool.add(entry.size, &mut keeper.beside(content))?;
+                keeper.hashes(&hashes)?;
+                Some((content, hashes))
+            }
         };
         members.push(Member { entry: entry.clone(), content });
         Ok(())

@@ -13,10 +13,10 @@ use super::{Sandbox, limits, order, result::Told, wire};
 use crate::{
     Error, Result,
     deb::{Deb, Entry, EntryKind, PackageRecord},
-    executor::native::{self, Built, Change, Work, filters::Filters, layer},
+    executor::native::{self, Built, Change, Work, filters::Filters},
     installed::{Database, Layout},
     plan::shadow::Shadow,
-    tree::{Hasher, Kind, Tree},
+    tree::{Flavour, Hasher, Kind, Tree},
 };
 
 /// What an image has its tools from; none is ever taken from the host.
@@ -321,28 +321,16 @@ fn finish(
         }
     }
     told.settle(tree, &promised.as_it_was);
-    let (mut entries, whiteouts, spool) = told.finish()?;
+    let (mut entries, whiteouts, spool) = told.finish();
     // What a script wrote has this run's time: it becomes that of the newest file of the packages.
     for laid in entries.values_mut() {
         laid.mtime = laid.mtime.min(promised.newest);
     }
     let mut work = Work::default();
     (work.entries, work.whiteouts) = (entries, whiteouts);
+    (work.expected, work.replaced) = (promised.expected, promised.replaced);
+    work.kept = promised.kept.into_iter().collect();
     native::parents(tree, promised.newest, &mut work)?;
-    let total = (work.entries.len() + work.whiteouts.len()) as u64;
-    let written =
-        layer::write(&work.entries, &work.whiteouts, &spool, &scratch.join("patch.tar.gz"), |done| {
-            if done % 256 == 0 || done == total {
-                progress("compress", done, total);
-            }
-        })?;
-    // The room is needed for what comes next; a spool that stays is the caller's to remove with the folder.
-    let _ = std::fs::remove_file(&spool);
-    tracing::debug!(packages = changes.len(), paths = total, "laid by the sandbox");
-    Ok(Built {
-        layer: written,
-        expected: promised.expected,
-        replaced: promised.replaced,
-        kept: promised.kept.into_iter().collect(),
-    })
+    tracing::debug!(packages = changes.len(), paths = work.entries.len(), "laid by the sandbox");
+    work.finish(spool, Flavour::Dpkg, scratch, progress)
 }

@@ -117,8 +117,8 @@ impl<'a> Told<'a> {
     }
 
     /// Contents, ready to be read.
-    pub(super) fn finish(self) -> Result<(BTreeMap<String, Laid>, BTreeSet<String>, std::path::PathBuf)> {
-        Ok((self.entries, self.removed, self.spool.finish()))
+    pub(super) fn finish(self) -> (BTreeMap<String, Laid>, BTreeSet<String>, Spool) {
+        (self.entries, self.removed, self.spool)
     }
 }
 

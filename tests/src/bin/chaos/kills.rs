@@ -19,6 +19,7 @@ use crate::{
     standin::StandIn,
     tally::{self, Tally},
     victim::Victim,
+    wants,
 };
 
 /// Kills over one database, before all is judged and begun anew.
@@ -32,7 +33,7 @@ pub(crate) async fn run(arguments: &Arguments) -> (Value, bool) {
     let seed = arguments.number("--seed", rand::random::<u32>().into());
     let file = arguments.value("--resume").map(Path::new);
     let mut all = tally::load(file);
-    for store in ["sqlite", "postgres"].into_iter().filter(|store| arguments.wants(store)) {
+    for store in ["sqlite", "postgres"].into_iter().filter(|store| wants(arguments, store)) {
         let cluster = match store {
             "postgres" => match Postgres::start(postgres::Options::default()) {
                 Ok(cluster) => Some(cluster),

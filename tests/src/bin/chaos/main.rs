@@ -17,29 +17,18 @@ mod tally;
 mod victim;
 mod work;
 
+use patchline_tests::arguments::Arguments;
 use serde_json::Value;
 
-/// What the command line says.
-pub(crate) struct Arguments(Vec<String>);
-
-impl Arguments {
-    pub(crate) fn value(&self, flag: &str) -> Option<&str> {
-        let at = self.0.iter().position(|a| a == flag)?;
-        self.0.get(at + 1).map(String::as_str)
-    }
-    pub(crate) fn number(&self, flag: &str, default: u64) -> u64 {
-        self.value(flag).map_or(default, |v| v.parse().unwrap_or_else(|_| panic!("{flag} {v}: no number")))
-    }
-    /// Both stores, unless one is named.
-    pub(crate) fn wants(&self, store: &str) -> bool {
-        self.value("--store").is_none_or(|only| only == store || only == "both")
-    }
+/// Whether a store is meant: both are, unless one is named.
+pub(crate) fn wants(arguments: &Arguments, store: &str) -> bool {
+    arguments.value("--store").is_none_or(|only| only == store || only == "both")
 }
 
 fn main() {
-    let arguments = Arguments(std::env::args().skip(1).collect());
+    let arguments = Arguments::of_process();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    let ended: (Value, bool) = match arguments.0.first().map(String::as_str) {
+    let ended: (Value, bool) = match arguments.word(0) {
         Some("victim") => return runtime.block_on(victim::live(&arguments)),
         Some("partition") => runtime.block_on(partition::run()),
         Some("faults") => runtime.block_on(faults::run(&arguments)),

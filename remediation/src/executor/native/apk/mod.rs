@@ -11,15 +11,15 @@ use std::{
 };
 
 use super::{
-    Built, Outcome, Work,
-    layer::{self, Content, Laid, Spool},
+    Outcome, Work,
+    layer::{Content, Laid, Spool},
     parents,
 };
 use crate::{
     Result,
     apk::{Database, IndexEntry, Installed, NewScripts, Package, Scripts},
     plan::{Blocked, Key, shadow::Shadow},
-    tree::Tree,
+    tree::{Flavour, Tree},
 };
 
 /// One upgrade, with all that was read of its package.
@@ -73,22 +73,7 @@ pub(crate) fn build(
     busybox::lay(tree, &records, newest, &mut work);
     lay_database(tree, database, scripts, changes, &records, newest, &mut work)?;
     parents(tree, newest, &mut work)?;
-    let spool = spool.finish();
-    let total = (work.entries.len() + work.whiteouts.len()) as u64;
-    let written =
-        layer::write(&work.entries, &work.whiteouts, &spool, &scratch.join("patch.tar.gz"), |done| {
-            if done % 256 == 0 || done == total {
-                progress("compress", done, total);
-            }
-        })?;
-    // The room is needed for what comes next; a spool that stays is the caller's to remove with the folder.
-    let _ = std::fs::remove_file(&spool);
-    Ok(Outcome::Built(Box::new(Built {
-        layer: written,
-        expected: work.expected,
-        replaced: work.replaced,
-        kept: work.kept.into_iter().collect(),
-    })))
+    Ok(Outcome::Built(Box::new(work.finish(spool, Flavour::Apk, scratch, progress)?)))
 }
 
 /// `installed`, `scripts.tar` and `triggers`; `world` is nobody's but the image's.

@@ -8,15 +8,15 @@ use std::{
 };
 
 use super::{
-    Built, Outcome, Work,
-    layer::{self, Content, Laid, Spool},
+    Outcome, Work,
+    layer::{Content, Laid, Spool},
     libraries, parents,
 };
 use crate::{
     Result,
     plan::{Blocked, Key, rpm::shadow::Accounts, shadow::Shadow},
     rpm::{Database, FULL, Info, Installed, Package, SHORT},
-    tree::Tree,
+    tree::{Flavour, Tree},
 };
 
 /// One upgrade, with all that was read of its packages.
@@ -67,22 +67,7 @@ pub(crate) fn build(
     let newest = changes.iter().map(|change| change.new.info.build_time).max().unwrap_or(0);
     manifests(tree, database, changes, newest, &mut work);
     parents(tree, newest, &mut work)?;
-    let spool = spool.finish();
-    let total = (work.entries.len() + work.whiteouts.len()) as u64;
-    let written =
-        layer::write(&work.entries, &work.whiteouts, &spool, &scratch.join("patch.tar.gz"), |done| {
-            if done % 256 == 0 || done == total {
-                progress("compress", done, total);
-            }
-        })?;
-    // The room is needed for what comes next; a spool that stays is the caller's to remove with the folder.
-    let _ = std::fs::remove_file(&spool);
-    Ok(Outcome::Built(Box::new(Built {
-        layer: written,
-        expected: work.expected,
-        replaced: work.replaced,
-        kept: work.kept.into_iter().collect(),
-    })))
+    Ok(Outcome::Built(Box::new(work.finish(spool, Flavour::Rpm, scratch, progress)?)))
 }
 
 /// A new soname in a folder that only the linker's cache makes known.
