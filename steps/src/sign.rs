@@ -13,7 +13,7 @@ use patchline_engine::{Context, Outcome, Step, StepError, StepStatus, step::Inte
 use patchline_registry::{Error as RegistryError, Repository};
 use patchline_remediation::attest::cosign;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{
     World,
@@ -167,6 +167,7 @@ fn passed(context: &Context) -> Result<(), StepError> {
 mod tests {
     use patchline_registry::Digest;
     use patchline_remediation::attest::SigningKey;
+    use serde_json::Value;
 
     use super::*;
     use crate::{

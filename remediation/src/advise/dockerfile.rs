@@ -234,9 +234,9 @@ fn instructions(text: &str, escape: char) -> Vec<Instruction> {
         let name = name.to_ascii_uppercase();
         if matches!(name.as_str(), "RUN" | "COPY" | "ADD") {
             for word in heredocs(arguments) {
-                let end = |line: &&str| line.trim_start_matches('\t') == word;
+                let ends = |line: &&str| line.trim_start_matches('\t') == word;
                 let rest = lines.get(at + 1..).unwrap_or_default();
-                at = rest.iter().position(|line| end(line)).map_or(lines.len() - 1, |skip| at + 1 + skip);
+                at = rest.iter().position(ends).map_or(lines.len() - 1, |skip| at + 1 + skip);
             }
         }
         found.push(Instruction { name, arguments: arguments.trim().to_owned(), lines: start..=at });

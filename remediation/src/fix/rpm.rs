@@ -9,7 +9,7 @@ use std::{
 use patchline_scanner::{Distro, Finding, Report};
 use serde_json::Value;
 
-use super::{Progress, Remediator, UpgradePolicy, family};
+use super::{Archive, Progress, Remediator, UpgradePolicy, family};
 use crate::{
     Error, FixPlan, Refusal, Result, Upgrade,
     executor::Executor,
@@ -18,7 +18,7 @@ use crate::{
         rpm::{Change, build},
     },
     plan::{
-        Blocked,
+        Blocked, Offer, Rules,
         rpm::{
             Pick, Solver, Want, scripts,
             shadow::{Accounts, shadowed},
@@ -156,9 +156,15 @@ type Fetched = BTreeMap<(String, String), (Ready, Result<String, Blocked>)>;
 /// Decides.
 pub(crate) async fn decide(remediator: &Remediator, question: &Question<'_>) -> Result<Decided> {
     let ground = question.ground;
+    let rules = &without_epochs_of_nothing(&remediator.rules);
     let mut fetched = Fetched::new();
     let mut blocked = unwritable(ground);
     blocked.extend(question.blocked.clone());
+    for package in ground.database.packages.values() {
+        if let Some(why) = rules.keeps(&package.name, &package.source.0) {
+            blocked.insert(package.name.clone(), why);
+        }
+    }
     let first = wanted(&ground.database, question.repositories, question.want, question.policy, &mut blocked);
     let solver =
         Solver { tree: &ground.tree, database: &ground.database, repositories: question.repositories };
@@ -167,6 +173,11 @@ pub(crate) async fn decide(remediator: &Remediator, question: &Question<'_>) -> 
         let mut again = false;
         let mut pairs = Vec::new();
         for (name, pick) in &picks {
+            if let Some(why) = against(rules, &pick.entry) {
+                blocked.insert(name.clone(), why);
+                again = true;
+                continue;
+            }
             let installed = &ground.database.packages[name];
             match question.repositories.exactly(installed) {
                 Some(old) => pairs.push((name.clone(), old.clone(), pick.entry.clone())),
@@ -191,9 +202,45 @@ pub(crate) async fn decide(remediator: &Remediator, question: &Question<'_>) -> 
             break picks;
         }
     };
+    held_to(rules, &picks, &blocked)?;
+    if rules.exactly.is_some() {
+        blocked.clear();
+    }
     let packages = &ground.database.packages;
     blocked.retain(|name, _| packages.get(name).is_some_and(|package| question.want.names(package)));
     Ok(conclude(question, &picks, &blocked, &fetched))
+}
+
+/// Epochs of nothing are written by some and left out by others: here they are left out.
+fn without_epochs_of_nothing(rules: &Rules) -> Rules {
+    let mut rules = rules.clone();
+    for one in rules.exactly.iter_mut().flatten() {
+        if let Some(rest) = one.to.strip_prefix("0:") {
+            one.to = rest.to_owned();
+        }
+    }
+    rules
+}
+
+/// Why a version is not taken.
+fn against(rules: &Rules, entry: &Entry) -> Option<Blocked> {
+    let (own, source) = (entry.evr.to_string(), entry.source());
+    let versions = [own.as_str(), &source.1.to_string()];
+    rules.against(&Offer { name: &entry.name, source: &source.0, versions })
+}
+
+/// Whether an edited plan holds as it was written. Upgrades may be taken out of it; another version than the policy's is
+/// not taken for rpm.
+fn held_to(rules: &Rules, picks: &BTreeMap<String, Pick>, blocked: &BTreeMap<String, Blocked>) -> Result<()> {
+    for one in rules.exactly.iter().flatten() {
+        if !picks.contains_key(&one.package) {
+            let reason = blocked
+                .get(&one.package)
+                .map_or("it is not installed, or needs no upgrade", |why| why.reason.as_str());
+            return Err(Error::PlanRefused { package: one.package.clone(), reason: reason.to_owned() });
+        }
+    }
+    Ok(())
 }
 
 /// What the manifests do not have one line of.
@@ -287,6 +334,9 @@ fn conclude(
                 None => because.clone(),
             },
             executor: Executor::Native,
+            repository: question.repositories.called(&pick.entry),
+            size: pick.entry.size(),
+            along: !question.want.names(old),
         });
         ready.push(one.clone());
     }
@@ -324,6 +374,23 @@ fn ids(report: &Report, which: impl Fn(&Finding) -> bool) -> Vec<String> {
     let found = report.findings.iter().filter(|finding| family::is_rpms(finding) && which(finding));
     let ids: BTreeSet<&str> = found.map(|finding| finding.id.as_str()).collect();
     ids.into_iter().map(str::to_owned).collect()
+}
+
+impl Ready {
+    /// The package's file.
+    pub(super) fn archive(&self) -> Result<Archive> {
+        let digest =
+            format!("sha256:{}", self.entry.promise.sha256).parse().map_err(|_| Error::Unverified {
+                file: self.entry.file_name().to_owned(),
+                reason: "the index has no SHA-256 of it".to_owned(),
+            })?;
+        Ok(Archive {
+            package: self.name.clone(),
+            version: self.new.info.written(),
+            architecture: self.entry.architecture.clone(),
+            digest,
+        })
+    }
 }
 
 /// The layer of a decision.

@@ -264,6 +264,7 @@ impl Course {
                 let ready = decided.ready.clone();
                 blocking(move || ready.iter().map(apk::Ready::archive).collect()).await
             }
+            Self::Rpm { decided, .. } => decided.ready.iter().map(rpm::Ready::archive).collect(),
         }
     }
 

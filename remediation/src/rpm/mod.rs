@@ -94,6 +94,10 @@ impl Repositories {
     pub fn candidates(&self, name: &str) -> impl Iterator<Item = &Arc<Entry>> {
         self.all.iter().flat_map(move |one| one.index.candidates(name))
     }
+    /// The name of the repository that an entry lies in.
+    pub fn called(&self, entry: &Entry) -> String {
+        self.all.get(entry.repository).map(|one| one.name.clone()).unwrap_or_default()
+    }
     /// Exactly this package, if a repository still has it.
     pub fn exactly(&self, installed: &Installed) -> Option<&Arc<Entry>> {
         self.candidates(&installed.name).find(|entry| {

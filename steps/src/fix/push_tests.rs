@@ -97,7 +97,9 @@ async fn stands(bench: &Bench, digest: &Digest) -> Result<(), String> {
     let context = bench.context(("shop/web", Some("v1"), digest), json!({}), &[]);
     let image = Image::of(&context).expect("an image");
     let place = image.place(&bench.world.registries);
-    let push = Push { world: &bench.world, context: &context, image: &image, place: &place };
+    let params = crate::params::read(&context.with).expect("parameters");
+    let attest = Asked::read(&bench.world, &params, &context.with).expect("nothing");
+    let push = Push { world: &bench.world, context: &context, image: &image, place: &place, attest };
     push.stands(&*bench.repository("shop/web")).await.map_err(|e| e.code)
 }
 

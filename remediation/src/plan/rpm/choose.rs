@@ -62,6 +62,9 @@ pub(super) fn replacements(repositories: &Repositories, installed: &Installed) -
     repositories.candidates(&installed.name).filter(fits).cloned().collect()
 }
 
+/// An installed package, and what may replace it, each with the version that counts.
+type Offers<'a> = (&'a Installed, Vec<(Evr, Arc<Entry>)>);
+
 /// The version of every wanted package; what no repository has is blocked at once.
 pub(crate) fn wanted(
     database: &Database,
@@ -76,7 +79,7 @@ pub(crate) fn wanted(
             (&package.source.0 == subject || &package.name == subject)
                 && compare(&version(subject, &package.source, &package.evr).to_string(), lowest).is_lt()
         });
-        let mut offers: Vec<(&Installed, Vec<(Evr, Arc<Entry>)>)> = Vec::new();
+        let mut offers: Vec<Offers<'_>> = Vec::new();
         for installed in members {
             let entries = replacements(repositories, installed)
                 .into_iter()
