@@ -190,7 +190,7 @@ fn main() -> ExitCode {
             Command::Demo(c) => Box::pin(c.run(global)).await,
             Command::Serve(c) => c.run(global).await,
             Command::Worker(c) => c.run(global).await,
-            Command::Chain(c) => c.run(global).await,
+            Command::Chain(c) => Box::pin(c.run(global)).await,
             Command::Scan(c) => c.run(global).await,
             Command::Fix(c) => c.run(global).await,
             Command::Advise(c) => c.run(global).await,

@@ -2,7 +2,7 @@
 
 use std::{io::Read as _, path::PathBuf, sync::Arc};
 
-use patchline_registry::{Location, Registries, Repository as _};
+use patchline_registry::{Location, Registries};
 use patchline_remediation::{
     Draft, Error, FixRequest, Selection, UpgradePolicy,
     advise::{Advice, Base, Change, Claim, Dockerfile, LONGEST_DOCKERFILE},
@@ -91,8 +91,9 @@ impl Advise {
     async fn draft(&self, config: &Config, data: &Data, image: &Image, bars: &Bars) -> Result<Draft> {
         let apt = self.mirrors.apt(config, data)?;
         let facts = Arc::new(FactsFolder::new(data.facts()));
-        let remediator =
-            crate::wiring::remediator(config, apt.clone(), facts).with_apk(self.mirrors.apk(config, data)?);
+        let remediator = crate::wiring::remediator(config, apt.clone(), facts)
+            .with_apk(self.mirrors.apk(config, data)?)
+            .with_rpm(self.mirrors.rpm(config, data)?);
         let scanned = images::scan(data, Some(&apt), image).await?;
         let sets: Vec<&AdvisorySet> = scanned.advisories.iter().collect();
         let scratch = tempfile::tempdir().map_err(io("make a folder for work"))?;

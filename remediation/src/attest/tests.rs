@@ -70,6 +70,9 @@ fn plan() -> FixPlan {
         mends: Vec::new(),
         because: String::new(),
         executor: Executor::Native,
+        repository: String::new(),
+        size: 0,
+        along: false,
     };
     let refusal = |package: &str, code: &str, reason: &str, leaves: &str| Refusal {
         package: package.into(),
