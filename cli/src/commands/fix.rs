@@ -150,14 +150,17 @@ impl Fix {
                 };
                 let repository = image.repository.as_ref();
                 free(repository, &tag, &fixed).await?;
+                self.stands(&image).await?;
                 let mut attached = None;
                 if let Some(attest) = attest {
                     // Before the tag: who sees the fixed image sees what is said of it.
                     remediator.push(repository, &fixed, None).await?;
                     attached = Some(attest.attach(repository, &fixed, &tag, asked).await?);
                 }
-                // Right before the tag is written: the image's own may have moved meanwhile.
-                self.stands(&image).await?;
+                if attached.is_some() {
+                    // The tag may have moved meanwhile.
+                    self.stands(&image).await?;
+                }
                 remediator.push(repository, &fixed, Some(&tag)).await?;
                 bars.clear();
                 let reference = format!("{}:{tag}@{}", image.repository.name(), fixed.manifest.digest);
@@ -185,7 +188,7 @@ impl Fix {
         }
         let now = present.map_or_else(|| "is gone".to_owned(), |digest| format!("points at {digest} now"));
         let said = format!("the tag {tag} {now}; what was mended is {mended}");
-        Err(Failure::says("tag-moved", said).hint("look who pushed it, then start again; nothing was pushed"))
+        Err(Failure::says("tag-moved", said).hint("look who pushed it, then start again; no tag was written"))
     }
 }
 
