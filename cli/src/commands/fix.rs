@@ -156,9 +156,6 @@ impl Fix {
                     // Before the tag: who sees the fixed image sees what is said of it.
                     remediator.push(repository, &fixed, None).await?;
                     attached = Some(attest.attach(repository, &fixed, &tag, asked).await?);
-                }
-                if attached.is_some() {
-                    // The tag may have moved meanwhile.
                     self.stands(&image).await?;
                 }
                 remediator.push(repository, &fixed, Some(&tag)).await?;
