@@ -6,7 +6,10 @@ use patchline_registry::Digest;
 use patchline_scanner::{Finding, Report, Severity};
 use serde::{Deserialize, Serialize};
 
-use super::{FixRequest, Remediator, family::is_systems};
+use super::{
+    FixRequest, Remediator,
+    family::{is_rpms, is_systems},
+};
 use crate::{
     Error, FixPlan, Result, clock,
     plan::{Chosen, EndOfLife, eol},
@@ -168,8 +171,9 @@ pub(super) async fn draft(remediator: &Remediator, request: &FixRequest<'_>) -> 
 
 /// Every finding that not all of its carriers leave behind, with the reason.
 fn stays(report: &Report, plan: &FixPlan, edited: bool, selected: &dyn Fn(&Finding) -> bool) -> Vec<Stay> {
+    let of_system = |finding: &Finding| is_systems(finding) || is_rpms(finding);
     let goes = |finding: &Finding| {
-        is_systems(finding)
+        of_system(finding)
             && !finding.packages.is_empty()
             && finding.packages.iter().all(|package| {
                 let ends = |upgrade: &crate::Upgrade| {
@@ -183,13 +187,13 @@ fn stays(report: &Report, plan: &FixPlan, edited: bool, selected: &dyn Fn(&Findi
             .refused
             .iter()
             .find(|r| r.leaves.contains(&finding.id) && finding.packages.contains(&r.package))
-            .filter(|_| is_systems(finding));
+            .filter(|_| of_system(finding));
         match refused {
             Some(refusal) => {
                 stay(finding, &refusal.code, &format!("{}: {}", refusal.package, refusal.reason))
             }
             None if finding.fixed.is_none() => stay(finding, "no-fix", "no advisory names a fixed version"),
-            None if !is_systems(finding) => {
+            None if !of_system(finding) => {
                 stay(finding, "language-package", "whoever builds the image has to require the fixed version")
             }
             None if edited => stay(finding, "not-chosen", "the plan that was handed in leaves it out"),
