@@ -7,7 +7,7 @@ use std::{str::FromStr as _, sync::Arc};
 use patchline_registry::{Digest, Location, ManifestKind, Platform, Registries, Repository};
 use patchline_remediation::apt::Apt;
 use patchline_scanner::{
-    Inventory, LayerRead, Progress, Report,
+    Inventory, LayerFacts, LayerRead, Progress, Report,
     advisories::{
         AdvisorySet,
         apt_security::{self, SecurityUploads as _},
@@ -146,6 +146,17 @@ pub(crate) struct Scanned {
 pub(crate) async fn scan(data: &Data, apt: Option<&Apt>, image: &Image) -> Result<Scanned> {
     let silent: Progress = Arc::new(|_: &LayerRead<'_>| {});
     judge(data, apt, inventory(data, image, &silent).await?).await
+}
+
+/// The same with other facts than the data folder's.
+pub(crate) async fn scan_beside(
+    data: &Data,
+    apt: Option<&Apt>,
+    image: &Image,
+    facts: Arc<dyn LayerFacts>,
+) -> Result<Scanned> {
+    let inventory = patchline_scanner::inventory(image.repository.as_ref(), &image.manifest, facts).await?;
+    judge(data, apt, inventory).await
 }
 
 /// What is in an image, telling of each layer that is read.

@@ -261,7 +261,7 @@ async fn one(
     if let Some(facts) = known(layer, kept).await? {
         return Ok(Some(facts));
     }
-    let facts = facts::read(repository, layer, *limits::layer()).await?;
+    let facts = facts::read(repository, layer, *limits::layer(), kept.beside(&layer.digest)).await?;
     let bytes =
         facts.encode().map_err(|source| Error::Io { operation: "encode layer facts".to_owned(), source })?;
     kept.put(&layer.digest, &facts::analysers(), &bytes).await?;

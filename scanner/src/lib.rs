@@ -50,6 +50,11 @@ pub trait LayerFacts: Send + Sync {
     async fn claim(&self, _layer: &Digest, _analysers: &str) -> Result<layers::Claim> {
         Ok(layers::Claim::free())
     }
+    /// Who else wants a layer that is read now: its archive is written there, too, unpacked and not verified yet. A
+    /// writer that fails is written to no more, and fails nothing.
+    fn beside(&self, _layer: &Digest) -> Option<layers::Beside> {
+        None
+    }
 }
 
 /// Facts that nobody keeps: for a scan without a store.

@@ -94,12 +94,9 @@ impl Fix {
         if let Some(chosen) = self.choice.chosen(&image.manifest)? {
             remediator = remediator.following(chosen);
         }
-        let (scanned, read) = tokio::join!(
-            images::scan(&data, Some(&apt), &image),
-            remediator.read(image.repository.as_ref(), &image.manifest),
-        );
-        // What the scan says comes first: it knows more of what it cannot read.
-        let (scanned, ()) = (scanned?, read?);
+        let beside = remediator.beside();
+        let scanned = images::scan_beside(&data, Some(&apt), &image, beside.clone()).await?;
+        beside.keep().await?;
         self.choice.tell_unknown(&scanned.report);
         let scratch = tempfile::tempdir().map_err(io("make a folder for work"))?;
         let bars = Bars::new();

@@ -28,7 +28,7 @@ use crate::{
     executor::{Choice, sandbox::Sandbox},
     plan::{Chosen, Denied, FixPlan, Rules},
     rpm::Rpm,
-    tree::{Flavour, image_blocking as blocking, open},
+    tree::{TreesBeside, image_blocking as blocking},
 };
 
 pub use draft::{Draft, Edited, LONGEST_PLAN, Stay};
@@ -207,10 +207,10 @@ impl Remediator {
     ) -> Result<()> {
         mendable::mark(self, repository, inventory, report).await
     }
-    /// Reads what is in an image's layers into the facts, where a plan finds it: worth its while beside a scan, which
-    /// reads the same layers for other things. For dpkg, which nearly all are of; whose system it is nobody knows yet.
-    pub async fn read(&self, repository: &dyn Repository, manifest: &Digest) -> Result<()> {
-        open(repository, manifest.as_str()).await?.read_layers(repository, &self.facts, Flavour::Dpkg).await
+    /// Facts for a scan of an image that is to be mended: what a plan wants to know of its layers is read on the way, and
+    /// kept by [`TreesBeside::keep`].
+    pub fn beside(&self) -> Arc<TreesBeside> {
+        Arc::new(TreesBeside::new(self.facts.clone()))
     }
     /// The plan alone: a dry run. It fetches packages, for their scripts decide what is refused.
     pub async fn plan(&self, request: &FixRequest<'_>) -> Result<FixPlan> {

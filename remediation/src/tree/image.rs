@@ -93,21 +93,6 @@ pub(crate) async fn blocking<T: Send + 'static>(
 }
 
 impl Image {
-    /// Sees to it that all layers are in the facts.
-    pub async fn read_layers(
-        &self,
-        repository: &dyn Repository,
-        facts: &Arc<dyn LayerFacts>,
-        flavour: Flavour,
-    ) -> Result<()> {
-        for layer in &self.manifest.layers {
-            if facts.get(&layer.digest, flavour.analyser()).await?.is_none() {
-                layer_tree(repository, layer, facts, flavour).await?;
-            }
-        }
-        Ok(())
-    }
-
     /// The merged tree of all layers. `done(n)` after each layer.
     pub async fn tree(
         &self,

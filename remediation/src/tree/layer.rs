@@ -299,7 +299,7 @@ impl LayerTree {
         Self::read_within(flavour, blob, raw, MAX_UNPACKED)
     }
 
-    /// Reads a bare tar as it is being written. `known`: contents that it may hold, and no others; their hashes
+    /// Reads a bare tar as somebody else writes or reads it. `known`: contents that it may hold, and no others; their hashes
     /// need not be made again.
     pub(crate) fn read_written(
         flavour: Flavour,

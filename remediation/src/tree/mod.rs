@@ -1,11 +1,14 @@
 //! The merged tree of an image: what stands at each path, which layer put it there, and what it covers.
 
+mod beside;
 mod hashes;
 mod image;
 mod layer;
+pub(crate) mod pieces;
 
 use std::{borrow::Cow, collections::BTreeMap, ops::Bound};
 
+pub use beside::TreesBeside;
 pub use hashes::{Hasher, Hashes, Known};
 pub(crate) use image::blocking as image_blocking;
 pub use image::{Image, layer_tree, open};

@@ -75,6 +75,9 @@ impl LayerFacts for OneReader {
     async fn claim(&self, layer: &Digest, analysers: &str) -> Result<Claim> {
         Ok(self.claims.claim(layer, analysers).await)
     }
+    fn beside(&self, layer: &Digest) -> Option<super::Beside> {
+        self.facts.beside(layer)
+    }
 }
 
 #[cfg(test)]

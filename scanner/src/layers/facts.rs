@@ -137,8 +137,13 @@ impl Facts {
 }
 
 /// Reads one layer.
-pub(crate) async fn read(repository: &dyn Repository, layer: &Descriptor, limits: Layer) -> Result<Facts> {
-    let (diff_id, collector) = super::walk(repository, layer, limits, Collector::default()).await?;
+pub(crate) async fn read(
+    repository: &dyn Repository,
+    layer: &Descriptor,
+    limits: Layer,
+    beside: Option<super::Beside>,
+) -> Result<Facts> {
+    let (diff_id, collector) = super::walk(repository, layer, limits, beside, Collector::default()).await?;
     Ok(collector.finish(diff_id))
 }
 

@@ -35,6 +35,9 @@ pub trait Visitor: Send + 'static {
     fn entry(&mut self, entry: &Entry, content: &mut dyn Read) -> Result<(), Stop>;
 }
 
+/// Where a layer's archive goes besides, while it is read.
+pub type Beside = Box<dyn std::io::Write + Send>;
+
 /// Why a walk ends early.
 #[derive(Debug)]
 pub enum Stop {
@@ -70,6 +73,7 @@ pub async fn walk<V: Visitor>(
     repository: &dyn Repository,
     layer: &Descriptor,
     limits: Layer,
+    beside: Option<Beside>,
     mut visitor: V,
 ) -> Result<(Digest, V)> {
     if !is_layer(&layer.media_type) {
@@ -83,7 +87,7 @@ pub async fn walk<V: Visitor>(
     let flag = cancelled.0.clone();
     let task = tokio::task::spawn_blocking(move || {
         let (source, fault) = source::Source::new(blob, flag);
-        let diff_id = source::read(source, &fault, size, &digest, limits, &mut visitor)?;
+        let diff_id = source::read(source, &fault, size, &digest, limits, beside, &mut visitor)?;
         Ok((diff_id, visitor))
     });
     task.await.map_err(|e| Error::Layer {

@@ -12,7 +12,7 @@ use patchline_registry::{BlobReader, Digest};
 use sha2::{Digest as _, Sha256};
 use tokio_util::io::SyncIoBridge;
 
-use super::{Stop, Visitor, archive, pipe};
+use super::{Beside, Stop, Visitor, archive, pipe};
 use crate::{Error, Result, limits::Layer};
 
 /// The blob, blocking. Decoders above it may dress its errors up, so the first one is kept aside.
@@ -53,6 +53,7 @@ pub(super) fn read<V: Visitor>(
     size: u64,
     layer: &Digest,
     limits: Layer,
+    beside: Option<Beside>,
     visitor: &mut V,
 ) -> Result<Digest> {
     let unreadable = |reason| Error::Layer { layer: layer.clone(), reason };
@@ -64,7 +65,7 @@ pub(super) fn read<V: Visitor>(
             // A wrong blob explains a broken archive, so the blob is read to its end before the archive is blamed.
             if into.is_cut_off() { Ok(0) } else { io::copy(&mut packed, &mut io::sink()) }
         });
-        let outcome = walked(&mut tar, limits.cap(size), limits, visitor);
+        let outcome = walked(&mut tar, limits.cap(size), limits, beside, visitor);
         if matches!(outcome, Err(Stop::Limit(..))) {
             tar.cut_off();
         }
@@ -99,8 +100,14 @@ fn unpack(packed: &mut impl BufRead, into: &mut pipe::Sender) {
     }
 }
 
-fn walked<V: Visitor>(tar: &mut impl Read, cap: u64, limits: Layer, visitor: &mut V) -> Result<Digest, Stop> {
-    let mut tar = Hashed { inner: tar, hash: Sha256::new(), left: cap, capped: false };
+fn walked<V: Visitor>(
+    tar: &mut impl Read,
+    cap: u64,
+    limits: Layer,
+    beside: Option<Beside>,
+    visitor: &mut V,
+) -> Result<Digest, Stop> {
+    let mut tar = Hashed { inner: tar, hash: Sha256::new(), left: cap, capped: false, beside };
     let outcome = archive::walk(&mut tar, limits, visitor);
     let outcome = outcome.and_then(|()| Ok(io::copy(&mut tar, &mut io::sink())?));
     if tar.capped {
@@ -116,6 +123,7 @@ struct Hashed<R> {
     hash: Sha256,
     left: u64,
     capped: bool,
+    beside: Option<Beside>,
 }
 
 impl<R: Read> Read for Hashed<R> {
@@ -127,6 +135,10 @@ impl<R: Read> Read for Hashed<R> {
         }
         self.left -= count as u64;
         self.hash.update(&buffer[..count]);
+        // Whoever cannot take it any more reads the layer anew, where it matters.
+        if self.beside.as_mut().is_some_and(|beside| beside.write_all(&buffer[..count]).is_err()) {
+            self.beside = None;
+        }
         Ok(count)
     }
 }

@@ -231,7 +231,7 @@ pub fn write(
                 }
                 done(n as u64 + 1);
             }
-            builder.into_inner()?.finish()?.finish()
+            builder.into_inner()?.finish().finish()
         })();
         let stopped = || Err(io::Error::other("the thread that reads the layer has stopped"));
         let read = reader.join().unwrap_or_else(|_| stopped());
