@@ -166,6 +166,13 @@ pub(crate) async fn decide(remediator: &Remediator, question: &Question<'_>) -> 
         }
     }
     let first = wanted(&ground.database, question.repositories, question.want, question.policy, &mut blocked);
+    // Before what they need is asked about: of a version that is gone nobody knows what it needed either.
+    for (name, pick) in &first {
+        let installed = &ground.database.packages[name];
+        if question.repositories.exactly(installed).is_none() {
+            blocked.insert(name.clone(), forgotten(installed, &pick.entry));
+        }
+    }
     let solver =
         Solver { tree: &ground.tree, database: &ground.database, repositories: question.repositories };
     let picks = loop {

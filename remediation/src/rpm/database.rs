@@ -219,6 +219,9 @@ mod tests {
             let mut header = tar::Header::new_gnu();
             header.set_size(text.len() as u64);
             header.set_mode(0o644);
+            header.set_uid(0);
+            header.set_gid(0);
+            header.set_mtime(0);
             builder.append_data(&mut header, path, text.as_bytes()).unwrap();
         }
         let bytes = builder.into_inner().unwrap();

@@ -196,9 +196,12 @@ impl Spec {
             "_build_id_links none".to_owned(),
             format!("_binary_payload {}", self.payload),
             "_binary_filedigest_algorithm 8".to_owned(),
+            // What is built twice is the same: an image's copy, and the repository's.
+            "use_source_date_epoch_as_buildtime 1".to_owned(),
         ] {
             command.arg("--define").arg(define);
         }
+        command.env("SOURCE_DATE_EPOCH", "1700000000");
         run(command.args(["-bb", "--quiet", "--target", "x86_64"]).arg(&file));
         let path = folder.join(self.file_name());
         if let Some(signer) = signer {
