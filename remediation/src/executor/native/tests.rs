@@ -266,3 +266,15 @@ fn left_out_paths_stay_out() {
     assert!(!built.expected.contains_key("usr/share/tiny/twin"));
     assert!(layer.entries.contains_key("usr/bin/tiny"));
 }
+
+/// dpkg keeps a link that might lead to something that is included; `dpkg --verify` misses it otherwise.
+#[test]
+fn a_link_stays_where_something_below_may_be_included() {
+    let rules = "path-exclude=/usr/share/tiny/*\npath-include=/usr/share/tiny/*/copyright\n";
+    let (tree, database) = image(&[("etc/dpkg/dpkg.cfg.d/slim", 0o644, Some(rules))]);
+    let folder = tempfile::tempdir().unwrap();
+    let link = ("./usr/share/tiny/link", 0o777, Some("@page"));
+    let (_, layer) = built(go_up(&tree, &database, folder.path(), &[NEW, &[link]].concat()));
+    assert_eq!(layer.entries["usr/share/tiny/link"].link.as_deref(), Some("page"));
+    assert!(!layer.entries.contains_key("usr/share/tiny/twin"));
+}
