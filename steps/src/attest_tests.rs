@@ -119,7 +119,7 @@ async fn what_a_scan_found_is_attached_and_twice_is_once() {
     assert_eq!(refused, Err("attest-provenance".to_owned()));
     let refused = run(&bench, &digest, &scan, json!({"key": "no"})).await;
     assert_eq!(refused, Err("signing-key-unknown".to_owned()));
-    assert_eq!(run(&bench, &digest, &json!({}), json!({})).await, Err("no-scan".to_owned()));
+    assert_eq!(run(&bench, &digest, &json!({"reports": []}), json!({})).await, Err("no-scan".to_owned()));
 }
 
 #[tokio::test]
