@@ -14,9 +14,10 @@ use patchline_scanner::{
 };
 
 use super::{Flavour, LayerTree, image::blocking, pieces};
-use crate::Result;
+use crate::{Error, Result};
 
-type Reading = JoinHandle<std::io::Result<LayerTree>>;
+/// Of a tree as it is kept.
+type Reading = JoinHandle<Result<Vec<u8>>>;
 
 /// Facts for a scan, which reads trees of the layers that it reads. For dpkg, which nearly all images are of; whose system
 /// it is nobody knows yet.
@@ -36,10 +37,7 @@ impl TreesBeside {
     pub async fn keep(&self) -> Result<()> {
         let reading = std::mem::take(&mut *self.reading.lock().unwrap_or_else(PoisonError::into_inner));
         for (layer, reading) in reading {
-            let tree = blocking(move || match reading.join() {
-                Ok(Ok(tree)) => tree.encode().map(Some),
-                Ok(Err(_)) | Err(_) => Ok(None),
-            });
+            let tree = blocking(move || Ok(reading.join().ok().and_then(Result::ok)));
             if let Some(tree) = tree.await? {
                 self.facts.put(&layer, Flavour::Dpkg.analyser(), &tree).await?;
             }
@@ -61,7 +59,8 @@ impl LayerFacts for TreesBeside {
     }
     fn beside(&self, layer: &Digest) -> Option<Beside> {
         let (writer, reader) = pieces::pair();
-        let read = || LayerTree::read_written(Flavour::Dpkg, None, reader);
+        let failed = |source| Error::Io { operation: "read a layer beside a scan".to_owned(), source };
+        let read = move || LayerTree::read_written(Flavour::Dpkg, None, reader).map_err(failed)?.encode();
         let thread = std::thread::Builder::new().name("layer-tree".to_owned()).spawn(read).ok()?;
         self.reading.lock().unwrap_or_else(PoisonError::into_inner).insert(layer.clone(), thread);
         Some(Box::new(writer))
