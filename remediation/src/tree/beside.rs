@@ -66,3 +66,45 @@ impl LayerFacts for TreesBeside {
         Some(Box::new(writer))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use patchline_scanner::layers::FactsFolder;
+
+    use super::*;
+
+    fn archive() -> Vec<u8> {
+        let mut builder = tar::Builder::new(Vec::new());
+        let mut header = tar::Header::new_gnu();
+        header.set_size(11);
+        header.set_mode(0o644);
+        header.set_uid(0);
+        header.set_gid(0);
+        header.set_mtime(0);
+        builder.append_data(&mut header, "var/lib/dpkg/status", b"Package: x\n".as_slice()).unwrap();
+        builder.into_inner().unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_a_scan_reads_is_a_plans_too_and_what_was_cut_off_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let facts: Arc<dyn LayerFacts> = Arc::new(FactsFolder::new(folder.path()));
+        let (whole, cut) = (Digest::of(b"whole"), Digest::of(b"cut"));
+        let beside = TreesBeside::new(facts.clone());
+        for (layer, bytes) in [(&whole, &archive()[..]), (&cut, &archive()[..600])] {
+            beside.beside(layer).unwrap().write_all(bytes).unwrap();
+        }
+        assert!(
+            facts.get(&whole, Flavour::Dpkg.analyser()).await.unwrap().is_none(),
+            "nobody has verified it"
+        );
+        beside.keep().await.unwrap();
+        let kept = facts.get(&whole, Flavour::Dpkg.analyser()).await.unwrap().unwrap();
+        let read = LayerTree::read(&whole, archive().as_slice()).unwrap();
+        assert_eq!(LayerTree::decode(&kept).unwrap(), read);
+        assert!(facts.get(&cut, Flavour::Dpkg.analyser()).await.unwrap().is_none());
+        beside.keep().await.unwrap();
+    }
+}
