@@ -109,7 +109,7 @@ impl Repositories {
 impl Apk {
     /// No request is made.
     pub fn new(config: ApkConfig) -> Result<Self> {
-        Ok(Self { config: Arc::new(config), fetcher: Arc::new(Fetcher::new()?), indexes: Arc::default() })
+        Ok(Self { config: Arc::new(config), fetcher: Arc::new(Fetcher::new()), indexes: Arc::default() })
     }
 
     /// How it was made.

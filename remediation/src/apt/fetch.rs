@@ -1,9 +1,9 @@
 //! Getting files from a mirror: bounded, retried, and into the cache only when their hash is right.
 
-use std::{path::Path, time::Duration};
+use std::{path::Path, sync::OnceLock, time::Duration};
 
 use futures::StreamExt;
-use reqwest::{Response, StatusCode, redirect};
+use reqwest::{Client, Response, StatusCode, redirect};
 use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
 use tokio::{
@@ -26,7 +26,7 @@ const BACK_OFF: Duration = Duration::from_millis(300);
 /// One connection pool, and a bound on how many requests are on their way.
 #[derive(Debug)]
 pub(crate) struct Fetcher {
-    client: reqwest::Client,
+    client: OnceLock<Client>,
     slots: Semaphore,
     back_off: Duration,
 }
@@ -39,17 +39,26 @@ enum Sink<'a> {
 }
 
 impl Fetcher {
-    pub(crate) fn new() -> Result<Self> {
+    pub(crate) fn new() -> Self {
+        Self { client: OnceLock::new(), slots: Semaphore::new(PARALLEL), back_off: BACK_OFF }
+    }
+
+    /// Made when it is first needed: it reads every authority that this machine trusts, and most fixes ask the
+    /// repositories of one family alone.
+    fn client(&self) -> Result<&Client> {
+        if let Some(client) = self.client.get() {
+            return Ok(client);
+        }
         // Another part of the process may have installed it already: that is as good.
         rustls::crypto::ring::default_provider().install_default().ok();
-        let client = reqwest::Client::builder()
+        let client = Client::builder()
             .user_agent(concat!("patchline/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(CONNECT)
             .read_timeout(SILENCE)
             .redirect(redirect::Policy::limited(REDIRECTS))
             .build()
             .map_err(|source| Error::Fetch { file: "the HTTP client".to_owned(), source })?;
-        Ok(Self { client, slots: Semaphore::new(PARALLEL), back_off: BACK_OFF })
+        Ok(self.client.get_or_init(|| client))
     }
 
     /// A small file whole, at most `limit` bytes; nothing vouches for it yet.
@@ -102,7 +111,7 @@ impl Fetcher {
         if address.scheme() == "file" {
             return from_folder(&address, path, sink).await;
         }
-        let answer = self.client.get(address).send().await.map_err(failed)?;
+        let answer = self.client()?.get(address).send().await.map_err(failed)?;
         if answer.status() != StatusCode::OK {
             return Err(Error::Status { file: path.to_owned(), status: answer.status().as_u16() });
         }

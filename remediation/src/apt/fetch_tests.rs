@@ -58,7 +58,7 @@ async fn serve(answers: Vec<(&str, Turns)>) -> (Url, Arc<Mutex<Vec<String>>>) {
 }
 
 fn fetcher() -> Fetcher {
-    Fetcher { back_off: Duration::from_millis(1), ..Fetcher::new().unwrap() }
+    Fetcher { back_off: Duration::from_millis(1), ..Fetcher::new() }
 }
 
 fn promise(bytes: &[u8]) -> Promise {

@@ -61,7 +61,7 @@ pub struct Apt {
 impl Apt {
     /// No request is made.
     pub fn new(config: AptConfig) -> Result<Self> {
-        Ok(Self { config: Arc::new(config), fetcher: Arc::new(Fetcher::new()?), suites: Arc::default() })
+        Ok(Self { config: Arc::new(config), fetcher: Arc::new(Fetcher::new()), suites: Arc::default() })
     }
 
     /// How it was made.

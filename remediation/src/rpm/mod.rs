@@ -113,7 +113,7 @@ impl Repositories {
 impl Rpm {
     /// No request is made.
     pub fn new(config: RpmConfig) -> Result<Self> {
-        Ok(Self { config: Arc::new(config), fetcher: Arc::new(Fetcher::new()?) })
+        Ok(Self { config: Arc::new(config), fetcher: Arc::new(Fetcher::new()) })
     }
 
     /// How it was made.
