@@ -143,7 +143,7 @@ impl Step for Backup {
                 .await
                 .map_err(failure::registry)?;
             context.news.progress("verify", 0, 0);
-            copied::verify(&*target, &tag, &image.digest, "backup-broken").await?;
+            copied::verify_copy(&*target, &tag, &image.digest, "backup-broken").await?;
             copied::verify_referrers(&*source, &*target, &image.digest, "backup-broken").await?;
             Ok(copied)
         };
@@ -211,6 +211,6 @@ impl Made {
     pub(crate) async fn still_there(&self, registries: &Registries) -> Result<(), StepError> {
         let place = Place::new(registries, &self.registry, &self.repository);
         let repository = place.open(registries).map_err(failure::registry)?;
-        copied::verify(&*repository, &self.tag, &self.digest, "backup-broken").await
+        copied::verify_copy(&*repository, &self.tag, &self.digest, "backup-broken").await
     }
 }

@@ -10,7 +10,7 @@ const MOST_MANIFESTS: usize = 1000;
 
 /// Asks the registry for everything that the copy under `tag` consists of. `manifest`
 /// re-hashes what it gets; blobs were hashed by the registry when they came.
-pub(crate) async fn verify(
+pub(crate) async fn verify_copy(
     repository: &dyn Repository,
     tag: &str,
     digest: &Digest,

@@ -170,7 +170,7 @@ impl Step for Replicate {
             }
             taken.write(&*source, &asked, before.as_ref()).await?;
             context.news.progress("verify", 0, 0);
-            copied::verify(&*target, &tag, &image.digest, "replica-broken").await?;
+            copied::verify_copy(&*target, &tag, &image.digest, "replica-broken").await?;
             copied::verify_referrers(&*source, &*target, &image.digest, "replica-broken").await?;
             Ok(bytes)
         };
