@@ -123,7 +123,8 @@ pub(crate) async fn open(registries: &Registries, text: &str, platform: Option<&
     Ok(Image { repository, tag, manifest, index: from })
 }
 
-fn this_platform() -> String {
+/// This machine's, as `--platform` takes it.
+pub(crate) fn this_platform() -> String {
     let architecture = match std::env::consts::ARCH {
         "x86_64" => "amd64",
         "aarch64" => "arm64",

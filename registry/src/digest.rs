@@ -14,7 +14,15 @@ impl Digest {
     }
     /// From a finished SHA-256 state's 32 bytes.
     pub fn from_sha256(hash: &[u8]) -> Self {
-        Self(format!("sha256:{}", hex::encode(hash)))
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        // Hundreds of thousands are made when stored inventories are read: in one allocation each.
+        let mut text = String::with_capacity(7 + 2 * hash.len());
+        text.push_str("sha256:");
+        for byte in hash {
+            text.push(DIGITS[usize::from(byte >> 4)].into());
+            text.push(DIGITS[usize::from(byte & 15)].into());
+        }
+        Self(text)
     }
     /// The whole text, `sha256:…`.
     pub fn as_str(&self) -> &str {

@@ -101,11 +101,16 @@ impl Matcher {
     pub fn findings(&self, inventory: &Inventory) -> Vec<(Arc<[Finding]>, usize)> {
         let sets: Vec<&AdvisorySet> = self.sets.iter().collect();
         let (mut key, system) = (String::new(), matching::system(inventory));
+        // What is claimed is apart from what was found, as in a report.
+        let subject =
+            |package| matching::subject(package, system.as_deref()).map(|of| (of, package.is_claimed()));
+        let mut subjects: Vec<_> = inventory.packages.iter().filter_map(subject).collect();
+        subjects.sort_unstable();
         let mut findings = Vec::new();
-        for ((subject, _), packages) in matching::subjects(inventory, system.as_deref()) {
-            let known = self.look_up(subject, &sets, &mut key);
+        for same in subjects.chunk_by(|a, b| a == b) {
+            let known = self.look_up(same[0].0, &sets, &mut key);
             if !known.is_empty() {
-                findings.push((known, packages.len()));
+                findings.push((known, same.len()));
             }
         }
         findings

@@ -94,7 +94,8 @@ impl Fix {
         if let Some(chosen) = self.choice.chosen(&image.manifest)? {
             remediator = remediator.following(chosen);
         }
-        let beside = remediator.beside();
+        let platform = self.platform.clone().unwrap_or_else(images::this_platform);
+        let beside = remediator.beside(&platform);
         let scanned = images::scan_beside(&data, Some(&apt), &image, beside.clone()).await?;
         beside.keep().await?;
         self.choice.tell_unknown(&scanned.report);

@@ -56,3 +56,22 @@ async fn without_an_archive_it_is_said_to_have_ended() {
     assert_eq!(error.code(), "release-ended");
     assert!(error.to_string().contains("--archive-mirror"), "{error}");
 }
+
+#[tokio::test]
+async fn who_asks_gets_what_was_expected_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let apt = apt(folder, mirrors(folder));
+    put(folder, "mirror-security/dists/bookworm-security/InRelease", "nobody signed this");
+    apt.expect(&Handle::current(), "bookworm-security", "amd64");
+    let slot = apt.slot("bookworm-security", "amd64");
+    while !slot.lock().await.coming.as_ref().unwrap().is_finished() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    std::fs::remove_file(folder.join("mirror-security/dists/bookworm-security/InRelease")).unwrap();
+    // An error is told to who asks, and not kept for the next.
+    let error = apt.suite("bookworm-security", "amd64").await.unwrap_err();
+    assert!(matches!(error, Error::Untrusted { .. } | Error::NoKeyring), "{error}");
+    let error = apt.suite("bookworm-security", "amd64").await.unwrap_err();
+    assert!(matches!(error, Error::Status { status: 404, .. }), "{error}");
+}

@@ -21,7 +21,11 @@ use std::{
 use futures::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use patchline_registry::Digest;
-use tokio::time::Instant;
+use tokio::{
+    runtime::Handle,
+    task::{JoinError, JoinHandle},
+    time::Instant,
+};
 use url::Url;
 
 use crate::{Error, Result, clock, deb::PackageRecord, fix::Progress, plan::eol};
@@ -48,7 +52,20 @@ pub struct AptConfig {
     pub allow_expired: bool,
 }
 
-type Slot = Arc<tokio::sync::Mutex<Option<(Instant, Arc<Suite>)>>>;
+/// What is known of a suite, and what somebody expected to be asked for.
+#[derive(Default)]
+struct Known {
+    read: Option<(Instant, Arc<Suite>)>,
+    coming: Option<JoinHandle<Result<Arc<Suite>>>>,
+}
+
+impl Known {
+    fn fresh(&self) -> Option<&Arc<Suite>> {
+        self.read.as_ref().filter(|(read, _)| read.elapsed() < FRESH).map(|(_, suite)| suite)
+    }
+}
+
+type Slot = Arc<tokio::sync::Mutex<Known>>;
 
 /// The apt client; cheap to clone.
 #[derive(Clone)]
@@ -72,18 +89,39 @@ impl Apt {
     /// Fetches and verifies one suite (`bookworm`, `bookworm-security`; component main) for an architecture.
     /// One that was read within the last minute is given again.
     pub async fn suite(&self, suite: &str, architecture: &str) -> Result<Arc<Suite>> {
-        let slot = {
-            let mut suites = self.suites.lock().unwrap_or_else(PoisonError::into_inner);
-            suites.entry((suite.to_owned(), architecture.to_owned())).or_default().clone()
-        };
+        let slot = self.slot(suite, architecture);
         let mut slot = slot.lock().await;
-        let known = match &*slot {
-            Some((read, known)) if read.elapsed() < FRESH => return Ok(known.clone()),
-            other => other.as_ref().map(|(_, known)| known.clone()),
+        if let Some(fresh) = slot.fresh() {
+            return Ok(fresh.clone());
+        }
+        let read = match slot.coming.take() {
+            Some(coming) => coming.await.map_err(|error| interrupted(suite, error))??,
+            None => {
+                let known = slot.read.as_ref().map(|(_, known)| known.clone());
+                self.read(suite, architecture, known).await?
+            }
         };
-        let read = self.read(suite, architecture, known).await?;
-        *slot = Some((Instant::now(), read.clone()));
+        slot.read = Some((Instant::now(), read.clone()));
         Ok(read)
+    }
+
+    /// Begins to read a suite that will likely be asked for, while there is still something else to wait for. Whoever
+    /// asks gets what comes of it, an error too; nobody needs to ask. From any thread.
+    pub(crate) fn expect(&self, runtime: &Handle, suite: &str, architecture: &str) {
+        let slot = self.slot(suite, architecture);
+        // Taken: somebody asks for it already.
+        let Ok(mut slot) = slot.try_lock() else { return };
+        if slot.fresh().is_some() || slot.coming.is_some() {
+            return;
+        }
+        let known = slot.read.as_ref().map(|(_, known)| known.clone());
+        let (apt, suite, architecture) = (self.clone(), suite.to_owned(), architecture.to_owned());
+        slot.coming = Some(runtime.spawn(async move { apt.read(&suite, &architecture, known).await }));
+    }
+
+    fn slot(&self, suite: &str, architecture: &str) -> Slot {
+        let mut suites = self.suites.lock().unwrap_or_else(PoisonError::into_inner);
+        suites.entry((suite.to_owned(), architecture.to_owned())).or_default().clone()
     }
 
     async fn read(&self, name: &str, architecture: &str, known: Option<Arc<Suite>>) -> Result<Arc<Suite>> {
@@ -216,11 +254,13 @@ pub(crate) async fn blocking<T: Send + 'static>(
 ) -> Result<T> {
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done,
-        Err(error) => Err(Error::Io {
-            operation: format!("work on {what} was interrupted"),
-            source: std::io::Error::other(error),
-        }),
+        Err(error) => Err(interrupted(what, error)),
     }
+}
+
+fn interrupted(what: &str, error: JoinError) -> Error {
+    let source = std::io::Error::other(error);
+    Error::Io { operation: format!("work on {what} was interrupted"), source }
 }
 
 #[cfg(test)]

@@ -29,7 +29,12 @@ pub(crate) struct Ground {
 /// dpkg's name of an image's platform.
 pub(crate) fn architecture(config: &Value) -> Option<&'static str> {
     let said = |key: &str| config.get(key).and_then(Value::as_str);
-    Some(match (said("architecture")?, said("variant")) {
+    on_platform(said("architecture")?, said("variant"))
+}
+
+/// dpkg's name of a platform as OCI writes it: GOARCH, and `v7` of `linux/arm/v7`.
+pub(crate) fn on_platform(architecture: &str, variant: Option<&str>) -> Option<&'static str> {
+    Some(match (architecture, variant) {
         ("amd64", _) => "amd64",
         ("arm64", _) => "arm64",
         ("386", _) => "i386",

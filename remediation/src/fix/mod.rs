@@ -18,7 +18,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use bytes::Bytes;
 use patchline_registry::{Descriptor, Digest, RawManifest, Repository};
-use patchline_scanner::{Inventory, LayerFacts, Report, Severity, advisories::AdvisorySet};
+use patchline_scanner::{Distro, Inventory, LayerFacts, Report, Severity, advisories::AdvisorySet};
 
 use crate::{
     Result,
@@ -208,9 +208,23 @@ impl Remediator {
         mendable::mark(self, repository, inventory, report).await
     }
     /// Facts for a scan of an image that is to be mended: what a plan wants to know of its layers is read on the way, and
-    /// kept by [`TreesBeside::keep`].
-    pub fn beside(&self) -> Arc<TreesBeside> {
-        Arc::new(TreesBeside::new(self.facts.clone()))
+    /// kept by [`TreesBeside::keep`]. The security suite of a system that a layer names is begun to be read meanwhile:
+    /// that is a mirror's answer and a signature less to wait for afterwards.
+    ///
+    /// `platform`: the image's, likely, as `linux/arm64`; a wrong one costs the head start.
+    pub fn beside(&self, platform: &str) -> Arc<TreesBeside> {
+        let mut parts = platform.split('/').skip(1);
+        let architecture = parts.next().and_then(|name| ground::on_platform(name, parts.next()));
+        let apt = self.apt.clone();
+        let runtime = tokio::runtime::Handle::try_current().ok();
+        let seen = move |distro: &Distro| {
+            if let (Some(runtime), Some(architecture), Ok(codename)) =
+                (&runtime, architecture, ground::codename(Some(distro)))
+            {
+                apt.expect(runtime, &format!("{codename}-security"), architecture);
+            }
+        };
+        Arc::new(TreesBeside::new(self.facts.clone(), Arc::new(seen)))
     }
     /// The plan alone: a dry run. It fetches packages, for their scripts decide what is refused.
     pub async fn plan(&self, request: &FixRequest<'_>) -> Result<FixPlan> {

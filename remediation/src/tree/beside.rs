@@ -9,8 +9,9 @@ use std::{
 use async_trait::async_trait;
 use patchline_registry::Digest;
 use patchline_scanner::{
-    LayerFacts, Result as ScanResult,
+    Distro, LayerFacts, Result as ScanResult,
     layers::{Beside, Claim},
+    packages::os_release,
 };
 
 use super::{Flavour, LayerTree, image::blocking, pieces};
@@ -19,17 +20,22 @@ use crate::{Error, Result};
 /// Of a tree as it is kept.
 type Reading = JoinHandle<Result<Vec<u8>>>;
 
+/// Told of a system that a layer names.
+pub(crate) type Seen = Arc<dyn Fn(&Distro) + Send + Sync>;
+
 /// Facts for a scan, which reads trees of the layers that it reads. For dpkg, which nearly all images are of; whose system
 /// it is nobody knows yet.
 pub struct TreesBeside {
     facts: Arc<dyn LayerFacts>,
+    seen: Seen,
     reading: Mutex<HashMap<Digest, Reading>>,
 }
 
 impl TreesBeside {
-    /// Over what keeps both.
-    pub fn new(facts: Arc<dyn LayerFacts>) -> Self {
-        Self { facts, reading: Mutex::default() }
+    /// Over what keeps both. `seen` is told which system a layer names while the rest of it is still being read: nobody
+    /// has verified that, and a later layer may name another, so it is good for guesses alone.
+    pub(crate) fn new(facts: Arc<dyn LayerFacts>, seen: Seen) -> Self {
+        Self { facts, seen, reading: Mutex::default() }
     }
 
     /// Keeps the trees that were read. To be called once the scan is over and all is well: until then nobody has held the
@@ -60,7 +66,17 @@ impl LayerFacts for TreesBeside {
     fn beside(&self, layer: &Digest) -> Option<Beside> {
         let (writer, reader) = pieces::pair();
         let failed = |source| Error::Io { operation: "read a layer beside a scan".to_owned(), source };
-        let read = move || LayerTree::read_written(Flavour::Dpkg, None, reader).map_err(failed)?.encode();
+        let seen = self.seen.clone();
+        let read = move || {
+            let told = |path: &str, content: &[u8]| {
+                if matches!(path, "etc/os-release" | "usr/lib/os-release")
+                    && let Some(distro) = os_release::parse(&String::from_utf8_lossy(content))
+                {
+                    seen(&distro);
+                }
+            };
+            LayerTree::read_telling(Flavour::Dpkg, &told, reader).map_err(failed)?.encode()
+        };
         let thread = std::thread::Builder::new().name("layer-tree".to_owned()).spawn(read).ok()?;
         self.reading.lock().unwrap_or_else(PoisonError::into_inner).insert(layer.clone(), thread);
         Some(Box::new(writer))
@@ -77,13 +93,17 @@ mod tests {
 
     fn archive() -> Vec<u8> {
         let mut builder = tar::Builder::new(Vec::new());
-        let mut header = tar::Header::new_gnu();
-        header.set_size(11);
-        header.set_mode(0o644);
-        header.set_uid(0);
-        header.set_gid(0);
-        header.set_mtime(0);
-        builder.append_data(&mut header, "var/lib/dpkg/status", b"Package: x\n".as_slice()).unwrap();
+        for (path, content) in
+            [("usr/lib/os-release", "ID=debian\n"), ("var/lib/dpkg/status", "Package: x\n")]
+        {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(content.len() as u64);
+            header.set_mode(0o644);
+            header.set_uid(0);
+            header.set_gid(0);
+            header.set_mtime(0);
+            builder.append_data(&mut header, path, content.as_bytes()).unwrap();
+        }
         builder.into_inner().unwrap()
     }
 
@@ -92,8 +112,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let facts: Arc<dyn LayerFacts> = Arc::new(FactsFolder::new(folder.path()));
         let (whole, cut) = (Digest::of(b"whole"), Digest::of(b"cut"));
-        let beside = TreesBeside::new(facts.clone());
-        for (layer, bytes) in [(&whole, &archive()[..]), (&cut, &archive()[..600])] {
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let hears = heard.clone();
+        let seen = move |distro: &Distro| hears.lock().unwrap().push(distro.id.clone());
+        let beside = TreesBeside::new(facts.clone(), Arc::new(seen));
+        for (layer, bytes) in [(&whole, &archive()[..]), (&cut, &archive()[..1600])] {
             beside.beside(layer).unwrap().write_all(bytes).unwrap();
         }
         assert!(
@@ -105,6 +128,7 @@ mod tests {
         let read = LayerTree::read(&whole, archive().as_slice()).unwrap();
         assert_eq!(LayerTree::decode(&kept).unwrap(), read);
         assert!(facts.get(&cut, Flavour::Dpkg.analyser()).await.unwrap().is_none());
+        assert_eq!(*heard.lock().unwrap(), ["debian", "debian"], "the cut one was told of before its end");
         beside.keep().await.unwrap();
     }
 }

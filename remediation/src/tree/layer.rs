@@ -236,7 +236,12 @@ struct Spent<'a> {
     names: usize,
     /// Where everything must be that has content; none: hashes are made.
     known: Option<&'a Known>,
+    /// Told of each content that is kept, as it comes.
+    told: Option<&'a Told<'a>>,
 }
+
+/// Path and content of a file.
+pub(crate) type Told<'a> = dyn Fn(&str, &[u8]) + 'a;
 
 impl Spent<'_> {
     fn sums(&self) -> Sums {
@@ -307,6 +312,11 @@ impl LayerTree {
         plain: impl Read,
     ) -> std::io::Result<Self> {
         Self::entries(plain, MAX_UNPACKED, Spent { flavour, known, ..Spent::default() })
+    }
+
+    /// The same, with its hashes made; `told` of what is kept of it, before its end is reached.
+    pub(crate) fn read_telling(flavour: Flavour, told: &Told<'_>, plain: impl Read) -> std::io::Result<Self> {
+        Self::entries(plain, MAX_UNPACKED, Spent { flavour, told: Some(told), ..Spent::default() })
     }
 
     fn read_within(flavour: Flavour, blob: &Digest, raw: impl Read, unpacked: u64) -> Result<Self> {
@@ -455,6 +465,9 @@ impl LayerTree {
             }
             made.hashes = Some(spent.finish(sums)?);
             if keep {
+                if let Some(told) = spent.told {
+                    told(&path, &content);
+                }
                 self.contents.insert(path.as_str().into(), content);
             }
         }

@@ -1,6 +1,10 @@
 //! Many inventories, one after the other: packages and heads that they share are read once.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    hash::{BuildHasherDefault, Hasher},
+    sync::Arc,
+};
 
 use async_trait::async_trait;
 use patchline_scanner::{BoxError, Digest, Inventory, Package, advisories::Touched, rematch::Reading};
@@ -21,14 +25,66 @@ pub(crate) trait Rows: Send + Sync + 'static {
 pub(crate) struct Reader<R> {
     rows: R,
     only: Option<Touched>,
-    /// By number; none: it is not among those that are wanted, in no image. Neither can change.
-    packages: HashMap<i64, Option<Arc<Package>>>,
-    heads: HashMap<Box<[u8]>, Arc<Head>>,
+    packages: Packages,
+    heads: HashMap<Box<[u8]>, Arc<Known>>,
+    /// Ecosystems of operating systems that were met, each once.
+    systems: Vec<Option<String>>,
+}
+
+/// By number; none: it is not among those that are wanted, in no image. Neither can change.
+type Packages = HashMap<i64, Option<Remembered>, BuildHasherDefault<Spread>>;
+
+/// A package that may be wanted, and in images of which systems it is.
+struct Remembered {
+    package: Arc<Package>,
+    /// Places in [`Reader::systems`]: few, for a package of a system is met in that one alone.
+    systems: Vec<(usize, bool)>,
+}
+
+impl Remembered {
+    fn is_wanted(&mut self, system: usize, ask: impl FnOnce(&Package) -> bool) -> bool {
+        if let Some((_, wanted)) = self.systems.iter().find(|(asked, _)| *asked == system) {
+            return *wanted;
+        }
+        let wanted = ask(&self.package);
+        self.systems.push((system, wanted));
+        wanted
+    }
+}
+
+/// A head that was met, and the place of its system.
+struct Known {
+    head: Head,
+    system: usize,
+}
+
+/// Spreads the store's own numbers, which nobody else chooses, over a table: forty thousand are looked up for a hundred
+/// images.
+#[derive(Default)]
+struct Spread(u64);
+
+impl Hasher for Spread {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+    fn write_u64(&mut self, number: u64) {
+        // Fibonacci hashing; the table looks at the upper bits and at the lower ones.
+        self.0 = (self.0 ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32);
+    }
+    fn write_i64(&mut self, number: i64) {
+        self.write_u64(number as u64);
+    }
 }
 
 impl<R: Rows> Reader<R> {
     pub(crate) fn new(rows: R, only: Option<Touched>) -> Self {
-        Self { rows, only, packages: HashMap::new(), heads: HashMap::new() }
+        let (packages, heads) = (Packages::default(), HashMap::new());
+        Self { rows, only, packages, heads, systems: Vec::new() }
     }
 
     pub(crate) async fn read(&mut self, images: &[String]) -> Result<Vec<Inventory>> {
@@ -58,7 +114,7 @@ impl<R: Rows> Reader<R> {
     /// Reads the packages that are not known.
     async fn learn(&mut self, bodies: &[(Digest, Body<'_>)]) -> Result<()> {
         // Forty thousand of a hundred images, most of them known: each is asked for once, and nothing is sorted for it.
-        let missing_of = |known: &HashMap<i64, Option<Arc<Package>>>| -> Vec<i64> {
+        let missing_of = |known: &Packages| -> Vec<i64> {
             let all = bodies.iter().flat_map(|(_, body)| match body {
                 Body::Packed(packed) => packed.numbers.as_slice(),
                 Body::Whole(_) => &[],
@@ -77,7 +133,8 @@ impl<R: Rows> Reader<R> {
             for (number, hash, body) in self.rows.packages(numbers).await? {
                 let package = package(&hash, &body)?;
                 let wanted = self.only.as_ref().is_none_or(|only| only.may_have(&package));
-                self.packages.insert(number, wanted.then(|| Arc::new(package)));
+                let remembered = || Remembered { package: Arc::new(package), systems: Vec::new() };
+                self.packages.insert(number, wanted.then(remembered));
             }
         }
         Ok(())
@@ -85,10 +142,20 @@ impl<R: Rows> Reader<R> {
 
     /// None: it has nothing of what is wanted.
     fn unpack(&mut self, image: Digest, packed: &Packed<'_>) -> Result<Option<Inventory>> {
-        let mut found: Vec<(&Arc<Package>, usize)> = Vec::new();
+        let known = self.head(packed.head)?;
+        let system = self.systems.get(known.system).and_then(Option::as_deref);
+        let mut found: Vec<(Arc<Package>, usize)> = Vec::new();
         for (number, layer) in packed.packages() {
-            match self.packages.get(&number) {
-                Some(Some(package)) => found.push((package, layer)),
+            match self.packages.get_mut(&number) {
+                Some(Some(one)) => {
+                    let wanted = match &self.only {
+                        Some(only) => one.is_wanted(known.system, |package| only.has(package, system)),
+                        None => true,
+                    };
+                    if wanted {
+                        found.push((one.package.clone(), layer));
+                    }
+                }
                 Some(None) => {}
                 None => return Err(Error::row(TABLE, format!("its package {number} is not there"))),
             }
@@ -96,29 +163,37 @@ impl<R: Rows> Reader<R> {
         if found.is_empty() && self.only.is_some() {
             return Ok(None);
         }
-        let head = match self.heads.get(packed.head) {
-            Some(head) => head.clone(),
-            None => {
-                let head = Arc::new(Head::read(packed.head)?);
-                if self.heads.len() >= limits::HEADS {
-                    self.heads.clear();
-                }
-                self.heads.insert(packed.head.into(), head.clone());
-                head
-            }
-        };
-        let mut inventory = head.inventory(image);
-        if let Some(only) = &self.only {
-            let system = inventory.ecosystem();
-            found.retain(|(package, _)| only.has(package, system.as_deref()));
-        }
+        let mut inventory = known.head.inventory(image);
+        // Of runs of packages that one layer brought.
+        let mut last: (usize, Option<Digest>) = (0, None);
         let packages = found.into_iter().map(|(package, layer)| {
-            let layer = packed.layer(layer);
-            Package { layer, ..(**package).clone() }
+            if layer != last.0 {
+                last = (layer, packed.layer(layer));
+            }
+            Package { layer: last.1.clone(), ..(*package).clone() }
         });
         inventory.packages = packages.collect();
         inventory.layers = packed.layers();
         Ok(Some(inventory))
+    }
+
+    /// What is said of a whole image.
+    fn head(&mut self, packed: &[u8]) -> Result<Arc<Known>> {
+        if let Some(known) = self.heads.get(packed) {
+            return Ok(known.clone());
+        }
+        let head = Head::read(packed)?;
+        let of = head.inventory(Digest::of(b"")).ecosystem();
+        let system = self.systems.iter().position(|met| *met == of).unwrap_or_else(|| {
+            self.systems.push(of);
+            self.systems.len() - 1
+        });
+        let known = Arc::new(Known { head, system });
+        if self.heads.len() >= limits::HEADS {
+            self.heads.clear();
+        }
+        self.heads.insert(packed.into(), known.clone());
+        Ok(known)
     }
 }
 
