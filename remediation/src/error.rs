@@ -143,6 +143,20 @@ pub enum Error {
         /// Why.
         reason: String,
     },
+    /// What an image is built on cannot be told.
+    #[error("the image cannot be set on a newer {name}: {reason}")]
+    Base {
+        /// The base, as the image or whoever asked names it.
+        name: String,
+        /// Why.
+        reason: String,
+    },
+    /// A build might have made another image of it.
+    #[error("the image is not set on a newer base: {reason}")]
+    RebaseRefused {
+        /// Which files, packages or findings.
+        reason: String,
+    },
     /// The mended tree is not what was planned.
     #[error("the proof failed: {reason}")]
     Proof {
@@ -206,6 +220,8 @@ impl Error {
             Self::PlanRefused { .. } => "fix-plan-refused",
             Self::Dockerfile { .. } => "dockerfile-unreadable",
             Self::UnsupportedSystem { .. } => "system-unsupported",
+            Self::Base { .. } => "base-unfit",
+            Self::RebaseRefused { .. } => "rebase-refused",
             Self::Proof { .. } => "proof-failed",
             Self::Key { .. } => "signing-key-unusable",
             Self::Unsigned { .. } => "signature-missing",

@@ -17,6 +17,7 @@ pub mod lineage;
 mod overlay;
 pub mod plan;
 pub mod proof;
+pub mod rebase;
 pub mod rpm;
 pub mod tree;
 

@@ -93,7 +93,7 @@ fn digest_of(diff_ids: &[Digest]) -> Digest {
     Digest::of(diff_ids.iter().map(Digest::as_str).collect::<Vec<_>>().join("\n").as_bytes())
 }
 
-fn object<'v>(value: &'v mut Value, what: &str) -> Result<&'v mut Map<String, Value>> {
+pub(crate) fn object<'v>(value: &'v mut Value, what: &str) -> Result<&'v mut Map<String, Value>> {
     value
         .as_object_mut()
         .ok_or_else(|| Error::Malformed { file: what.to_owned(), reason: "it is no JSON object".to_owned() })
@@ -181,7 +181,7 @@ pub(crate) fn extend(origin: &Image, layer: &Written, lineage: &Lineage) -> Resu
     Ok((seal(origin, manifest, &config)?, descriptor))
 }
 
-fn decode(raw: &RawManifest) -> Result<Value> {
+pub(crate) fn decode(raw: &RawManifest) -> Result<Value> {
     serde_json::from_slice(&raw.bytes).map_err(|e| not_json(&e))
 }
 
@@ -190,7 +190,7 @@ fn not_json(e: &serde_json::Error) -> Error {
 }
 
 /// Puts the configuration's new digest into the manifest and both into bytes.
-fn seal(like: &Image, mut manifest: Value, config: &Value) -> Result<Documents> {
+pub(crate) fn seal(like: &Image, mut manifest: Value, config: &Value) -> Result<Documents> {
     let config = serde_json::to_vec(config).map_err(|e| not_json(&e))?;
     if let Some(descriptor) = manifest.get_mut("config").and_then(Value::as_object_mut) {
         descriptor.insert("digest".to_owned(), json!(Digest::of(&config)));

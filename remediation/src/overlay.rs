@@ -1,6 +1,9 @@
 //! A repository with a few documents and blobs more, which nobody has pushed yet.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
 
 use async_trait::async_trait;
 use patchline_registry::{
@@ -13,11 +16,13 @@ pub(crate) struct Overlay<'a> {
     manifests: BTreeMap<Digest, RawManifest>,
     bytes: BTreeMap<Digest, Vec<u8>>,
     files: BTreeMap<Digest, PathBuf>,
+    beside: Option<(&'a dyn Repository, BTreeSet<Digest>)>,
 }
 
 impl<'a> Overlay<'a> {
     pub(crate) fn new(base: &'a dyn Repository) -> Self {
-        Self { base, manifests: BTreeMap::new(), bytes: BTreeMap::new(), files: BTreeMap::new() }
+        let (manifests, bytes, files) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { base, manifests, bytes, files, beside: None }
     }
     pub(crate) fn manifest(mut self, manifest: RawManifest) -> Self {
         self.manifests.insert(manifest.digest.clone(), manifest);
@@ -30,6 +35,18 @@ impl<'a> Overlay<'a> {
     pub(crate) fn file(mut self, digest: Digest, path: PathBuf) -> Self {
         self.files.insert(digest, path);
         self
+    }
+    /// Blobs that lie in another repository.
+    pub(crate) fn beside(
+        mut self,
+        other: &'a dyn Repository,
+        blobs: impl IntoIterator<Item = Digest>,
+    ) -> Self {
+        self.beside = Some((other, blobs.into_iter().collect()));
+        self
+    }
+    fn elsewhere(&self, blob: &Digest) -> Option<&'a dyn Repository> {
+        self.beside.as_ref().filter(|(_, blobs)| blobs.contains(blob)).map(|(other, _)| *other)
     }
     fn read_only<T>(&self) -> Result<T> {
         Err(Error::Unsupported {
@@ -60,6 +77,9 @@ impl Repository for Overlay<'_> {
         if let Some(bytes) = self.bytes.get(&blob.digest) {
             return Ok(Box::pin(std::io::Cursor::new(bytes.clone())));
         }
+        if let Some(other) = self.elsewhere(&blob.digest) {
+            return other.blob(blob).await;
+        }
         let Some(path) = self.files.get(&blob.digest) else { return self.base.blob(blob).await };
         let file = tokio::fs::File::open(path)
             .await
@@ -69,6 +89,7 @@ impl Repository for Overlay<'_> {
     async fn has_blob(&self, digest: &Digest) -> Result<bool> {
         Ok(self.bytes.contains_key(digest)
             || self.files.contains_key(digest)
+            || self.elsewhere(digest).is_some()
             || self.base.has_blob(digest).await?)
     }
     async fn push_blob(&self, _: &Descriptor, _: BlobContent) -> Result<()> {

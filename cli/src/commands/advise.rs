@@ -5,8 +5,7 @@ use std::{io::Read as _, path::PathBuf, sync::Arc};
 use patchline_registry::{Location, Registries};
 use patchline_remediation::{
     Draft, Error, FixRequest, Selection, UpgradePolicy,
-    advise::{Advice, Base, Change, Claim, Dockerfile, LONGEST_DOCKERFILE},
-    tree,
+    advise::{Advice, Base, Change, Dockerfile, LONGEST_DOCKERFILE},
 };
 use patchline_scanner::{advisories::AdvisorySet, formats::clean, layers::FactsFolder};
 
@@ -127,40 +126,17 @@ fn read(path: &std::path::Path) -> Result<Dockerfile> {
     Ok(Dockerfile::read(&bytes)?)
 }
 
-/// What the image is built on. A registry that nobody here has named is not asked on an image's word.
+/// What the image is built on.
 async fn base(registries: &Registries, image: &Image, named: Option<&str>) -> Result<Option<Base>> {
-    let opened = tree::open(image.repository.as_ref(), image.manifest.as_str()).await?;
-    let claim = Claim::of(&opened.manifest.annotations, &opened.config);
-    let claim = match (named, claim) {
-        (Some(name), claim) => Claim { name: name.to_owned(), digest: claim.and_then(|claim| claim.digest) },
-        (None, Some(claim)) => claim,
-        (None, None) => return Ok(None),
-    };
-    let location = match images::location(registries, &claim.name) {
-        Ok(location @ Location::Registry(_)) => location,
-        Ok(_) if named.is_none() => return Ok(Some(Base::unasked(claim))),
-        Ok(location) => location,
-        Err(failure) if named.is_some() => return Err(failure),
-        Err(_) => return Ok(Some(Base::unasked(claim))),
-    };
-    let own = image.repository.origin().map(|(host, _)| host);
-    let known = match &location {
-        Location::Registry(reference) => {
-            registries.is_configured(&registries.name_of(&reference.registry))
-                || own.is_some_and(|host| host == reference.registry)
+    Ok(match super::base::of(registries, image, named).await? {
+        None => None,
+        Some(super::base::Named { claim, at: None }) => Some(Base::unasked(claim)),
+        Some(super::base::Named { claim, at: Some(location) }) => {
+            let target = super::base::target(&location);
+            let now = registries.open(&location)?.resolve(&target).await?;
+            Some(Base::asked(claim, now.map(|descriptor| descriptor.digest)))
         }
-        Location::Layout { .. } => true,
-    };
-    if named.is_none() && !known {
-        return Ok(Some(Base::unasked(claim)));
-    }
-    // A digest in the name says what it was; the tag says what it is.
-    let target = match &location {
-        Location::Registry(reference) => reference.tag.clone().unwrap_or_else(|| "latest".to_owned()),
-        Location::Layout { .. } => location.target(),
-    };
-    let now = registries.open(&location)?.resolve(&target).await?;
-    Ok(Some(Base::asked(claim, now.map(|descriptor| descriptor.digest))))
+    })
 }
 
 fn text(name: &str, advice: &Advice, columns: usize) -> String {

@@ -1,14 +1,16 @@
 //! `patchline fix REF`: mend one image without a chain.
 
 mod choice;
+mod rebase;
 mod show;
 
 use clap::ValueEnum as _;
-use patchline_registry::{ManifestKind, Repository};
+use patchline_registry::{Digest, ManifestKind, Repository};
 use patchline_remediation::{
-    Choice, FixPlan, FixRequest, Fixed, FixedImage, UpgradePolicy, attest::Attached, lineage,
+    Choice, FixPlan, FixRequest, Fixed, UpgradePolicy, attest::Attached, is_systems, lineage,
+    rebase::source as rebased_from,
 };
-use patchline_scanner::{advisories::AdvisorySet, layers::FactsFolder};
+use patchline_scanner::{Finding, LayerFacts, advisories::AdvisorySet, layers::FactsFolder};
 use std::sync::Arc;
 
 use crate::{
@@ -69,6 +71,8 @@ pub(crate) struct Fix {
     #[arg(long, visible_alias = "dry-run")]
     plan: bool,
     #[command(flatten)]
+    rebase: rebase::Flags,
+    #[command(flatten)]
     attest: super::attest::AttestFlags,
     #[command(flatten)]
     mirrors: super::MirrorFlags,
@@ -85,8 +89,8 @@ impl Fix {
         let apt = self.mirrors.apt(&config, &data)?;
         let apk = self.mirrors.apk(&config, &data)?;
         let rpm = self.mirrors.rpm(&config, &data)?;
-        let facts = Arc::new(FactsFolder::new(data.facts()));
-        let mut remediator = crate::wiring::remediator(&config, apt.clone(), facts)
+        let facts: Arc<dyn LayerFacts> = Arc::new(FactsFolder::new(data.facts()));
+        let mut remediator = crate::wiring::remediator(&config, apt.clone(), facts.clone())
             .with_apk(apk)
             .with_rpm(rpm)
             .choosing(self.executor.into())
@@ -102,13 +106,25 @@ impl Fix {
         let scratch = tempfile::tempdir().map_err(io("make a folder for work"))?;
         let bars = Bars::new();
         let sets: Vec<&AdvisorySet> = scanned.advisories.iter().collect();
+        let reported = (&scanned.report, sets.as_slice());
+        let moved = self.rebase.apply(&registries, &image, reported, &facts, bars.progress()).await?;
+        if let Some(moved) = &moved {
+            moved.push(image.repository.as_ref()).await?;
+            terminal::err(&moved.told(&scanned.report));
+        } else if self.rebase.asked() {
+            terminal::err("the image is built on the newest of its base");
+        }
+        let (manifest, report) = match &moved {
+            Some(moved) => (&moved.image.manifest.digest, &moved.image.report),
+            None => (&image.manifest, &scanned.report),
+        };
         let request = FixRequest {
             // No record of fixes is kept here: what an image says of an original that is gone is not believed.
             recorded: None,
             repository: image.repository.as_ref(),
-            manifest: image.manifest.clone(),
+            manifest: manifest.clone(),
             tag: image.tag.clone(),
-            report: &scanned.report,
+            report,
             advisories: &sets,
             select: self.choice.selection(),
             policy: if self.latest { UpgradePolicy::Latest } else { UpgradePolicy::Minimal },
@@ -125,8 +141,26 @@ impl Fix {
             }
             return Ok(Exit::Ok);
         }
-        let fixed = remediator.build(&request).await?;
+        // A newer base may have ended all that our own upgrades could.
+        let mendable = |f: &Finding| f.fixed.is_some() && is_systems(f) && request.select.selects(f);
+        let fixed = match &moved {
+            Some(moved) if !moved.image.report.findings.iter().any(mendable) => {
+                Fixed::Unchanged(FixPlan::nothing())
+            }
+            _ => remediator.build(&request).await?,
+        };
         match fixed {
+            Fixed::Unchanged(plan) if moved.is_some() => {
+                let tag = self.fixed_tag(&image)?;
+                let repository = image.repository.as_ref();
+                free(repository, &tag, manifest, &image.manifest).await?;
+                self.stands(&image).await?;
+                let rebased = repository.manifest(manifest.as_str()).await?;
+                repository.push_manifest(&tag, &rebased).await?;
+                bars.clear();
+                let reference = format!("{}:{tag}@{manifest}", repository.name());
+                show(global.output, &plan, Some(&reference), None)
+            }
             Fixed::Unchanged(plan) => {
                 bars.clear();
                 terminal::err("nothing to upgrade: nothing was pushed");
@@ -138,16 +172,10 @@ impl Fix {
                     "policy": if self.latest { "latest" } else { "minimal" },
                     "executor": self.executor.to_possible_value().map(|v| v.get_name().to_owned()),
                 });
-                let tag = match (&self.tag, &image.tag) {
-                    (Some(tag), _) => tag.clone(),
-                    (None, Some(tag)) => format!("{}_fixed", tag.trim_end_matches("_fixed")),
-                    (None, None) => {
-                        return Err(Failure::usage("tag-needed", "the image has no tag to derive one from")
-                            .hint("name the fixed image's tag with --tag"));
-                    }
-                };
+                let tag = self.fixed_tag(&image)?;
                 let repository = image.repository.as_ref();
-                free(repository, &tag, &fixed).await?;
+                let origin = if moved.is_some() { &image.manifest } else { &fixed.origin };
+                free(repository, &tag, &fixed.manifest.digest, origin).await?;
                 self.stands(&image).await?;
                 let mut attached = None;
                 if let Some(attest) = attest {
@@ -169,6 +197,15 @@ impl Fix {
 }
 
 impl Fix {
+    fn fixed_tag(&self, image: &images::Image) -> Result<String> {
+        match (&self.tag, &image.tag) {
+            (Some(tag), _) => Ok(tag.clone()),
+            (None, Some(tag)) => Ok(format!("{}_fixed", tag.trim_end_matches("_fixed"))),
+            (None, None) => Err(Failure::usage("tag-needed", "the image has no tag to derive one from")
+                .hint("name the fixed image's tag with --tag")),
+        }
+    }
+
     /// The tag that was asked for still names what was mended: else the fixed image would stand beside another one, and
     /// be taken for its fix. Asked last; registries offer no way to tag only if another tag stands.
     async fn stands(&self, image: &images::Image) -> Result<()> {
@@ -189,16 +226,25 @@ impl Fix {
 
 /// A tag is taken over only from the same fix, or from an earlier one of the same original: never from the original
 /// itself, nor from an image that somebody else pushed.
-async fn free(repository: &dyn Repository, tag: &str, fixed: &FixedImage) -> Result<()> {
+async fn free(repository: &dyn Repository, tag: &str, fixed: &Digest, origin: &Digest) -> Result<()> {
     let Some(present) = repository.resolve(tag).await? else { return Ok(()) };
-    if present.digest == fixed.manifest.digest {
+    if present.digest == *fixed {
         return Ok(());
     }
     let index =
         matches!(repository.manifest(present.digest.as_str()).await?.decode()?, ManifestKind::Index(_));
-    let lineage = if index { None } else { lineage::read(repository, &present.digest, None).await? };
-    if lineage.is_some_and(|l| l.source == fixed.origin) {
-        return Ok(());
+    if !index {
+        let lineage = lineage::read(repository, &present.digest, None).await?;
+        let mended = lineage.map_or_else(|| present.digest.clone(), |lineage| lineage.source);
+        if mended == *origin && mended != present.digest {
+            return Ok(());
+        }
+        // A rebased image, or one that was mended after it was rebased.
+        if repository.resolve(mended.as_str()).await?.is_some()
+            && rebased_from(repository, &mended).await?.as_ref() == Some(origin)
+        {
+            return Ok(());
+        }
     }
     Err(Failure::says("fixed-tag-taken", format!("the tag {tag} holds another image, {}", present.digest))
         .hint("name another tag with --tag; nothing was pushed"))

@@ -4,6 +4,7 @@ pub(crate) mod admin;
 pub(crate) mod advise;
 pub(crate) mod advisories;
 pub(crate) mod attest;
+pub(crate) mod base;
 pub(crate) mod chain;
 pub(crate) mod demo;
 pub(crate) mod diff;

@@ -93,8 +93,8 @@ pub struct FixPlan {
 }
 
 impl FixPlan {
-    /// Before anything is decided.
-    pub(crate) fn nothing() -> Self {
+    /// Before anything is decided, or where nothing needs to be.
+    pub fn nothing() -> Self {
         Self {
             version: 1,
             upgrades: Vec::new(),
