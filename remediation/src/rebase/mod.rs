@@ -94,6 +94,10 @@ pub async fn rebase(request: &RebaseRequest<'_>, facts: &Arc<dyn LayerFacts>) ->
         name: request.name.clone(),
         reason: format!("the image's first layers are not those of {}", old.raw.digest),
     })?;
+    if own.is_empty() {
+        let reason = "it has no layer of its own: it is the base".to_owned();
+        return Err(Error::Base { name: request.name.clone(), reason });
+    }
     let own = image.manifest.layers.len() - own.len();
     judge(request, facts, (&old, &new), &image, own).await?;
     let documents = documents::rebased(request, &image, (&old, &new))?;

@@ -224,6 +224,9 @@ async fn a_base_that_is_gone_or_another_is_said_to_be() {
     std::mem::swap(&mut case.new, &mut case.old);
     let said = case.rebase().await.err().unwrap();
     assert!(said.code() == "base-unfit" && said.to_string().contains("first layers are not those"), "{said}");
+    case.image = image(&*case.images, &[NEWER], json!({})).await;
+    let said = case.rebase().await.err().unwrap();
+    assert!(said.to_string().contains("no layer of its own"), "{said}");
     case.old = Digest::of(b"gone");
     let said = case.rebase().await.err().unwrap();
     assert!(said.to_string().contains("no longer there"), "{said}");
