@@ -101,7 +101,7 @@ async fn a_plan_has_a_name_and_what_kept_it_is_told_to_all() {
     }
     assert_eq!(*gated.asked.lock().unwrap(), 3);
     let error = bench.planned("nothing", SHORT).await.unwrap_err();
-    assert_eq!((error.code(), error.status().as_u16()), ("plan-not-found", 404));
+    assert_eq!((error.code(), error.status().as_u16()), ("fix-plan-unknown", 404));
 }
 
 #[tokio::test]

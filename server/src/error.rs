@@ -177,7 +177,7 @@ impl Error {
             Self::NoSuchPage(_) => "page-not-found",
             Self::NoSuchImage(_) => "image-unseen",
             Self::NoSuchChain { .. } => "chain-not-found",
-            Self::NoSuchPlan(_) => "plan-not-found",
+            Self::NoSuchPlan(_) => "fix-plan-unknown",
             Self::NoSuchPlatform { .. } => "no-such-platform",
             Self::TakesNoPlan { .. } => "chain-takes-no-plan",
             Self::RunUnderWay(_) => "run-under-way",

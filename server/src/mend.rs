@@ -58,8 +58,7 @@ pub(crate) async fn start(context: &ServerContext, mend: Mend<'_>) -> Result<Sub
 /// The loaded chains that may be handed a plan of this image, then the one that is always there.
 pub(crate) fn chains(context: &ServerContext, reference: &Reference) -> Vec<Arc<Plan>> {
     let fits = |plan: &Plan| {
-        takes_plan(plan)
-            && plan.matches(&reference.registry, &reference.repository, reference.tag.as_deref())
+        takes_plan(plan) && plan.matches(&reference.registry, &reference.repository, reference.tag.as_deref())
     };
     let mut all: Vec<_> = context.chains.iter().filter(|plan| fits(plan)).cloned().collect();
     // One of a site's own with this name takes its place.
@@ -72,9 +71,10 @@ pub(crate) fn chains(context: &ServerContext, reference: &Reference) -> Vec<Arc<
 fn choose(context: &ServerContext, reference: &Reference, wanted: Option<&str>) -> Result<Arc<Plan>> {
     let loaded = || context.chains.iter().chain(std::iter::once(&context.mender));
     let Some(name) = wanted else {
-        return chains(context, reference).into_iter().next().ok_or_else(|| Error::TakesNoPlan {
-            chain: context.mender.chain.clone(),
-        });
+        return chains(context, reference)
+            .into_iter()
+            .next()
+            .ok_or_else(|| Error::TakesNoPlan { chain: context.mender.chain.clone() });
     };
     let chain = loaded().find(|plan| plan.chain == name).ok_or_else(|| Error::NoSuchChain {
         name: name.chars().take(100).collect(),

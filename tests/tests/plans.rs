@@ -90,7 +90,8 @@ async fn a_plan_goes_out_and_comes_back_as_a_run() {
     plan["plan"]["upgrades"] =
         upgrades.iter().filter(|up| up["source"] == "openssl").cloned().collect::<Vec<_>>().into();
     let ask = |more: Value| {
-        let mut body = json!({"image": "main/shop/web:v1", "plan": plan, "by": "ana", "reason": "openssl alone"});
+        let mut body =
+            json!({"image": "main/shop/web:v1", "plan": plan, "by": "ana", "reason": "openssl alone"});
         for (key, value) in more.as_object().unwrap() {
             body[key] = value.clone();
         }
@@ -127,13 +128,13 @@ async fn a_plan_goes_out_and_comes_back_as_a_run() {
     assert_eq!((status, &started["new"]), (StatusCode::CREATED, &json!(true)), "{started}");
     let run = RunId(started["run"].as_str().unwrap().to_owned());
     let run = finished(&showcase, &run).await;
-    assert_eq!((run.chain.as_str(), run.result), ("mend-by-plan", Some(RunResult::Remediated)), "{run:?}");
+    assert_eq!((run.chain.as_str(), run.result), ("mend-by-plan", Some(RunResult::Passed)), "{run:?}");
     assert_eq!(run.submission.trigger.kind, TriggerKind::Manual);
     // Who has chosen is whoever handed it in, whatever stands in it.
     let kept: Value = serde_json::from_str(run.submission.params["plan"].as_str().unwrap()).unwrap();
     assert_eq!(kept["said"], json!({"by": "ana", "reason": "openssl alone"}));
     let keys: Vec<&String> = kept["plan"]["upgrades"][0].as_object().unwrap().keys().collect();
-    assert_eq!(keys, ["architecture", "from", "package", "to"]);
+    assert_eq!(keys, ["package", "architecture", "from", "to"]);
     let fix = run.steps.iter().find(|step| step.name == "fix").unwrap();
     assert_eq!(fix.output["upgrades"], 2, "{fix:?}");
     // The fixed image's run looks at it, and mends nothing.
@@ -174,7 +175,7 @@ async fn what_cannot_be_planned_says_why() {
     let asked = post(&plans, &json!({"image": "main/shop/broken:v1"})).await;
     let answer = get(&format!("{plans}/{}", asked.1["plan"].as_str().unwrap())).await;
     assert_eq!(code(&answer), (422, "system-unsupported"), "{}", answer.1);
-    assert_eq!(code(&get(&format!("{plans}/nothing")).await), (404, "plan-not-found"));
+    assert_eq!(code(&get(&format!("{plans}/nothing")).await), (404, "fix-plan-unknown"));
     for (body, wanted) in [
         (json!({"image": "main/shop/broken:v9"}), (404, "image-not-found")),
         (json!({"image": "main/shop/broken:v1", "policy": "newest"}), (422, "invalid-body")),
@@ -239,7 +240,7 @@ async fn forms_work_without_a_script() {
 
     let run = location(&browser.send(&mend, &[manifest, by, why, ("up", up)]).await);
     let run = finished(&showcase, &RunId(run.strip_prefix("/runs/").unwrap().to_owned())).await;
-    assert_eq!(run.result, Some(RunResult::Remediated), "{run:?}");
+    assert_eq!(run.result, Some(RunResult::Passed), "{run:?}");
     let fix = run.steps.iter().find(|step| step.name == "fix").unwrap();
     assert_eq!(fix.output["upgrades"], 1);
     // Whoever tries again what could not be shown stands on a page.

@@ -28,8 +28,7 @@ pub(super) struct Benching {
 
 impl Benching {
     async fn look(&self, spot: &Spot, facts: Arc<dyn LayerFacts>) -> Result<(Inventory, Judged)> {
-        let inventory =
-            patchline_scanner::inventory(spot.repository.as_ref(), &spot.manifest, facts).await?;
+        let inventory = patchline_scanner::inventory(spot.repository.as_ref(), &spot.manifest, facts).await?;
         Ok((inventory.clone(), self.judge.judge(inventory).await?))
     }
 }

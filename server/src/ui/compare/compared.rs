@@ -104,12 +104,7 @@ async fn spot(app: &App, name: &ImageName, part: &Part) -> Result<Spot> {
 }
 
 impl Done {
-    fn new(
-        changes: &Changes,
-        upgrades: &[Upgrade],
-        platform: Option<String>,
-        words: &'static Words,
-    ) -> Self {
+    fn new(changes: &Changes, upgrades: &[Upgrade], platform: Option<String>, words: &'static Words) -> Self {
         let (before, after) = (&changes.image.before, &changes.image.after);
         let grown = match after.size.cmp(&before.size) {
             std::cmp::Ordering::Equal => words.same_size.to_owned(),

@@ -168,13 +168,13 @@ pub(super) async fn mend(
 }
 
 /// `GET` of where a form goes: whoever tries a page again that could not be shown.
-pub(super) async fn back(Path(digest): Path<String>) -> Response {
-    Redirect::to(&format!("/images/{}", encode(&digest))).into_response()
+pub(super) async fn back(visit: Visit, Path(digest): Path<String>) -> Response {
+    go(&visit, crate::api::digest(&digest).map(|digest| format!("/images/{digest}")))
 }
 
 /// The same of a choice.
-pub(super) async fn back_to_plan(Path((digest, id)): Path<(String, String)>) -> Response {
-    Redirect::to(&format!("/images/{}/plans/{}", encode(&digest), encode(&id))).into_response()
+pub(super) async fn back_to_plan(visit: Visit, Path((digest, id)): Path<(String, String)>) -> Response {
+    go(&visit, crate::api::digest(&digest).map(|digest| format!("/images/{digest}/plans/{}", encode(&id))))
 }
 
 fn go(visit: &Visit, to: Result<String>) -> Response {
