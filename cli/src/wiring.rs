@@ -166,7 +166,7 @@ pub(crate) async fn start(config: &Config, data: &Data, start: Start) -> Result<
         watching: start.watching.clone(),
     };
     let Working { engine, registries, advisories, remediator, scratch } =
-        work::start(config, data, &database, &apt, work).await?;
+        Box::pin(work::start(config, data, &database, &apt, work)).await?;
     let judge = judge::Judge::new(&apt, &advisories);
 
     let distribution = match &config.hooks.distribution {
