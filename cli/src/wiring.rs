@@ -1,7 +1,9 @@
 //! The only place where everything is put together.
 
+mod bench;
 mod fleet;
 mod harbor;
+mod judge;
 pub(crate) mod work;
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
@@ -16,7 +18,7 @@ use patchline_remediation::{
     rpm::{Mirrors as RpmMirrors, Rpm, RpmConfig},
 };
 use patchline_scanner::LayerFacts;
-use patchline_server::{Launcher, ServerContext, harbor::HarborScanner};
+use patchline_server::{Launcher, ServerContext, bench::Workbench, harbor::HarborScanner};
 use tokio::{net::TcpListener, sync::mpsc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -163,7 +165,9 @@ pub(crate) async fn start(config: &Config, data: &Data, start: Start) -> Result<
         pages: Some(format!("http://{address}")),
         watching: start.watching.clone(),
     };
-    let Working { engine, registries, advisories } = work::start(config, data, &database, &apt, work).await?;
+    let Working { engine, registries, advisories, remediator, scratch } =
+        Box::pin(work::start(config, data, &database, &apt, work)).await?;
+    let judge = judge::Judge::new(&apt, &advisories);
 
     let distribution = match &config.hooks.distribution {
         Some(hook) => Some((hook.secret.resolve()?, hook.registry.clone())),
@@ -171,14 +175,23 @@ pub(crate) async fn start(config: &Config, data: &Data, start: Start) -> Result<
     };
     let harbor = match &config.harbor_scanner {
         Some(entry) => {
-            let scans = harbor::Scanning::new(&apt, &advisories, &database);
+            let scans = harbor::Scanning::new(judge.clone(), &database);
             Some(HarborScanner::new(entry.secret.resolve()?, Arc::new(scans)))
         }
         None => None,
     };
+    let bench = bench::Benching {
+        judge,
+        remediator,
+        facts: database.facts.clone(),
+        fixes: database.fixes.clone(),
+        scratch,
+    };
     let context = ServerContext {
         engine: engine.clone(),
         chains: Arc::new(start.chains),
+        mender: patchline_steps::chosen::chain(),
+        workbench: Workbench::new(Arc::new(bench)),
         registries: registries.clone(),
         embedded: EMBEDDED.to_owned(),
         reports: database.reports.clone(),

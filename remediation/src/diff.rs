@@ -1,5 +1,7 @@
 //! Before and after: the files of two images, their layers and their sizes.
 
+mod changes;
+
 use std::{collections::BTreeSet, sync::Arc};
 
 use patchline_registry::{Digest, Repository};
@@ -10,6 +12,8 @@ use crate::{
     Result,
     tree::{self, Entry, Flavour, Image, Kind, Tree},
 };
+
+pub use changes::{Changes, Count};
 
 /// What happened to a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

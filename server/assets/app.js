@@ -148,6 +148,21 @@ async function copy(button) {
   } catch { /* no clipboard without a secure context: the whole text is in the title */ }
 }
 
+// Of a plan: how many packages are ticked, and all of them at once.
+function tick(event) {
+  const form = event.target.closest("#choice");
+  if (!form) return;
+  const ticks = [...form.querySelectorAll("input[name=up]")];
+  const all = form.querySelector("[data-all]");
+  if (event.target === all) for (const one of ticks) one.checked = all.checked;
+  const chosen = ticks.filter((one) => one.checked).length;
+  all.checked = chosen > 0;
+  all.indeterminate = chosen > 0 && chosen < ticks.length;
+  const told = form.querySelector("[data-chosen]");
+  told.textContent = told.dataset.chosen.replace("#", chosen);
+  form.querySelector("button").disabled = chosen === 0;
+}
+
 // "/" to search, arrows to move, Enter to open.
 function keys(event) {
   const typing = event.target.closest("input, select, textarea");
@@ -191,6 +206,7 @@ function click(event) {
 document.addEventListener("DOMContentLoaded", () => {
   document.addEventListener("click", click);
   document.addEventListener("submit", decide);
+  document.addEventListener("change", tick);
   document.addEventListener("keydown", keys);
   addEventListener("popstate", () => refresh());
   const run = document.querySelector("[data-events]");

@@ -1,11 +1,15 @@
 //! What can go wrong in a request, its status, its stable code, and what to do about it.
 
+use std::sync::Arc;
+
 use axum::{
     Json,
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde_json::json;
+
+use crate::jobs::Lost;
 
 /// Shorthand.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -20,9 +24,18 @@ pub enum Error {
     /// A registry refused or failed.
     #[error(transparent)]
     Registry(#[from] patchline_registry::Error),
-    /// Where an image comes from cannot be read.
+    /// Where an image comes from cannot be read, or it cannot be planned for.
     #[error(transparent)]
     Remediation(#[from] patchline_remediation::Error),
+    /// What is in an image cannot be read.
+    #[error(transparent)]
+    Scanner(#[from] patchline_scanner::Error),
+    /// Work that ended without a word of its own.
+    #[error(transparent)]
+    Lost(#[from] Lost),
+    /// What work ended with that several may have asked for.
+    #[error(transparent)]
+    Shared(Arc<Error>),
     /// What is kept about an image cannot be read.
     #[error("the stored {what} cannot be read")]
     Stored {
@@ -52,6 +65,28 @@ pub enum Error {
         /// What there is.
         known: Vec<String>,
     },
+    /// Nobody has asked for this plan, or it is forgotten.
+    #[error("there is no plan `{0}`")]
+    NoSuchPlan(String),
+    /// An index without an image for a platform.
+    #[error("{image} has no {wanted}")]
+    NoSuchPlatform {
+        /// The image.
+        image: String,
+        /// `linux/arm64`
+        wanted: String,
+        /// What it has; the first ones.
+        held: Vec<String>,
+    },
+    /// A chain that does what it decides itself.
+    #[error("chain `{chain}` takes no plan")]
+    TakesNoPlan {
+        /// Its name.
+        chain: String,
+    },
+    /// The same chain runs over the same image, without the plan.
+    #[error("run {0} of this chain over this image has not ended")]
+    RunUnderWay(patchline_engine::RunId),
     /// A text in the address that is no digest.
     #[error("`{0}` is not a sha256 digest")]
     InvalidDigest(String),
@@ -131,12 +166,21 @@ impl Error {
             Self::Engine(e) => e.code(),
             Self::Registry(e) => e.code(),
             Self::Remediation(e) => e.code(),
+            Self::Scanner(e) => e.code(),
+            Self::Lost(Lost::Busy) => "work-busy",
+            Self::Lost(Lost::Aborted) => "work-aborted",
+            Self::Lost(Lost::Late(_)) => "work-too-long",
+            Self::Shared(e) => e.code(),
             Self::Stored { .. } => "store-unreadable",
             Self::Unwritable(e) => e.code(),
             Self::Render(_) => "page-render",
             Self::NoSuchPage(_) => "page-not-found",
             Self::NoSuchImage(_) => "image-unseen",
             Self::NoSuchChain { .. } => "chain-not-found",
+            Self::NoSuchPlan(_) => "fix-plan-unknown",
+            Self::NoSuchPlatform { .. } => "no-such-platform",
+            Self::TakesNoPlan { .. } => "chain-takes-no-plan",
+            Self::RunUnderWay(_) => "run-under-way",
             Self::InvalidDigest(_) => "invalid-digest",
             Self::InvalidQuery(_) => "invalid-query",
             Self::InvalidBody { .. } => "invalid-body",
@@ -158,7 +202,8 @@ impl Error {
     /// The HTTP status that it answers with.
     pub fn status(&self) -> StatusCode {
         use patchline_engine::Error as Engine;
-        use patchline_registry::Error as Registry;
+        use patchline_remediation::Error as Remediation;
+        use patchline_scanner::Error as Scanner;
         match self {
             Self::Engine(Engine::NoSuchRun(_) | Engine::NoSuchStep(_) | Engine::NoSuchMessage(_)) => {
                 StatusCode::NOT_FOUND
@@ -178,24 +223,37 @@ impl Error {
             Self::Engine(
                 Engine::Stopping | Engine::Store { .. } | Engine::Busy { .. } | Engine::Silent { .. },
             ) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Registry(Registry::NotFound { .. }) => StatusCode::NOT_FOUND,
-            Self::Registry(Registry::InvalidReference { .. } | Registry::UnknownRegistry(_)) => {
+            Self::Registry(e) => of_image(e),
+            Self::Stored { .. } | Self::Unwritable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Remediation(Remediation::Registry(e)) | Self::Scanner(Scanner::Registry(e)) => of_image(e),
+            Self::Remediation(Remediation::PlanUnreadable { .. } | Remediation::UnsupportedSystem { .. }) => {
                 StatusCode::UNPROCESSABLE_ENTITY
             }
-            Self::Registry(Registry::Io { .. }) | Self::Stored { .. } | Self::Unwritable(_) => {
+            Self::Remediation(Remediation::PlanOfAnother { .. }) | Self::RunUnderWay(_) => {
+                StatusCode::CONFLICT
+            }
+            Self::Remediation(_) => StatusCode::BAD_GATEWAY,
+            Self::Scanner(Scanner::Facts(_) | Scanner::Shelf(_) | Scanner::Io { .. }) => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
-            Self::Registry(_) => StatusCode::BAD_GATEWAY,
-            Self::Remediation(_) => StatusCode::BAD_GATEWAY,
+            Self::Scanner(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Lost(Lost::Busy) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Lost(Lost::Aborted) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Lost(Lost::Late(_)) => StatusCode::GATEWAY_TIMEOUT,
+            Self::Shared(e) => e.status(),
             Self::Engine(_) | Self::Render(_) => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::NoSuchPage(_) | Self::NoSuchImage(_) | Self::NoSuchChain { .. } | Self::HookDisabled => {
-                StatusCode::NOT_FOUND
-            }
+            Self::NoSuchPage(_)
+            | Self::NoSuchImage(_)
+            | Self::NoSuchChain { .. }
+            | Self::NoSuchPlan(_)
+            | Self::HookDisabled => StatusCode::NOT_FOUND,
             Self::InvalidDigest(_) | Self::InvalidQuery(_) => StatusCode::BAD_REQUEST,
             Self::InvalidBody { status, .. } => *status,
             Self::TooMany { .. }
             | Self::OutOfScope { .. }
             | Self::InvalidParam { .. }
+            | Self::NoSuchPlatform { .. }
+            | Self::TakesNoPlan { .. }
             | Self::NotAnImage(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::ForeignHost(_) => StatusCode::MISDIRECTED_REQUEST,
             Self::ForeignOrigin => StatusCode::FORBIDDEN,
@@ -220,6 +278,16 @@ impl Error {
             Self::InvalidDigest(_) => Some("write sha256: and 64 lower-case hexadecimal digits".to_owned()),
             Self::OutOfScope { .. } => Some("widen the chain's scope, or choose another chain".to_owned()),
             Self::NoSuchImage(_) => Some("push it, or start a chain over it".to_owned()),
+            Self::NoSuchPlan(_) => Some("ask for it again: plans are kept in memory for a while".to_owned()),
+            Self::NoSuchPlatform { held, .. } => {
+                Some(format!("it has {}: name one as `platform`", held.join(", ")))
+            }
+            Self::TakesNoPlan { .. } => {
+                Some("give it a parameter `plan`, and its fix `plan: \"{{params.plan}}\"`".to_owned())
+            }
+            Self::RunUnderWay(_) => Some("wait until it has ended, or cancel it".to_owned()),
+            Self::Lost(Lost::Busy) => Some("try again in a moment".to_owned()),
+            Self::Shared(e) => e.hint(),
             Self::ForeignHost(_) => {
                 Some("use a loopback address, or configure the public address".to_owned())
             }
@@ -235,9 +303,19 @@ impl Error {
         }
     }
 
-    /// For people. What a database or the disk said goes to the log alone.
+    /// For people, with what a registry or a layer said. What a database, the network or the disk said goes to the
+    /// log alone.
     pub fn message(&self) -> String {
-        self.to_string()
+        use patchline_remediation::Error as Remediation;
+        use patchline_scanner::Error as Scanner;
+        let because: &dyn std::fmt::Display = match self {
+            Self::Shared(e) => return e.message(),
+            Self::Remediation(Remediation::Scanner(Scanner::Registry(e)) | Remediation::Registry(e))
+            | Self::Scanner(Scanner::Registry(e)) => e,
+            Self::Remediation(Remediation::Scanner(e)) => e,
+            _ => return self.to_string(),
+        };
+        format!("{self}: {because}")
     }
 
     /// One log line at the boundary, for what is our own failure.
@@ -252,6 +330,17 @@ impl Error {
             }
             tracing::error!(error.code = self.code(), "{self}{causes}");
         }
+    }
+}
+
+/// What a registry's refusal is to whoever asked.
+fn of_image(error: &patchline_registry::Error) -> StatusCode {
+    use patchline_registry::Error as Registry;
+    match error {
+        Registry::NotFound { .. } => StatusCode::NOT_FOUND,
+        Registry::InvalidReference { .. } | Registry::UnknownRegistry(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        Registry::Io { .. } => StatusCode::SERVICE_UNAVAILABLE,
+        _ => StatusCode::BAD_GATEWAY,
     }
 }
 
@@ -282,6 +371,18 @@ mod tests {
         });
         assert_eq!(error.status(), StatusCode::SERVICE_UNAVAILABLE);
         assert!(!error.message().contains("SELECT"), "{}", error.message());
+    }
+
+    #[test]
+    fn what_the_registry_said_of_an_image_is_told_to_all_who_asked() {
+        let gone = patchline_registry::Error::NotFound { what: "tag v1".into(), repository: "web".into() };
+        let scanned = patchline_scanner::Error::Registry(gone);
+        let error = Error::Shared(Arc::new(patchline_remediation::Error::Scanner(scanned).into()));
+        assert_eq!(error.message(), "the image cannot be scanned: tag v1 is not in web");
+        let disk = std::io::Error::other("/var/lib/secret");
+        let facts = Error::Scanner(patchline_scanner::Error::Facts(disk.into()));
+        assert_eq!(facts.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert!(!facts.message().contains("secret"), "{}", facts.message());
     }
 
     #[test]

@@ -11,18 +11,22 @@ use patchline_scanner::{Reports, rematch::Inventories};
 use patchline_store::{Health, Sightings};
 
 mod api;
+pub mod bench;
 mod error;
 mod evidence;
 mod guard;
 pub mod harbor;
 mod health;
 mod i18n;
+mod jobs;
+mod mend;
 mod seen;
 pub mod triggers;
 mod ui;
 
 pub use error::{Error, Result};
 pub use guard::guard_local;
+pub use jobs::Lost;
 pub use triggers::{
     embedded::{catch_up, follow_pushes},
     schedule::Launcher,
@@ -35,6 +39,10 @@ pub struct ServerContext {
     pub engine: Engine,
     /// The chains that pushes and people start.
     pub chains: Arc<Vec<Arc<Plan>>>,
+    /// The chain that carries out a plan where an image's own chains take none.
+    pub mender: Arc<Plan>,
+    /// Comparisons and plans.
+    pub workbench: bench::Workbench,
     /// Registries by name.
     pub registries: Registries,
     /// Name of the embedded registry in `registries`.

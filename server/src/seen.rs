@@ -132,6 +132,13 @@ impl ImageName {
             (None, None) => format!("{registry}/{repository}"),
         }
     }
+    /// The same with its digest: this image, wherever the tag points.
+    pub(crate) fn pinned(&self) -> String {
+        match (&self.tag, &self.digest) {
+            (Some(_), Some(digest)) => format!("{}@{digest}", self.reference()),
+            _ => self.reference(),
+        }
+    }
     /// Whether it came out of another image by mending.
     pub(crate) fn is_fixed(&self) -> bool {
         self.origin.is_some() && self.origin != self.digest

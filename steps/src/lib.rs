@@ -1,6 +1,7 @@
 //! The step kinds and notification channels.
 
 pub mod catalogue;
+pub mod chosen;
 pub mod exceptions;
 pub mod fits;
 pub mod notify;

@@ -14,9 +14,16 @@ use patchline_registry::{
     embedded::Embedded,
     model::{OCI_CONFIG, OCI_LAYER_TAR, OCI_MANIFEST},
 };
-use patchline_remediation::{FixPlan, Refusal, Upgrade, fix::Fixes as _};
+use patchline_remediation::{
+    Draft, Edited, Error as RemediationError, FixPlan, Refusal, Stay, Upgrade,
+    diff::{Change, Changes, Difference, FileChange, Side},
+    fix::Fixes as _,
+};
 use patchline_scanner::{Completeness, Distro, Finding, Inventory, Package, Report, Reports as _, Severity};
-use patchline_server::ServerContext;
+use patchline_server::{
+    Result as ServerResult, ServerContext,
+    bench::{Ask, Bench, Spot, Workbench},
+};
 use patchline_store::Sqlite;
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle};
@@ -96,6 +103,8 @@ impl Showcase {
         let context = ServerContext {
             engine: engine.clone(),
             chains: Arc::new(chains()),
+            mender: patchline_steps::chosen::chain(),
+            workbench: Workbench::new(Arc::new(Scripts)),
             registries: registries.clone(),
             embedded: "main".into(),
             reports: store.clone(),
@@ -297,7 +306,17 @@ impl Step for Scripted {
 
 impl Scripted {
     async fn fix(&self, context: &Context, repository: &str, origin: &Digest) -> Result<Outcome, StepError> {
-        let tag = context.with["tag"].as_str().unwrap_or_default().to_owned();
+        let original = context.subject.context["tag"].as_str().unwrap();
+        let tag = context.with["tag"].as_str().map_or_else(|| format!("{original}_fixed"), str::to_owned);
+        let mut plan = plan();
+        if let Some(text) = context.with["plan"].as_str().filter(|text| !text.is_empty()) {
+            let edited = Edited::read(text.as_bytes()).unwrap();
+            let said = edited.said().unwrap();
+            context.news.note(format!("held to a plan of {}: {}", said.by, said.reason)).await;
+            let chosen = edited.clone().of(origin).unwrap();
+            plan.upgrades.retain(|up| chosen.iter().any(|one| one.package == up.package));
+            assert_eq!(plan.upgrades.len(), chosen.len());
+        }
         context.news.note("openssl 3.0.11-1~deb12u2 → 3.0.17-1~deb12u2: byte-identical scripts".into()).await;
         let name = format!("{repository}:{}", context.subject.context["tag"].as_str().unwrap());
         let layers = [name.as_str(), "the patch layer"];
@@ -311,14 +330,113 @@ impl Scripted {
         };
         context.effects.log.intend(&context.run, &context.step, &intent).await.unwrap();
         let digest = push(&self.registries, repository, &tag, &layers).await;
-        self.store.put_fix(origin, &digest, &plan()).await.unwrap();
+        self.store.put_fix(origin, &digest, &plan).await.unwrap();
         let identity = format!("main/{repository}:{tag}@{digest}");
         let subject = json!({"registry": "main", "repository": repository, "tag": tag, "digest": digest,
             "reference": identity, "origin": context.subject.context["origin"]});
         Ok(Outcome::Child {
             subject: Subject { identity, context: subject },
-            output: json!({"tag": tag, "digest": digest, "upgrades": plan().upgrades.len()}),
+            output: json!({"tag": tag, "digest": digest, "upgrades": plan.upgrades.len()}),
             mends: true,
+        })
+    }
+}
+
+/// Comparisons and plans that say what they are told to. Those of `shop/slow` are never done, and `shop/broken` cannot
+/// be planned for.
+pub struct Scripts;
+
+#[async_trait]
+impl Bench for Scripts {
+    async fn changes(&self, before: Spot, after: Spot) -> ServerResult<Changes> {
+        if before.repository.name().ends_with("shop/slow") {
+            std::future::pending::<()>().await;
+        }
+        let file = |path: &str, change, what: &[&'static str], size| FileChange {
+            path: path.into(),
+            change,
+            what: what.to_vec(),
+            size,
+        };
+        let layer = |name: &str| Digest::of(name.as_bytes());
+        let image = Difference {
+            before: Side {
+                digest: before.manifest.clone(),
+                size: 48_200_000,
+                layers: vec![layer("base")],
+                files: 3120,
+            },
+            after: Side {
+                digest: after.manifest.clone(),
+                size: 51_400_000,
+                layers: vec![layer("base"), layer("patch")],
+                files: 3121,
+            },
+            shared: 1,
+            files: vec![
+                file(
+                    "usr/lib/x86_64-linux-gnu/libssl.so.3",
+                    Change::Changed,
+                    &["content"],
+                    (692_256, 694_304),
+                ),
+                file(&format!("usr/share/{HOSTILE}"), Change::Added, &[], (0, 812)),
+                file("usr/share/zoneinfo/Factory", Change::Removed, &[], (114, 0)),
+            ],
+        };
+        let (old, new) = (inventory(&before.manifest, false), inventory(&after.manifest, true));
+        let (was, is) = (report(&before.manifest, BEFORE), report(&after.manifest, AFTER));
+        Ok(Changes::of((&old, &was), (&new, &is), image))
+    }
+
+    async fn draft(&self, ask: Ask) -> ServerResult<Draft> {
+        let name = ask.spot.repository.name();
+        if name.ends_with("shop/slow") {
+            std::future::pending::<()>().await;
+        }
+        if name.ends_with("shop/broken") {
+            return Err(RemediationError::UnsupportedSystem {
+                system: format!("Plan 9 {HOSTILE}"),
+                reason: "nobody has packages for it".into(),
+            }
+            .into());
+        }
+        let stay = |row: &Row, code: &str, reason: &str| Stay {
+            id: row.0.into(),
+            severity: row.5,
+            ecosystem: "Debian:12".into(),
+            source: row.1.into(),
+            packages: row.2.iter().map(|p| (*p).to_owned()).collect(),
+            paths: Vec::new(),
+            installed: row.3.into(),
+            fixed: row.4.map(str::to_owned),
+            code: code.into(),
+            reason: reason.into(),
+        };
+        let mut plan = plan();
+        for (at, up) in plan.upgrades.iter_mut().enumerate() {
+            up.size = 118_000 * (at as u64 + 1);
+        }
+        if let Some(up) = plan.upgrades.iter_mut().find(|up| up.package == "libc-bin") {
+            (up.along, up.mends) = (true, Vec::new());
+        }
+        if let Some(up) = plan.upgrades.iter_mut().find(|up| up.package == "tzdata") {
+            up.executor = patchline_remediation::Executor::Sandbox;
+            up.because = "its postinst asks debconf".into();
+        }
+        let stays = AFTER.iter().map(|row| match row.1 {
+            "shadow" => stay(row, "not-in-repository", "no repository that was read has it"),
+            _ => stay(row, "no-fix", "no advisory names a fixed version"),
+        });
+        Ok(Draft {
+            version: 1,
+            image: ask.spot.manifest.clone(),
+            origin: ask.spot.manifest,
+            system: Some("Debian GNU/Linux 12 (bookworm)".into()),
+            end_of_life: None,
+            download: plan.upgrades.iter().map(|up| up.size).sum(),
+            plan,
+            stays: stays.collect(),
         })
     }
 }

@@ -35,6 +35,19 @@ fn the_chain_over_two_scanners_compiles_without_a_word() {
 }
 
 #[test]
+fn the_chain_that_takes_a_plan_does() {
+    let text = read("docs/plans.md");
+    let (_, rest) = text.split_once("```yaml\n").unwrap();
+    let (chain, _) = rest.split_once("```").unwrap();
+    let catalogue = patchline_steps::catalogue::catalogue();
+    let compiled = compile(Source { name: "docs/plans.md", bytes: chain.as_bytes() }, &catalogue);
+    let said: Vec<String> = compiled.diagnostics.iter().map(|d| d.render("docs/plans.md", chain)).collect();
+    assert!(said.is_empty(), "{}", said.join("\n"));
+    assert!(patchline_steps::chosen::takes_plan(&compiled.plans[0]));
+    assert!(patchline_steps::chosen::takes_plan(&patchline_steps::chosen::chain()));
+}
+
+#[test]
 fn every_metric_is_documented_as_it_is() {
     use patchline_engine::metrics::{ALL, Kind};
     let text = read("docs/configuration.md");

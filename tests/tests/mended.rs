@@ -214,6 +214,8 @@ fn a_push_by_skopeo_into_the_embedded_registry_ends_remediated() {
 
     edited(folder.path(), &image);
 
+    chosen(&server);
+
     // The original's own tag is never taken.
     let over = fix(folder.path(), &[&image, "--tag", "v1"]);
     assert_eq!(over.status.code(), Some(1));
@@ -253,6 +255,64 @@ fn edited(folder: &Path, image: &str) {
     let wrong = format!("{image}_fixed");
     let another = fix(folder, &[&wrong, "--with", path]);
     assert!(String::from_utf8_lossy(&another.stderr).contains("error[fix-plan-of-another]"));
+}
+
+/// The same over the server: a plan goes out, one source of it comes back, its run mends that and nothing else, and the
+/// comparison of both images tells of it.
+fn chosen(server: &Server) {
+    let image = "embedded/shop/web:v1";
+    let asked = server.post("/api/v1/plans", &serde_json::json!({"image": image}));
+    let address = format!("/api/v1/plans/{}", asked["plan"].as_str().unwrap());
+    let until_there = |address: &str, key: &str| -> Value {
+        for _ in 0..60 {
+            let told = server.get(address);
+            if !told[key].is_null() {
+                return told;
+            }
+            std::thread::sleep(Duration::from_millis(500));
+        }
+        panic!("{address} tells nothing");
+    };
+    let mut plan = until_there(&address, "plan");
+    let upgrades = plan["plan"]["upgrades"].as_array().unwrap().clone();
+    let one =
+        upgrades.iter().find(|u| u["source"] == "expat" || u["source"] == "perl").unwrap_or(&upgrades[0]);
+    let source: Vec<Value> = upgrades.iter().filter(|u| u["source"] == one["source"]).cloned().collect();
+    assert!(source.len() < upgrades.len());
+    plan["plan"]["upgrades"] = source.clone().into();
+    let said = serde_json::json!({"image": image, "plan": plan, "by": "ana", "reason": "one source alone"});
+    let started = server.post("/api/v1/fixes", &said);
+    let run = format!("/api/v1/runs/{}", started["run"].as_str().unwrap());
+    let mut told = server.get(&run);
+    for _ in 0..600 {
+        if told["status"] == "finished" {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(250));
+        told = server.get(&run);
+    }
+    assert_eq!((&told["result"], &told["chain"]), (&"passed".into(), &"mend-by-plan".into()), "{told:#}");
+    let output = &step(&told, "fix")["output"];
+    assert_eq!(output["upgrades"], source.len(), "{output:#}");
+
+    let fixed = format!("embedded/shop/web@{}", output["digest"].as_str().unwrap());
+    let diff = until_there(&format!("/api/v1/diff?from={image}&to={fixed}&files=true"), "packages");
+    let packages = diff["packages"].as_array().unwrap();
+    assert_eq!(packages.len(), source.len(), "{packages:#?}");
+    for up in &source {
+        let name = format!("{}:{}", up["package"].as_str().unwrap(), up["architecture"].as_str().unwrap());
+        let row = serde_json::json!([name, up["from"], up["to"]]);
+        assert!(packages.contains(&row), "{row} is not in {packages:#?}");
+    }
+    assert!(!diff["gone"].as_array().unwrap().is_empty() && !diff["left"].as_array().unwrap().is_empty());
+    assert_eq!((&diff["new"], &diff["files_left_out"]), (&serde_json::json!([]), &serde_json::json!(0)));
+    let layers = |side: &str| diff[side]["layers"].as_array().unwrap().len();
+    assert_eq!(
+        (layers("after"), &diff["shared"]),
+        (layers("before") + 1, &serde_json::json!(layers("before")))
+    );
+    let content = |f: &Value| f["what"].as_array().unwrap().contains(&"content".into());
+    assert!(diff["files"].as_array().unwrap().iter().any(content), "{diff:#}");
 }
 
 fn fix(folder: &Path, arguments: &[&str]) -> std::process::Output {

@@ -28,11 +28,12 @@ use patchline_scanner::{
     advisories::{AdvisorySet, update},
     rematch::Inventories as _,
 };
-use patchline_server::{Launcher, ServerContext};
+use patchline_server::{Launcher, ServerContext, bench::Workbench};
 use patchline_store::{
     Sightings, Sqlite,
     sightings::{Seen, Sight},
 };
+use patchline_tests::showcase::Scripts;
 use serde_json::json;
 use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle};
 
@@ -131,6 +132,8 @@ impl House {
         let context = ServerContext {
             engine,
             chains: Arc::new(Vec::new()),
+            mender: patchline_steps::chosen::chain(),
+            workbench: Workbench::new(Arc::new(Scripts)),
             registries,
             embedded: "main".into(),
             reports: store.clone(),

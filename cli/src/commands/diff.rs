@@ -1,13 +1,9 @@
 //! `patchline diff A B`: two images before and after.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::sync::Arc;
 
-use patchline_remediation::diff::{self, Change, Difference};
+use patchline_remediation::diff::{self, Change, Changes, Difference};
 use patchline_scanner::{LayerFacts, layers::FactsFolder};
-use serde::Serialize;
 
 use crate::{
     Global, Output,
@@ -40,22 +36,6 @@ pub(crate) struct Diff {
     mirrors: super::MirrorFlags,
 }
 
-/// What changed.
-#[derive(Debug, Serialize)]
-struct Changes {
-    /// (package, from, to); empty text: not there.
-    packages: Vec<(String, String, String)>,
-    /// Findings only in the first.
-    gone: Vec<String>,
-    /// Findings in both.
-    left: Vec<String>,
-    /// Findings only in the second.
-    new: Vec<String>,
-    /// Sizes, layers and files.
-    #[serde(flatten)]
-    image: Difference,
-}
-
 impl Diff {
     pub(crate) async fn run(self, global: &Global) -> Result<Exit> {
         let config = Config::load(global.config.as_deref())?;
@@ -73,7 +53,8 @@ impl Diff {
         .await?;
         let before = images::scan(&data, apt.as_ref(), &before).await?;
         let after = images::scan(&data, apt.as_ref(), &after).await?;
-        let changes = compare(&before, &after, image);
+        let changes =
+            Changes::of((&before.inventory, &before.report), (&after.inventory, &after.report), image);
         if global.output == Output::Json {
             super::json(&changes)?;
             return Ok(Exit::Ok);
@@ -100,8 +81,7 @@ impl Diff {
 
 /// Both sides, line by line, and what became of them.
 fn glance(changes: &Changes, (before, after): (&Scanned, &Scanned)) -> String {
-    let Difference { before: a, after: b, shared, files } = &changes.image;
-    let count = |change| files.iter().filter(|f| f.change == change).count();
+    let Difference { before: a, after: b, shared, .. } = &changes.image;
     let grown = match (b.size.checked_sub(a.size), a.size.checked_sub(b.size)) {
         (Some(0), _) => "the same".to_owned(),
         (Some(more), _) => format!("{} more", bytes(more)),
@@ -129,9 +109,7 @@ fn glance(changes: &Changes, (before, after): (&Scanned, &Scanned)) -> String {
         b.files.to_string(),
         format!(
             "{} added, {} changed, {} removed",
-            count(Change::Added),
-            count(Change::Changed),
-            count(Change::Removed)
+            changes.count.added, changes.count.changed, changes.count.removed
         ),
     );
     row(
@@ -169,33 +147,4 @@ fn bytes(count: u64) -> String {
 
 fn or_none(version: &str) -> String {
     if version.is_empty() { "not there".into() } else { version.into() }
-}
-
-fn compare(before: &Scanned, after: &Scanned, image: Difference) -> Changes {
-    let versions = |s: &Scanned| -> BTreeMap<String, String> {
-        s.inventory
-            .packages
-            .iter()
-            .map(|p| (format!("{}:{}", p.name, p.architecture), p.version.clone()))
-            .collect()
-    };
-    let ids = |s: &Scanned| -> BTreeSet<String> {
-        s.report.findings.iter().map(|f| format!("{} ({})", f.id, f.source)).collect()
-    };
-    let (old, new) = (versions(before), versions(after));
-    let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
-    let at = |map: &BTreeMap<String, String>, name: &str| map.get(name).cloned().unwrap_or_default();
-    let packages = names
-        .into_iter()
-        .map(|name| (name.clone(), at(&old, name), at(&new, name)))
-        .filter(|(_, from, to)| from != to)
-        .collect();
-    let (old, new) = (ids(before), ids(after));
-    Changes {
-        packages,
-        gone: old.difference(&new).cloned().collect(),
-        left: old.intersection(&new).cloned().collect(),
-        new: new.difference(&old).cloned().collect(),
-        image,
-    }
 }

@@ -62,7 +62,7 @@ impl Serve {
             no_work: self.no_work,
             watching: Watching::start()?,
         };
-        let running = wiring::start(&config, &data, start).await?;
+        let running = Box::pin(wiring::start(&config, &data, start)).await?;
         // Written aside and renamed: a reader sees a whole address or none.
         let aside = data.address().with_extension("new");
         std::fs::write(&aside, running.url()).map_err(io("write the server's address"))?;

@@ -9,7 +9,7 @@ use std::{
 
 use patchline_engine::{Engine, EngineOptions, Limits, clock::SystemClock};
 use patchline_registry::{Registries, RegistryConfig};
-use patchline_remediation::{apk::Apk, apt::Apt, rpm::Rpm};
+use patchline_remediation::{Remediator, apk::Apk, apt::Apt, rpm::Rpm};
 use patchline_scanner::advisories::Advisories;
 use patchline_steps::{
     World,
@@ -58,6 +58,10 @@ pub(crate) struct Working {
     pub(crate) registries: Registries,
     /// Loaded advisories.
     pub(crate) advisories: Advisories,
+    /// Mending, as its steps do it.
+    pub(crate) remediator: Remediator,
+    /// Folder for work, emptied.
+    pub(crate) scratch: PathBuf,
 }
 
 /// Starts the engine over a database. The data folder's place for scratch is emptied, so it must be owned.
@@ -122,7 +126,7 @@ pub(crate) async fn start(
     };
     let engine =
         Engine::start(database.runs.clone(), steps, channels, Arc::new(SystemClock), options).await?;
-    Ok(Working { engine, registries, advisories })
+    Ok(Working { engine, registries, advisories, remediator: world.remediator, scratch: world.scratch })
 }
 
 fn check(kinds: &[String], known: &[&str]) -> Result<()> {

@@ -72,17 +72,29 @@ pub struct Draft {
 pub struct Edited {
     image: Digest,
     chosen: Vec<Chosen>,
+    said: Option<Said>,
+}
+
+/// Whose choice it is, where whoever took it in has written that into it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Said {
+    /// Who.
+    pub by: String,
+    /// Why.
+    pub reason: String,
 }
 
 /// What is read of it; the rest is for people.
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
 struct Handed {
     version: u32,
     image: Digest,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    said: Option<Said>,
     plan: HandedPlan,
 }
 
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
 struct HandedPlan {
     upgrades: Vec<Chosen>,
 }
@@ -114,7 +126,24 @@ impl Edited {
                 return Err(unreadable(format!("{:.80} stands in it twice", one.package)));
             }
         }
-        Ok(Self { image: handed.image, chosen })
+        Ok(Self { image: handed.image, chosen, said: handed.said })
+    }
+    /// The image manifest that it is a plan of.
+    pub fn image(&self) -> &Digest {
+        &self.image
+    }
+    /// Whose choice it is.
+    pub fn said(&self) -> Option<&Said> {
+        self.said.as_ref()
+    }
+    /// What is believed of it and nothing else, with who has chosen: what [`Edited::read`] reads again.
+    ///
+    /// # Errors
+    /// [`Error::PlanUnreadable`]: it cannot be written.
+    pub fn kept(&self, said: Said) -> Result<String> {
+        let plan = HandedPlan { upgrades: self.chosen.clone() };
+        let handed = Handed { version: 1, image: self.image.clone(), said: Some(said), plan };
+        serde_json::to_string(&handed).map_err(|error| Error::PlanUnreadable { reason: error.to_string() })
     }
     /// The upgrades, where the plan is of this image manifest.
     ///

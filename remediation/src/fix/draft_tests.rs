@@ -100,3 +100,20 @@ fn a_plan_comes_back_as_it_was_written() {
         assert!(error.to_string().contains(said), "{error}");
     }
 }
+
+#[test]
+fn what_is_kept_of_a_plan_is_what_is_believed_of_it() {
+    let one = json!({"package": "curl", "architecture": "amd64", "from": "1", "to": "2", "mends": ["CVE-1"]});
+    let edited = Edited::read(&handed(1, &json!([one]))).unwrap();
+    assert_eq!((edited.said(), edited.image()), (None, &Digest::of(b"an image")));
+    let said = Said { by: "ana".into(), reason: "curl alone".into() };
+    let kept = edited.kept(said.clone()).unwrap();
+    assert!(!kept.contains("CVE-1") && !kept.contains("more"), "{kept}");
+    let again = Edited::read(kept.as_bytes()).unwrap();
+    assert_eq!(again.said(), Some(&said));
+    // Who hands it on says who has chosen, not the plan.
+    let other = Said { by: "bo".into(), reason: "the same".into() };
+    let handed_on = Edited::read(again.kept(other.clone()).unwrap().as_bytes()).unwrap();
+    assert_eq!(handed_on.said(), Some(&other));
+    assert_eq!(handed_on.of(&Digest::of(b"an image")).unwrap(), edited.of(&Digest::of(b"an image")).unwrap());
+}

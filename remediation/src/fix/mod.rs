@@ -31,7 +31,7 @@ use crate::{
     tree::{TreesBeside, image_blocking as blocking},
 };
 
-pub use draft::{Draft, Edited, LONGEST_PLAN, Stay};
+pub use draft::{Draft, Edited, LONGEST_PLAN, Said, Stay};
 
 /// Tells how far long work has come; called often, must be quick.
 pub type Progress = Arc<dyn Fn(&str, u64, u64) + Send + Sync>;
@@ -232,7 +232,10 @@ impl Remediator {
     }
     /// The same with what people want to know beside it, in a form that can be kept, edited and handed back.
     pub async fn draft(&self, request: &FixRequest<'_>) -> Result<Draft> {
-        draft::draft(self, request).await
+        let draft = draft::draft(self, request).await;
+        // Whoever asks for plans and never mends fills the cache all the same.
+        self.sweep().await;
+        draft
     }
     /// Plans, builds the patch layer, and proves it. Pushes nothing.
     ///

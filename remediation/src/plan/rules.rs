@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Blocked, pins::matches};
 
@@ -70,7 +70,7 @@ impl Denied {
 }
 
 /// One upgrade that a person has chosen.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Chosen {
     /// Binary package.
     pub package: String,

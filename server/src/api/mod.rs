@@ -2,11 +2,13 @@
 
 mod chains;
 mod control;
+mod diff;
 mod events;
 mod images;
 pub(crate) mod outbox;
+mod plans;
 mod runs;
-mod said;
+pub(crate) mod said;
 
 use axum::{
     Router,
@@ -14,11 +16,15 @@ use axum::{
     routing::{get, post},
 };
 use patchline_registry::Digest;
+use patchline_remediation::fix::LONGEST_PLAN;
 
 use crate::{App, Error, Result};
 
 /// A start is a few hundred bytes.
 const LONGEST_BODY: usize = 64 << 10;
+
+/// A plan as it was given out, and who has chosen it.
+const LONGEST_FIX: usize = (LONGEST_PLAN as usize) + LONGEST_BODY;
 
 /// Everything under `/api/v1`.
 pub(crate) fn router() -> Router<App> {
@@ -36,6 +42,10 @@ pub(crate) fn router() -> Router<App> {
         .route("/images/{digest}", get(images::show))
         .route("/images/{digest}/findings", get(images::findings))
         .route("/images/{digest}/fix", get(images::fix))
+        .route("/diff", get(diff::diff))
+        .route("/plans", post(plans::ask))
+        .route("/plans/{id}", get(plans::show))
+        .route("/fixes", post(plans::start).layer(DefaultBodyLimit::max(LONGEST_FIX)))
         .route("/chains", get(chains::list))
         .route("/chains/{name}/pause", post(chains::pause))
         .route("/chains/{name}/resume", post(chains::resume))

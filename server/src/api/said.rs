@@ -31,12 +31,12 @@ pub(super) fn body<T>(body: Result<Json<T>, JsonRejection>) -> Result<T> {
 }
 
 /// Who.
-pub(super) fn by(text: &str) -> Result<String> {
+pub(crate) fn by(text: &str) -> Result<String> {
     line("by", text, LONGEST_NAME)
 }
 
 /// Why.
-pub(super) fn reason(text: &str) -> Result<String> {
+pub(crate) fn reason(text: &str) -> Result<String> {
     line("reason", text, LONGEST_REASON)
 }
 

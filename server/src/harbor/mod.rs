@@ -4,10 +4,9 @@
 //! process which does not remember it starts it again. What Harbor lends for pulling is in the memory of the scan and
 //! nowhere else; one that is started again pulls with the configured credentials of that registry.
 
-mod jobs;
 mod request;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use axum::{
@@ -29,14 +28,17 @@ use patchline_scanner::{
 };
 use serde_json::{Value, json};
 
-use self::{
-    jobs::{Jobs, State as Job},
-    request::Asked,
+use self::request::Asked;
+use crate::{
+    App, Error, Result,
+    jobs::{Bounds, Jobs, Lost, State as Job},
+    triggers::same,
 };
-use crate::{App, Error, Result, triggers::same};
 
 /// A request names one artifact.
 const LONGEST_BODY: usize = 64 << 10;
+/// Scans of this process.
+const BOUNDS: Bounds = Bounds { most: 1_000, at_once: 2, time: Duration::from_secs(1_800) };
 /// Seconds after which Harbor may ask again.
 const REFRESH: &str = "2";
 
@@ -59,18 +61,24 @@ pub struct Failed {
     pub message: String,
 }
 
+impl From<Lost> for Failed {
+    fn from(lost: Lost) -> Self {
+        Self { code: "harbor-scan-failed".to_owned(), message: lost.to_string() }
+    }
+}
+
 /// The scanner as Harbor sees it; cheap to clone.
 #[derive(Clone)]
 pub struct HarborScanner {
     secret: Secret,
     scans: Arc<dyn Scans>,
-    jobs: Arc<Jobs>,
+    jobs: Arc<Jobs<String, Failed>>,
 }
 
 impl HarborScanner {
     /// `secret`: what Harbor sends as a bearer token, or as the password of any user.
     pub fn new(secret: Secret, scans: Arc<dyn Scans>) -> Self {
-        Self { secret, scans, jobs: Arc::default() }
+        Self { secret, scans, jobs: Arc::new(Jobs::new(BOUNDS)) }
     }
 }
 
@@ -189,7 +197,14 @@ fn start(desk: &Desk, scanner: &HarborScanner, id: &str, asked: &Asked, lent: Op
     };
     let repository = registries.open(&asked.location()?)?;
     let (scans, image) = (scanner.scans.clone(), asked.digest.clone());
-    scanner.jobs.start(id, async move { scans.scan(repository, &image).await })
+    let scan = async move {
+        let scanned = scans.scan(repository, &image).await;
+        if let Err(failed) = &scanned {
+            tracing::warn!(error.code = failed.code, "a scan that Harbor asked for failed: {failed}");
+        }
+        scanned
+    };
+    scanner.jobs.start(id, scan).map_err(|_| Error::HarborBusy)
 }
 
 async fn report(

@@ -233,6 +233,57 @@ words! {
     finding_word: "finding", "个漏洞";
     findings_word: "findings", "个漏洞";
 
+    files: "Files", "文件";
+    comparing: "The files of both images are being compared", "正在比较两个镜像的文件";
+    not_compared: "The files cannot be compared", "无法比较文件";
+    added: "Added", "新增";
+    changed: "Changed", "已更改";
+    removed: "Removed", "已删除";
+    shared_layers: "Layers in common", "共有层";
+    more_size: "{} more", "增加 {}";
+    less_size: "{} less", "减少 {}";
+    same_size: "The same size", "大小不变";
+    grows: "Size of all layers", "各层总大小";
+    files_left_out: "{} more: the API names them, with files=true.", "另有 {} 个，可通过接口（files=true）获取。";
+    other_packages: "Other packages that differ", "其他有差异的软件包";
+    no_files: "No file differs.", "没有文件差异。";
+    not_there: "not there", "无";
+
+    // Plan
+    plan: "Plan of a fix", "修复计划";
+    plan_fix: "Plan a fix", "制定修复计划";
+    plan_note: "Nothing has been changed yet. Untick what shall stay as it is; the rest goes up, and nothing else.", "尚未做任何改动。取消勾选不想升级的软件包；只升级勾选的，别的一概不动。";
+    planning: "The plan is being made", "正在制定计划";
+    planning_note: "The image is scanned, and the packages that would go up are fetched and looked into.", "正在扫描镜像，下载并检查将要升级的软件包。";
+    no_plan: "This image cannot be planned for", "无法为此镜像制定计划";
+    back_to_image: "To the image", "返回镜像";
+    built_on: "Built on", "基于";
+    go_up: "Go up", "升级";
+    go_up_note: "packages with a version that can be had", "有可用新版本的软件包";
+    end: "End", "消除";
+    end_note: "findings, when all of it is done", "全部升级后消除的漏洞";
+    stay: "Stay", "保留";
+    stay_note: "findings, with the reason for each below", "仍会存在的漏洞，原因见下";
+    download: "Download", "下载";
+    download_note: "of packages, each verified", "软件包总大小，逐个校验";
+    nothing_goes_up: "Nothing can go up", "没有可升级的软件包";
+    nothing_goes_up_do: "What stays, and why, is listed below.", "保留的漏洞及原因见下。";
+    plan_ups: "What goes up", "将升级的软件包";
+    from: "From", "从";
+    to: "To", "到";
+    ends: "Ends", "消除漏洞";
+    repository: "Repository", "软件源";
+    executor: "Who lays it, and why", "安装方式及原因";
+    by_native: "native", "直接安装";
+    by_sandbox: "sandbox", "沙箱";
+    needed: "needed by another", "被其他升级所依赖";
+    tick_all: "Tick or untick all", "全选或全不选";
+    chosen_of: "{} of {} chosen", "已选 {} / {}";
+    mend_choice: "Mend with this choice", "按此选择修复";
+    wanted: "Wanted", "目标版本";
+    leaves: "Leaves", "遗留漏洞";
+    stays: "Findings that stay, and why", "保留的漏洞及原因";
+
     // Failures
     went_wrong: "This page cannot be shown", "无法显示此页面";
     try_again: "Try again", "重试";

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use patchline_chains::Plan;
-use patchline_engine::{Submission, Submitted, Trigger, TriggerKind};
+use patchline_engine::{Subject, Submission, Submitted, Trigger, TriggerKind};
 use patchline_registry::Reference;
 use serde_json::{Map, Value};
 
@@ -25,16 +25,32 @@ pub async fn start(
     check_params(plan, &params)?;
     // Not a `Location`: a request from the network must not open folders of this machine.
     let reference: Reference = image.parse()?;
-    let reference = subject::named(&context.registries, &reference);
+    let subject = over(context, plan, &subject::named(&context.registries, &reference)).await?;
+    submit(context, source, plan, subject, params).await
+}
+
+/// What a run of this chain over an image is about, where the chain handles it.
+pub(crate) async fn over(context: &ServerContext, plan: &Plan, reference: &Reference) -> Result<Subject> {
     if !context.registries.is_configured(&reference.registry) {
-        return Err(patchline_registry::Error::UnknownRegistry(reference.registry).into());
+        return Err(patchline_registry::Error::UnknownRegistry(reference.registry.clone()).into());
     }
     if !plan.matches(&reference.registry, &reference.repository, reference.tag.as_deref()) {
         return Err(Error::OutOfScope { image: reference.to_string(), chain: plan.chain.clone() });
     }
-    let subject = subject::resolve(&context.registries, &*context.fixes, &reference).await?;
+    let subject = subject::resolve(&context.registries, &*context.fixes, reference).await?;
+    Ok(subject::for_chain(&subject, plan))
+}
+
+/// Starts it by hand.
+pub(crate) async fn submit(
+    context: &ServerContext,
+    source: &str,
+    plan: &Arc<Plan>,
+    subject: Subject,
+    params: Map<String, Value>,
+) -> Result<Submitted> {
     let submission = Submission {
-        subject: subject::for_chain(&subject, plan),
+        subject,
         plan: Some(Arc::clone(plan)),
         trigger: Trigger { kind: TriggerKind::Manual, source: source.to_owned(), event_id: None },
         params: Value::Object(params),

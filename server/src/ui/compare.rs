@@ -1,5 +1,7 @@
 //! `/images/{digest}/compare`: the original beside the fixed image, the seam between them.
 
+mod compared;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use askama::Template;
@@ -11,6 +13,7 @@ use patchline_registry::Digest;
 use patchline_remediation::{Refusal, Upgrade};
 use patchline_scanner::{Finding, Severity};
 
+use self::compared::Compared;
 use super::{
     Visit,
     format::{self, ShortDigest},
@@ -43,6 +46,7 @@ struct Pair {
     new: Vec<Line>,
     upgrades: Vec<Up>,
     refused: Vec<Refusal>,
+    files: Option<Compared>,
 }
 
 struct Side {
@@ -83,6 +87,7 @@ async fn build<'a>(visit: &'a Visit, app: &App, text: &str) -> Result<Page<'a>> 
         (None, Some((fixed, plan))) => (digest, fixed, plan),
         (None, None) => return Ok(Page { visit, words, title, pair: None }),
     };
+    let files = Compared::of(app, &before, &after, &plan.upgrades, words).await?;
     let (before, old) = side(app, &before, words).await?;
     let (after, fresh) = side(app, &after, words).await?;
     let (gone, left, new) = difference(&old, &fresh, words);
@@ -94,6 +99,7 @@ async fn build<'a>(visit: &'a Visit, app: &App, text: &str) -> Result<Page<'a>> 
         new,
         upgrades: plan.upgrades.into_iter().map(Up::from).collect(),
         refused: plan.refused,
+        files,
     };
     Ok(Page { visit, words, title, pair: Some(pair) })
 }

@@ -41,6 +41,8 @@ struct Page<'a> {
     compare: Option<String>,
     made_from: Option<(String, ShortDigest)>,
     again: Option<Again>,
+    /// Where a plan is asked for, and of which manifest, where there is one to choose.
+    plan: Option<(String, Digest)>,
     rows: Vec<RunRow>,
 }
 
@@ -61,6 +63,8 @@ struct Platform {
     gaps: Vec<String>,
     scanned: bool,
     groups: Vec<Group>,
+    /// Where its own plan is asked for: of several platforms each has one.
+    plan: Option<(String, Digest)>,
 }
 
 pub(super) async fn page(visit: Visit, State(app): State<App>, Path(digest): Path<String>) -> Response {
@@ -89,6 +93,12 @@ async fn build<'a>(visit: &'a Visit, app: &App, text: &str) -> Result<Page<'a>> 
         .map(|(origin, _)| (format!("/images/{origin}"), ShortDigest::new(origin, words)));
     let comparable = made_from.is_some() || !lineage.fixes.is_empty();
     let now = format::now();
+    // A plan is carried out under a name, and there is something to plan for.
+    let plan = |part: &Part| {
+        let fixable = name.is_some() && part.findings().iter().any(Finding::fixable);
+        fixable.then(|| (format!("/images/{digest}/plans"), part.manifest.clone()))
+    };
+    let several = parts.len() > 1;
     Ok(Page {
         visit,
         words,
@@ -99,11 +109,15 @@ async fn build<'a>(visit: &'a Visit, app: &App, text: &str) -> Result<Page<'a>> 
         mended: made_from.is_some(),
         reasons: newest.as_ref().map(verdict::reasons).unwrap_or_default(),
         scale: scanned.then(|| Scale::of(&all, words)),
-        platforms: parts.iter().map(|part| Platform::new(part, parts.len() > 1, words)).collect(),
+        platforms: parts
+            .iter()
+            .map(|part| Platform::new(part, several, plan(part).filter(|_| several), words))
+            .collect(),
         bar: (!all.is_empty()).then(|| weigh::bar(&all, words)),
         compare: comparable.then(|| format!("/images/{digest}/compare")),
         made_from,
         again: newest.as_ref().and_then(|run| again(app, run)),
+        plan: parts.first().filter(|_| !several).and_then(plan),
         rows: runs.iter().take(20).map(|run| RunRow::new(run, now, words)).collect(),
     })
 }
@@ -137,7 +151,7 @@ fn undetermined(parts: &[Part], words: &'static Words) -> Option<Badge> {
 }
 
 impl Platform {
-    fn new(part: &Part, several: bool, words: &'static Words) -> Self {
+    fn new(part: &Part, several: bool, plan: Option<(String, Digest)>, words: &'static Words) -> Self {
         let report = part.report.as_ref().map(|(_, report)| report);
         let distro = part
             .inventory
@@ -162,6 +176,7 @@ impl Platform {
             },
             scanned: report.is_some(),
             groups: weigh::group(part.findings(), words),
+            plan,
         }
     }
 }

@@ -4,6 +4,7 @@ mod assets;
 mod chains;
 mod compare;
 mod dag;
+mod form;
 mod format;
 mod graph;
 mod icons;
@@ -13,6 +14,7 @@ mod outbox;
 mod overview;
 mod panel;
 mod paused;
+mod plan;
 mod run;
 mod runs;
 mod schedules;
@@ -26,7 +28,7 @@ use std::convert::Infallible;
 use askama::Template;
 use axum::{
     Router,
-    extract::FromRequestParts,
+    extract::{DefaultBodyLimit, FromRequestParts},
     http::{HeaderValue, StatusCode, header, request::Parts},
     response::{Html, IntoResponse, Response},
     routing::get,
@@ -38,6 +40,9 @@ use crate::{
     i18n::{Lang, Words},
 };
 
+/// A form with a tick for each upgrade of a long plan.
+const LONGEST_CHOICE: usize = 4 << 20;
+
 /// Every page and asset.
 pub(crate) fn router() -> Router<App> {
     Router::new()
@@ -47,6 +52,12 @@ pub(crate) fn router() -> Router<App> {
         .route("/images", get(images::page))
         .route("/images/{digest}", get(image::page))
         .route("/images/{digest}/compare", get(compare::page))
+        .route("/images/{digest}/plans", get(plan::back).post(plan::ask))
+        .route("/images/{digest}/plans/{id}", get(plan::page))
+        .route(
+            "/images/{digest}/plans/{id}/mend",
+            get(plan::back_to_plan).post(plan::mend).layer(DefaultBodyLimit::max(LONGEST_CHOICE)),
+        )
         .route("/chains", get(chains::page))
         .route("/schedules", get(schedules::page))
         .route("/outbox", get(outbox::page))

@@ -10,7 +10,9 @@ use std::{
 
 use patchline_engine::{Context, StepError};
 use patchline_registry::{Digest, RawManifest, Repository};
-use patchline_remediation::{FixPlan, FixRequest, Fixed, FixedImage, Refusal, Remediator, Upgrade, lineage};
+use patchline_remediation::{
+    Error as RemediationError, FixPlan, FixRequest, Fixed, FixedImage, Refusal, Remediator, Upgrade, lineage,
+};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -84,12 +86,32 @@ pub(super) struct Product {
 
 impl Job<'_> {
     pub(super) async fn build(&self, pinned: &Pinned, evidence: &[Evidence]) -> Result<Product, StepError> {
-        let remediator = self.params.remediator(self.world)?;
+        let mut remediator = self.params.remediator(self.world)?;
+        let chosen = self.params.plan()?;
+        if let Some(plan) = &chosen {
+            // A plan is of one image: of an index, that platform alone is mended.
+            if !pinned.images.iter().any(|platform| platform.digest == *plan.image()) {
+                let error = RemediationError::PlanOfAnother {
+                    planned: plan.image().clone(),
+                    image: self.image.digest.clone(),
+                };
+                return Err(failure::remediation(error));
+            }
+            if let Some(said) = plan.said() {
+                let said = format!("held to a plan of {}: {}", said.by, said.reason);
+                self.context.news.note(summary::cut(&said, summary::LINE)).await;
+            }
+            let upgrades = plan.clone().of(plan.image()).map_err(failure::remediation)?;
+            remediator = remediator.following(upgrades);
+        }
         let mut product = Product::default();
         let news = self.context.news.clone();
         let progress: patchline_remediation::Progress =
             Arc::new(move |phase: &str, done, total| news.progress(phase, done, total));
         for (position, platform) in pinned.images.iter().enumerate() {
+            if chosen.as_ref().is_some_and(|plan| platform.digest != *plan.image()) {
+                continue;
+            }
             let found = evidence.iter().find(|e| e.line.image == platform.digest).ok_or_else(|| {
                 let text = format!("no scan of this run looked at {}", platform.digest);
                 StepError::permanent("no-scan", text)

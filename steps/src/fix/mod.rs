@@ -66,6 +66,12 @@ impl StepKind for Kind {
                 list(ParamType::String),
                 "packages that stay: `NAME`, or `NAME=VERSION` for that version alone",
             ),
+            optional(
+                "plan",
+                ParamType::String,
+                "a plan that a person has edited, as JSON: its upgrades and no other; empty: the step decides",
+            )
+            .example("\"{{params.plan}}\""),
             optional("mirrors", mirrors, "package repositories to take from first"),
             optional("max_rounds", ParamType::COUNT, "fixes within one cascade; 2"),
             optional("reenter", ParamType::Bool, "send the fixed image through the chain and wait; true"),

@@ -2,7 +2,7 @@
 
 use patchline_engine::StepError;
 use patchline_remediation::{
-    Choice, Denied, Remediator, Selection, UpgradePolicy,
+    Choice, Denied, Edited, Remediator, Selection, UpgradePolicy,
     apt::{Apt, AptConfig, Mirrors},
 };
 use serde::Deserialize;
@@ -23,6 +23,8 @@ pub(super) struct Params {
     pub(super) executor: Executor,
     #[serde(default)]
     deny_packages: Vec<String>,
+    #[serde(default)]
+    plan: String,
     #[serde(default)]
     mirrors: RawMirrors,
     #[serde(default = "two")]
@@ -79,8 +81,18 @@ fn yes() -> bool {
 }
 
 impl Params {
-    /// Which findings.
+    /// The plan that a person has chosen; none: the step decides.
+    pub(super) fn plan(&self) -> Result<Option<Edited>, StepError> {
+        if self.plan.trim().is_empty() {
+            return Ok(None);
+        }
+        Edited::read(self.plan.as_bytes()).map(Some).map_err(failure::remediation)
+    }
+    /// Which findings; a plan says which upgrades, whatever they end.
     pub(super) fn selection(&self) -> Result<Selection, StepError> {
+        if !self.plan.trim().is_empty() {
+            return Ok(Selection::default());
+        }
         if self.select.fixable == Some(false) {
             return Err(StepError::permanent(
                 "select-unfixable",
@@ -181,6 +193,10 @@ mod tests {
         assert_eq!(denied, ["libc6", "curl=1"]);
         let wrong = params(json!({"deny_packages": ["a b"]})).denied().expect_err("refused");
         assert_eq!(wrong.code, "deny-package-invalid");
+        assert_eq!(plain.plan().expect("none"), None);
+        assert_eq!(params(json!({"plan": " "})).plan().expect("none"), None, "a parameter that nobody set");
+        let unreadable = params(json!({"plan": "{}"})).plan().expect_err("refused");
+        assert_eq!(unreadable.code, "fix-plan-unreadable");
         for (with, code) in [
             (json!({"select": {"severity": "< high"}}), "select-severity"),
             (json!({"select": {"severity": "dire"}}), "severity-invalid"),
