@@ -2,6 +2,7 @@
 
 mod choice;
 mod show;
+mod smoke;
 
 use clap::ValueEnum as _;
 use patchline_registry::{ManifestKind, Repository};
@@ -69,6 +70,8 @@ pub(crate) struct Fix {
     #[arg(long, visible_alias = "dry-run")]
     plan: bool,
     #[command(flatten)]
+    smoke: smoke::Flags,
+    #[command(flatten)]
     attest: super::attest::AttestFlags,
     #[command(flatten)]
     mirrors: super::MirrorFlags,
@@ -90,7 +93,8 @@ impl Fix {
             .with_apk(apk)
             .with_rpm(rpm)
             .choosing(self.executor.into())
-            .denying(self.choice.denied());
+            .denying(self.choice.denied())
+            .smoking(self.smoke.smoke()?);
         if let Some(chosen) = self.choice.chosen(&image.manifest)? {
             remediator = remediator.following(chosen);
         }
@@ -136,6 +140,7 @@ impl Fix {
                     "image": image.manifest, "select": self.choice.asked(),
                     "policy": if self.latest { "latest" } else { "minimal" },
                     "executor": self.executor.to_possible_value().map(|v| v.get_name().to_owned()),
+                    "smoke": self.smoke.asked(),
                 });
                 let tag = match (&self.tag, &image.tag) {
                     (Some(tag), _) => tag.clone(),
@@ -160,6 +165,9 @@ impl Fix {
                 let reference = format!("{}:{tag}@{}", image.repository.name(), fixed.manifest.digest);
                 for kept in &fixed.kept {
                     terminal::err(&format!("kept as a later layer left it: {kept}"));
+                }
+                for smoked in &fixed.plan.smoked {
+                    terminal::err(&smoke::told(smoked));
                 }
                 show(global.output, &fixed.plan, Some(&reference), attached.as_deref())
             }
