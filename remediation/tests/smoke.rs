@@ -217,14 +217,22 @@ async fn what_cannot_be_run_here_is_refused_first() {
     bench.remediator = remediator.clone().with_sandbox(sandbox(tight)).smoking(smoke(&["true"], 60));
     refused(&bench, "no room on a disk").await;
 
-    let foreign = bench.image_of("far", &[Layer::Files(Vec::new())], "s390x", json!({})).await;
+    let foreign = bench.image_of("far", &[Layer::Rootfs], "arm64", json!({})).await;
     let scan = bench.scan(&foreign).await;
     bench.remediator = remediator.with_sandbox(sandbox(LIMITS)).smoking(smoke(&["true"], 60));
     let error = bench.try_fix(&foreign, &scan).await.err().unwrap();
     assert_eq!(error.code(), "smoke-unavailable", "{error}");
-    assert!(error.to_string().contains("programs of s390x do not run on"), "{error}");
-    // One platform of several is not refused for it: this one ends further on, for it has no packages.
+    assert!(error.to_string().contains("programs of arm64 do not run on"), "{error}");
+    let both = [foreign.clone(), original.clone()];
+    assert!(bench.remediator.may_smoke_any(&*bench.repository, &both).await.is_ok());
+    let none = bench.remediator.may_smoke_any(&*bench.repository, &both[..1]).await.unwrap_err();
+    assert_eq!(none.code(), "smoke-unavailable", "{none}");
+    // As one platform of several it is mended, and its plan says what nobody has tried.
     bench.remediator = bench.remediator.clone().smoking(smoke(&["true"], 60).map(Smoke::unless_foreign));
-    let error = bench.try_fix(&foreign, &scan).await.err().unwrap();
-    assert_ne!(error.code(), "smoke-unavailable", "{error}");
+    let Fixed::Image(fixed) = bench.try_fix(&foreign, &scan).await.unwrap() else {
+        panic!("nothing was fixed")
+    };
+    let [smoked] = &fixed.plan.smoked[..] else { panic!("{:?}", fixed.plan.smoked) };
+    assert_eq!(smoked.platform, "linux/arm64");
+    assert!(smoked.skipped.as_ref().is_some_and(|why| why.contains("do not run on")), "{smoked:?}");
 }

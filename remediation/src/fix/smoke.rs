@@ -101,7 +101,7 @@ impl Smoke {
     pub fn new(commands: Vec<Command>, time: Duration) -> Result<Option<Self>, NoCommand> {
         if commands.len() > MOST_COMMANDS {
             let text = format!("{} commands", commands.len());
-            return Err(NoCommand { text, why: "a script in the image can do as much" });
+            return Err(NoCommand { text, why: "a fix takes 32 at most" });
         }
         let time = time.clamp(Duration::from_secs(1), LONGEST_SMOKE);
         Ok((!commands.is_empty()).then_some(Self { commands, time, foreign: Foreign::Refused }))

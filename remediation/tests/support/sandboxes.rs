@@ -38,6 +38,7 @@ pub(crate) fn mounts() -> Vec<String> {
 }
 
 /// Until nobody is left; panics when somebody stays.
+#[expect(clippy::disallowed_methods, reason = "how long a test waits for others to end")]
 pub(crate) fn everybody_is_gone() {
     let until = Instant::now() + Duration::from_secs(10);
     while !inmates().is_empty() {

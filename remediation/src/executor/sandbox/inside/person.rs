@@ -90,7 +90,10 @@ fn of(user: &str, passwd: &str, group: &str) -> Result<Person, String> {
         Some(parts) => id(parts[2])?,
         None if is_number(wanted_group) => id(wanted_group)?,
         None => {
-            return Err(format!("the image has no group `{}`, and is to be run in that", shown(wanted_group)));
+            return Err(format!(
+                "the image has no group `{}`, and is to be run in that",
+                shown(wanted_group)
+            ));
         }
     };
     Ok(person)
