@@ -163,6 +163,18 @@ pub enum Error {
         /// Which file or package, and why.
         reason: String,
     },
+    /// The fixed image cannot do what it was to show.
+    #[error("the smoke command failed, and nothing was pushed: {reason}")]
+    Smoke {
+        /// How it ended, and the end of what it said.
+        reason: String,
+    },
+    /// No sandbox for a smoke command: found out before any work.
+    #[error("the smoke command cannot be run here, so nothing was done: {reason}")]
+    SmokeUnavailable {
+        /// Why not.
+        reason: String,
+    },
     /// A key that cannot sign, or cannot verify.
     #[error("the signing key cannot be used: {reason}")]
     Key {
@@ -223,6 +235,8 @@ impl Error {
             Self::Base { .. } => "base-unfit",
             Self::RebaseRefused { .. } => "rebase-refused",
             Self::Proof { .. } => "proof-failed",
+            Self::Smoke { .. } => "smoke-failed",
+            Self::SmokeUnavailable { .. } => "smoke-unavailable",
             Self::Key { .. } => "signing-key-unusable",
             Self::Unsigned { .. } => "signature-missing",
             Self::Crowded { .. } => "signatures-too-many",

@@ -25,7 +25,7 @@ pub use error::{Error, Result};
 pub use executor::{Choice, Executor, sandbox::Sandbox};
 pub use fix::family::is_systems;
 pub use fix::{
-    Archive, Draft, Edited, FixRequest, Fixed, FixedImage, Progress, Remediator, Said, Selection, Stay,
-    UpgradePolicy,
+    Archive, Draft, Edited, FixRequest, Fixed, FixedImage, Progress, Remediator, Said, Selection, Smoke,
+    Stay, UpgradePolicy,
 };
-pub use plan::{Chosen, Denied, EndOfLife, FixPlan, NoEntry, Refusal, Upgrade};
+pub use plan::{Chosen, Denied, EndOfLife, FixPlan, NoEntry, Refusal, Smoked, Upgrade};

@@ -18,7 +18,7 @@ use std::{
 
 use patchline_registry::Digest;
 use patchline_remediation::{
-    Choice, Error, Executor, Fixed, Sandbox,
+    Choice, Error, Executor, Fixed,
     deb::{Deb, PackageRecord, control},
     executor::{
         native::{Built, Change, filters::Filters},
@@ -27,18 +27,14 @@ use patchline_remediation::{
     installed::Database,
     tree::{LayerTree, Tree},
 };
-use support::{Bench, Layer, chroot, unpack};
-use tokio::sync::Mutex;
-
-/// One at a time: each looks for what others would leave behind.
-static ALONE: Mutex<()> = Mutex::const_new(());
+use support::{
+    Bench, Layer, chroot,
+    sandboxes::{ALONE, everybody_is_gone, inmates, mounts, sandbox},
+    unpack,
+};
 
 /// The package that the made ones upgrade.
 const PACKAGE: &str = "openssl";
-
-fn sandbox(limits: Limits) -> Sandbox {
-    Sandbox::new(PathBuf::from(env!("CARGO_BIN_EXE_patchline-sandbox-init")), &[]).with_limits(limits)
-}
 
 /// An image's root, read once, and the folder that packages are made in.
 struct Yard {
@@ -113,37 +109,10 @@ impl Yard {
     }
 }
 
-/// Ids of all processes that have a sandbox's ids.
-fn inmates() -> Vec<String> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir("/proc").unwrap().flatten() {
-        let Ok(status) = fs::read_to_string(entry.path().join("status")) else { continue };
-        let uid = status.lines().find_map(|line| line.strip_prefix("Uid:")).unwrap_or_default();
-        let inside = uid.split_whitespace().any(|id| id.parse::<u32>().is_ok_and(|id| id >= 0x7000_0000));
-        if inside {
-            found.push(status.lines().next().unwrap_or_default().to_owned());
-        }
-    }
-    found
-}
-
-/// What is mounted where a sandbox mounts; others on this machine may mount elsewhere meanwhile.
-fn mounts() -> Vec<String> {
-    let all = fs::read_to_string("/proc/self/mountinfo").unwrap();
-    let here = |line: &&str| line.split(' ').nth(4).is_some_and(|place| place.starts_with("/proc"));
-    all.lines().filter(here).map(str::to_owned).collect()
-}
-
-/// Until nobody is left; panics when somebody stays.
-fn everybody_is_gone() {
-    let until = Instant::now() + Duration::from_secs(10);
-    while !inmates().is_empty() {
-        assert!(Instant::now() < until, "still there: {:?}", inmates());
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
 const LIMITS: Limits = Limits { seconds: 60, memory: 256 << 20, processes: 64, disk: 1 << 30 };
+
+/// As many processes as the limit in a moment, buried by nobody of its own, and then a good end.
+const BRIEF: &str = "perl -e 'for (1..70) { my $p = fork; exit 0 if defined $p && !$p }'; exit 0";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn harm_ends_with_its_sandbox() {
@@ -166,6 +135,8 @@ async fn harm_ends_with_its_sandbox() {
     let short = Limits { seconds: 3, ..LIMITS };
     let cases: &[(&str, &str, Limits, &str)] = &[
         ("forks for ever", "while :; do sleep 50 & done", LIMITS, "sandbox-processes"),
+        ("forks until nobody may", "f() { f | f & }; f; exit 0", LIMITS, "sandbox-processes"),
+        ("forks and is gone", BRIEF, LIMITS, "sandbox-processes"),
         ("fills the disk", "cat /dev/zero > /var/lib/fill", LIMITS, "sandbox-disk"),
         (
             "fills it with nothing",
@@ -259,6 +230,59 @@ async fn what_a_script_does_is_the_layer() {
     let again = yard.run(&deb, LIMITS).unwrap();
     assert_eq!(again.layer.digest, first.layer.digest, "equal runs are equal bytes");
     everybody_is_gone();
+}
+
+/// Each number with the error that it must end with: mount, unshare, ptrace, keyctl, bpf, perf_event_open, userfaultfd, kexec_load,
+/// init_module, finit_module, open_by_handle_at, setns, io_uring_setup, clone3; then AF_VSOCK, and that the rest is as ever.
+const CALLS: &str = r#"set -e
+grep -q '^NoNewPrivs:.1$' /proc/self/status
+grep -q '^Seccomp:.2$' /proc/self/status
+perl -e '
+for my $call ([165, 1], [272, 1, 0x10000000], [101, 1, 0], [250, 1, 0, -3], [321, 1], [298, 1], [323, 1], [246, 1], [175, 1],
+    [313, 1], [304, 1], [308, 1], [425, 38], [435, 38]) {
+    my ($number, $wanted, @with) = @$call;
+    push @with, 0 while @with < 5;
+    my $got = syscall($number, @with);
+    die "call $number gave $got: $!" unless $got == -1 && $! == $wanted;
+}
+die "AF_VSOCK: $!" unless syscall(41, 40, 1, 0) == -1 && $! == 97;
+syscall(41, $_, 1, 0) >= 0 or die "family $_: $!" for 1, 2, 10;
+syscall(39) == $$ or die "getpid: $!";
+'"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_that_lead_out_are_refused() {
+    let Some(bench) = Bench::new("calls_that_lead_out_are_refused", "bookworm").await else { return };
+    let _alone = ALONE.lock().await;
+    let yard = Yard::new(bench.rootfs());
+    if let Err(error) = yard.run(&yard.deb(CALLS), LIMITS) {
+        panic!("{error}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_caller_left_open_is_closed() {
+    let Some(bench) = Bench::new("what_a_caller_left_open_is_closed", "bookworm").await else { return };
+    let _alone = ALONE.lock().await;
+    let yard = Yard::new(bench.rootfs());
+    let host = yard.folder.path().join("left-open");
+    fs::create_dir(&host).unwrap();
+    fs::write(host.join("secret"), "hush-hush").unwrap();
+    let left = [File::open(&host).unwrap(), File::open(host.join("secret")).unwrap()];
+    for one in &left {
+        rustix::io::fcntl_setfd(one, rustix::io::FdFlags::empty()).unwrap();
+    }
+    let [folder, file] = left.each_ref().map(std::os::fd::AsRawFd::as_raw_fd);
+    let heir = Command::new("readlink").arg(format!("/proc/self/fd/{folder}")).output().unwrap();
+    assert!(heir.status.success(), "whoever is started without care has it: the test would show nothing");
+    let script = format!(
+        "for fd in /proc/$$/fd/*; do readlink $fd; done; cat /proc/self/fd/{file} /proc/self/fd/{folder}/secret; exit 3"
+    );
+    let error = yard.run(&yard.deb(&script), LIMITS).map(|_| ()).unwrap_err();
+    let said = error.to_string();
+    assert_eq!(error.code(), "sandbox-tool-failed", "{said}");
+    assert!(said.contains("/dev/null") && said.contains("No such file"), "it looked: {said}");
+    assert!(!said.contains("hush-hush") && !said.contains("left-open"), "{said}");
 }
 
 /// Started by [`a_killed_parent_takes_all_with_it`] alone: a sandbox that sleeps.

@@ -126,7 +126,9 @@ mod tests {
         let scan = vec![("scan", "scan", &none)];
         assert_eq!(codes("attest", &json!({"what": []}), scan.clone()), ["attest-nothing"]);
         assert!(codes("attest", &json!({"what": ["vex"]}), scan.clone()).is_empty());
-        assert_eq!(codes("fix", &json!({"sign_key": "release"}), scan), ["fix-signs-nothing"]);
+        assert_eq!(codes("fix", &json!({"sign_key": "release"}), scan.clone()), ["fix-signs-nothing"]);
+        assert_eq!(codes("fix", &json!({"smoke": ["nginx", "-t"]}), scan.clone()), ["smoke-invalid"]);
+        assert!(codes("fix", &json!({"smoke": ["nginx -t", "curl {{image.tag}}"]}), scan).is_empty());
     }
 
     #[test]

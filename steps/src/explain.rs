@@ -171,6 +171,16 @@ pub(crate) const ALL: &[Explanation] = &[
         "version: 1\nchain: web\nsteps:\n  scan: {uses: scan}\n  fix: {uses: fix, needs: [scan], with: {deny_packages: [openssl, curl=7.88.1-10]}}\n",
     ),
     explanation(
+        "smoke-invalid",
+        words("An entry of `smoke` is no command.", "`smoke` 中有一项不是命令。"),
+        words(
+            "Each entry is one whole command; words that cannot be told apart could not be run.",
+            "每一项都是一条完整的命令；无法拆分的文字无法运行。",
+        ),
+        "version: 1\nchain: web\nsteps:\n  scan: {uses: scan}\n  fix: {uses: fix, needs: [scan], with: {smoke: [nginx, \"-t\"]}}\n",
+        "version: 1\nchain: web\nsteps:\n  scan: {uses: scan}\n  fix: {uses: fix, needs: [scan], with: {smoke: [\"nginx -t\"]}}\n",
+    ),
+    explanation(
         "select-unfixable",
         words("A fix selects the findings that have no fix.", "修复只选择了没有修复版本的问题。"),
         words("There is nothing that it could do for them.", "对这些问题无从修复。"),

@@ -643,5 +643,6 @@ fn plan() -> FixPlan {
         refused: vec![refused],
         repositories: vec![("bookworm-security".into(), "0f1e…".into())],
         advisory_revision: "debian-12 2026-11-20".into(),
+        smoked: Vec::new(),
     }
 }

@@ -3,6 +3,7 @@
 mod choice;
 mod rebase;
 mod show;
+mod smoke;
 
 use clap::ValueEnum as _;
 use patchline_registry::{Digest, ManifestKind, Repository};
@@ -73,6 +74,8 @@ pub(crate) struct Fix {
     #[command(flatten)]
     rebase: rebase::Flags,
     #[command(flatten)]
+    smoke: smoke::Flags,
+    #[command(flatten)]
     attest: super::attest::AttestFlags,
     #[command(flatten)]
     mirrors: super::MirrorFlags,
@@ -94,7 +97,8 @@ impl Fix {
             .with_apk(apk)
             .with_rpm(rpm)
             .choosing(self.executor.into())
-            .denying(self.choice.denied());
+            .denying(self.choice.denied())
+            .smoking(self.smoke.smoke()?);
         if let Some(chosen) = self.choice.chosen(&image.manifest)? {
             remediator = remediator.following(chosen);
         }
@@ -150,7 +154,8 @@ impl Fix {
             _ => remediator.build(&request).await?,
         };
         match fixed {
-            Fixed::Unchanged(plan) if moved.is_some() => {
+            Fixed::Unchanged(mut plan) if moved.is_some() => {
+                plan.smoked = remediator.smoke_as_it_is(&request).await?;
                 let tag = self.fixed_tag(&image)?;
                 let repository = image.repository.as_ref();
                 free(repository, &tag, manifest, &image.manifest).await?;
@@ -171,6 +176,7 @@ impl Fix {
                     "image": image.manifest, "select": self.choice.asked(),
                     "policy": if self.latest { "latest" } else { "minimal" },
                     "executor": self.executor.to_possible_value().map(|v| v.get_name().to_owned()),
+                    "smoke": self.smoke.asked(),
                 });
                 let tag = self.fixed_tag(&image)?;
                 let repository = image.repository.as_ref();
@@ -189,6 +195,9 @@ impl Fix {
                 let reference = format!("{}:{tag}@{}", image.repository.name(), fixed.manifest.digest);
                 for kept in &fixed.kept {
                     terminal::err(&format!("kept as a later layer left it: {kept}"));
+                }
+                for smoked in &fixed.plan.smoked {
+                    terminal::err(&smoke::told(smoked));
                 }
                 show(global.output, &fixed.plan, Some(&reference), attached.as_deref())
             }

@@ -91,6 +91,7 @@ fn plan() -> FixPlan {
         ],
         repositories: Vec::new(),
         advisory_revision: "r1".into(),
+        smoked: Vec::new(),
     }
 }
 

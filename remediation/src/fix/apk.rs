@@ -375,6 +375,7 @@ fn conclude(
         refused,
         repositories: question.repositories.named(),
         advisory_revision: question.report.advisory_revision.clone(),
+        smoked: Vec::new(),
     };
     Decided { plan, ready }
 }

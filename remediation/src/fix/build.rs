@@ -40,6 +40,7 @@ pub(super) struct Prepared {
 impl Remediator {
     pub(super) async fn prepare(&self, request: &FixRequest<'_>) -> Result<Prepared> {
         let image = open(request.repository, request.manifest.as_str()).await?;
+        self.may_smoke(&image).await?;
         let (mut origin, mut rebuilt) = (image.clone(), None);
         let (mut origin_digest, mut tag) = (image.raw.digest.clone(), request.tag.clone());
         let mut report = request.report.clone();
@@ -67,6 +68,7 @@ impl Remediator {
             None => request.repository,
         };
         let system = self.system(request, repository, &origin).await?;
+        self.has_room_to_smoke(&image, system.tree())?;
         if origin.raw.digest != image.raw.digest {
             let inventory =
                 patchline_scanner::inventory(repository, &origin.raw.digest, self.facts.clone()).await?;
@@ -179,6 +181,8 @@ pub(super) async fn build(remediator: &Remediator, request: &FixRequest<'_>) -> 
         }
     }
     plan.refused.extend(proof::refusals(&plan, copies));
+    let fixed = open(&overlay, documents.manifest.digest.as_str()).await?;
+    plan.smoked = remediator.smoke(&overlay, &fixed, request).await?;
     let archives = prepared.course.archives().await?;
     (request.progress)("prove", 1, 1);
     Ok(Fixed::Image(Box::new(FixedImage {

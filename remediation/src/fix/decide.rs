@@ -393,6 +393,7 @@ fn conclude(
         refused,
         repositories: suites.named(),
         advisory_revision: question.report.advisory_revision.clone(),
+        smoked: Vec::new(),
     };
     Decided { plan, ready, executor }
 }

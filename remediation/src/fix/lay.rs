@@ -1,7 +1,8 @@
 //! Laying what was decided for dpkg: changes as executors take them, and the way into a sandbox.
 
-use std::sync::Arc;
+use std::{fs::File, sync::Arc};
 
+use patchline_registry::Repository;
 use tokio::io::AsyncSeekExt;
 
 use super::{FixRequest, decide::Ready, ground::Ground};
@@ -26,8 +27,28 @@ pub(super) fn changes(ground: &Ground, ready: Vec<Ready>) -> Vec<Change<'_>> {
     ready.into_iter().map(change).collect()
 }
 
-/// The layer as the distribution's own tools make it. The image's layers come first as files without a name, verified as they
-/// are read, so that nothing of them stays whatever ends this.
+/// The image's layers as files without a name, verified as they are read, so that nothing of them stays whatever ends this.
+pub(super) async fn layers(
+    repository: &dyn Repository,
+    image: &Image,
+    request: &FixRequest<'_>,
+) -> Result<Vec<File>> {
+    let io = |source| Error::Io { operation: "keep a layer for the sandbox".to_owned(), source };
+    let all = image.manifest.layers.len() as u64;
+    let mut layers = Vec::new();
+    for layer in &image.manifest.layers {
+        (request.progress)("fetch layers", layers.len() as u64, all);
+        let mut blob = repository.blob(layer).await?;
+        let mut file = tokio::fs::File::from_std(tempfile::tempfile_in(&request.scratch).map_err(io)?);
+        tokio::io::copy(&mut blob, &mut file).await.map_err(io)?;
+        file.rewind().await.map_err(io)?;
+        layers.push(file.into_std().await);
+    }
+    (request.progress)("fetch layers", all, all);
+    Ok(layers)
+}
+
+/// The layer as the distribution's own tools make it.
 pub(super) async fn in_sandbox(
     sandbox: Sandbox,
     request: &FixRequest<'_>,
@@ -35,18 +56,7 @@ pub(super) async fn in_sandbox(
     ground: Arc<Ground>,
     ready: Vec<Ready>,
 ) -> Result<Built> {
-    let io = |source| Error::Io { operation: "keep a layer for the sandbox".to_owned(), source };
-    let all = origin.manifest.layers.len() as u64;
-    let mut layers = Vec::new();
-    for layer in &origin.manifest.layers {
-        (request.progress)("fetch layers", layers.len() as u64, all);
-        let mut blob = request.repository.blob(layer).await?;
-        let mut file = tokio::fs::File::from_std(tempfile::tempfile_in(&request.scratch).map_err(io)?);
-        tokio::io::copy(&mut blob, &mut file).await.map_err(io)?;
-        file.rewind().await.map_err(io)?;
-        layers.push(file.into_std().await);
-    }
-    (request.progress)("fetch layers", all, all);
+    let mut layers = layers(request.repository, origin, request).await?;
     let (scratch, progress) = (request.scratch.clone(), request.progress.clone());
     blocking(move || {
         let changes = changes(&ground, ready);

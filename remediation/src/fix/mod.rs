@@ -12,6 +12,7 @@ mod mendable;
 mod push;
 pub(crate) mod rpm;
 mod select;
+mod smoke;
 pub(crate) mod system;
 
 use std::{path::PathBuf, sync::Arc};
@@ -32,6 +33,7 @@ use crate::{
 };
 
 pub use draft::{Draft, Edited, LONGEST_PLAN, Said, Stay};
+pub use smoke::{Command, LONGEST_SMOKE, NoCommand, SMOKE_TIME, Smoke};
 
 /// Tells how far long work has come; called often, must be quick.
 pub type Progress = Arc<dyn Fn(&str, u64, u64) + Send + Sync>;
@@ -138,6 +140,8 @@ pub struct Remediator {
     choice: Choice,
     sandbox: Option<Sandbox>,
     rules: Arc<Rules>,
+    /// What a fixed image must be able to do; none: nothing is asked of it.
+    smoke: Option<Arc<Smoke>>,
     /// What the caches of packages may hold, in bytes.
     most_kept: u64,
 }
@@ -146,7 +150,7 @@ impl Remediator {
     /// With the repositories to take from.
     pub fn new(apt: Apt, facts: Arc<dyn LayerFacts>) -> Self {
         let (choice, rules, most_kept) = (Choice::Auto, Arc::default(), cache::MOST);
-        Self { apt, apk: None, rpm: None, facts, choice, sandbox: None, rules, most_kept }
+        Self { apt, apk: None, rpm: None, facts, choice, sandbox: None, rules, smoke: None, most_kept }
     }
     /// The same with apk repositories besides; without them an apk image has no mirror.
     #[must_use]
@@ -187,6 +191,11 @@ impl Remediator {
     pub fn following(mut self, chosen: Vec<Chosen>) -> Self {
         Arc::make_mut(&mut self.rules).exactly = Some(chosen);
         self
+    }
+    /// With commands that a fixed image must be able to run before it is given out.
+    #[must_use]
+    pub fn smoking(self, smoke: Option<Smoke>) -> Self {
+        Self { smoke: smoke.map(Arc::new), ..self }
     }
     /// With another bound on what is kept of repositories, in bytes.
     #[must_use]

@@ -77,6 +77,18 @@ pub struct Refusal {
     pub leaves: Vec<String>,
 }
 
+/// A command that the fixed image was to run before it was given out; what fails gives no image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Smoked {
+    /// `linux/amd64`
+    pub platform: String,
+    /// Program and arguments.
+    pub command: Vec<String>,
+    /// Why it was not run; none: it was, and ended well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skipped: Option<String>,
+}
+
 /// The whole decision.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FixPlan {
@@ -90,6 +102,9 @@ pub struct FixPlan {
     pub repositories: Vec<(String, String)>,
     /// Advisory revision of the report that was planned from.
     pub advisory_revision: String,
+    /// What was asked of the fixed image; of before there is one, and where nothing was, nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub smoked: Vec<Smoked>,
 }
 
 impl FixPlan {
@@ -101,6 +116,7 @@ impl FixPlan {
             refused: Vec::new(),
             repositories: Vec::new(),
             advisory_revision: String::new(),
+            smoked: Vec::new(),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Real images for the suites: a root file system by mmdebstrap, layers over it, a layout to hold them.
 
+pub(crate) mod sandboxes;
+
 use std::{
     io::Write,
     path::{Path, PathBuf},
@@ -9,7 +11,7 @@ use std::{
 
 use patchline_registry::{BlobContent, Descriptor, Digest, RawManifest, Repository, layout, model};
 use patchline_remediation::{
-    FixPlan, FixRequest, Fixed, Remediator, Selection, UpgradePolicy,
+    Error, FixPlan, FixRequest, Fixed, Remediator, Selection, UpgradePolicy,
     apt::{Apt, AptConfig, Mirrors},
 };
 use patchline_scanner::{
@@ -100,6 +102,17 @@ impl Bench {
     }
 
     pub(crate) async fn image(&self, tag: &str, layers: &[Layer]) -> Digest {
+        self.image_of(tag, layers, "amd64", json!({"Cmd": ["nginx"], "Labels": {"kept": "yes"}})).await
+    }
+
+    /// For an architecture, with the part of the configuration that runtimes read.
+    pub(crate) async fn image_of(
+        &self,
+        tag: &str,
+        layers: &[Layer],
+        architecture: &str,
+        config: serde_json::Value,
+    ) -> Digest {
         let mut descriptors = Vec::new();
         let mut diff_ids = Vec::new();
         for (n, layer) in layers.iter().enumerate() {
@@ -119,8 +132,8 @@ impl Bench {
         }
         let history: Vec<_> = layers.iter().map(|_| json!({"created_by": "a test"})).collect();
         let config = json!({
-            "architecture": "amd64", "os": "linux", "created": "2024-01-01T00:00:00Z",
-            "config": {"Cmd": ["nginx"], "Labels": {"kept": "yes"}},
+            "architecture": architecture, "os": "linux", "created": "2024-01-01T00:00:00Z",
+            "config": config,
             "rootfs": {"type": "layers", "diff_ids": diff_ids}, "history": history,
         });
         let config = serde_json::to_vec(&config).unwrap();
@@ -197,6 +210,12 @@ impl Bench {
     ) -> Fixed {
         let sets = [&scan.advisories];
         self.remediator.build(&self.request(image, scan, &sets, tag, policy)).await.unwrap()
+    }
+
+    /// Whatever becomes of it.
+    pub(crate) async fn try_fix(&self, image: &Digest, scan: &Scan) -> Result<Fixed, Error> {
+        let sets = [&scan.advisories];
+        self.remediator.build(&self.request(image, scan, &sets, None, UpgradePolicy::Minimal)).await
     }
 
     fn request<'a>(

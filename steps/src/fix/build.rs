@@ -11,12 +11,13 @@ use std::{
 use patchline_engine::{Context, StepError};
 use patchline_registry::{Digest, RawManifest, Repository};
 use patchline_remediation::{
-    Error as RemediationError, FixPlan, FixRequest, Fixed, FixedImage, Refusal, Remediator, Upgrade, lineage,
+    Error as RemediationError, FixPlan, FixRequest, Fixed, FixedImage, Refusal, Remediator, Smoked, Upgrade,
+    lineage,
 };
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::params::Params;
+use super::params::{Params, Platforms};
 use crate::{
     World,
     advisories::{Revision, Sets},
@@ -86,11 +87,15 @@ pub(super) struct Product {
 
 impl Job<'_> {
     pub(super) async fn build(&self, pinned: &Pinned, evidence: &[Evidence]) -> Result<Product, StepError> {
-        let mut remediator = self.params.remediator(self.world)?;
         let chosen = self.params.plan()?;
+        let is_chosen = |digest: &&Digest| chosen.as_ref().is_none_or(|plan| plan.image() == *digest);
+        let all = pinned.images.iter().map(|platform| &platform.digest);
+        let mended: Vec<Digest> = all.filter(is_chosen).cloned().collect();
+        let platforms = if mended.len() == 1 { Platforms::One } else { Platforms::Several };
+        let mut remediator = self.params.remediator(self.world, platforms)?;
         if let Some(plan) = &chosen {
             // A plan is of one image: of an index, that platform alone is mended.
-            if !pinned.images.iter().any(|platform| platform.digest == *plan.image()) {
+            if mended.is_empty() {
                 let error = RemediationError::PlanOfAnother {
                     planned: plan.image().clone(),
                     image: self.image.digest.clone(),
@@ -104,12 +109,13 @@ impl Job<'_> {
             let upgrades = plan.clone().of(plan.image()).map_err(failure::remediation)?;
             remediator = remediator.following(upgrades);
         }
+        remediator.may_smoke_any(self.repository, &mended).await.map_err(failure::remediation)?;
         let mut product = Product::default();
         let news = self.context.news.clone();
         let progress: patchline_remediation::Progress =
             Arc::new(move |phase: &str, done, total| news.progress(phase, done, total));
         for (position, platform) in pinned.images.iter().enumerate() {
-            if chosen.as_ref().is_some_and(|plan| platform.digest != *plan.image()) {
+            if !mended.contains(&platform.digest) {
                 continue;
             }
             let found = evidence.iter().find(|e| e.line.image == platform.digest).ok_or_else(|| {
@@ -138,6 +144,7 @@ impl Job<'_> {
                 Fixed::Image(fixed) => product.fixed.push((platform.digest.clone(), fixed)),
             }
         }
+        product.was_smoked()?;
         let worst = evidence.iter().max_by_key(|e| summary::weight(&e.report));
         product.before = worst.map_or(Value::Null, |e| summary::counts(&e.report));
         if pinned.index && !product.fixed.is_empty() {
@@ -170,6 +177,18 @@ impl Product {
     pub(super) fn root(&self) -> Option<&RawManifest> {
         self.index.as_ref().or_else(|| self.fixed.first().map(|(_, image)| &image.manifest))
     }
+    /// Refuses what was to be smoked and was on no platform.
+    fn was_smoked(&self) -> Result<(), StepError> {
+        match nowhere_run(self.fixed.iter().flat_map(|(_, image)| &image.plan.smoked)) {
+            None => Ok(()),
+            Some(why) => {
+                let text = format!(
+                    "the smoke command could be run on no platform that was mended, so nothing is pushed: {why}"
+                );
+                Err(StepError::permanent("smoke-unavailable", text))
+            }
+        }
+    }
     /// All platforms' plans as one.
     pub(super) fn plan(&self) -> FixPlan {
         let mut all = FixPlan {
@@ -178,11 +197,13 @@ impl Product {
             refused: Vec::new(),
             repositories: Vec::new(),
             advisory_revision: String::new(),
+            smoked: Vec::new(),
         };
         for plan in self.fixed.iter().map(|(_, image)| &image.plan).chain(&self.unchanged) {
             extend(&mut all.upgrades, &plan.upgrades);
             extend(&mut all.refused, &plan.refused);
             extend(&mut all.repositories, &plan.repositories);
+            extend(&mut all.smoked, &plan.smoked);
             if all.advisory_revision.is_empty() {
                 all.advisory_revision.clone_from(&plan.advisory_revision);
             }
@@ -201,6 +222,7 @@ impl Product {
             "refused": refusals(&plan.refused),
             "refusals": plan.refused.len(),
             "kept": kept,
+            "smoked": plan.smoked.iter().take(MOST_NAMED).map(smoked).collect::<Vec<_>>(),
             "plan": self.root().map(|m| &m.digest),
             "before": self.before,
             "after": worst.map(summary::counts),
@@ -247,6 +269,18 @@ fn extend<T: Clone + PartialEq>(all: &mut Vec<T>, more: &[T]) {
 
 fn upgrade(upgrade: &Upgrade) -> String {
     format!("{} {} → {}", upgrade.package, upgrade.from, upgrade.to)
+}
+
+/// Why the first command was not run, where none was: nobody has seen anything of what was mended work. None: one was, or there are none.
+fn nowhere_run<'s>(mut all: impl Iterator<Item = &'s Smoked>) -> Option<&'s str> {
+    let why = all.next()?.skipped.as_deref()?;
+    all.all(|smoked| smoked.skipped.is_some()).then_some(why)
+}
+
+fn smoked(smoked: &Smoked) -> String {
+    let ended = smoked.skipped.as_ref().map_or_else(|| "passed".to_owned(), |why| format!("not run: {why}"));
+    let text = format!("{}: {}: {ended}", smoked.platform, smoked.command.join(" "));
+    text.chars().filter(|c| !c.is_control()).take(300).collect()
 }
 
 fn refusals(refused: &[Refusal]) -> Vec<String> {
@@ -336,6 +370,24 @@ mod tests {
         let second = replace_children(&new, &[(child.digest.clone(), &child)]).expect("an index");
         let read: Value = serde_json::from_slice(&second.bytes).expect("json");
         assert_eq!(read["annotations"]["dev.patchline.source"], json!(raw.digest));
+    }
+
+    #[test]
+    fn what_ran_nowhere_is_told() {
+        let one = |platform: &str, skipped: Option<&str>| Smoked {
+            platform: platform.to_owned(),
+            command: vec!["nginx".to_owned(), "-t\u{1b}".to_owned()],
+            skipped: skipped.map(str::to_owned),
+        };
+        let (ran, far, farther) =
+            (one("linux/amd64", None), one("linux/arm64", Some("foreign")), one("linux/s390x", Some("too")));
+        assert_eq!(nowhere_run([].iter()), None);
+        assert_eq!(nowhere_run([&ran].into_iter()), None);
+        assert_eq!(nowhere_run([&far, &ran].into_iter()), None);
+        assert_eq!(nowhere_run([&ran, &far].into_iter()), None);
+        assert_eq!(nowhere_run([&far, &farther].into_iter()), Some("foreign"));
+        assert_eq!(smoked(&ran), "linux/amd64: nginx -t: passed");
+        assert_eq!(smoked(&far), "linux/arm64: nginx -t: not run: foreign");
     }
 
     #[tokio::test]

@@ -73,6 +73,13 @@ impl StepKind for Kind {
             )
             .example("\"{{params.plan}}\""),
             optional("mirrors", mirrors, "package repositories to take from first"),
+            optional(
+                "smoke",
+                list(ParamType::String),
+                "commands of the image that must end well in a sandbox over the fixed image, or nothing is pushed; none",
+            )
+            .example("[\"nginx -t\"]"),
+            optional("smoke_timeout", ParamType::Duration, "for all of them together, at most 1h; 60s"),
             optional("max_rounds", ParamType::COUNT, "fixes within one cascade; 2"),
             optional("reenter", ParamType::Bool, "send the fixed image through the chain and wait; true"),
             optional(
@@ -119,6 +126,11 @@ impl StepKind for Kind {
             Field::new("reason", ValueType::Text, "why nothing was fixed"),
             Field::new("child", ValueType::Map(child), "the run of the fixed image; left out without one"),
             Field::new("kept", ValueType::list(ValueType::Text), "platforms that needed nothing"),
+            Field::new(
+                "smoked",
+                ValueType::list(ValueType::Text),
+                "platform and smoke command, and that it passed or why it was not run",
+            ),
             Field::new("message", ValueType::Text, "why nothing was fixed, for people"),
             Field::new("summary", ValueType::Text, "one line for people"),
         ]
@@ -203,6 +215,17 @@ fn check(step: &StepInPlan<'_>) -> Vec<Objection> {
                 "deny-package-invalid",
                 error.to_string(),
                 "write the name of a binary or source package, or NAME=VERSION",
+            ));
+        }
+    }
+    let smoke = step.with.get("smoke").and_then(Value::as_array).into_iter().flatten().enumerate();
+    for (at, text) in smoke.filter_map(|(at, one)| Some((at, one.as_str().filter(|s| !s.contains("{{"))?))) {
+        if let Err(error) = text.parse::<patchline_remediation::fix::Command>() {
+            objections.push(objection(
+                &["smoke", &at.to_string()],
+                "smoke-invalid",
+                error.to_string(),
+                "write each command whole, with its arguments: smoke: [\"nginx -t\"]",
             ));
         }
     }

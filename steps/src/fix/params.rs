@@ -2,8 +2,9 @@
 
 use patchline_engine::StepError;
 use patchline_remediation::{
-    Choice, Denied, Edited, Remediator, Selection, UpgradePolicy,
+    Choice, Denied, Edited, Remediator, Selection, Smoke, UpgradePolicy,
     apt::{Apt, AptConfig, Mirrors},
+    fix::{Command, NoCommand, SMOKE_TIME},
 };
 use serde::Deserialize;
 use url::Url;
@@ -35,6 +36,10 @@ pub(super) struct Params {
     pub(super) attest: Vec<String>,
     #[serde(default)]
     pub(super) sign_key: Option<String>,
+    #[serde(default)]
+    smoke: Vec<String>,
+    #[serde(default)]
+    smoke_timeout: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -62,6 +67,13 @@ pub(super) enum Executor {
     Auto,
     Native,
     Sandbox,
+}
+
+/// How many images are mended at once: one that this machine cannot run is refused alone, and not beside others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Platforms {
+    One,
+    Several,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -127,8 +139,24 @@ impl Params {
         };
         self.deny_packages.iter().map(one).collect()
     }
+    /// What a fixed image must show, on each platform that this machine can run; none: nothing is asked.
+    fn smoke(&self, platforms: Platforms) -> Result<Option<Smoke>, StepError> {
+        let invalid = |error: NoCommand| StepError::permanent("smoke-invalid", error.to_string());
+        let commands = self.smoke.iter().map(|text| text.parse::<Command>().map_err(invalid));
+        let time = match self.smoke_timeout.as_deref() {
+            None => SMOKE_TIME,
+            Some(text) => patchline_chains::duration::parse(text).map_err(|error| {
+                StepError::permanent("parameters-invalid", format!("`smoke_timeout` is {error}"))
+            })?,
+        };
+        let smoke = Smoke::new(commands.collect::<Result<_, _>>()?, time).map_err(invalid)?;
+        Ok(match platforms {
+            Platforms::One => smoke,
+            Platforms::Several => smoke.map(Smoke::unless_foreign),
+        })
+    }
     /// The process's own, or one that takes from the chain's mirrors first.
-    pub(super) fn remediator(&self, world: &World) -> Result<Remediator, StepError> {
+    pub(super) fn remediator(&self, world: &World, platforms: Platforms) -> Result<Remediator, StepError> {
         let mirrors = Mirrors {
             debian: mirror("debian", self.mirrors.debian.as_deref())?,
             debian_security: mirror("debian-security", self.mirrors.debian_security.as_deref())?,
@@ -141,6 +169,7 @@ impl Params {
             Executor::Sandbox => Choice::Sandbox,
         };
         let remediator = world.remediator.clone().choosing(choice).denying(self.denied()?);
+        let remediator = remediator.smoking(self.smoke(platforms)?);
         if mirrors.debian.is_none() && mirrors.debian_security.is_none() {
             return Ok(remediator);
         }
@@ -176,6 +205,25 @@ mod tests {
 
     fn params(with: serde_json::Value) -> Params {
         crate::params::read(&with).expect("parameters")
+    }
+
+    #[test]
+    fn smoke_commands_are_read() {
+        let smoke = |with| params(with).smoke(Platforms::One).map_err(|error| error.code);
+        assert_eq!(smoke(json!({})), Ok(None));
+        assert_eq!(smoke(json!({"smoke": []})), Ok(None));
+        let whole = smoke(json!({"smoke": ["nginx -t"]}));
+        assert!(matches!(whole, Ok(Some(_))));
+        assert_eq!(whole, smoke(json!({"smoke": ["nginx -t"], "smoke_timeout": "1m"})));
+        assert_ne!(whole, smoke(json!({"smoke": ["nginx -t"], "smoke_timeout": "61s"})));
+        let several = params(json!({"smoke": ["nginx -t"]})).smoke(Platforms::Several);
+        assert_eq!(several.map_err(|error| error.code), whole.map(|smoke| smoke.map(Smoke::unless_foreign)));
+        assert_eq!(smoke(json!({"smoke": ["nginx", "-t"]})), Err("smoke-invalid".to_owned()));
+        assert_eq!(smoke(json!({"smoke": ["sh -c '"]})), Err("smoke-invalid".to_owned()));
+        assert_eq!(
+            smoke(json!({"smoke": ["a"], "smoke_timeout": "soon"})),
+            Err("parameters-invalid".to_owned())
+        );
     }
 
     #[test]

@@ -64,6 +64,7 @@ fn plan() -> FixPlan {
         refused: Vec::new(),
         repositories: Vec::new(),
         advisory_revision: "r1".into(),
+        smoked: Vec::new(),
     }
 }
 

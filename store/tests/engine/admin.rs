@@ -111,6 +111,7 @@ async fn documents(store: &(impl LayerFacts + Reports + Fixes)) {
         refused: Vec::new(),
         repositories: Vec::new(),
         advisory_revision: "1".into(),
+        smoked: Vec::new(),
     };
     store.put_fix(&image, &fixed, &plan).await.unwrap();
 }

@@ -85,6 +85,7 @@ async fn inventories_facts_and_fixes_come_back(place: Place) {
         refused: Vec::new(),
         repositories: vec![("bookworm-security".into(), "0".into())],
         advisory_revision: "1".into(),
+        smoked: Vec::new(),
     };
     made.put_fix(&image, &later, &plan).await.unwrap();
     made.put_fix(&image, &fixed, &plan).await.unwrap();

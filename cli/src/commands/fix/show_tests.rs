@@ -63,6 +63,7 @@ fn made() -> Draft {
             refused: vec![refused],
             repositories: Vec::new(),
             advisory_revision: String::new(),
+            smoked: Vec::new(),
         },
         stays: vec![
             stay("CVE-2023-4641", Severity::Medium, "deny-listed"),

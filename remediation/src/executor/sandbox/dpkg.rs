@@ -9,7 +9,7 @@ use std::{
     path::Path,
 };
 
-use super::{Sandbox, limits, order, result::Told, wire};
+use super::{Sandbox, machine, order, result::Told, wire};
 use crate::{
     Error, Result,
     deb::{Deb, Entry, EntryKind, PackageRecord},
@@ -21,17 +21,6 @@ use crate::{
 
 /// What an image has its tools from; none is ever taken from the host.
 const DPKG: &str = "/usr/bin/dpkg";
-/// Debian's name of each architecture that programs of this one run on.
-const MACHINES: &[(&str, &[&str])] = &[
-    ("x86_64", &["amd64", "i386"]),
-    ("aarch64", &["arm64"]),
-    ("arm", &["armhf", "armel"]),
-    ("x86", &["i386"]),
-    ("powerpc64", &["ppc64el"]),
-    ("riscv64", &["riscv64"]),
-    ("s390x", &["s390x"]),
-];
-
 /// Whether this machine's sandbox can work on this image; why not, for people. Blocks.
 pub fn suits(sandbox: &Sandbox, tree: &Tree, database: &Database) -> Result<(), String> {
     if database.layout == Layout::StatusD {
@@ -42,20 +31,8 @@ pub fn suits(sandbox: &Sandbox, tree: &Tree, database: &Database) -> Result<(), 
             return Err(format!("the image has no {tool}"));
         }
     }
-    let here = std::env::consts::ARCH;
-    let runs = MACHINES
-        .iter()
-        .any(|(machine, all)| *machine == here && all.contains(&database.architecture.as_str()));
-    if !runs {
-        return Err(format!("programs of {} do not run on {here}", database.architecture));
-    }
-    let bytes: u64 = tree.under("").map(|(_, node)| node.entry.size).sum();
-    let disk = sandbox.limits().disk_here();
-    if bytes.saturating_add(limits::ROOM) > disk {
-        return Err(format!(
-            "the image's {bytes} bytes leave no room on a disk of {disk}, which lies in memory"
-        ));
-    }
+    machine::runs(&database.architecture)?;
+    machine::has_room(sandbox, tree)?;
     sandbox.probe().map_err(|failure| failure.to_string())
 }
 
@@ -141,7 +118,7 @@ fn job(
         environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     environment.push(("SOURCE_DATE_EPOCH".to_owned(), newest.to_string()));
     let limits = super::Limits { disk: sandbox.limits().disk_here(), ..*sandbox.limits() };
-    wire::Job { limits, layers, files, commands, environment }
+    wire::Job { limits, layers, files, commands, environment, tried: None }
 }
 
 /// What the verified packages promise, and where somebody's doing in the image comes before them.

@@ -18,6 +18,8 @@ pub(super) const ROOM: u64 = 512 << 20;
 pub(super) const FULL: u64 = 1 << 20;
 /// Files of one sandbox's disk.
 pub(super) const FILES: u64 = 4_000_000;
+/// Processes beyond the limit that the kernel still gives: more than are made between two looks, so that a look sees them.
+pub(super) const BURST: u64 = 4_096;
 /// How long what a script left running may take to end by itself.
 pub(super) const LEAVING_MS: u64 = 1_000;
 /// Beyond the sandbox's own time: until its parent ends it from outside.

@@ -6,9 +6,11 @@ mod fault;
 mod ids;
 mod inside;
 mod limits;
+mod machine;
 mod order;
 mod outside;
 mod result;
+pub mod tried;
 mod wire;
 
 use std::{
@@ -60,6 +62,7 @@ impl Sandbox {
             files: Vec::new(),
             commands: Vec::new(),
             environment: Vec::new(),
+            tried: None,
         };
         match outside::run(self, &job, &mut [], &mut [], &mut Nothing) {
             Ok(()) => Ok(()),

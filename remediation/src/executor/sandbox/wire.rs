@@ -23,6 +23,17 @@ pub(super) struct Job {
     /// Programs with their arguments, one after the other.
     pub(super) commands: Vec<Vec<String>>,
     pub(super) environment: Vec<(String, String)>,
+    /// Commands of the image's own; none: tools that upgrade it, and whose changes are told.
+    pub(super) tried: Option<Tried>,
+}
+
+/// How commands of the image's own are run: nothing is told of what they change, and what they leave running ends with them.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Tried {
+    /// As in the image's configuration: `user`, `uid`, `user:group`; empty: root.
+    pub(super) user: String,
+    /// Where they begin, absolute.
+    pub(super) folder: String,
 }
 
 /// Where the files of a job lie, for as long as it runs.

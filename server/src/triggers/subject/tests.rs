@@ -92,6 +92,7 @@ fn plan() -> FixPlan {
         refused: Vec::new(),
         repositories: Vec::new(),
         advisory_revision: String::new(),
+        smoked: Vec::new(),
     }
 }
 

@@ -32,29 +32,46 @@ pub(crate) struct Case {
     pub(crate) name: &'static str,
     /// `@PORT@` is one that this machine listens on, `@SECRET@` a file of it.
     postinst: &'static str,
+    /// What the fixed image is to show.
+    smoke: Option<&'static str>,
     code: &'static str,
 }
 
 pub(crate) const CASES: &[Case] = &[
-    Case { name: "forks", postinst: "while :; do sleep 50 & done", code: "sandbox-processes" },
-    Case { name: "fills-the-disk", postinst: "cat /dev/zero > /var/lib/fill", code: "sandbox-disk" },
+    Case { name: "forks", postinst: "while :; do sleep 50 & done", smoke: None, code: "sandbox-processes" },
+    Case {
+        name: "fills-the-disk",
+        postinst: "cat /dev/zero > /var/lib/fill",
+        smoke: None,
+        code: "sandbox-disk",
+    },
     Case {
         name: "opens-a-socket",
         postinst: "perl -MIO::Socket::INET -e 'IO::Socket::INET->new(PeerAddr => \"127.0.0.1:@PORT@\") or exit 3' || \
                    bash -c 'exec 3<>/dev/tcp/127.0.0.1/@PORT@' || exit 3",
+        smoke: None,
         code: "sandbox-tool-failed",
     },
     Case {
         name: "leaves-the-sandbox",
         postinst: "cat @SECRET@ /proc/1/root@SECRET@ ../../../../../..@SECRET@ >&2; mount -t tmpfs x /mnt; exit 3",
+        smoke: None,
         code: "sandbox-tool-failed",
     },
     Case {
         name: "stays",
         postinst: "setsid sleep 300 </dev/null >/dev/null 2>&1 &",
+        smoke: None,
         code: "sandbox-left-running",
     },
-    Case { name: "fails", postinst: "exit 7", code: "sandbox-tool-failed" },
+    // The package is no harm; what becomes of the image is not what it was to show.
+    Case {
+        name: "cannot-show-it",
+        postinst: "exit 0",
+        smoke: Some("sh -c 'sleep 300 & exit 3'"),
+        code: "smoke-failed",
+    },
+    Case { name: "fails", postinst: "exit 7", smoke: None, code: "sandbox-tool-failed" },
 ];
 
 /// A minbase image that has the package's first version.
@@ -86,6 +103,7 @@ pub(crate) fn run(yard: &Yard<'_>, case: &Case, row: &mut Row) {
         flags.extend([flag.to_owned(), address.clone()]);
     }
     flags.extend(["--keyring".to_owned(), yard.ours.keyring.display().to_string()]);
+    flags.extend(case.smoke.into_iter().flat_map(|command| ["--smoke".to_owned(), command.to_owned()]));
     let output = yard.fix(&folder, case.name, &flags);
     row.findings.extend(refused(&output, case.code, ""));
     if String::from_utf8_lossy(&output.stderr).contains(SECRET) {

@@ -4,16 +4,20 @@
 //! first process of the new pid namespace, so that everything ends when it does. Both have one thread when they do so, which
 //! `unshare(2)` of a user namespace needs: this runs before anything else of a program.
 
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+mod calls;
 mod changes;
 mod clean;
 mod lay;
+mod loopback;
+mod person;
 mod root;
 mod run;
 
 use std::{
     ffi::OsString,
     io::{BufReader, BufWriter, Read, Write},
-    os::{fd::AsFd, unix::fs::FileTypeExt},
+    os::fd::AsFd,
     process::{Command, ExitCode, Stdio},
 };
 
@@ -24,7 +28,7 @@ use rustix::{
 
 use super::{
     fault::{Failure, Fault},
-    wire::{self, Job, Said},
+    wire::{self, Job, Said, Tried},
 };
 
 /// What the second stage is called with, after the first one's own arguments.
@@ -51,26 +55,18 @@ pub fn main(second: bool) -> ExitCode {
     }
 }
 
-/// What the caller's own callers left open would be open in every script, too: pipes and /dev/null lead nowhere, but a folder or a socket of the
-/// host's is a way out, and there is no closing by number without `unsafe`.
-fn nothing_open() -> Result<()> {
+/// What the caller's own callers left open would be open in every script, too, and a folder or a socket of the host's is a way out. It is
+/// closed by number: nothing of this process's own is open yet but the three that everybody has.
+fn close_the_rest() -> Result<()> {
     let failed = |e: std::io::Error| Failure::io(Fault::Unavailable, "open files cannot be told", &e);
+    let mut open = Vec::new();
     for entry in std::fs::read_dir("/proc/self/fd").map_err(failed)? {
-        let path = entry.map_err(failed)?.path();
-        let number =
-            path.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse::<u32>().ok());
-        let Ok(target) = std::fs::read_link(&path) else { continue };
-        let own =
-            target.to_str().is_some_and(|target| target.starts_with("/proc/") && target.ends_with("/fd"));
-        if number.is_none_or(|number| number <= 2) || own {
-            continue;
-        }
-        let nothing = target == std::path::Path::new("/dev/null");
-        let harmless = nothing || std::fs::metadata(&path).is_ok_and(|there| there.file_type().is_fifo());
-        if !harmless {
-            let reason = format!("whoever started this left {} open", target.display());
-            return Err(Failure::of(Fault::Unavailable, reason));
-        }
+        let name = entry.map_err(failed)?.file_name();
+        open.extend(name.to_str().and_then(|name| name.parse::<i32>().ok()));
+    }
+    for number in open.into_iter().filter(|number| *number > 2) {
+        // The listing's own is closed already; and on Linux what says that it failed has closed, too (close(2)).
+        let _ = nix::unistd::close(number);
     }
     Ok(())
 }
@@ -82,7 +78,7 @@ fn die_with_parent() -> Result<()> {
 
 /// Out of the caller's namespaces, with ids of the sandbox's own; then waits for the second stage.
 fn outer() -> Result<ExitCode> {
-    nothing_open()?;
+    close_the_rest()?;
     let parent = rustix::process::getppid();
     die_with_parent()?;
     // No terminal of the caller's, into which a script could type.
@@ -148,24 +144,53 @@ fn inner() -> Result<ExitCode> {
         lay::layer(&mut layer).map_err(|e| root::full(&format!("layer {}", number + 1), &e))?;
         layer.skip().map_err(broken)?;
     }
-    let added = files(&job, &mut from)?;
-    let before =
-        changes::snapshot(&added).map_err(|e| Failure::io(Fault::Broken, "look at the image", &e))?;
-    wire::say(&mut to, &Said::Laid).and_then(|()| to.flush()).map_err(broken)?;
-    run::all(&job)?;
-    changes::tell(&before, &added, &mut to)?;
+    match &job.tried {
+        None => upgrade(&job, &mut from, &mut to)?,
+        Some(tried) => attempt(&job, tried, &mut to)?,
+    }
     wire::say(&mut to, &Said::Done).and_then(|()| to.flush()).map_err(broken)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The tools of an upgrade, and what they changed.
+fn upgrade(job: &Job, from: &mut impl Read, to: &mut impl Write) -> Result<()> {
+    let added = files(job, from)?;
+    let before =
+        changes::snapshot(&added).map_err(|e| Failure::io(Fault::Broken, "look at the image", &e))?;
+    say_laid(to)?;
+    run::all(job, None)?;
+    changes::tell(&before, &added, to)
+}
+
+/// The image's own commands, as a container of it would run them; what they change is of no interest.
+fn attempt(job: &Job, tried: &Tried, to: &mut impl Write) -> Result<()> {
+    folder()?;
+    loopback::up()?;
+    root::hosts();
+    let person = person::find(tried)?;
+    person.enter(&tried.folder)?;
+    say_laid(to)?;
+    run::all(job, Some((tried, &person)))
+}
+
+fn say_laid(to: &mut impl Write) -> Result<()> {
+    let said = wire::say(to, &Said::Laid).and_then(|()| to.flush());
+    said.map_err(|e| Failure::io(Fault::Broken, "the parent", &e))
+}
+
+/// Makes the sandbox's own folder in the image's tree.
+fn folder() -> Result<()> {
+    if std::fs::symlink_metadata(wire::FOLDER).is_ok() {
+        return Err(Failure::of(Fault::Unavailable, format!("the image has a {} of its own", wire::FOLDER)));
+    }
+    std::fs::create_dir(wire::FOLDER).map_err(|e| root::full("the sandbox's folder", &e))
 }
 
 /// Puts the job's files and what else tools look for in their places; which paths are none of the image's.
 fn files(job: &Job, from: &mut impl Read) -> Result<clean::Added> {
     let failed = |e: std::io::Error| root::full("the packages", &e);
     let mut added = clean::Added::default();
-    if std::fs::symlink_metadata(wire::FOLDER).is_ok() {
-        return Err(Failure::of(Fault::Unavailable, format!("the image has a {} of its own", wire::FOLDER)));
-    }
-    std::fs::create_dir(wire::FOLDER).map_err(failed)?;
+    folder()?;
     for name in &job.files {
         let plain = !name.is_empty() && !name.starts_with('.') && !name.contains('/');
         if !plain {

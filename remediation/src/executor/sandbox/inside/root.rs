@@ -17,7 +17,7 @@ use rustix::{
 use super::{Result, unavailable};
 use crate::executor::sandbox::{
     fault::{Failure, Fault},
-    limits::{FILES, Limits},
+    limits::{BURST, FILES, Limits},
     wire::FOLDER,
 };
 
@@ -108,16 +108,29 @@ pub(super) fn no_services() -> io::Result<bool> {
     Ok(false)
 }
 
-/// Limits of each process, and no right that the tools do not need: for whatever is started from here on.
-pub(super) fn restrict(limits: &Limits) -> Result<()> {
+/// Names of its own, which a container runtime gives every container: who serves or asks `localhost` finds it. Where the image has some, they
+/// stay; a folder that cannot be written to is the image's own doing.
+pub(super) fn hosts() {
+    const HOSTS: &str = "/etc/hosts";
+    let empty = fs::metadata(HOSTS).map_or(true, |there| there.is_file() && there.len() == 0);
+    if empty {
+        let _ = fs::write(HOSTS, "127.0.0.1\tlocalhost sandbox\n::1\tlocalhost\n");
+    }
+}
+
+/// Limits of each process, and no right that the tools do not need: for whatever is started from here on. `room`: what one process may
+/// address is bounded, too; programs that ask for far more than they use cannot start then.
+pub(super) fn restrict(limits: &Limits, room: bool) -> Result<()> {
     let limit = |resource, most: u64| {
         let most = Some(most);
         rustix::process::setrlimit(resource, Rlimit { current: most, maximum: most })
             .map_err(unavailable("a limit cannot be set"))
     };
-    limit(Resource::As, limits.memory.saturating_mul(2))?;
-    // Beyond the number at which the whole ends, or nobody would ever see it reached.
-    limit(Resource::Nproc, limits.processes.saturating_add(limits.processes / 4))?;
+    if room {
+        limit(Resource::As, limits.memory.saturating_mul(2))?;
+    }
+    // Far beyond the number at which the whole ends: who is refused a process by the kernel ends by himself, and nobody has seen it.
+    limit(Resource::Nproc, limits.processes.saturating_add(BURST))?;
     limit(Resource::Fsize, limits.disk)?;
     limit(Resource::Core, 0)?;
     // Linux has 41; a kernel that does not know one says so, and then nobody has it.
@@ -134,5 +147,8 @@ pub(super) fn restrict(limits: &Limits) -> Result<()> {
     // In a user namespace of its own a script would have every right again (namespaces(7), /proc/sys/user).
     fs::write("/proc/sys/user/max_user_namespaces", "0")
         .map_err(|e| Failure::io(Fault::Unavailable, "namespaces in it cannot be forbidden", &e))?;
-    rustix::thread::set_no_new_privs(true).map_err(unavailable("prctl"))
+    rustix::thread::set_no_new_privs(true).map_err(unavailable("prctl"))?;
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+    super::calls::filter()?;
+    Ok(())
 }

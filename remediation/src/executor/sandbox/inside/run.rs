@@ -10,22 +10,26 @@ use std::{
 
 use rustix::process::{Pid, WaitOptions, WaitStatus};
 
-use super::{Result, root};
+use super::{Result, person::Person, root};
 use crate::executor::sandbox::{
     fault::{Failure, Fault},
     limits::{FULL, LEAVING_MS, Limits, WORDS},
-    wire::{FOLDER, Job},
+    wire::{FOLDER, Job, Tried},
 };
 
 /// Between two looks. A fork bomb is bounded by RLIMIT_NPROC and a write by the tmpfs meanwhile.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// Runs every command of the job; the first that fails, or whatever reaches a limit, ends it.
-pub(super) fn all(job: &Job) -> Result<()> {
-    root::restrict(&job.limits)?;
+/// Characters of a command that are shown.
+const SHOWN: usize = 200;
+
+/// Runs every command of the job; the first that fails, or whatever reaches a limit, ends it. With somebody of the image's, they are the image's own
+/// commands.
+pub(super) fn all(job: &Job, tried: Option<(&Tried, &Person)>) -> Result<()> {
+    root::restrict(&job.limits, tried.is_none())?;
     let started = now();
     for command in &job.commands {
-        one(job, command, started)?;
+        one(job, command, tried, started)?;
     }
     Ok(())
 }
@@ -38,74 +42,110 @@ fn now() -> Instant {
     Instant::now()
 }
 
-fn one(job: &Job, command: &[String], started: Instant) -> Result<()> {
+fn one(job: &Job, command: &[String], tried: Option<(&Tried, &Person)>, started: Instant) -> Result<()> {
     let Some((program, arguments)) = command.split_first() else {
         return Err(Failure::of(Fault::Broken, "a command without a program"));
+    };
+    let name = match tried {
+        // Tools are told apart by what they say; an image's own commands may say nothing.
+        Some(_) => format!(
+            "`{}`",
+            command.join(" ").chars().filter(|c| !c.is_control()).take(SHOWN).collect::<String>()
+        ),
+        None => program.clone(),
     };
     let broken = |what: &'static str| move |e: std::io::Error| root::full(what, &e);
     let words = format!("{FOLDER}/words");
     let out = File::create(&words).map_err(broken("the tools' words"))?;
     let err = out.try_clone().map_err(broken("the tools' words"))?;
-    let child = Command::new(program)
-        .args(arguments)
-        .env_clear()
-        .envs(job.environment.iter().map(|(name, value)| (name, value)))
-        .stdin(Stdio::null())
-        .stdout(out)
-        .stderr(err)
-        .process_group(0)
-        .spawn()
-        .map_err(|e| Failure::of(Fault::Unavailable, format!("{program} cannot be started: {e}")))?;
+    let mut command = Command::new(program);
+    command.args(arguments).env_clear().stdin(Stdio::null()).stdout(out).stderr(err).process_group(0);
+    let (started_as, missing) = match tried {
+        None => (None, Fault::Unavailable),
+        Some((tried, person)) => {
+            command.env("HOME", &person.home).current_dir(&tried.folder);
+            (Some(person), Fault::Tool)
+        }
+    };
+    command.envs(job.environment.iter().map(|(name, value)| (name, value)));
+    let child = match started_as {
+        None => command.spawn(),
+        Some(person) => person.start(&mut command),
+    };
+    let child = child.map_err(|e| Failure::of(missing, format!("{name} cannot be started: {e}")))?;
     let pid = Pid::from_raw(child.id().cast_signed()).ok_or_else(|| Failure::of(Fault::Broken, "no pid"))?;
-    let mut status = None;
+    let said = || format!("{name}{}", last_words(&words));
     loop {
-        // Orphans are this process's to bury; std would wait for its own child alone.
-        loop {
-            match rustix::process::wait(WaitOptions::NOHANG) {
-                Ok(Some((who, how))) if who == pid => status = Some(how),
-                Ok(Some(_)) => {}
-                Ok(None) | Err(_) => break,
-            }
+        let round = Round::look(&job.limits, Some(pid));
+        if let Some(status) = round.ended {
+            well(&job.limits, &said, status, &round.there)?;
+            return if tried.is_some() { Ok(()) } else { nothing_left(&job.limits, round.there) };
         }
-        let there = Running::look();
-        let said = || format!("{program}{}", last_words(&words));
-        if let Some(status) = status {
-            return ended(&job.limits, &said, status, &there);
-        }
-        within(&job.limits, &there, started)
+        within(&job.limits, &round.there, started)
             .map_err(|(fault, reason)| Failure::of(fault, format!("{reason}; {}", said())))?;
         std::thread::sleep(LOOK);
     }
 }
 
-/// A tool that has ended: with success, with room, with nothing left behind.
-fn ended(limits: &Limits, said: &dyn Fn() -> String, status: WaitStatus, there: &Running) -> Result<()> {
-    if status.exit_status() != Some(0) {
-        // It may have failed for want of what it had used up.
-        if free().is_some_and(|free| free < FULL) {
-            return Err(Failure::of(Fault::Disk, said()));
+/// What one look found.
+struct Round {
+    /// How the one that is waited for ended.
+    ended: Option<WaitStatus>,
+    there: Running,
+}
+
+impl Round {
+    fn look(limits: &Limits, awaited: Option<Pid>) -> Self {
+        let (mut ended, mut buried) = (None, 0);
+        // Orphans are this process's to bury; std would wait for its own child alone.
+        while let Ok(Some((who, how))) = rustix::process::wait(WaitOptions::NOHANG) {
+            buried += 1;
+            if Some(who) == awaited {
+                ended = Some(how);
+            }
         }
-        if there.count >= limits.processes {
-            return Err(Failure::of(Fault::Processes, said()));
-        }
-        let how = match (status.exit_status(), status.terminating_signal()) {
-            (Some(code), _) => format!("ended with {code}"),
-            (_, Some(signal)) => format!("was ended by signal {signal}"),
-            _ => "did not end well".to_owned(),
-        };
-        return Err(Failure::of(Fault::Tool, format!("it {how}: {}", said())));
+        let mut there = Running::look(limits.processes);
+        // Each had its number until now: what came and went between two looks was there at once.
+        there.count += buried;
+        Self { ended, there }
     }
-    let mut names = there.names.clone();
+}
+
+/// A tool that has ended: with success, with room, and never with more processes than there may be.
+fn well(limits: &Limits, said: &dyn Fn() -> String, status: WaitStatus, there: &Running) -> Result<()> {
+    if there.count >= limits.processes {
+        return Err(Failure::of(Fault::Processes, said()));
+    }
+    if status.exit_status() == Some(0) {
+        return Ok(());
+    }
+    // It may have failed for want of what it had used up.
+    if free().is_some_and(|free| free < FULL) {
+        return Err(Failure::of(Fault::Disk, said()));
+    }
+    let how = match (status.exit_status(), status.terminating_signal()) {
+        (Some(code), _) => format!("ended with {code}"),
+        (_, Some(signal)) => format!("was ended by signal {signal}"),
+        _ => "did not end well".to_owned(),
+    };
+    Err(Failure::of(Fault::Tool, format!("it {how}: {}", said())))
+}
+
+/// What is left of it has a moment to end by itself.
+fn nothing_left(limits: &Limits, mut there: Running) -> Result<()> {
     let until = now() + Duration::from_millis(LEAVING_MS);
-    while !names.is_empty() && now() < until {
+    while !there.names.is_empty() && now() < until {
         std::thread::sleep(LOOK);
-        while let Ok(Some(_)) = rustix::process::wait(WaitOptions::NOHANG) {}
-        names = Running::look().names;
+        there = Round::look(limits, None).there;
+        if there.count >= limits.processes {
+            let reason = format!("{} at once, of what was left running", there.count);
+            return Err(Failure::of(Fault::Processes, reason));
+        }
     }
-    match names.first() {
+    match there.names.first() {
         None => Ok(()),
         Some(first) => {
-            let more = names.len() - 1;
+            let more = there.names.len() - 1;
             let others = if more == 0 { String::new() } else { format!(" and {more} more") };
             Err(Failure::of(Fault::LeftRunning, format!("`{first}`{others}")))
         }
@@ -145,13 +185,17 @@ struct Running {
 }
 
 impl Running {
-    fn look() -> Self {
+    /// Looks no closer at more than `most`: whoever makes them makes more while they are looked at.
+    fn look(most: u64) -> Self {
         let mut there = Self { names: Vec::new(), count: 0, memory: 0 };
         for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
             let name = entry.file_name();
             let Some(pid) = name.to_str().filter(|name| name.bytes().all(|b| b.is_ascii_digit())) else {
                 continue;
             };
+            if there.count >= most {
+                break;
+            }
             // Gone in between is gone.
             let Ok(status) = fs::read(format!("/proc/{pid}/status")) else { continue };
             let status = String::from_utf8_lossy(&status);

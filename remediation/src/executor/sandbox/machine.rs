@@ -1,0 +1,34 @@
+//! What this machine can do for an image: run its programs, and hold its tree in memory.
+
+use super::{Sandbox, limits::ROOM};
+use crate::tree::Tree;
+
+/// Whose programs run on each machine: Debian's names of architectures, and the image specification's (Go's GOARCH).
+const MACHINES: &[(&str, &[&str])] = &[
+    ("x86_64", &["amd64", "i386", "386"]),
+    ("aarch64", &["arm64"]),
+    ("arm", &["armhf", "armel", "arm"]),
+    ("x86", &["i386", "386"]),
+    ("powerpc64", &["ppc64el", "ppc64le"]),
+    ("riscv64", &["riscv64"]),
+    ("s390x", &["s390x"]),
+];
+
+/// Whether programs of an architecture run here; why not, for people.
+pub(super) fn runs(architecture: &str) -> Result<(), String> {
+    let here = std::env::consts::ARCH;
+    let runs = MACHINES.iter().any(|(machine, all)| *machine == here && all.contains(&architecture));
+    if runs { Ok(()) } else { Err(format!("programs of {architecture} do not run on {here}")) }
+}
+
+/// Whether a sandbox of this image finds room; why not, for people.
+pub(crate) fn has_room(sandbox: &Sandbox, tree: &Tree) -> Result<(), String> {
+    let bytes: u64 = tree.under("").map(|(_, node)| node.entry.size).sum();
+    let disk = sandbox.limits().disk_here();
+    if bytes.saturating_add(ROOM) > disk {
+        return Err(format!(
+            "the image's {bytes} bytes leave no room on a disk of {disk}, which lies in memory"
+        ));
+    }
+    Ok(())
+}
