@@ -70,7 +70,7 @@ pub(crate) struct Fix {
     #[arg(long, visible_alias = "dry-run")]
     plan: bool,
     #[command(flatten)]
-    smoke: smoke::Flags,
+    smoke: smoke::SmokeFlags,
     #[command(flatten)]
     attest: super::attest::AttestFlags,
     #[command(flatten)]
