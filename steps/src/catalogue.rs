@@ -128,6 +128,7 @@ mod tests {
         assert!(codes("attest", &json!({"what": ["vex"]}), scan.clone()).is_empty());
         assert_eq!(codes("fix", &json!({"sign_key": "release"}), scan.clone()), ["fix-signs-nothing"]);
         assert_eq!(codes("fix", &json!({"smoke": ["nginx", "-t"]}), scan.clone()), ["smoke-invalid"]);
+        assert_eq!(codes("fix", &json!({"smoke_timeout": "2h"}), scan.clone()), ["smoke-invalid"]);
         assert!(codes("fix", &json!({"smoke": ["nginx -t", "curl {{image.tag}}"]}), scan).is_empty());
     }
 

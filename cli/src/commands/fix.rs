@@ -72,9 +72,9 @@ pub(crate) struct Fix {
     #[arg(long, visible_alias = "dry-run")]
     plan: bool,
     #[command(flatten)]
-    rebase: rebase::Flags,
+    rebase: rebase::RebaseFlags,
     #[command(flatten)]
-    smoke: smoke::Flags,
+    smoke: smoke::SmokeFlags,
     #[command(flatten)]
     attest: super::attest::AttestFlags,
     #[command(flatten)]

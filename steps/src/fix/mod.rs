@@ -229,6 +229,17 @@ fn check(step: &StepInPlan<'_>) -> Vec<Objection> {
             ));
         }
     }
+    // What is no duration at all, the language itself says.
+    let time = step.with.get("smoke_timeout").and_then(Value::as_str);
+    let time = time.filter(|text| patchline_chains::duration::parse(text).is_ok());
+    if let Some(Err(error)) = time.map(params::smoke_time) {
+        objections.push(objection(
+            &["smoke_timeout"],
+            "smoke-invalid",
+            error,
+            "write a time up to an hour: 90s, 5m",
+        ));
+    }
     let select = step.with.get("select").unwrap_or(&Value::Null);
     if select.get("fixable").and_then(Value::as_bool) == Some(false) {
         objections.push(objection(

@@ -1,10 +1,12 @@
 //! What a chain says of a fix.
 
+use std::time::Duration;
+
 use patchline_engine::StepError;
 use patchline_remediation::{
     Choice, Denied, Edited, Remediator, Selection, Smoke, UpgradePolicy,
     apt::{Apt, AptConfig, Mirrors},
-    fix::{Command, NoCommand, SMOKE_TIME},
+    fix::{Command, LONGEST_SMOKE, NoCommand, SMOKE_TIME},
 };
 use serde::Deserialize;
 use url::Url;
@@ -143,12 +145,8 @@ impl Params {
     fn smoke(&self, platforms: Platforms) -> Result<Option<Smoke>, StepError> {
         let invalid = |error: NoCommand| StepError::permanent("smoke-invalid", error.to_string());
         let commands = self.smoke.iter().map(|text| text.parse::<Command>().map_err(invalid));
-        let time = match self.smoke_timeout.as_deref() {
-            None => SMOKE_TIME,
-            Some(text) => patchline_chains::duration::parse(text).map_err(|error| {
-                StepError::permanent("parameters-invalid", format!("`smoke_timeout` is {error}"))
-            })?,
-        };
+        let time = self.smoke_timeout.as_deref().map_or(Ok(SMOKE_TIME), smoke_time);
+        let time = time.map_err(|error| StepError::permanent("smoke-invalid", error))?;
         let smoke = Smoke::new(commands.collect::<Result<_, _>>()?, time).map_err(invalid)?;
         Ok(match platforms {
             Platforms::One => smoke,
@@ -177,6 +175,15 @@ impl Params {
         let apt = Apt::new(AptConfig { mirrors: mirrors.or(config.mirrors.clone()), ..config.clone() })
             .map_err(failure::remediation)?;
         Ok(remediator.with_apt(apt))
+    }
+}
+
+/// How long smoke commands may take; why not, for people.
+pub(super) fn smoke_time(text: &str) -> Result<Duration, String> {
+    match patchline_chains::duration::parse(text) {
+        Ok(time) if time >= Duration::from_secs(1) && time <= LONGEST_SMOKE => Ok(time),
+        Ok(_) => Err(format!("`smoke_timeout` is {text}, and not between 1s and 1h")),
+        Err(error) => Err(format!("`smoke_timeout` is {error}")),
     }
 }
 
@@ -220,10 +227,10 @@ mod tests {
         assert_eq!(several.map_err(|error| error.code), whole.map(|smoke| smoke.map(Smoke::unless_foreign)));
         assert_eq!(smoke(json!({"smoke": ["nginx", "-t"]})), Err("smoke-invalid".to_owned()));
         assert_eq!(smoke(json!({"smoke": ["sh -c '"]})), Err("smoke-invalid".to_owned()));
-        assert_eq!(
-            smoke(json!({"smoke": ["a"], "smoke_timeout": "soon"})),
-            Err("parameters-invalid".to_owned())
-        );
+        for time in ["soon", "2h", "1ms"] {
+            let read = smoke(json!({"smoke": ["a"], "smoke_timeout": time}));
+            assert_eq!(read, Err("smoke-invalid".to_owned()), "{time}");
+        }
     }
 
     #[test]

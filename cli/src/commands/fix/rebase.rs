@@ -17,7 +17,7 @@ use crate::{
 
 /// Whether and onto what.
 #[derive(Debug, clap::Args)]
-pub(super) struct Flags {
+pub(super) struct RebaseFlags {
     /// Set the image's own layers on the newest of the base that it is built on, and mend what is then left. Refused where
     /// they install packages or cover what the base has changed
     #[arg(long, conflicts_with_all = ["plan", "with", "attest"])]
@@ -35,7 +35,7 @@ pub(super) struct Moved {
     name: String,
 }
 
-impl Flags {
+impl RebaseFlags {
     /// None: it was not asked for, or the base is the newest.
     pub(super) async fn apply(
         &self,

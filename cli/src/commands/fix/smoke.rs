@@ -15,7 +15,7 @@ const SHOWN: usize = 200;
 
 /// As it is typed.
 #[derive(Debug, clap::Args)]
-pub(super) struct Flags {
+pub(super) struct SmokeFlags {
     /// A command of the image that must end well in a sandbox over the fixed image before it is pushed, as the image's user, in its
     /// folder, with its environment and without a network: --smoke "nginx -t". May be given several times; no shell reads it,
     /// unless it is one: --smoke "sh -c 'nginx && curl -f localhost'"
@@ -35,7 +35,7 @@ fn time(text: &str) -> Result<Duration, String> {
     Ok(time)
 }
 
-impl Flags {
+impl SmokeFlags {
     /// None: nothing is asked of the fixed image.
     pub(super) fn smoke(&self) -> Result<Option<Smoke>> {
         Smoke::new(self.smoke.clone(), self.smoke_timeout.unwrap_or(SMOKE_TIME))
