@@ -2,7 +2,7 @@
 
 use std::{io::Read as _, path::PathBuf, sync::Arc};
 
-use patchline_registry::{Location, Registries};
+use patchline_registry::Registries;
 use patchline_remediation::{
     Draft, Error, FixRequest, Selection, UpgradePolicy,
     advise::{Advice, Base, Change, Dockerfile, LONGEST_DOCKERFILE},

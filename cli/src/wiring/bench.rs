@@ -51,7 +51,8 @@ impl Bench for Benching {
         let Ask { spot, select, policy, executor, denied } = ask;
         let remediator = self.remediator.clone().choosing(executor).denying(denied);
         // Each layer is read once, for the scan and for the plan.
-        let beside = remediator.beside();
+        // Nobody says here which platform it is; most images are of their server's.
+        let beside = remediator.beside(&crate::images::this_platform());
         let (_, judged) = self.look(&spot, beside.clone()).await?;
         beside.keep().await?;
         let stored = |source| Error::Stored { what: "fix", source };
