@@ -13,7 +13,7 @@ use crate::{
 /// Prefix of all our annotation keys.
 pub const PREFIX: &str = "dev.patchline.";
 /// What made the patch layer; another engine may lay the same upgrades in other bytes.
-pub const ENGINE: &str = "1";
+pub const ENGINE: &str = "2";
 /// The history entry of a patch layer.
 const CREATED_BY: &str = "patchline fix";
 

@@ -105,7 +105,8 @@ impl Fix {
         let platform = self.platform.clone().unwrap_or_else(images::this_platform);
         let beside = remediator.beside(&platform);
         let scanned = images::scan_beside(&data, Some(&apt), &image, beside.clone()).await?;
-        beside.keep().await?;
+        let keeping = beside.keep().await?;
+        let remediator = remediator.having_read(beside);
         self.choice.tell_unknown(&scanned.report);
         let scratch = tempfile::tempdir().map_err(io("make a folder for work"))?;
         let bars = Bars::new();
@@ -137,6 +138,7 @@ impl Fix {
         };
         if self.plan {
             let draft = remediator.draft(&request).await?;
+            keeping.done().await?;
             bars.clear();
             if global.output == Output::Json {
                 super::json(&draft)?;
@@ -153,6 +155,7 @@ impl Fix {
             }
             _ => remediator.build(&request).await?,
         };
+        keeping.done().await?;
         match fixed {
             Fixed::Unchanged(mut plan) if moved.is_some() => {
                 plan.smoked = remediator.smoke_as_it_is(&request).await?;

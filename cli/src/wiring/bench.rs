@@ -54,7 +54,8 @@ impl Bench for Benching {
         // Nobody says here which platform it is; most images are of their server's.
         let beside = remediator.beside(&crate::images::this_platform());
         let (_, judged) = self.look(&spot, beside.clone()).await?;
-        beside.keep().await?;
+        let keeping = beside.keep().await?;
+        let remediator = remediator.having_read(beside);
         let stored = |source| Error::Stored { what: "fix", source };
         let recorded = self.fixes.fix_of(&spot.manifest).await.map_err(stored)?;
         let scratch = tempfile::tempdir_in(&self.scratch).map_err(|source| patchline_scanner::Error::Io {
@@ -73,6 +74,8 @@ impl Bench for Benching {
             scratch: scratch.path().to_owned(),
             progress: Arc::new(|_, _, _| {}),
         };
-        Ok(remediator.draft(&request).await?)
+        let draft = remediator.draft(&request).await?;
+        keeping.done().await?;
+        Ok(draft)
     }
 }

@@ -137,6 +137,7 @@ pub struct Remediator {
     apk: Option<Apk>,
     rpm: Option<Rpm>,
     facts: Arc<dyn LayerFacts>,
+    trees: Option<Arc<TreesBeside>>,
     choice: Choice,
     sandbox: Option<Sandbox>,
     rules: Arc<Rules>,
@@ -150,7 +151,18 @@ impl Remediator {
     /// With the repositories to take from.
     pub fn new(apt: Apt, facts: Arc<dyn LayerFacts>) -> Self {
         let (choice, rules, most_kept) = (Choice::Auto, Arc::default(), cache::MOST);
-        Self { apt, apk: None, rpm: None, facts, choice, sandbox: None, rules, smoke: None, most_kept }
+        Self {
+            apt,
+            apk: None,
+            rpm: None,
+            facts,
+            trees: None,
+            choice,
+            sandbox: None,
+            rules,
+            smoke: None,
+            most_kept,
+        }
     }
     /// The same with apk repositories besides; without them an apk image has no mirror.
     #[must_use]
@@ -201,6 +213,11 @@ impl Remediator {
     #[must_use]
     pub fn keeping(self, most_kept: u64) -> Self {
         Self { most_kept, ..self }
+    }
+    /// With what the scan of the very image that is to be mended has read on its way.
+    #[must_use]
+    pub fn having_read(self, trees: Arc<TreesBeside>) -> Self {
+        Self { trees: Some(trees), ..self }
     }
     /// The client itself.
     pub fn apt(&self) -> &Apt {

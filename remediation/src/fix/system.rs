@@ -118,7 +118,8 @@ async fn read(
     progress: &Progress,
 ) -> Result<Tree> {
     let told = progress.clone();
-    image.tree(repository, &remediator.facts, flavour, move |done, all| told("read layers", done, all)).await
+    let told = move |done, all| told("read layers", done, all);
+    image.tree_with(remediator.trees.as_deref(), repository, &remediator.facts, flavour, told).await
 }
 
 /// A decision on a system, and what it takes to decide anew.

@@ -7,7 +7,7 @@ use patchline_registry::{Descriptor, Digest, Manifest, RawManifest, Repository};
 use patchline_scanner::LayerFacts;
 use serde_json::Value;
 
-use super::{Flavour, LayerTree, Tree};
+use super::{Flavour, LayerTree, Tree, TreesBeside};
 use crate::{Error, Result};
 
 const MAX_CONFIG: u64 = 16 << 20;
@@ -99,12 +99,30 @@ impl Image {
         repository: &dyn Repository,
         facts: &Arc<dyn LayerFacts>,
         flavour: Flavour,
+        done: impl FnMut(u64, u64) + Send,
+    ) -> Result<Tree> {
+        self.tree_with(None, repository, facts, flavour, done).await
+    }
+
+    /// The same, with what a scan has just read.
+    pub(crate) async fn tree_with(
+        &self,
+        beside: Option<&TreesBeside>,
+        repository: &dyn Repository,
+        facts: &Arc<dyn LayerFacts>,
+        flavour: Flavour,
         mut done: impl FnMut(u64, u64) + Send,
     ) -> Result<Tree> {
         let mut tree = Tree::default();
         let all = self.manifest.layers.len() as u64;
-        let layers: Vec<_> =
-            self.manifest.layers.iter().map(|layer| layer_tree(repository, layer, facts, flavour)).collect();
+        let one = async |layer: &Descriptor| {
+            let taken = beside.filter(|_| flavour == Flavour::Dpkg).and_then(|read| read.take(&layer.digest));
+            match taken {
+                Some(taken) => Ok(Arc::unwrap_or_clone(taken)),
+                None => layer_tree(repository, layer, facts, flavour).await,
+            }
+        };
+        let layers: Vec<_> = self.manifest.layers.iter().map(one).collect();
         let mut layers = stream::iter(layers).buffered(AT_ONCE);
         let mut n = 0;
         while let Some(layer) = layers.try_next().await? {

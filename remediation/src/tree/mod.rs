@@ -8,7 +8,7 @@ pub(crate) mod pieces;
 
 use std::{borrow::Cow, collections::BTreeMap, ops::Bound};
 
-pub use beside::TreesBeside;
+pub use beside::{Keeping, TreesBeside};
 pub use hashes::{Hasher, Hashes, Known};
 pub(crate) use image::blocking as image_blocking;
 pub use image::{Image, layer_tree, open};

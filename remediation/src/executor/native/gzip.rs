@@ -16,7 +16,7 @@ use std::{
 use flate2::{Compress, Compression, Crc, FlushCompress, Status};
 
 /// The encoder's level: pinned, for the layer's digest depends on it.
-const LEVEL: u32 = 6;
+const LEVEL: u32 = 5;
 /// Plain bytes of a block: pinned for the same reason.
 const BLOCK: usize = 1 << 20;
 /// How far deflate looks back (RFC 1951, 2): so much of the block before it primes a block's encoder, which then loses
