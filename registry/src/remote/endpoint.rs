@@ -63,7 +63,7 @@ impl Endpoint {
         if config.plain_http || host::is_loopback(&base) {
             base = url("http").map_err(|_| bad("it is no `host[:port]`"))?;
         }
-        let clients = http.pair(host::is_loopback(&base));
+        let clients = http.pair(host::is_loopback(&base))?;
         let auth = Auth::new(host.clone(), base.clone(), config.credentials, config.token_hosts);
         Ok(Self { host, base, clients, auth, referrers_tag: tokio::sync::Mutex::default() })
     }

@@ -78,7 +78,7 @@ struct Shared {
 impl Registries {
     /// `by_name`: the configuration's registries.
     pub fn new(by_name: BTreeMap<String, RegistryConfig>) -> Result<Self> {
-        let shared = Shared { by_name, http: Http::new()?, lent: None, endpoints: Mutex::default() };
+        let shared = Shared { by_name, http: Http::default(), lent: None, endpoints: Mutex::default() };
         Ok(Self { shared: Arc::new(shared) })
     }
 

@@ -9,6 +9,7 @@ use std::{
 
 use patchline_registry::{Descriptor, Digest, Repository};
 use serde::{Deserialize, Serialize};
+use zstd::zstd_safe;
 
 use super::{Entry, Kind, Stop, Visitor, docs, paths::Paths};
 use crate::{
@@ -26,7 +27,7 @@ use crate::{
 };
 
 /// Of what is read here; the analysers of languages have versions of their own.
-const VERSION: &str = "patchline-layer/6";
+const VERSION: &str = "patchline-layer/7";
 
 /// Names and versions of all analysers, and limits where they are not the usual ones, as one name: facts that others
 /// left, or that came to be within other bounds, are not used.
@@ -124,15 +125,15 @@ impl Facts {
             opaque: BTreeSet::new(),
         }
     }
-    /// Compressed JSON.
+    /// JSON as one frame of zstd, whose header has its size.
     pub(crate) fn encode(&self) -> std::io::Result<Vec<u8>> {
-        zstd::encode_all(serde_json::to_vec(self)?.as_slice(), 3)
+        zstd::bulk::compress(&serde_json::to_vec(self)?, 3)
     }
     /// None: not what we wrote; then the layer is read again.
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
-        let mut json = Vec::new();
-        zstd::Decoder::new(bytes).ok()?.take(limits::facts().unpacked).read_to_end(&mut json).ok()?;
-        serde_json::from_slice(&json).ok()
+        let size = zstd_safe::get_frame_content_size(bytes).ok()??;
+        let size = usize::try_from(size).ok().filter(|_| size <= limits::facts().unpacked)?;
+        serde_json::from_slice(&zstd::bulk::decompress(bytes, size).ok()?).ok()
     }
 }
 

@@ -6,6 +6,8 @@ use std::{
     ops::Bound,
 };
 
+use foldhash::fast::RandomState;
+
 use super::{
     docs,
     facts::{APK, Broken, DPKG_STATUS, DPKG_STATUS_D, Fact, Facts, OS_RELEASE, RPM, lister},
@@ -30,9 +32,12 @@ pub(crate) struct Merged<'a> {
     pub(crate) incomplete: Vec<String>,
     /// Files that could tell of packages and cannot be read.
     pub(crate) unreadable: Vec<String>,
-    owners: HashMap<&'a str, &'a str>,
+    owners: Owners<'a>,
     view: View<'a>,
 }
+
+/// The package of each file that somebody may ask about.
+type Owners<'a> = HashMap<&'a str, Option<&'a str>, RandomState>;
 
 impl Merged<'_> {
     /// What a package's copyright file says; empty: there is none.
@@ -40,12 +45,15 @@ impl Merged<'_> {
         docs::licenses(&self.view, package, limits::facts().links)
     }
 
-    /// The operating system's package that a file belongs to.
+    /// The operating system's package that a component's file belongs to.
     pub(crate) fn owner(&self, path: &str) -> Option<&str> {
-        let known = |path: &str| self.owners.get(path).copied();
-        // Debian's lists name files as they were before `/bin` and `/lib` became links into `/usr`.
-        known(path).or_else(|| known(path.strip_prefix("usr/")?))
+        names(path).find_map(|name| *self.owners.get(name)?)
     }
+}
+
+/// What lists of files may call a file: Debian's name some as they were before `/bin` and `/lib` became links into `/usr`.
+fn names(path: &str) -> impl Iterator<Item = &str> {
+    [Some(path), path.strip_prefix("usr/")].into_iter().flatten()
 }
 
 /// What stands at a path, and the index of the layer that put it there.
@@ -64,14 +72,14 @@ type BrokenAt<'a> = (String, &'a Broken);
 pub(crate) fn merge<F: Borrow<Facts>>(layers: &[F]) -> Result<Merged<'_>> {
     let mut view = View::new();
     // In which layer a package, exactly so, began to stand without interruption.
-    let mut since: HashMap<Kept<'_>, usize> = HashMap::new();
+    let mut since: HashMap<Kept<'_>, usize, RandomState> = HashMap::default();
     for (index, layer) in layers.iter().enumerate() {
         if !apply(&mut view, layer.borrow(), index) {
             continue;
         }
         // A lower database that cannot be parsed matters only when nothing replaces it.
         if let Ok((packages, _)) = packages(&view) {
-            let now: HashSet<Kept<'_>> = packages.into_iter().collect();
+            let now: HashSet<Kept<'_>, RandomState> = packages.into_iter().collect();
             since.retain(|package, _| now.contains(package));
             for package in now {
                 since.entry(package).or_insert(index);
@@ -101,7 +109,7 @@ pub(crate) fn merge<F: Borrow<Facts>>(layers: &[F]) -> Result<Merged<'_>> {
         components: Vec::new(),
         incomplete: Vec::new(),
         unreadable: Vec::new(),
-        owners: HashMap::new(),
+        owners: Owners::default(),
         view,
     };
     merged.gather();
@@ -111,25 +119,36 @@ pub(crate) fn merge<F: Borrow<Facts>>(layers: &[F]) -> Result<Merged<'_>> {
 impl<'a> Merged<'a> {
     /// What stands in the whole image, from the files that are left in it.
     fn gather(&mut self) {
-        for (_, package, _) in &self.packages {
-            self.owners.extend(package.owns.iter().map(|path| (path.as_str(), package.name.as_str())));
-        }
-        let there: HashSet<&str> =
-            self.packages.iter().map(|(_, package, _)| package.name.as_str()).collect();
         for (path, Placed { fact, layer }) in &self.view {
             match fact {
-                Fact::Owned(files) => {
-                    // A package that is gone may have left its list behind.
-                    if let Some(package) = lister(path).and_then(|name| there.get(name)) {
-                        self.owners.extend(files.iter().map(|file| (file, *package)));
-                    }
-                }
                 Fact::Components(found) => {
                     self.components.extend(found.components.iter().map(|c| (*path, c, *layer)));
                     self.incomplete.extend(found.incomplete.iter().map(|what| format!("{path}: {what}")));
+                    self.owners.extend(names(path).map(|name| (name, None)));
                 }
                 Fact::Unreadable(reason) => self.unreadable.push(format!("{path}: {reason}")),
                 _ => {}
+            }
+        }
+        self.attribute();
+    }
+
+    /// Goes through every list of files, tens of thousands of them as a rule, for the few that are asked about.
+    fn attribute(&mut self) {
+        let mut owns = |file: &str, package: &'a str| {
+            if let Some(owner) = self.owners.get_mut(file) {
+                *owner = Some(package);
+            }
+        };
+        for (_, package, _) in &self.packages {
+            package.owns.iter().for_each(|file| owns(file, &package.name));
+        }
+        let there: HashSet<&str> = self.packages.iter().map(|(_, p, _)| p.name.as_str()).collect();
+        for (path, placed) in &self.view {
+            let Fact::Owned(files) = placed.fact else { continue };
+            // A package that is gone may have left its list behind.
+            if let Some(package) = lister(path).and_then(|name| there.get(name)) {
+                files.iter().for_each(|file| owns(file, package));
             }
         }
     }
