@@ -84,6 +84,11 @@ from_room!(
 impl From<patchline_remediation::Error> for Failure {
     fn from(error: patchline_remediation::Error) -> Self {
         let failure = Self::new(error.code(), &error);
+        if let patchline_remediation::Error::Status { status: 404, .. } = error {
+            return failure.hint(
+                "what has gone to the archive of releases that have ended is found with --archive-mirror",
+            );
+        }
         match error.code() {
             "mirror-unreachable" => {
                 failure.hint("name a Debian mirror that this machine reaches with --mirror, or set `mirrors` in patchline.yaml")

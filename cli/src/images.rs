@@ -174,7 +174,7 @@ pub(crate) async fn judge(data: &Data, apt: Option<&Apt>, inventory: Inventory) 
     if let (Some(apt), true) = (apt, debian) {
         let (uploads, revision) = apt.uploads(&inventory).await.map_err(|error| {
             match error.downcast::<patchline_remediation::Error>() {
-                Ok(error) => Failure::from(*error).hint("--offline scans with the loaded advisories alone"),
+                Ok(error) => Failure::from(*error),
                 Err(error) => Failure::new("uploads-unreadable", error.as_ref()),
             }
         })?;

@@ -4,6 +4,7 @@ pub mod advise;
 pub mod apk;
 pub mod apt;
 pub mod attest;
+pub mod bases;
 pub mod bootstrap;
 pub mod cache;
 mod clock;

@@ -6,6 +6,8 @@ mod input;
 mod select;
 mod show;
 
+use std::mem::ManuallyDrop;
+
 use jiff::Timestamp;
 use patchline_engine::{Clock as _, clock::SystemClock};
 use patchline_scanner::{
@@ -85,7 +87,8 @@ impl Scan {
             compare::known(&scanners, name)?;
         }
         let apt = if self.offline { None } else { Some(self.mirrors.apt(&config, &data)?) };
-        let (mut scanned, image) = self.scanned(&config, &data, apt.as_ref()).await?;
+        let (scanned, image) = self.scanned(&config, &data, apt.as_ref()).await?;
+        let mut scanned = ManuallyDrop::new(scanned);
         let compared = match &self.compare {
             Some(name) => Some(compare::said_by(&scanners, name, image.as_ref(), &scanned).await?),
             None => None,
@@ -146,15 +149,20 @@ fn print(document: Document, name: &str, scanned: &images::Scanned) -> Result<()
         at: time(),
     };
     match document {
-        Document::Sarif => super::json(&sarif::log(&scanned)),
-        Document::Cyclonedx => super::json(&cyclonedx::document(&scanned)),
-        Document::Spdx => super::json(&spdx::document(&scanned)),
-        Document::Gitlab => super::json(&gitlab::document(&scanned)),
+        Document::Sarif => last(sarif::log(&scanned)),
+        Document::Cyclonedx => last(cyclonedx::document(&scanned)),
+        Document::Spdx => last(spdx::document(&scanned)),
+        Document::Gitlab => last(gitlab::document(&scanned)),
         Document::Junit => {
             terminal::out(junit::document(&scanned).trim_end());
             Ok(())
         }
     }
+}
+
+/// What a process prints before it ends: its memory goes with it, which is sooner than piece by piece.
+fn last(document: impl serde::Serialize) -> Result<()> {
+    super::json(&*ManuallyDrop::new(document))
 }
 
 /// Now, or what a build that must be the same twice says it is (reproducible-builds.org, `SOURCE_DATE_EPOCH`).

@@ -149,11 +149,11 @@ pub fn document(scanned: &Scanned<'_>) -> Document {
     let references: Vec<String> = inventory
         .packages
         .iter()
-        .zip(&members.keys)
-        .map(|(package, key)| {
+        .enumerate()
+        .map(|(at, package)| {
             // A purl is what people look for; one that stands at several places names none of them.
             let first = !package.purl.is_empty() && seen.insert(package.purl.as_str());
-            if first { package.purl.clone() } else { format!("{}#{key}", package.purl) }
+            if first { package.purl.clone() } else { format!("{}#{}", package.purl, members.key(at)) }
         })
         .collect();
     let packages = inventory.packages.iter().zip(&references);

@@ -2,8 +2,10 @@
 
 use std::collections::{HashMap, HashSet};
 
+use foldhash::fast::RandomState;
+
 use super::{limits, text};
-use crate::{Finding, Inventory};
+use crate::{Finding, Inventory, Package};
 
 /// A name and a version in it; whether a file tells of it.
 type Key<'a> = (bool, &'a str, &'a str);
@@ -11,16 +13,23 @@ type Key<'a> = (bool, &'a str, &'a str);
 /// An index over an inventory's packages.
 pub(super) struct Members<'a> {
     inventory: &'a Inventory,
-    by: HashMap<Key<'a>, Vec<usize>>,
-    /// One for each package, each once.
-    pub(super) keys: Vec<String>,
+    by: HashMap<Key<'a>, Vec<usize>, RandomState>,
+    /// Packages that stand at one place a second time: their number tells them apart.
+    again: HashSet<usize>,
+}
+
+/// What a package is and where it stands.
+type Place<'a> = [&'a str; 3];
+
+fn place(package: &Package) -> Place<'_> {
+    [&package.purl, package.path.as_deref().unwrap_or_default(), &package.architecture]
 }
 
 impl<'a> Members<'a> {
     pub(super) fn of(inventory: &'a Inventory) -> Self {
-        let mut by: HashMap<Key<'a>, Vec<usize>> = HashMap::new();
-        let mut keys = Vec::with_capacity(inventory.packages.len());
-        let mut seen = HashSet::new();
+        let mut by: HashMap<Key<'a>, Vec<usize>, RandomState> = HashMap::default();
+        let mut again = HashSet::new();
+        let mut seen: HashSet<Place<'a>, RandomState> = HashSet::default();
         for (at, package) in inventory.packages.iter().enumerate() {
             let file = package.path.is_some();
             by.entry((file, &package.name, &package.version)).or_default().push(at);
@@ -29,16 +38,20 @@ impl<'a> Members<'a> {
             if source != (file, package.name.as_str(), package.version.as_str()) {
                 by.entry(source).or_default().push(at);
             }
-            let path = package.path.as_deref().unwrap_or_default();
-            let mut key = text::key(&[&package.purl, path, &package.architecture]);
-            if seen.contains(&key) {
-                // The same package twice at one place: its number tells them apart.
-                key = text::key(&[&package.purl, path, &package.architecture, &at.to_string()]);
+            if !seen.insert(place(package)) {
+                again.insert(at);
             }
-            seen.insert(key.clone());
-            keys.push(key);
         }
-        Self { inventory, by, keys }
+        Self { inventory, by, again }
+    }
+
+    /// What a package is called, by its index; no two are called the same.
+    pub(super) fn key(&self, at: usize) -> String {
+        let [purl, path, architecture] = place(&self.inventory.packages[at]);
+        if self.again.contains(&at) {
+            return text::key(&[purl, path, architecture, &at.to_string()]);
+        }
+        text::key(&[purl, path, architecture])
     }
 
     /// Indexes of packages, in the inventory's order, and no more than a document has room for.

@@ -114,10 +114,10 @@ pub fn document(scanned: &Scanned<'_>) -> Document {
     let described: Vec<Described> = inventory
         .packages
         .iter()
-        .zip(&members.keys)
-        .map(|(package, key)| Described {
+        .enumerate()
+        .map(|(at, package)| Described {
             annotations: annotations(package, scanned),
-            ..package_of(package, key, &layers)
+            ..package_of(package, &members.key(at), &layers)
         })
         .collect();
     let contains = |package: &Described| Relationship {

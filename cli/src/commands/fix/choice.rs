@@ -34,6 +34,10 @@ pub(super) struct Flags {
 }
 
 impl Flags {
+    /// A plan was handed in: it is of one image.
+    pub(super) fn is_of_a_plan(&self) -> bool {
+        self.with.is_some()
+    }
     /// Which findings; a plan that was handed in is asked for nothing.
     pub(super) fn selection(&self) -> Selection {
         Selection { severity: self.severity, ids: self.ids.clone(), packages: self.packages.clone() }

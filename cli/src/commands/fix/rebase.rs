@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use patchline_registry::{Registries, Repository};
+use patchline_registry::{Digest, Registries, Repository};
 use patchline_remediation::{
     Progress, lineage,
     rebase::{Rebase, RebaseRequest, Rebased, rebase},
@@ -74,25 +74,53 @@ impl RebaseFlags {
             return Err(Failure::says("base-unfit", format!("{name} is no longer there")));
         };
         let name = name.split_once('@').map_or(name.clone(), |(name, _)| name.to_owned());
+        let onto = Onto { base: repository, name, old, new: new.digest };
+        onto.set(image, (report, advisories), facts, progress).await
+    }
+    /// What to say where nothing came of it.
+    pub(super) fn asked(&self) -> bool {
+        self.rebase
+    }
+}
+
+/// A base that has become another.
+pub(super) struct Onto {
+    /// Where both are.
+    pub(super) base: Arc<dyn Repository>,
+    /// What the image is to call it.
+    pub(super) name: String,
+    /// What the image was built on.
+    pub(super) old: Digest,
+    /// What it is now.
+    pub(super) new: Digest,
+}
+
+impl Onto {
+    /// Sets an image on it; none: it is what it was for the image's platform.
+    pub(super) async fn set(
+        &self,
+        image: &Image,
+        (report, advisories): (&Report, &[&AdvisorySet]),
+        facts: &Arc<dyn LayerFacts>,
+        progress: Progress,
+    ) -> Result<Option<Moved>> {
         let request = RebaseRequest {
             repository: image.repository.as_ref(),
             manifest: image.manifest.clone(),
-            base: repository.as_ref(),
-            name: name.clone(),
-            old,
-            new: new.digest,
+            base: self.base.as_ref(),
+            name: self.name.clone(),
+            old: self.old.clone(),
+            new: self.new.clone(),
             report,
             advisories,
             progress,
         };
         Ok(match rebase(&request, facts).await? {
             Rebase::Current => None,
-            Rebase::Image(image) => Some(Moved { image: *image, base: repository, name }),
+            Rebase::Image(image) => {
+                Some(Moved { image: *image, base: self.base.clone(), name: self.name.clone() })
+            }
         })
-    }
-    /// What to say where nothing came of it.
-    pub(super) fn asked(&self) -> bool {
-        self.rebase
     }
 }
 

@@ -89,7 +89,11 @@ impl super::Scan {
             }
         };
         bars.clear();
-        Ok((scanned?, opened))
+        let scanned = scanned.map_err(|failure| match failure.hint {
+            None if apt.is_some() => failure.hint("--offline scans with the loaded advisories alone"),
+            _ => failure,
+        })?;
+        Ok((scanned, opened))
     }
 
     /// Flags that choose among what an image has.

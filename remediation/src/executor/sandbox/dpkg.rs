@@ -97,7 +97,7 @@ fn job(
         .map(|stage| match stage {
             order::Stage::Unpack(all) => {
                 let files = all.iter().map(|at| format!("{}/{}", wire::FOLDER, files[*at]));
-                dpkg(&["--unpack"]).into_iter().chain(files).collect()
+                dpkg(&["--auto-deconfigure", "--unpack"]).into_iter().chain(files).collect()
             }
             order::Stage::Configure(all) => {
                 dpkg(&["--configure"]).into_iter().chain(all.iter().map(named)).collect()

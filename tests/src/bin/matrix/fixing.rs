@@ -39,6 +39,13 @@ pub(crate) fn told(output: &Output) -> Result<Fixed, String> {
     Ok(Fixed { reference: said["fixed"].as_str().map(str::to_owned), plan: said["plan"].clone() })
 }
 
+/// The package that a mirror has lost, where that is the error: mirrors drop what belongs to releases that have ended
+/// before they drop its indexes, an architecture at a time.
+pub(crate) fn lost(error: &str) -> Option<&str> {
+    let said = error.strip_prefix("error[mirror-status]: the mirror answers 404 for ")?;
+    said.split_whitespace().next().filter(|file| file.starts_with("pool/"))
+}
+
 impl Fixed {
     pub(crate) fn upgrades(&self) -> &[Value] {
         self.plan["upgrades"].as_array().map_or(&[], Vec::as_slice)

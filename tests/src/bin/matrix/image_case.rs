@@ -92,7 +92,14 @@ impl Ground {
         let reference = format!("oci:{}:v1", image.layout.display());
         let fixed = match fixing::fix(&self.data, &reference, "auto", &[]) {
             Ok(fixed) => fixed,
-            Err(error) => return row.findings.push(error),
+            Err(error) => match fixing::lost(&error) {
+                Some(file) => {
+                    row.untried =
+                        Some(format!("the mirror's index names {file}, and the mirror has it no longer"));
+                    return;
+                }
+                None => return row.findings.push(error),
+            },
         };
         row.upgrades = fixed.upgrades().len();
         row.refused = fixed.refused().len();

@@ -69,8 +69,9 @@ fn main() {
     let rows = rows(&arguments);
     let wrong = rows.iter().filter(|row| !row.findings.is_empty()).count();
     let told: Vec<Value> = rows.iter().map(Row::json).collect();
-    eprintln!("{} cases, {wrong} wrong", rows.len());
-    println!("{}", json!({"cases": rows.len(), "wrong": wrong, "rows": told}));
+    let untried = rows.iter().filter(|row| row.untried.is_some()).count();
+    eprintln!("{} cases, {wrong} wrong, {untried} untried", rows.len());
+    println!("{}", json!({"cases": rows.len(), "wrong": wrong, "untried": untried, "rows": told}));
     if wrong > 0 {
         std::process::exit(1);
     }

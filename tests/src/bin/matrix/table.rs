@@ -14,6 +14,8 @@ pub(crate) struct Row {
     pub(crate) seconds: f64,
     /// What is worth a word, and no fault.
     pub(crate) notes: Vec<String>,
+    /// Why it could not be tried, which is nobody's fault here.
+    pub(crate) untried: Option<String>,
     /// What is wrong.
     pub(crate) findings: Vec<String>,
 }
@@ -24,7 +26,11 @@ impl Row {
     }
 
     pub(crate) fn tell(&self) {
-        let verdict = if self.findings.is_empty() { "good" } else { "WRONG" };
+        let verdict = match (&self.untried, self.findings.is_empty()) {
+            (_, false) => "WRONG".to_owned(),
+            (Some(why), true) => format!("UNTRIED: {why}"),
+            (None, true) => "good".to_owned(),
+        };
         eprintln!(
             "{:38} {:>8} {:>8} {:8} {:>7.1} s  {verdict} {}",
             self.name,
@@ -43,7 +49,7 @@ impl Row {
         json!({
             "name": self.name, "upgrades": self.upgrades, "refused": self.refused, "executor": self.executor,
             "scripted": self.scripted, "seconds": (self.seconds * 10.0).round() / 10.0, "notes": self.notes,
-            "findings": self.findings,
+            "untried": self.untried, "findings": self.findings,
         })
     }
 }
