@@ -143,13 +143,13 @@ enum Command {
     Chain(commands::chain::Chain),
     /// Tell what is in an image and what is wrong with it
     Scan(commands::scan::Scan),
-    /// Mend an image and push it beside the original
+    /// Mend images and push them beside the originals
     Fix(commands::fix::Fix),
     /// Tell what to change where no fix can be made
     Advise(commands::advise::Advise),
     /// Compare two images: packages and findings
     Diff(commands::diff::Diff),
-    /// Assemble, copy, delete, list and sign images
+    /// Assemble, copy, delete, list, group and sign images
     #[command(subcommand)]
     Image(commands::image::Image),
     /// Load advisories and tell how old they are

@@ -8,6 +8,21 @@ impl Arguments {
     pub fn of_process() -> Self {
         Self(std::env::args().skip(1).collect())
     }
+    /// This process's, of which each flag must be one that is known: a bench that takes `--help` for nothing begins to
+    /// measure. `flags`: those alone; `values`: those that a word follows.
+    pub fn known(flags: &[&str], values: &[&str]) -> Self {
+        let all = Self::of_process();
+        let mut words = all.0.iter();
+        while let Some(word) = words.next() {
+            if values.contains(&word.as_str()) {
+                words.next();
+            } else if word != "--bench" && !flags.contains(&word.as_str()) {
+                eprintln!("{word} is unknown; there are {}", [flags, values].concat().join(", "));
+                std::process::exit(2);
+            }
+        }
+        all
+    }
     /// The word at a place, from 0.
     pub fn word(&self, at: usize) -> Option<&str> {
         self.0.get(at).map(String::as_str)

@@ -30,7 +30,7 @@ use serde_json::{Value, json};
 use fixing::{BOOKWORM, BULLSEYE, Done, Executor, Place};
 
 fn main() {
-    let arguments = Arguments::of_process();
+    let arguments = Arguments::known(&["--json", "--no-peers"], &["--images", "--runs"]);
     let folder = match arguments.value("--images") {
         Some(folder) => PathBuf::from(folder),
         None => Path::new(env!("CARGO_TARGET_TMPDIR")).join("fix"),

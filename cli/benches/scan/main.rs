@@ -25,11 +25,12 @@ use serde_json::{Value, json};
 use process::Measured;
 
 fn main() {
-    let arguments = Arguments::of_process();
-    if arguments.word(0) == Some("floor") {
-        println!("{}", floor::walk(Path::new(arguments.word(1).unwrap())));
+    let words = Arguments::of_process();
+    if words.word(0) == Some("floor") {
+        println!("{}", floor::walk(Path::new(words.word(1).unwrap())));
         return;
     }
+    let arguments = Arguments::known(&["--json", "--no-peers"], &["--images", "--runs"]);
     let folder = match arguments.value("--images") {
         Some(folder) => PathBuf::from(folder),
         None => Path::new(env!("CARGO_TARGET_TMPDIR")).join("scan"),

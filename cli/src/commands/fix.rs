@@ -13,14 +13,7 @@ use patchline_scanner::{LayerFacts, layers::FactsFolder};
 use std::sync::Arc;
 
 use crate::{
-    Global, Output,
-    config::Config,
-    data::Data,
-    exit::Exit,
-    failure::Result,
-    images,
-    table::Table,
-    terminal,
+    Global, Output, config::Config, data::Data, exit::Exit, failure::Result, images, table::Table, terminal,
 };
 
 /// Who may lay the new files.

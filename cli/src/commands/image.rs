@@ -1,4 +1,6 @@
-//! `patchline image bootstrap|copy|delete|list|sign|verify`
+//! `patchline image bootstrap|copy|delete|list|bases|sign|verify`
+
+mod bases;
 
 use std::{path::PathBuf, str::FromStr as _};
 
@@ -22,7 +24,7 @@ use crate::{
 /// How many tags a refusal names.
 const SHOWN_TAGS: usize = 10;
 
-/// Assemble, copy, delete, list and sign images
+/// Assemble, copy, delete, list, group and sign images
 #[derive(Debug, Subcommand)]
 pub(crate) enum Image {
     /// Assemble a Debian image from a suite alone, without running anything
@@ -63,6 +65,20 @@ pub(crate) enum Image {
     List {
         /// host/repository or oci:DIR
         repository: String,
+    },
+    /// Tell which of these images are built on which, and whose findings are whose
+    Bases {
+        /// host/repository:tag, or oci:DIR:tag
+        #[arg(value_name = "IMAGE", required = true)]
+        images: Vec<String>,
+        /// Which platform of indexes [default: this machine's]
+        #[arg(long)]
+        platform: Option<String>,
+        /// Ask no package repository: loaded advisories alone
+        #[arg(long)]
+        offline: bool,
+        #[command(flatten)]
+        mirrors: Box<super::MirrorFlags>,
     },
     /// Sign an image as cosign does, under the tag sha256-….sig beside it
     Sign {
@@ -128,6 +144,11 @@ impl Image {
                     done.bytes as f64 / 1e6
                 ));
                 terminal::out(done.digest.as_str());
+            }
+            Self::Bases { images: named, platform, offline, mirrors } => {
+                let data = Data::shared(Data::path(global.data.as_deref()))?;
+                let apt = if offline { None } else { Some(mirrors.apt(&config, &data)?) };
+                bases::run(global, &registries, (&data, apt.as_ref()), &named, platform.as_deref()).await?;
             }
             Self::Sign { image, key } => told(global, &attest::sign(&registries, &image, &key).await?)?,
             Self::Verify { image, key } => told(global, &attest::verify(&registries, &image, &key).await?)?,

@@ -19,7 +19,8 @@ pub enum Executor {
 }
 
 /// Who may.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Choice {
     /// The sandbox where a script must run and one can be had; else native.
     #[default]

@@ -50,9 +50,11 @@ pub struct Selection {
 }
 
 /// How far up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum UpgradePolicy {
     /// The lowest version that fixes.
+    #[default]
     Minimal,
     /// The newest that the repositories have.
     Latest,

@@ -42,26 +42,9 @@ pub(super) struct Wanted {
     #[serde(default)]
     deny_packages: Vec<Denied>,
     #[serde(default)]
-    policy: Policy,
+    policy: UpgradePolicy,
     #[serde(default)]
-    executor: Executor,
-}
-
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Policy {
-    #[default]
-    Minimal,
-    Latest,
-}
-
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Executor {
-    #[default]
-    Auto,
-    Native,
-    Sandbox,
+    executor: Choice,
 }
 
 /// 202 with the plan's address: it is being made. Equal questions have one plan; asking again makes it anew.
@@ -82,15 +65,8 @@ pub(super) async fn ask(
     let id = app.workbench.plan(Ask {
         spot,
         select: Selection { severity: wanted.severity, ids: wanted.ids, packages: wanted.packages },
-        policy: match wanted.policy {
-            Policy::Minimal => UpgradePolicy::Minimal,
-            Policy::Latest => UpgradePolicy::Latest,
-        },
-        executor: match wanted.executor {
-            Executor::Auto => Choice::Auto,
-            Executor::Native => Choice::Native,
-            Executor::Sandbox => Choice::Sandbox,
-        },
+        policy: wanted.policy,
+        executor: wanted.executor,
         denied: wanted.deny_packages,
     })?;
     let location = format!("/api/v1/plans/{id}");

@@ -135,7 +135,7 @@ impl Job<'_> {
                 report: &found.report,
                 advisories: &sets.all(),
                 select: self.params.selection()?,
-                policy: self.params.policy(),
+                policy: self.params.policy,
                 scratch,
                 progress: progress.clone(),
             };

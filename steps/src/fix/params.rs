@@ -21,9 +21,9 @@ pub(super) struct Params {
     #[serde(default)]
     select: Select,
     #[serde(default)]
-    policy: Policy,
+    pub(super) policy: UpgradePolicy,
     #[serde(default)]
-    pub(super) executor: Executor,
+    pub(super) executor: Choice,
     #[serde(default)]
     deny_packages: Vec<String>,
     #[serde(default)]
@@ -51,24 +51,6 @@ struct Select {
     fixable: Option<bool>,
     ids: Vec<String>,
     packages: Vec<String>,
-}
-
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Policy {
-    #[default]
-    Minimal,
-    Latest,
-}
-
-/// Who may lay the new files.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum Executor {
-    #[default]
-    Auto,
-    Native,
-    Sandbox,
 }
 
 /// How many images are mended at once: one that this machine cannot run is refused alone, and not beside others.
@@ -124,13 +106,6 @@ impl Params {
         };
         Ok(Selection { severity, ids: self.select.ids.clone(), packages: self.select.packages.clone() })
     }
-    /// How far up.
-    pub(super) fn policy(&self) -> UpgradePolicy {
-        match self.policy {
-            Policy::Minimal => UpgradePolicy::Minimal,
-            Policy::Latest => UpgradePolicy::Latest,
-        }
-    }
     /// Packages that stay.
     pub(super) fn denied(&self) -> Result<Vec<Denied>, StepError> {
         let one = |text: &String| {
@@ -161,12 +136,7 @@ impl Params {
             // Which releases have ended is no chain's to say.
             debian_archive: None,
         };
-        let choice = match self.executor {
-            Executor::Auto => Choice::Auto,
-            Executor::Native => Choice::Native,
-            Executor::Sandbox => Choice::Sandbox,
-        };
-        let remediator = world.remediator.clone().choosing(choice).denying(self.denied()?);
+        let remediator = world.remediator.clone().choosing(self.executor).denying(self.denied()?);
         let remediator = remediator.smoking(self.smoke(platforms)?);
         if mirrors.debian.is_none() && mirrors.debian_security.is_none() {
             return Ok(remediator);
@@ -236,7 +206,7 @@ mod tests {
     #[test]
     fn defaults_and_selections() {
         let plain = params(json!({}));
-        assert_eq!((plain.max_rounds, plain.reenter, plain.executor), (2, true, Executor::Auto));
+        assert_eq!((plain.max_rounds, plain.reenter, plain.executor), (2, true, Choice::Auto));
         assert_eq!(plain.selection().expect("all").severity, None);
         let chosen = params(json!({"select": {"severity": ">= high", "ids": ["CVE-1"], "fixable": true}}));
         let selection = chosen.selection().expect("a selection");
