@@ -10,6 +10,7 @@ mod failure;
 mod images;
 mod limits;
 mod observe;
+mod pretty;
 mod progress;
 mod table;
 mod terminal;

@@ -19,8 +19,8 @@ pub(crate) mod worker;
 
 /// Data for programs.
 pub(crate) fn json<T: serde::Serialize + ?Sized>(value: &T) -> crate::failure::Result<()> {
-    let text = serde_json::to_string_pretty(value)
-        .map_err(|error| crate::failure::Failure::new("output-failed", &error))?;
+    let text =
+        crate::pretty::text(value).map_err(|error| crate::failure::Failure::new("output-failed", &error))?;
     crate::terminal::out(&text);
     Ok(())
 }

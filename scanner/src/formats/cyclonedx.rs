@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use patchline_registry::Digest;
-use serde::Serialize;
+use serde::{Serialize, Serializer, ser::SerializeSeq as _};
 
 use super::{Layers, Scanned, advice, clean, limits, members::Members, page, schemas, text, word};
 use crate::{Completeness, Finding, Package, Severity, licenses};
@@ -11,7 +11,7 @@ use crate::{Completeness, Finding, Package, Severity, licenses};
 /// The document: "bom".
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Document {
+pub struct Document<'a> {
     #[serde(rename = "$schema")]
     schema: &'static str,
     bom_format: &'static str,
@@ -19,10 +19,34 @@ pub struct Document {
     serial_number: String,
     version: u32,
     metadata: Metadata,
-    components: Vec<Component>,
+    components: Components<'a>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     compositions: Vec<Composition>,
     vulnerabilities: Vec<Vulnerability>,
+}
+
+/// The system and every package, each made when it is written: all at once are the most of a document.
+#[derive(Debug)]
+struct Components<'a> {
+    system: Option<Component>,
+    packages: &'a [Package],
+    /// One for each package.
+    references: Vec<String>,
+    layers: Layers<'a>,
+}
+
+impl Serialize for Components<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut all =
+            serializer.serialize_seq(Some(self.packages.len() + usize::from(self.system.is_some())))?;
+        if let Some(system) = &self.system {
+            all.serialize_element(system)?;
+        }
+        for (package, reference) in self.packages.iter().zip(&self.references) {
+            all.serialize_element(&component(package, reference, &self.layers))?;
+        }
+        all.end()
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -140,9 +164,8 @@ struct Version {
 }
 
 /// One document over one image.
-pub fn document(scanned: &Scanned<'_>) -> Document {
+pub fn document<'a>(scanned: &Scanned<'a>) -> Document<'a> {
     let (inventory, report) = (scanned.inventory, scanned.report);
-    let layers = scanned.layers();
     let members = Members::of(inventory);
     let image = inventory.image.to_string();
     let mut seen = HashSet::new();
@@ -156,7 +179,6 @@ pub fn document(scanned: &Scanned<'_>) -> Document {
             if first { package.purl.clone() } else { format!("{}#{}", package.purl, members.key(at)) }
         })
         .collect();
-    let packages = inventory.packages.iter().zip(&references);
     let system = inventory.distro.as_ref().map(|distro| Component {
         kind: "operating-system",
         reference: Some("operating-system".to_owned()),
@@ -171,6 +193,10 @@ pub fn document(scanned: &Scanned<'_>) -> Document {
         Completeness::Undetermined { .. } => Some("unknown"),
     };
     let composition = |aggregate| Composition { aggregate, assemblies: [image.clone()] };
+    let affected = |finding| members.about(finding).into_iter().map(|at| &references[at]);
+    let findings = report.findings.iter().enumerate();
+    let vulnerabilities =
+        findings.map(|(at, finding)| vulnerability(at, finding, affected(finding))).collect();
     let report_id = Digest::of(&report.canonical_json());
     Document {
         schema: "http://cyclonedx.org/schema/bom-1.6.schema.json",
@@ -189,16 +215,14 @@ pub fn document(scanned: &Scanned<'_>) -> Document {
         ),
         version: 1,
         metadata: metadata(scanned, &image),
-        components: system.into_iter().chain(packages.map(|(p, r)| component(p, r, &layers))).collect(),
+        components: Components {
+            system,
+            packages: &inventory.packages,
+            references,
+            layers: Layers::of(inventory),
+        },
         compositions: aggregate.map(composition).into_iter().collect(),
-        vulnerabilities: report
-            .findings
-            .iter()
-            .enumerate()
-            .map(|(at, finding)| {
-                vulnerability(at, finding, members.about(finding).iter().map(|at| &references[*at]))
-            })
-            .collect(),
+        vulnerabilities,
     }
 }
 

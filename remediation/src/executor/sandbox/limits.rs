@@ -32,7 +32,7 @@ pub(super) const LAYING_SECONDS: u64 = 1_200;
 pub struct Limits {
     /// Wall time of the tools together, in seconds.
     pub seconds: u64,
-    /// Memory of all processes together, in bytes; each alone may address twice as much.
+    /// Memory of all processes together, in bytes; each alone may ask for twice as much.
     pub memory: u64,
     /// Processes at once.
     pub processes: u64,

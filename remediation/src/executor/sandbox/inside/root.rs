@@ -119,7 +119,8 @@ pub(super) fn hosts() {
 }
 
 /// Limits of each process, and no right that the tools do not need: for whatever is started from here on. `room`: what one process may
-/// address is bounded, too; programs that ask for far more than they use cannot start then.
+/// write to of its own is bounded, too; programs that ask for far more than they use cannot start then. What they only reserve does not
+/// count: a JVM reserves a quarter of the machine, and packages' scripts start one.
 pub(super) fn restrict(limits: &Limits, room: bool) -> Result<()> {
     let limit = |resource, most: u64| {
         let most = Some(most);
@@ -127,7 +128,7 @@ pub(super) fn restrict(limits: &Limits, room: bool) -> Result<()> {
             .map_err(unavailable("a limit cannot be set"))
     };
     if room {
-        limit(Resource::As, limits.memory.saturating_mul(2))?;
+        limit(Resource::Data, limits.memory.saturating_mul(2))?;
     }
     // Far beyond the number at which the whole ends: who is refused a process by the kernel ends by himself, and nobody has seen it.
     limit(Resource::Nproc, limits.processes.saturating_add(BURST))?;
