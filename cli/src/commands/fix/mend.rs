@@ -153,6 +153,10 @@ impl Fix {
         let Some(onto) = onto else {
             return self.rebase.apply(&ground.registries, image, reported, &ground.facts, progress).await;
         };
+        // A fixed one stands on its original, and is made anew from that.
+        if lineage::read(image.repository.as_ref(), &image.manifest, None).await?.is_some() {
+            return Ok(None);
+        }
         match onto.set(image, reported, &ground.facts, progress).await {
             Err(failure) if ["rebase-refused", "base-unfit"].contains(&failure.code.as_str()) => {
                 let why = failure.causes.join(": ");

@@ -137,10 +137,6 @@ impl Moved {
         };
         let gone = before.findings.iter().filter(|f| !has(after, &f.id, &f.source)).count();
         let new = after.findings.iter().filter(|f| !has(before, &f.id, &f.source)).count();
-        format!(
-            "set on the newest {}: {gone} findings gone, {new} new, {} left",
-            self.name,
-            after.findings.len()
-        )
+        format!("set on {}: {gone} findings gone, {new} new, {} left", self.name, after.findings.len())
     }
 }

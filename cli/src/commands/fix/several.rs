@@ -16,7 +16,7 @@ use crate::{
 impl Fix {
     /// Mends all, lowest first. The first that fails ends the command; what was pushed until then is told.
     pub(super) async fn several(&self, ground: &Ground, global: &Global) -> Result<Exit> {
-        self.of_one_image()?;
+        self.of_one_image(ground.attest.is_some())?;
         let opened = open(ground, &self.images, self.platform.as_deref()).await?;
         let on = bases::stands_on(&opened.iter().map(|one| one.layers.as_slice()).collect::<Vec<_>>());
         let mut done: Vec<Option<Mended>> = opened.iter().map(|_| None).collect();
@@ -61,12 +61,14 @@ impl Fix {
     }
 
     /// Flags that can mean one image alone.
-    fn of_one_image(&self) -> Result<()> {
+    fn of_one_image(&self, attest: bool) -> Result<()> {
         let flags = [
             ("--tag", self.tag.is_some()),
             ("--plan", self.plan),
             ("--with", self.choice.is_of_a_plan()),
             ("--rebase", self.rebase.asked()),
+            // One that is set on its base and needs nothing more has no patch layer to attest.
+            ("--attest", attest),
         ];
         match flags.iter().find(|(_, given)| *given) {
             Some((flag, _)) => {
