@@ -93,6 +93,10 @@ impl From<patchline_remediation::Error> for Failure {
             "mirror-unreachable" => {
                 failure.hint("name a Debian mirror that this machine reaches with --mirror, or set `mirrors` in patchline.yaml")
             }
+            "sandbox-needed" => failure.hint(
+                "leave `--executor` out, or say `auto`, on a machine that gives namespaces and runs the image's programs",
+            ),
+            "rpm-missing" => failure.hint("build the image again from a newer base; `patchline advise` says from which"),
             _ => failure,
         }
     }

@@ -145,7 +145,7 @@ enum Command {
     /// Tell what is in an image and what is wrong with it
     Scan(commands::scan::Scan),
     /// Mend images and push them beside the originals
-    Fix(commands::fix::Fix),
+    Fix(Box<commands::fix::Fix>),
     /// Tell what to change where no fix can be made
     Advise(commands::advise::Advise),
     /// Compare two images: packages and findings
@@ -193,7 +193,7 @@ fn main() -> ExitCode {
             Command::Worker(c) => c.run(global).await,
             Command::Chain(c) => Box::pin(c.run(global)).await,
             Command::Scan(c) => c.run(global).await,
-            Command::Fix(c) => c.run(global).await,
+            Command::Fix(c) => Box::pin(c.run(global)).await,
             Command::Advise(c) => c.run(global).await,
             Command::Diff(c) => c.run(global).await,
             Command::Image(c) => c.run(global).await,

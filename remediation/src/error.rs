@@ -49,6 +49,14 @@ pub enum Error {
         /// `Microsoft Azure Linux 3.0`
         system: String,
     },
+    /// No registry of a language is configured.
+    #[error("no registry of {ecosystem} is configured on this machine: name one with {flag}")]
+    NoLanguageRegistry {
+        /// OSV's: `npm`
+        ecosystem: &'static str,
+        /// `--npm-registry`
+        flag: &'static str,
+    },
     /// Nothing to verify rpm repositories with.
     #[error("no key for rpm repositories is configured, and this machine has none: name one with --rpm-key")]
     NoRpmKey,
@@ -143,6 +151,26 @@ pub enum Error {
         /// Why.
         reason: String,
     },
+    /// Only the image's own rpm can write its database, and that takes a sandbox.
+    #[error("{system} cannot be mended without a sandbox, where its own rpm writes /{path}: {reason}")]
+    SandboxNeeded {
+        /// From os-release.
+        system: String,
+        /// Its database.
+        path: String,
+        /// Why there is none.
+        reason: String,
+    },
+    /// A database of headers, and nothing in the image that writes it.
+    #[error(
+        "{system} cannot be mended: its packages stand in /{path}, and the image has no rpm program to write it"
+    )]
+    RpmMissing {
+        /// From os-release.
+        system: String,
+        /// Its database.
+        path: String,
+    },
     /// What an image is built on cannot be told.
     #[error("the image cannot be set on a newer {name}: {reason}")]
     Base {
@@ -217,7 +245,10 @@ impl Error {
         match self {
             Self::Registry(e) => e.code(),
             Self::Scanner(e) => e.code(),
-            Self::NoMirror { .. } | Self::NoApkMirror { .. } | Self::NoRpmMirror { .. } => "no-mirror",
+            Self::NoMirror { .. }
+            | Self::NoApkMirror { .. }
+            | Self::NoRpmMirror { .. }
+            | Self::NoLanguageRegistry { .. } => "no-mirror",
             Self::ReleaseEnded { .. } => "release-ended",
             Self::NoKeyring | Self::NoApkKey | Self::NoRpmKey => "no-keyring",
             Self::Format { .. } => "format-unsupported",
@@ -232,6 +263,8 @@ impl Error {
             Self::PlanRefused { .. } => "fix-plan-refused",
             Self::Dockerfile { .. } => "dockerfile-unreadable",
             Self::UnsupportedSystem { .. } => "system-unsupported",
+            Self::SandboxNeeded { .. } => "sandbox-needed",
+            Self::RpmMissing { .. } => "rpm-missing",
             Self::Base { .. } => "base-unfit",
             Self::RebaseRefused { .. } => "rebase-refused",
             Self::Proof { .. } => "proof-failed",
@@ -243,6 +276,10 @@ impl Error {
             Self::Sandbox(e) => e.code(),
             Self::Io { .. } => "remediation-io",
         }
+    }
+    /// Whether it is the image's system that cannot be mended, whatever its packages are: an answer more than a failure.
+    pub fn is_of_system(&self) -> bool {
+        matches!(self, Self::UnsupportedSystem { .. } | Self::SandboxNeeded { .. } | Self::RpmMissing { .. })
     }
     /// Whether trying again later may help.
     pub fn is_transient(&self) -> bool {

@@ -14,6 +14,7 @@ mod error;
 pub mod executor;
 pub mod fix;
 pub mod installed;
+pub mod languages;
 pub mod lineage;
 mod overlay;
 pub mod plan;

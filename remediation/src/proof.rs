@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use patchline_scanner::{Inventory, Report};
+use patchline_scanner::{Inventory, Package, Report};
 
 use crate::{
     Error, FixPlan, Refusal, Result,
@@ -14,6 +14,7 @@ use crate::{
         family::{is_rpms, is_systems},
         system::System,
     },
+    rpm,
     tree::{Kind, Tree, image_blocking as blocking},
 };
 
@@ -48,7 +49,8 @@ pub(crate) async fn files(system: System, plan: &FixPlan, built: &Built) -> Resu
         match system {
             System::Dpkg(_) => {}
             System::Apk(_) => records(&tree, &plan, &kept)?,
-            System::Rpm(_) => lines(&tree, &plan)?,
+            System::Rpm(ref ground) => lines(&ground.database, &tree, &plan)?,
+            System::Bare(_) => {}
         }
         let owned = system.owned();
         let copies = tree
@@ -76,7 +78,7 @@ fn records(tree: &Tree, plan: &FixPlan, kept: &[String]) -> Result<()> {
     let Some(database) = Database::read(tree, Some("any"))? else {
         return failed("apk's database is gone".to_owned());
     };
-    for upgrade in &plan.upgrades {
+    for upgrade in plan.upgrades.iter().filter(|upgrade| upgrade.is_of_system()) {
         let Some(package) = database.packages.get(&upgrade.package).filter(|p| p.version == upgrade.to)
         else {
             return failed(format!("apk's database has no {} {}", upgrade.package, upgrade.to));
@@ -96,16 +98,21 @@ fn records(tree: &Tree, plan: &FixPlan, kept: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// rpm's text manifests in the mended tree: both have one line of every upgraded package, in its new version.
-fn lines(tree: &Tree, plan: &FixPlan) -> Result<()> {
+/// rpm's database in the mended tree: it has every upgraded package once, in its new version, and of all others exactly what it
+/// had.
+fn lines(before: &rpm::Database, tree: &Tree, plan: &FixPlan) -> Result<()> {
     let failed = |reason: String| Err(Error::Proof { reason });
-    let Some(database) = crate::rpm::Database::read(tree)? else {
-        return failed("rpm's manifest is gone".to_owned());
+    let Some(database) = rpm::Database::read(tree)? else {
+        return failed("rpm's database is gone".to_owned());
     };
-    for upgrade in &plan.upgrades {
+    let of_system: Vec<_> = plan.upgrades.iter().filter(|upgrade| upgrade.is_of_system()).collect();
+    if let Some(reason) = headers(before, &database, of_system.len()) {
+        return failed(reason);
+    }
+    for upgrade in of_system {
         let Some(package) = database.packages.get(&upgrade.package).filter(|p| p.written == upgrade.to)
         else {
-            return failed(format!("rpm's manifest has no {} {}", upgrade.package, upgrade.to));
+            return failed(format!("rpm's database has no {} {}", upgrade.package, upgrade.to));
         };
         if let Err(reason) = database.is_writable(package) {
             return failed(reason);
@@ -114,16 +121,49 @@ fn lines(tree: &Tree, plan: &FixPlan) -> Result<()> {
     Ok(())
 }
 
+/// Headers that are no longer there, or new, beside those of the upgraded packages. What was upgraded has gone by its old header,
+/// so as many may be missing as are new, and no more of either than upgrades.
+fn headers(before: &rpm::Database, after: &rpm::Database, upgrades: usize) -> Option<String> {
+    if before.headers != after.headers {
+        return Some("rpm's database lies elsewhere, or is of another form".to_owned());
+    }
+    let lost = |from: &rpm::Database, to: &rpm::Database| -> usize {
+        let records = from.records.iter();
+        records.map(|(sum, count)| count.saturating_sub(to.records.get(sum).copied().unwrap_or(0))).sum()
+    };
+    let (gone, new) = (lost(before, after), lost(after, before));
+    let expected = if before.headers.is_some() { upgrades } else { 0 };
+    (gone != expected || new != expected).then(|| {
+        format!(
+            "{gone} packages of rpm's database are gone and {new} are new, where {expected} were upgraded"
+        )
+    })
+}
+
 /// The re-scan must see the new versions and none of the findings that were to be mended.
 pub(crate) fn findings(plan: &FixPlan, inventory: &Inventory, report: &Report) -> Result<()> {
     for upgrade in &plan.upgrades {
-        let there = inventory.of_system().any(|p| p.name == upgrade.package && p.version == upgrade.to);
+        let same = |p: &Package| p.name == upgrade.package && p.version == upgrade.to;
+        let there = inventory.packages.iter().any(|p| {
+            same(p)
+                && match upgrade.is_of_system() {
+                    true => p.is_of_system(),
+                    false => p.path.as_deref().is_some_and(|path| upgrade.lies_at(path)),
+                }
+        });
         if !there {
             let reason = format!("the re-scan does not find {} {}", upgrade.package, upgrade.to);
             return Err(Error::Proof { reason });
         }
         let left = report.findings.iter().find(|finding| {
-            (is_systems(finding) || is_rpms(finding))
+            let about = match upgrade.is_of_system() {
+                true => is_systems(finding) || is_rpms(finding),
+                false => {
+                    finding.ecosystem == upgrade.ecosystem
+                        && finding.paths.iter().any(|path| upgrade.lies_at(path))
+                }
+            };
+            about
                 && finding.source == upgrade.source
                 && finding.packages.contains(&upgrade.package)
                 && upgrade.mends.contains(&finding.id)
@@ -159,6 +199,11 @@ pub(crate) fn refusals(plan: &FixPlan, copies: Vec<Copy>) -> Vec<Refusal> {
         .into_iter()
         .filter_map(|copy| {
             let upgrade = plan.upgrades.iter().find(|upgrade| upgrade.package == copy.package)?;
+            // Copies among packages of languages are packages: the re-scan itself tells of them.
+            let told = ["node_modules/", "-packages/"].iter().any(|folder| copy.path.contains(folder));
+            if !upgrade.is_of_system() && told {
+                return None;
+            }
             Some(Refusal {
                 package: copy.package.clone(),
                 from: upgrade.from.clone(),

@@ -226,9 +226,8 @@ impl Error {
             Self::Registry(e) => of_image(e),
             Self::Stored { .. } | Self::Unwritable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Remediation(Remediation::Registry(e)) | Self::Scanner(Scanner::Registry(e)) => of_image(e),
-            Self::Remediation(Remediation::PlanUnreadable { .. } | Remediation::UnsupportedSystem { .. }) => {
-                StatusCode::UNPROCESSABLE_ENTITY
-            }
+            Self::Remediation(Remediation::PlanUnreadable { .. }) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Remediation(e) if e.is_of_system() => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Remediation(Remediation::PlanOfAnother { .. }) | Self::RunUnderWay(_) => {
                 StatusCode::CONFLICT
             }

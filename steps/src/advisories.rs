@@ -131,13 +131,13 @@ async fn derive(
 
 /// No repository to ask, as against one that fails or lies.
 pub(crate) fn is_absent(error: &RemediationError) -> bool {
-    matches!(
-        error,
-        RemediationError::NoMirror { .. }
-            | RemediationError::NoApkMirror { .. }
-            | RemediationError::UnsupportedSystem { .. }
-            | RemediationError::Status { status: 404 | 410, .. }
-    )
+    error.is_of_system()
+        || matches!(
+            error,
+            RemediationError::NoMirror { .. }
+                | RemediationError::NoApkMirror { .. }
+                | RemediationError::Status { status: 404 | 410, .. }
+        )
 }
 
 #[cfg(test)]

@@ -110,7 +110,7 @@ impl Advise {
         };
         match remediator.draft(&request).await {
             Ok(draft) => Ok(draft),
-            Err(error @ (Error::UnsupportedSystem { .. } | Error::NoApkMirror { .. })) => {
+            Err(error) if error.is_of_system() || matches!(error, Error::NoApkMirror { .. }) => {
                 Ok(Draft::of_nothing(&scanned.report, &error))
             }
             Err(other) => Err(other.into()),

@@ -1,6 +1,7 @@
 //! `patchline fix REF…`: mend images without a chain.
 
 mod choice;
+mod languages;
 mod mend;
 mod rebase;
 mod several;
@@ -65,6 +66,8 @@ pub(crate) struct Fix {
     /// and why; what cannot go up and what stays
     #[arg(long, visible_alias = "dry-run")]
     plan: bool,
+    #[command(flatten)]
+    languages: languages::LanguageFlags,
     #[command(flatten)]
     rebase: rebase::RebaseFlags,
     #[command(flatten)]

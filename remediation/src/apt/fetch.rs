@@ -64,13 +64,28 @@ impl Fetcher {
     /// A small file whole, at most `limit` bytes; nothing vouches for it yet.
     pub(crate) async fn bytes(&self, base: &Url, path: &str, limit: u64) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
-        self.retried(base, path, &mut Sink::Memory(&mut bytes, limit)).await?;
+        let address = join(base, path)?;
+        self.retried(&address, path, None, &mut Sink::Memory(&mut bytes, limit)).await?;
+        Ok(bytes)
+    }
+
+    /// The same from an address that somebody else has made; `name` is what it is called, and `accept` the form that is
+    /// asked for.
+    pub(crate) async fn address(
+        &self,
+        address: &Url,
+        name: &str,
+        accept: Option<&'static str>,
+        limit: u64,
+    ) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.retried(address, name, accept, &mut Sink::Memory(&mut bytes, limit)).await?;
         Ok(bytes)
     }
 
     /// A file into `target`, written aside and renamed once its size and hash are what was promised.
     pub(crate) async fn file(&self, base: &Url, path: &str, promise: &Promise, target: &Path) -> Result<()> {
-        self.retried(base, path, &mut Sink::File(target, promise)).await
+        self.retried(&join(base, path)?, path, None, &mut Sink::File(target, promise)).await
     }
 
     /// A file of exactly `size` bytes beside what it will be, in `folder`; whoever asked for it verifies it.
@@ -82,16 +97,23 @@ impl Fetcher {
         folder: &Path,
     ) -> Result<NamedTempFile> {
         let mut aside = None;
-        self.retried(base, path, &mut Sink::Aside(folder, size, &mut aside)).await?;
+        let address = join(base, path)?;
+        self.retried(&address, path, None, &mut Sink::Aside(folder, size, &mut aside)).await?;
         aside.ok_or_else(|| unverified(path, "nothing came"))
     }
 
-    async fn retried(&self, base: &Url, path: &str, sink: &mut Sink<'_>) -> Result<()> {
+    async fn retried(
+        &self,
+        address: &Url,
+        path: &str,
+        accept: Option<&'static str>,
+        sink: &mut Sink<'_>,
+    ) -> Result<()> {
         let mut attempt = 1;
         loop {
             let done = {
                 let _slot = self.slots.acquire().await;
-                self.attempt(base, path, sink).await
+                self.attempt(address, path, accept, sink).await
             };
             match done {
                 Err(error) if error.is_transient() && attempt < ATTEMPTS => {
@@ -104,14 +126,23 @@ impl Fetcher {
         }
     }
 
-    async fn attempt(&self, base: &Url, path: &str, sink: &mut Sink<'_>) -> Result<()> {
+    async fn attempt(
+        &self,
+        address: &Url,
+        path: &str,
+        accept: Option<&'static str>,
+        sink: &mut Sink<'_>,
+    ) -> Result<()> {
         let failed =
             |source: reqwest::Error| Error::Fetch { file: path.to_owned(), source: source.without_url() };
-        let address = join(base, path)?;
         if address.scheme() == "file" {
-            return from_folder(&address, path, sink).await;
+            return from_folder(address, path, sink).await;
         }
-        let answer = self.client()?.get(address).send().await.map_err(failed)?;
+        let mut request = self.client()?.get(address.clone());
+        if let Some(accept) = accept {
+            request = request.header(reqwest::header::ACCEPT, accept);
+        }
+        let answer = request.send().await.map_err(failed)?;
         if answer.status() != StatusCode::OK {
             return Err(Error::Status { file: path.to_owned(), status: answer.status().as_u16() });
         }
@@ -236,7 +267,7 @@ fn unverified(file: &str, reason: &str) -> Error {
 }
 
 /// A path of the repository under its base; one that leaves it is refused.
-fn join(base: &Url, path: &str) -> Result<Url> {
+pub(crate) fn join(base: &Url, path: &str) -> Result<Url> {
     let safe = !path.is_empty()
         && path.split('/').all(|part| !matches!(part, "" | "." | ".."))
         && !path.contains(|c: char| c.is_control() || c.is_whitespace() || "\\?#".contains(c));

@@ -79,7 +79,10 @@ pub(super) fn predicate<'a>(named: &Named<'_>, fixed: &'a FixedImage, build: &'a
     let archives = fixed.archives.iter().map(|archive| Resource {
         uri: purl_of(&fixed.inventory, archive),
         digest: Sha256 { sha256: archive.digest.hex() },
-        name: format!("{}_{}_{}", archive.package, archive.version, archive.architecture),
+        name: match archive.architecture.as_str() {
+            "" => format!("{}_{}", archive.package, archive.version),
+            architecture => format!("{}_{}_{architecture}", archive.package, archive.version),
+        },
     });
     let suites = fixed.plan.repositories.iter().filter(|(_, hash)| is_sha256(hash)).map(|(name, hash)| {
         Resource { uri: None, digest: Sha256 { sha256: hash }, name: format!("index of {name}") }
@@ -114,7 +117,9 @@ pub(super) fn predicate<'a>(named: &Named<'_>, fixed: &'a FixedImage, build: &'a
 /// The package as the re-scan has it: a file's own name says less.
 fn purl_of(inventory: &Inventory, archive: &Archive) -> Option<String> {
     let mut same = inventory
-        .of_system()
+        .packages
+        .iter()
+        .filter(|p| p.is_of_system() || archive.architecture.is_empty())
         .filter(|p| p.name == archive.package && p.version == archive.version)
         .peekable();
     let any = same.peek().map(|p| p.purl.clone());

@@ -72,7 +72,7 @@ fn plan() -> FixPlan {
         executor: Executor::Native,
         repository: String::new(),
         size: 0,
-        along: false,
+        ..Upgrade::default()
     };
     let refusal = |package: &str, code: &str, reason: &str, leaves: &str| Refusal {
         package: package.into(),

@@ -12,7 +12,7 @@ use patchline_scanner::{
 use serde::Serialize;
 
 use super::{Found, Named, VERSION, json, purl};
-use crate::{FixPlan, Refusal, Result};
+use crate::{FixPlan, Refusal, Result, Upgrade};
 
 /// Of a vulnerability that the fix has ended.
 pub const FIXED: &str = "fixed";
@@ -99,7 +99,8 @@ pub(super) fn document(named: &Named<'_>, found: &Found<'_>) -> Result<Document>
         }
         let up = plan.upgrades.iter().any(|upgrade| {
             finding.packages.contains(&upgrade.package)
-                && is_there(found.inventory, &upgrade.package, &upgrade.to)
+                && is_there(found.inventory, upgrade)
+                && (upgrade.is_of_system() || upgrade.mends.contains(&finding.id))
         });
         up.then(|| statement(finding, product(finding), FIXED, None))
     });
@@ -180,6 +181,13 @@ fn components(inventory: &Inventory, finding: &Finding) -> Vec<Component> {
     ids.into_iter().map(|id| Component { id: id.to_owned() }).collect()
 }
 
-fn is_there(inventory: &Inventory, name: &str, version: &str) -> bool {
-    inventory.of_system().any(|package| package.name == name && package.version == version)
+/// Whether what went up is in the image as the re-scan has it.
+fn is_there(inventory: &Inventory, upgrade: &Upgrade) -> bool {
+    inventory.packages.iter().any(|package| {
+        let place = match upgrade.is_of_system() {
+            true => package.is_of_system(),
+            false => package.path.as_deref().is_some_and(|path| upgrade.lies_at(path)),
+        };
+        place && package.name == upgrade.package && package.version == upgrade.to
+    })
 }

@@ -350,6 +350,7 @@ fn conclude(
                 .unwrap_or_default(),
             size: pick.entry.size,
             along: !question.want.lowest.contains_key(&old.origin),
+            ..Upgrade::default()
         });
         ready.push(one.clone());
     }

@@ -3,23 +3,25 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use patchline_registry::{Digest, Repository};
-use patchline_scanner::{LayerFacts, Report};
+use patchline_scanner::{Finding, LayerFacts, Report};
 
 use super::{
-    FixRequest, Fixed, FixedImage, Remediator, family,
+    FixRequest, Fixed, FixedImage, Remediator, UpgradePolicy,
+    family::{self, is_rpms, is_systems},
     system::{Course, System},
 };
 use crate::{
     Error, FixPlan, Result,
     executor::{
         Choice,
-        native::{Built, Outcome},
+        native::{Built, Outcome, extend},
     },
+    languages::{Decided as Languages, Question},
     lineage::{self, Documents, Lineage},
     overlay::Overlay,
     plan::{Blocked, Key},
     proof,
-    tree::{Image, open},
+    tree::{Image, image_blocking as blocking, open},
 };
 
 /// Everything that stands before the first byte is written.
@@ -35,6 +37,17 @@ pub(super) struct Prepared {
     system: System,
     pub(super) report: Report,
     pub(super) course: Course,
+    /// What of languages goes up, and what of them stays.
+    languages: Languages,
+}
+
+impl Prepared {
+    /// What was decided, of the system and of languages.
+    pub(super) fn plan(&self) -> FixPlan {
+        let mut plan = self.course.plan().clone();
+        self.languages.join(&mut plan);
+        plan
+    }
 }
 
 impl Remediator {
@@ -75,10 +88,54 @@ impl Remediator {
             report = patchline_scanner::report(&inventory, request.advisories);
         }
         // The report that was asked about counts, too: it may know of findings that came with newer packages.
-        let selected =
-            report.findings.iter().chain(&request.report.findings).filter(|f| request.select.selects(f));
-        let course = Course::new(self, &system, &report, selected, floors, request).await?;
-        Ok(Prepared { origin, rebuilt, origin_digest, tag, refix, system, report, course })
+        let selected: Vec<&Finding> = report
+            .findings
+            .iter()
+            .chain(&request.report.findings)
+            .filter(|f| request.select.selects(f))
+            .collect();
+        let systems =
+            |finding: &&Finding| finding.fixed.is_some() && (is_systems(finding) || is_rpms(finding));
+        // Whoever wants packages of languages alone needs no mirror of the system; but what a former fix has
+        // reached is not given up.
+        let alone = self.languages.is_some() && !refix && !selected.iter().any(systems);
+        let course = match alone {
+            true => Course::nothing(&report),
+            false => Course::new(self, &system, &report, selected.into_iter(), floors, request).await?,
+        };
+        let wanted = report.findings.iter().filter(|finding| {
+            let gone = || {
+                !request.report.findings.iter().any(|known| {
+                    (&known.ecosystem, &known.source, &known.id)
+                        == (&finding.ecosystem, &finding.source, &finding.id)
+                })
+            };
+            request.select.selects(finding) || refix && gone()
+        });
+        let languages = match &self.languages {
+            Some(languages) => {
+                let question = Question {
+                    repository,
+                    image: &origin,
+                    tree: system.tree(),
+                    owned: system.owned(),
+                    wanted: wanted.collect(),
+                    advisories: request.advisories,
+                    latest: request.policy == UpgradePolicy::Latest,
+                    rules: &self.rules,
+                    progress: &request.progress,
+                };
+                languages.decide(&question).await?
+            }
+            None => match self.rules.languages.iter().flatten().next() {
+                Some(one) => {
+                    let reason = "packages of languages go up with --languages alone".to_owned();
+                    return Err(Error::PlanRefused { package: one.package.clone(), reason });
+                }
+                None => Languages::default(),
+            },
+        };
+        Ok(Prepared { origin, rebuilt, origin_digest, tag, refix, system, report, course, languages })
     }
 
     async fn system(
@@ -103,14 +160,16 @@ async fn lay(
     mut remediator: &Remediator,
     request: &FixRequest<'_>,
     prepared: &mut Prepared,
-) -> Result<Option<(Built, FixPlan)>> {
+) -> Result<Option<Built>> {
     let without = remediator.clone().choosing(Choice::Native);
     let mut blocked: BTreeMap<Key, Blocked> = BTreeMap::new();
     loop {
         let outcome = match prepared.course.lay(remediator, request, &prepared.origin).await {
             // A plan that a person has chosen is followed whole or not at all.
             Err(Error::Sandbox(failure))
-                if remediator.choice == Choice::Auto && remediator.rules.exactly.is_none() =>
+                if remediator.choice == Choice::Auto
+                    && remediator.rules.exactly.is_none()
+                    && prepared.course.can_be_native() =>
             {
                 // A script that fails must not keep from being mended what needs none.
                 tracing::warn!(reason = %failure, "the sandbox failed: only what needs none is mended");
@@ -122,7 +181,7 @@ async fn lay(
         };
         let Some(outcome) = outcome else { return Ok(None) };
         match outcome {
-            Outcome::Built(built) => return Ok(Some((*built, prepared.course.plan().clone()))),
+            Outcome::Built(built) => return Ok(Some(*built)),
             Outcome::Blocked(more) => {
                 let before = blocked.len();
                 blocked.extend(more);
@@ -135,11 +194,28 @@ async fn lay(
     }
 }
 
+/// The layer of the system's packages with those of languages in it; none: nothing goes up.
+async fn lay_all(
+    remediator: &Remediator,
+    request: &FixRequest<'_>,
+    prepared: &mut Prepared,
+) -> Result<Option<Built>> {
+    let system = lay(remediator, request, prepared).await?;
+    if prepared.languages.is_empty() {
+        return Ok(system);
+    }
+    let (all, additions) = (prepared.system.clone(), prepared.languages.additions());
+    let (scratch, progress) = (request.scratch.clone(), request.progress.clone());
+    let extended = move || extend::extend(all.tree(), system, additions, all.flavour(), &scratch, &*progress);
+    blocking(extended).await.map(Some)
+}
+
 pub(super) async fn build(remediator: &Remediator, request: &FixRequest<'_>) -> Result<Fixed> {
     let mut prepared = remediator.prepare(request).await?;
-    let Some((built, mut plan)) = lay(remediator, request, &mut prepared).await? else {
-        return Ok(Fixed::Unchanged(prepared.course.plan().clone()));
+    let Some(built) = lay_all(remediator, request, &mut prepared).await? else {
+        return Ok(Fixed::Unchanged(prepared.plan()));
     };
+    let mut plan = prepared.plan();
     let lineage = Lineage {
         source: prepared.origin_digest.clone(),
         patch_layer: built.layer.digest.clone(),
@@ -183,7 +259,8 @@ pub(super) async fn build(remediator: &Remediator, request: &FixRequest<'_>) -> 
     plan.refused.extend(proof::refusals(&plan, copies));
     let fixed = open(&overlay, documents.manifest.digest.as_str()).await?;
     plan.smoked = remediator.smoke(&overlay, &fixed, request).await?;
-    let archives = prepared.course.archives().await?;
+    let mut archives = prepared.course.archives().await?;
+    archives.extend(prepared.languages.archives());
     (request.progress)("prove", 1, 1);
     Ok(Fixed::Image(Box::new(FixedImage {
         plan,

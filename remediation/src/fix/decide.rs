@@ -368,6 +368,7 @@ fn conclude(
             repository: suites.origin(&pick.record),
             size: pick.record.size,
             along: pick.along,
+            ..Upgrade::default()
         });
         ready.push(one.clone());
     }

@@ -122,7 +122,7 @@ impl Edited {
         }
         let mut known = BTreeSet::new();
         for one in &chosen {
-            if !known.insert((&one.package, &one.architecture)) {
+            if !known.insert((&one.package, &one.architecture, &one.ecosystem, &one.path)) {
                 return Err(unreadable(format!("{:.80} stands in it twice", one.package)));
             }
         }
@@ -181,7 +181,7 @@ impl Draft {
 
 pub(super) async fn draft(remediator: &Remediator, request: &FixRequest<'_>) -> Result<Draft> {
     let prepared = remediator.prepare(request).await?;
-    let plan = prepared.course.plan().clone();
+    let plan = prepared.plan();
     let distro = prepared.report.distro.as_ref();
     let system = distro.map(|distro| distro.pretty_name.clone().unwrap_or_else(|| distro.id.clone()));
     let selected = |finding: &Finding| request.select.selects(finding);
@@ -201,12 +201,25 @@ pub(super) async fn draft(remediator: &Remediator, request: &FixRequest<'_>) -> 
 /// Every finding that not all of its carriers leave behind, with the reason.
 fn stays(report: &Report, plan: &FixPlan, edited: bool, selected: &dyn Fn(&Finding) -> bool) -> Vec<Stay> {
     let of_system = |finding: &Finding| is_systems(finding) || is_rpms(finding);
+    // Of a language's package every place that carries it has to go up.
+    let goes_everywhere = |finding: &Finding| {
+        !finding.paths.is_empty()
+            && finding.paths.iter().all(|path| {
+                plan.upgrades.iter().any(|up| {
+                    up.ecosystem == finding.ecosystem && up.path == *path && up.mends.contains(&finding.id)
+                })
+            })
+    };
     let goes = |finding: &Finding| {
-        of_system(finding)
-            && !finding.packages.is_empty()
+        if !of_system(finding) {
+            return goes_everywhere(finding);
+        }
+        !finding.packages.is_empty()
             && finding.packages.iter().all(|package| {
                 let ends = |upgrade: &crate::Upgrade| {
-                    &upgrade.package == package && upgrade.mends.contains(&finding.id)
+                    upgrade.is_of_system()
+                        && &upgrade.package == package
+                        && upgrade.mends.contains(&finding.id)
                 };
                 plan.upgrades.iter().any(ends)
             })
@@ -215,8 +228,7 @@ fn stays(report: &Report, plan: &FixPlan, edited: bool, selected: &dyn Fn(&Findi
         let refused = plan
             .refused
             .iter()
-            .find(|r| r.leaves.contains(&finding.id) && finding.packages.contains(&r.package))
-            .filter(|_| of_system(finding));
+            .find(|r| r.leaves.contains(&finding.id) && finding.packages.contains(&r.package));
         match refused {
             Some(refusal) => {
                 stay(finding, &refusal.code, &format!("{}: {}", refusal.package, refusal.reason))

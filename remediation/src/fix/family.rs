@@ -14,17 +14,30 @@ pub(crate) fn is_rpms(finding: &Finding) -> bool {
     finding.paths.is_empty() && Order::of_ecosystem(&finding.ecosystem) == Some(Order::Rpm)
 }
 
-/// Whether packages of a system that we can mend carry it: dpkg's, apk's, or rpm's where images have text manifests.
+/// Whether packages of a system that we can mend carry it: dpkg's, apk's, or rpm's.
 pub fn is_systems(finding: &Finding) -> bool {
-    let manifests = finding.ecosystem.split(':').next() == Some("Azure Linux");
-    finding.is_deb() || is_apks(finding) || manifests && is_rpms(finding)
+    finding.is_deb() || is_apks(finding) || is_rpms(finding)
 }
 
 /// Which database os-release lets expect. The tree itself decides: it is read for the other where this was wrong.
 pub(crate) fn expected(distro: Option<&Distro>) -> Flavour {
     const APK: [&str; 6] = ["alpine", "wolfi", "chainguard", "postmarketos", "alpaquita", "minimos"];
-    // Those whose images may have a text manifest. Where others have rpm's own database, the tree says so.
-    const RPM: [&str; 2] = ["azurelinux", "mariner"];
+    const RPM: [&str; 14] = [
+        "azurelinux",
+        "mariner",
+        "fedora",
+        "rhel",
+        "rocky",
+        "almalinux",
+        "centos",
+        "ol",
+        "amzn",
+        "sles",
+        "opensuse-leap",
+        "opensuse-tumbleweed",
+        "photon",
+        "openEuler",
+    ];
     match distro {
         Some(distro) if APK.contains(&distro.id.as_str()) => Flavour::Apk,
         Some(distro) if RPM.contains(&distro.id.as_str()) => Flavour::Rpm,

@@ -1,11 +1,11 @@
-//! Laying what was decided for dpkg: changes as executors take them, and the way into a sandbox.
+//! Laying what was decided: dpkg's changes as executors take them, and the ways into a sandbox.
 
 use std::{fs::File, sync::Arc};
 
 use patchline_registry::Repository;
 use tokio::io::AsyncSeekExt;
 
-use super::{FixRequest, decide::Ready, ground::Ground};
+use super::{FixRequest, decide::Ready, ground::Ground, rpm};
 use crate::{
     Error, Result,
     executor::{
@@ -65,4 +65,17 @@ pub(super) async fn in_sandbox(
         dpkg::build(&sandbox, before, &changes, &mut layers, &scratch, &*progress)
     })
     .await
+}
+
+/// The layer as the image's own rpm makes it.
+pub(super) async fn rpm_in_sandbox(
+    sandbox: Sandbox,
+    request: &FixRequest<'_>,
+    origin: &Image,
+    ground: Arc<rpm::Ground>,
+    ready: Vec<rpm::Ready>,
+) -> Result<Built> {
+    let mut layers = layers(request.repository, origin, request).await?;
+    let (scratch, progress) = (request.scratch.clone(), request.progress.clone());
+    blocking(move || rpm::lay_in_sandbox(&sandbox, &ground, ready, &mut layers, &scratch, &*progress)).await
 }

@@ -20,7 +20,7 @@ use super::{
     system::System,
 };
 use crate::{
-    Error, Result,
+    Result,
     plan::{self, Want},
     tree::{Flavour, open},
 };
@@ -38,7 +38,11 @@ pub(super) async fn mark(
     let (reached, refused) = match reached(remediator, repository, inventory, report).await {
         Ok(Some(found)) => found,
         // A system that we cannot mend has nothing mendable; that is an answer.
-        Ok(None) | Err(Error::UnsupportedSystem { .. }) => {
+        Ok(None) => {
+            report.findings.iter_mut().for_each(|f| f.mendable = Some(false));
+            return Ok(());
+        }
+        Err(error) if error.is_of_system() => {
             report.findings.iter_mut().for_each(|f| f.mendable = Some(false));
             return Ok(());
         }
@@ -74,14 +78,16 @@ async fn reached(
     report: &Report,
 ) -> Result<Option<Reached>> {
     let distro = inventory.distro.as_ref();
-    if family::expected(distro) == Flavour::Dpkg && inventory.database.as_deref() != Some("apk") {
+    let others = ["apk", "rpm"];
+    let other = inventory.database.as_deref().is_some_and(|name| others.contains(&name));
+    if family::expected(distro) == Flavour::Dpkg && !other {
         codename(distro)?;
     }
     let image = open(repository, inventory.image.as_str()).await?;
     let silent: Progress = Arc::new(|_, _, _| {});
     let policy = UpgradePolicy::Minimal;
     let (reached, plan) = match System::read(remediator, repository, &image, distro, &silent).await? {
-        None => return Ok(None),
+        None | Some(System::Bare(_)) => return Ok(None),
         Some(System::Dpkg(ground)) => {
             let codename = codename(distro)?;
             let mut suites = Suites::security(remediator, &codename, &ground.database.architecture).await?;

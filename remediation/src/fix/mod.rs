@@ -27,6 +27,7 @@ use crate::{
     apt::Apt,
     cache,
     executor::{Choice, sandbox::Sandbox},
+    languages::Languages,
     plan::{Chosen, Denied, FixPlan, Rules},
     rpm::Rpm,
     tree::{TreesBeside, image_blocking as blocking},
@@ -126,7 +127,7 @@ pub struct Archive {
     pub package: String,
     /// Its version.
     pub version: String,
-    /// Its architecture, as its database names it.
+    /// Its architecture, as its database names it; empty: it is a language's.
     pub architecture: String,
     /// Of the file.
     pub digest: Digest,
@@ -142,6 +143,8 @@ pub struct Remediator {
     trees: Option<Arc<TreesBeside>>,
     choice: Choice,
     sandbox: Option<Sandbox>,
+    /// Where packages of languages come from; none: they stay.
+    languages: Option<Languages>,
     rules: Arc<Rules>,
     /// What a fixed image must be able to do; none: nothing is asked of it.
     smoke: Option<Arc<Smoke>>,
@@ -161,6 +164,7 @@ impl Remediator {
             trees: None,
             choice,
             sandbox: None,
+            languages: None,
             rules,
             smoke: None,
             most_kept,
@@ -189,6 +193,11 @@ impl Remediator {
     pub fn with_sandbox(self, sandbox: Sandbox) -> Self {
         Self { sandbox: Some(sandbox), ..self }
     }
+    /// The same with packages of languages upgraded in place where their own rules allow it.
+    #[must_use]
+    pub fn with_languages(self, languages: Languages) -> Self {
+        Self { languages: Some(languages), ..self }
+    }
     /// With another say in who lays upgrades.
     #[must_use]
     pub fn choosing(self, choice: Choice) -> Self {
@@ -203,6 +212,10 @@ impl Remediator {
     /// Held to these upgrades: nothing else goes up, and where one of them cannot be, nothing does.
     #[must_use]
     pub fn following(mut self, chosen: Vec<Chosen>) -> Self {
+        // Each side reads those of its own: of languages there is another list of what is there.
+        let (chosen, of_languages): (Vec<_>, Vec<_>) =
+            chosen.into_iter().partition(|one| one.ecosystem.is_empty());
+        Arc::make_mut(&mut self.rules).languages = Some(of_languages);
         Arc::make_mut(&mut self.rules).exactly = Some(chosen);
         self
     }
@@ -256,7 +269,7 @@ impl Remediator {
     }
     /// The plan alone: a dry run. It fetches packages, for their scripts decide what is refused.
     pub async fn plan(&self, request: &FixRequest<'_>) -> Result<FixPlan> {
-        Ok(self.prepare(request).await?.course.plan().clone())
+        Ok(self.prepare(request).await?.plan())
     }
     /// The same with what people want to know beside it, in a form that can be kept, edited and handed back.
     pub async fn draft(&self, request: &FixRequest<'_>) -> Result<Draft> {

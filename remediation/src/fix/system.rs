@@ -35,8 +35,10 @@ pub(crate) enum System {
     Dpkg(Arc<Ground>),
     /// apk's packages.
     Apk(Arc<apk::Ground>),
-    /// rpm's packages, by a text manifest.
+    /// rpm's packages.
     Rpm(Arc<rpm::Ground>),
+    /// None that we know: only packages of languages can go up.
+    Bare(Arc<Tree>),
 }
 
 impl System {
@@ -51,7 +53,11 @@ impl System {
         let expected = family::expected(distro);
         let mut tree = read(remediator, repository, image, expected, progress).await?;
         // Which databases there are, every tree says; what is in them, one that was read for it.
-        let flavour = present(&tree, expected);
+        let found = present(&tree, expected);
+        if found.is_none() && remediator.languages.is_some() {
+            return Ok(Some(Self::Bare(Arc::new(tree))));
+        }
+        let flavour = found.unwrap_or(expected);
         if flavour != expected {
             tree = read(remediator, repository, image, flavour, progress).await?;
         }
@@ -68,12 +74,13 @@ impl System {
             Self::Dpkg(ground) => &ground.tree,
             Self::Apk(ground) => &ground.tree,
             Self::Rpm(ground) => &ground.tree,
+            Self::Bare(tree) => tree,
         }
     }
     /// What its tree was read for.
     pub(crate) fn flavour(&self) -> Flavour {
         match self {
-            Self::Dpkg(_) => Flavour::Dpkg,
+            Self::Dpkg(_) | Self::Bare(_) => Flavour::Dpkg,
             Self::Apk(_) => Flavour::Apk,
             Self::Rpm(_) => Flavour::Rpm,
         }
@@ -85,8 +92,8 @@ impl System {
                 ground.database.owned_except(&ground.tree, &ground.filters, &BTreeSet::new())
             }
             Self::Apk(ground) => ground.database.owned_except(&ground.tree, &BTreeSet::new()),
-            // A text manifest names no files.
-            Self::Rpm(_) => BTreeSet::new(),
+            Self::Rpm(ground) => ground.database.owned(&ground.tree),
+            Self::Bare(_) => BTreeSet::new(),
         }
     }
     /// The lowest version of each source's installed packages.
@@ -95,19 +102,20 @@ impl System {
             Self::Dpkg(ground) => ground.versions(),
             Self::Apk(ground) => ground.versions(),
             Self::Rpm(ground) => ground.versions(),
+            Self::Bare(_) => BTreeMap::new(),
         }
     }
 }
 
-/// Whose database a tree has: what was expected, else another; what was expected where there is none.
-fn present(tree: &Tree, expected: Flavour) -> Flavour {
+/// Whose database a tree has: what was expected, else another; none: there is none.
+fn present(tree: &Tree, expected: Flavour) -> Option<Flavour> {
     let there = |flavour: &Flavour| match flavour {
         Flavour::Dpkg => Ground::is_in(tree),
         Flavour::Apk => ApkDatabase::place(tree).is_some(),
         Flavour::Rpm => RpmPlace::of(tree).is_some(),
     };
     let all = [expected, Flavour::Dpkg, Flavour::Apk, Flavour::Rpm];
-    all.into_iter().find(there).unwrap_or(expected)
+    all.into_iter().find(there)
 }
 
 async fn read(
@@ -140,6 +148,8 @@ pub(super) enum Course {
         want: plan::rpm::Want,
         decided: rpm::Decided,
     },
+    /// By nothing: no package of the system goes up, and no repository is asked.
+    None(FixPlan),
 }
 
 impl Course {
@@ -194,10 +204,6 @@ impl Course {
                 Ok(course)
             }
             System::Rpm(ground) => {
-                if remediator.choice == Choice::Sandbox {
-                    let reason = "images of rpm are not mended in one yet".to_owned();
-                    return Err(Failure { fault: Fault::Unavailable, reason }.into());
-                }
                 progress("repositories", 0, 1);
                 let repositories = Box::new(ground.repositories(remediator, report.distro.as_ref()).await?);
                 progress("repositories", 1, 1);
@@ -212,7 +218,14 @@ impl Course {
                 course.decide(remediator, report, request, &none).await?;
                 Ok(course)
             }
+            System::Bare(_) => Ok(Self::nothing(report)),
         }
+    }
+
+    /// Nothing of the system goes up.
+    pub(super) fn nothing(report: &Report) -> Self {
+        let advisory_revision = report.advisory_revision.clone();
+        Self::None(FixPlan { advisory_revision, ..FixPlan::nothing() })
     }
 
     /// Decides anew, without what turned out not to be layable.
@@ -243,16 +256,25 @@ impl Course {
                     rpm::Question { ground, repositories, report, want, policy, blocked, progress };
                 *decided = rpm::decide(remediator, &question).await?;
             }
+            Self::None(_) => {}
         }
         Ok(())
     }
 
+    /// Whether anything of it can be laid without a sandbox, should that fail.
+    pub(super) fn can_be_native(&self) -> bool {
+        match self {
+            Self::Rpm { ground, .. } => ground.executor() == Executor::Native,
+            Self::Dpkg { .. } | Self::Apk { .. } | Self::None(_) => true,
+        }
+    }
     /// What was decided.
     pub(super) fn plan(&self) -> &FixPlan {
         match self {
             Self::Dpkg { decided, .. } => &decided.plan,
             Self::Apk { decided, .. } => &decided.plan,
             Self::Rpm { decided, .. } => &decided.plan,
+            Self::None(plan) => plan,
         }
     }
 
@@ -266,6 +288,7 @@ impl Course {
                 blocking(move || ready.iter().map(apk::Ready::archive).collect()).await
             }
             Self::Rpm { decided, .. } => decided.ready.iter().map(rpm::Ready::archive).collect(),
+            Self::None(_) => Ok(Vec::new()),
         }
     }
 
@@ -281,6 +304,7 @@ impl Course {
             Self::Dpkg { decided, .. } if decided.ready.is_empty() => return Ok(None),
             Self::Apk { decided, .. } if decided.ready.is_empty() => return Ok(None),
             Self::Rpm { decided, .. } if decided.ready.is_empty() => return Ok(None),
+            Self::None(_) => return Ok(None),
             Self::Dpkg { ground, decided, .. } => {
                 let (ground, ready) = (ground.clone(), decided.ready.clone());
                 if let (Executor::Sandbox, Some(sandbox)) = (decided.executor, &remediator.sandbox) {
@@ -300,6 +324,10 @@ impl Course {
             }
             Self::Rpm { ground, decided, .. } => {
                 let (ground, ready) = (ground.clone(), decided.ready.clone());
+                if let (Executor::Sandbox, Some(sandbox)) = (ground.executor(), &remediator.sandbox) {
+                    let built = lay::rpm_in_sandbox(sandbox.clone(), request, origin, ground, ready).await?;
+                    return Ok(Some(Outcome::Built(Box::new(built))));
+                }
                 blocking(move || rpm::lay(&ground, ready, &scratch, &*progress)).await?
             }
         };

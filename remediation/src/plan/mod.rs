@@ -57,6 +57,29 @@ pub struct Upgrade {
     /// Nobody asked for it: another upgrade needs it.
     #[serde(default)]
     pub along: bool,
+    /// OSV's ecosystem of a language's package, `npm`; empty: it is the system's.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub ecosystem: String,
+    /// The file that tells of a language's package; empty: it is the system's.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub path: String,
+}
+
+impl Upgrade {
+    /// The operating system's database lists it.
+    pub fn is_of_system(&self) -> bool {
+        self.ecosystem.is_empty()
+    }
+    /// Whether a file tells of this package where it lies: a wheel's folder and a jar have their version in their names.
+    pub fn lies_at(&self, path: &str) -> bool {
+        let above = |path: &str| path.rsplit_once('/').map_or(String::new(), |(folder, _)| folder.to_owned());
+        path == self.path
+            || match self.ecosystem.as_str() {
+                "PyPI" => above(&above(path)) == above(&above(&self.path)),
+                "Maven" => above(path) == above(&self.path),
+                _ => false,
+            }
+    }
 }
 
 /// One package that stays, by name and with the reason.

@@ -70,7 +70,7 @@ impl Denied {
 }
 
 /// One upgrade that a person has chosen.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Chosen {
     /// Binary package.
     pub package: String,
@@ -80,6 +80,12 @@ pub struct Chosen {
     pub from: String,
     /// New version.
     pub to: String,
+    /// OSV's ecosystem of a language's package; empty: it is the system's.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub ecosystem: String,
+    /// The file that tells of a language's package.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub path: String,
 }
 
 /// A version that a repository offers.
@@ -97,6 +103,8 @@ pub struct Rules {
     pub denied: Vec<Denied>,
     /// These upgrades and no other; none: what the findings ask for.
     pub exactly: Option<Vec<Chosen>>,
+    /// The same of languages' packages.
+    pub languages: Option<Vec<Chosen>>,
 }
 
 impl Rules {
@@ -138,6 +146,7 @@ mod tests {
         let rules = |entries: &[&str]| Rules {
             denied: entries.iter().map(|entry| entry.parse().unwrap()).collect(),
             exactly: None,
+            languages: None,
         };
         let all = rules(&["openssl", "lib*-dev", "curl=7.88-1"]);
         assert!(all.keeps("libssl3", "openssl").unwrap().reason.contains("openssl is on the deny-list"));
@@ -158,9 +167,8 @@ mod tests {
 
     #[test]
     fn an_edited_plan_rules_out_what_it_does_not_name() {
-        let chosen =
-            Chosen { package: "curl".into(), architecture: "amd64".into(), from: "1".into(), to: "2".into() };
-        let rules = Rules { denied: Vec::new(), exactly: Some(vec![chosen]) };
+        let chosen = Chosen { package: "curl".into(), from: "1".into(), to: "2".into(), ..Chosen::default() };
+        let rules = Rules { exactly: Some(vec![chosen]), ..Rules::default() };
         assert!(rules.against(&offer("curl", "curl", "2")).is_none());
         assert_eq!(rules.against(&offer("curl", "curl", "3")).unwrap().code, "not-chosen");
         assert_eq!(rules.against(&offer("tar", "tar", "2")).unwrap().code, "not-chosen");

@@ -138,7 +138,7 @@ fn breaks_and_provides_count() {
 }
 
 fn rules(denied: &[&str]) -> Rules {
-    Rules { denied: denied.iter().map(|entry| entry.parse().unwrap()).collect(), exactly: None }
+    Rules { denied: denied.iter().map(|entry| entry.parse().unwrap()).collect(), ..Rules::default() }
 }
 
 #[test]
@@ -186,9 +186,10 @@ fn an_edited_plan_is_followed_to_the_letter_or_refused() {
             architecture: "amd64".into(),
             from: (*from).into(),
             to: (*to).into(),
+            ..Chosen::default()
         };
         let exactly = Some(chosen.iter().map(one).collect());
-        ruled(&installed, &offered, &[], &Rules { denied: Vec::new(), exactly })
+        ruled(&installed, &offered, &[], &Rules { exactly, ..Rules::default() })
     };
     let (up, refused) = plan(&[("tool", "1", "2"), ("libx", "1", "3")]);
     assert_eq!((up, refused), (vec!["libx 3".into(), "tool 2".into()], vec![]));

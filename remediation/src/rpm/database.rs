@@ -1,14 +1,23 @@
-//! What an image has installed, by its text manifests `container-manifest-1` and `container-manifest-2`.
+//! What an image has installed, by its text manifests `container-manifest-1` and `container-manifest-2`, or by its database
+//! of headers, which [`super::headers`] reads.
 //!
 //! The second has a line of ten fields per package; the first one word per package, written as
 //! `name-version-release.architecture` by one of the distribution's tools and as `name.version-release.architecture`
 //! by the other. Both are written on as they were found.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use patchline_scanner::packages::rpm;
 
-use super::{Evr, Info, compare, limits, primary::source};
+use super::{
+    Evr, Info, compare,
+    headers::{self, Held},
+    limits,
+    primary::source,
+};
 use crate::{Error, Result, tree::Tree};
 
 /// The manifest that says everything.
@@ -39,13 +48,36 @@ pub struct Installed {
     pub architecture: String,
     /// Its source's name and version; its own where none is named.
     pub source: (String, Evr),
+    /// What its header says; none: a manifest names it, and no more.
+    pub held: Option<Arc<Held>>,
     /// Its line of the full manifest, from 0.
     line: usize,
 }
 
-/// What the manifests say.
+impl Installed {
+    /// Of a header.
+    pub(super) fn held(info: Info, held: Held) -> Self {
+        let own = info.source_rpm.as_deref().and_then(|file| source(file, info.evr.epoch));
+        Self {
+            written: info.written(),
+            source: own.unwrap_or_else(|| (info.name.clone(), info.evr.clone())),
+            name: info.name,
+            evr: info.evr,
+            architecture: info.architecture,
+            held: Some(Arc::new(held)),
+            line: 0,
+        }
+    }
+}
+
+/// What the database says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Database {
+    /// Where its headers stand; none: it is one of text.
+    pub headers: Option<&'static str>,
+    /// SHA-256 of each header, keys among them, and how often it is there: what must be the same after an upgrade of
+    /// others.
+    pub(crate) records: BTreeMap<[u8; 32], usize>,
     /// By name.
     pub packages: BTreeMap<String, Installed>,
     /// Names that are there more than once: nobody mends those.
@@ -76,11 +108,39 @@ impl Place {
 }
 
 impl Database {
-    /// None: the image has no text manifest.
+    /// None: the image has no database of rpm.
     ///
     /// # Errors
-    /// A manifest that is damaged, or too large.
+    /// One that is damaged, or too large.
     pub fn read(tree: &Tree) -> Result<Option<Self>> {
+        match Place::of(tree) {
+            Some(Place::Headers(path)) => Self::of_headers(tree, path).map(Some),
+            Some(Place::Manifest) => Self::of_manifests(tree),
+            None => Ok(None),
+        }
+    }
+
+    fn of_headers(tree: &Tree, path: &'static str) -> Result<Self> {
+        let read = headers::read(tree, path)?;
+        let (mut packages, mut several) = (BTreeMap::new(), BTreeSet::new());
+        for installed in read.packages {
+            if packages.contains_key(&installed.name) {
+                several.insert(installed.name.clone());
+            }
+            packages.insert(installed.name.clone(), installed);
+        }
+        let (headers, records) = (Some(path), read.records);
+        Ok(Self { headers, records, packages, several, full: Vec::new(), short: None })
+    }
+
+    /// Real paths of everything that a package has; a text manifest names none.
+    pub fn owned(&self, tree: &Tree) -> BTreeSet<String> {
+        let held = self.packages.values().filter_map(|package| package.held.as_deref());
+        let files = held.flat_map(|held| &held.files).filter(|file| !file.is_folder());
+        files.map(|file| tree.through(&file.path).into_owned()).collect()
+    }
+
+    fn of_manifests(tree: &Tree) -> Result<Option<Self>> {
         let Some(bytes) = tree.content(FULL) else { return Ok(None) };
         let malformed = |file: &str, reason: String| Error::Malformed { file: file.to_owned(), reason };
         if bytes.len() > limits::MANIFEST || tree.content(SHORT).is_some_and(|b| b.len() > limits::MANIFEST) {
@@ -106,6 +166,7 @@ impl Database {
                 architecture: package.architecture.clone(),
                 source: own.unwrap_or_else(|| (package.name.clone(), evr.clone())),
                 evr,
+                held: None,
                 line,
                 name: package.name,
             };
@@ -114,7 +175,7 @@ impl Database {
             }
             packages.insert(installed.name.clone(), installed);
         }
-        Ok(Some(Self { packages, several, full, short }))
+        Ok(Some(Self { headers: None, records: BTreeMap::new(), packages, several, full, short }))
     }
 
     /// What most of its packages are built for; none: nobody says.
@@ -139,10 +200,13 @@ impl Database {
         lowest
     }
 
-    /// Whether both manifests have one line of it; else why not.
+    /// Whether it is there once, of a header that was read whole, or with a line of both manifests; else why not.
     pub(crate) fn is_writable(&self, installed: &Installed) -> Result<(), String> {
         if self.several.contains(&installed.name) {
             return Err(format!("{} is installed more than once", installed.name));
+        }
+        if let Some(reason) = installed.held.as_deref().and_then(|held| held.torn.as_ref()) {
+            return Err(format!("{} cannot be read in the image's database: {reason}", installed.name));
         }
         let Some(short) = &self.short else { return Ok(()) };
         let words = words(&installed.name, &installed.evr, &installed.architecture);

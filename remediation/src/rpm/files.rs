@@ -18,6 +18,7 @@ mod tag {
     pub(super) const DIGESTS: u32 = 1035;
     pub(super) const LINKS: u32 = 1036;
     pub(super) const FLAGS: u32 = 1037;
+    pub(super) const LANGUAGES: u32 = 1097;
     pub(super) const USERS: u32 = 1039;
     pub(super) const GROUPS: u32 = 1040;
     pub(super) const DEVICES: u32 = 1095;
@@ -54,6 +55,8 @@ pub struct File {
     /// Device and inode of a file with several names.
     pub(super) shared: Option<(u64, u64)>,
     flags: u64,
+    /// `de`, `fr|it`; of a file that only speakers of it want.
+    language: bool,
 }
 
 impl File {
@@ -76,6 +79,10 @@ impl File {
     /// `%doc`, manual pages among them.
     pub fn is_documentation(&self) -> bool {
         self.flags & flag::DOC != 0
+    }
+    /// `%lang(de)`: installed where the image wants that language.
+    pub fn is_of_language(&self) -> bool {
+        self.language
     }
     /// `%ghost`: owned, and not shipped.
     pub fn is_ghost(&self) -> bool {
@@ -108,6 +115,7 @@ pub(super) fn read(header: &Header<'_>) -> Result<Vec<File>, String> {
     let (modes, mtimes, flags) = (all(tag::MODES)?, all(tag::MTIMES)?, all(tag::FLAGS)?);
     let (users, groups) = (texts(tag::USERS)?, texts(tag::GROUPS)?);
     let (digests, links, caps) = (texts(tag::DIGESTS)?, texts(tag::LINKS)?, texts(tag::CAPS)?);
+    let languages = texts(tag::LANGUAGES)?;
     let (devices, inodes) = (all(tag::DEVICES)?, all(tag::INODES)?);
     let algorithm = numbers(tag::DIGEST_ALGORITHM)?.and_then(|all| all.first().copied());
     let lengths =
@@ -160,6 +168,7 @@ pub(super) fn read(header: &Header<'_>) -> Result<Vec<File>, String> {
             xattrs,
             shared: (seen[&inode] > 1).then_some(inode),
             flags: flags[at],
+            language: languages.get(at).is_some_and(|language| !language.is_empty()),
         });
     }
     let mut paths: Vec<&str> = files.iter().map(|file| file.path.as_str()).collect();

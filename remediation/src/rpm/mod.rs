@@ -4,6 +4,7 @@ mod caps;
 mod cpio;
 mod database;
 mod files;
+mod headers;
 mod info;
 mod keys;
 pub(crate) mod limits;
@@ -31,6 +32,7 @@ use crate::{
 pub use database::{Database, Installed};
 pub(crate) use database::{FULL, Place, SHORT};
 pub use files::File;
+pub use headers::Held;
 pub use info::Info;
 pub use keys::Keys;
 pub use package::{Package, Part};

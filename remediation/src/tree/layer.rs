@@ -8,6 +8,7 @@ use std::{
 };
 
 use patchline_registry::Digest;
+use patchline_scanner::packages::rpm::Form;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -18,6 +19,8 @@ const MAX_ENTRIES: usize = 4_000_000;
 const MAX_UNPACKED: u64 = 64 << 30;
 const MAX_PATH: usize = 4096;
 const MAX_CAPTURED: usize = 16 << 20;
+/// The same of a database of rpm's headers: a large server's has some tens of megabytes.
+const MAX_HEADERS_CAPTURED: usize = 128 << 20;
 const MAX_CAPTURED_ALL: usize = 384 << 20;
 /// Names, links and extended attributes of one entry as the tar reader holds them.
 const MAX_HEADERS: u64 = 16 << 20;
@@ -34,7 +37,7 @@ pub enum Flavour {
     Dpkg,
     /// apk's, which knows files by SHA-1.
     Apk,
-    /// rpm's text manifests.
+    /// rpm's, of text or of headers.
     Rpm,
 }
 
@@ -44,7 +47,7 @@ impl Flavour {
         match self {
             Self::Dpkg => ANALYSER,
             Self::Apk => "remediation-tree-apk-1",
-            Self::Rpm => "remediation-tree-rpm-1",
+            Self::Rpm => "remediation-tree-rpm-2",
         }
     }
     fn captures(self, path: &str) -> bool {
@@ -52,6 +55,13 @@ impl Flavour {
             Self::Dpkg => is_captured(path),
             Self::Apk => is_captured_for_apk(path),
             Self::Rpm => is_captured_for_rpm(path),
+        }
+    }
+    /// Bytes of one file that are kept: a database of rpm's headers is one file with everything in it.
+    fn most(self, path: &str) -> usize {
+        match self {
+            Self::Rpm if Form::of_path(path).is_some() => MAX_HEADERS_CAPTURED,
+            _ => MAX_CAPTURED,
         }
     }
 }
@@ -168,12 +178,14 @@ fn is_captured_for_apk(path: &str) -> bool {
     FILES.contains(&path) || FOLDERS.iter().any(|folder| path.starts_with(folder))
 }
 
-/// The same for rpm's plans. Databases of headers are not among them: nothing is planned over those.
+/// The same for rpm's plans.
 fn is_captured_for_rpm(path: &str) -> bool {
     const FOLDERS: &[&str] = &["var/lib/rpmmanifest/", "etc/yum.repos.d/", "etc/ld.so.conf.d/"];
     const FILES: &[&str] =
         &["etc/os-release", "usr/lib/os-release", "etc/passwd", "etc/group", "etc/ld.so.conf"];
-    FILES.contains(&path) || FOLDERS.iter().any(|folder| path.starts_with(folder))
+    Form::of_path(path).is_some()
+        || FILES.contains(&path)
+        || FOLDERS.iter().any(|folder| path.starts_with(folder))
 }
 
 /// Unpacks by magic: gzip, zstd, or a bare tar.
@@ -184,6 +196,49 @@ fn decoder<'a>(mut raw: impl std::io::BufRead + 'a) -> std::io::Result<Box<dyn R
         [0x28, 0xb5, 0x2f, 0xfd, ..] => Box::new(zstd::stream::read::Decoder::with_buffer(raw)?),
         _ => Box::new(raw),
     })
+}
+
+/// The contents of these files of one layer, as they stand in it last; one that is longer than `most` is left out. Reads to
+/// the end, so that the stream's own check of size and digest takes place.
+pub(super) fn read_files(
+    blob: &Digest,
+    raw: impl Read,
+    names: &std::collections::BTreeSet<String>,
+    most: u64,
+) -> Result<BTreeMap<String, Vec<u8>>> {
+    let broken = |e: IoError| -> Error {
+        patchline_scanner::Error::Layer { layer: blob.clone(), reason: e.to_string() }.into()
+    };
+    let mut raw = std::io::BufReader::with_capacity(256 << 10, raw);
+    let mut found = BTreeMap::new();
+    let plain = decoder(&mut raw).map_err(broken)?;
+    let headers = Rc::new(Cell::new(u64::MAX));
+    let mut archive =
+        tar::Archive::new(Limited { inner: plain, all: MAX_UNPACKED, headers: headers.clone() });
+    let mut entries = archive.entries().map_err(broken)?;
+    let mut skipped = 0_u64;
+    loop {
+        headers.set(MAX_HEADERS.saturating_add(skipped));
+        let next = entries.next();
+        headers.set(u64::MAX);
+        let Some(entry) = next else { break };
+        let mut entry = entry.map_err(broken)?;
+        let path = normalise(&entry.path_bytes());
+        if let Some(path) = path.filter(|path| names.contains(path))
+            && entry.header().entry_type().is_file()
+        {
+            let content = super::contents::bounded(&mut entry, most).map_err(broken)?;
+            content.and_then(|content| found.insert(path, content));
+        }
+        // As in a tree: a sparse file's holes are not read through, and all else is, before the next header.
+        skipped = match entry.header().entry_type().is_gnu_sparse() {
+            true => entry.header().entry_size().map_err(broken)?,
+            false => std::io::copy(&mut entry, &mut std::io::sink()).map(|_| 0).map_err(broken)?,
+        };
+    }
+    std::io::copy(&mut archive.into_inner(), &mut std::io::sink()).map_err(broken)?;
+    std::io::copy(&mut raw, &mut std::io::sink()).map_err(broken)?;
+    Ok(found)
 }
 
 fn normalise(path: &[u8]) -> Option<String> {
@@ -442,7 +497,7 @@ impl LayerTree {
                 }
             }
         } else {
-            let keep = spent.flavour.captures(&path) && made.size <= MAX_CAPTURED as u64;
+            let keep = spent.flavour.captures(&path) && made.size <= spent.flavour.most(&path) as u64;
             if keep {
                 spent.capture(made.size as usize)?;
             }

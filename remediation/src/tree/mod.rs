@@ -1,6 +1,7 @@
 //! The merged tree of an image: what stands at each path, which layer put it there, and what it covers.
 
 mod beside;
+pub(crate) mod contents;
 mod hashes;
 mod image;
 mod layer;

@@ -37,7 +37,7 @@ pub(crate) fn ready(test: &str) -> bool {
     false
 }
 
-fn run(command: &mut Command) -> String {
+pub(crate) fn run(command: &mut Command) -> String {
     let output = command.output().unwrap_or_else(|e| panic!("{command:?}: {e}"));
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let said = String::from_utf8_lossy(&output.stderr);
@@ -322,8 +322,13 @@ impl Place {
     }
 
     pub(crate) async fn image(&self, tag: &str, image: &Image) -> Digest {
-        let mut layers = vec![base(image)];
-        layers.extend(image.later.iter().map(layer));
+        self.image_over(tag, base(image), &image.later).await
+    }
+
+    /// An image of a first layer, and of what was done over it.
+    pub(crate) async fn image_over(&self, tag: &str, base: Vec<u8>, later: &[Entries]) -> Digest {
+        let mut layers = vec![base];
+        layers.extend(later.iter().map(layer));
         let (mut descriptors, mut ids) = (Vec::new(), Vec::new());
         for tar in layers {
             ids.push(Digest::of(&tar));
@@ -353,6 +358,11 @@ impl Place {
 
     /// `fixed`: (source, version that fixes it).
     pub(crate) async fn scan(&self, image: &Digest, fixed: &[(&str, &str)]) -> Scan {
+        self.scan_as(image, "Azure Linux:3", fixed).await
+    }
+
+    /// The same for another distribution, by OSV's name of it.
+    pub(crate) async fn scan_as(&self, image: &Digest, ecosystem: &str, fixed: &[(&str, &str)]) -> Scan {
         let inventory = patchline_scanner::inventory(&*self.images, image, Arc::new(NoFacts)).await.unwrap();
         let records: Vec<osv::Record> = fixed
             .iter()
@@ -361,7 +371,7 @@ impl Place {
                 serde_json::from_value(json!({
                     "id": format!("CVE-2024-{}", 1000 + n), "modified": "2024-06-01T00:00:00Z",
                     "affected": [{
-                        "package": {"ecosystem": "Azure Linux:3", "name": source},
+                        "package": {"ecosystem": ecosystem, "name": source},
                         "ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": version}]}],
                     }],
                 }))

@@ -74,6 +74,11 @@ impl StepKind for Kind {
             .example("\"{{params.plan}}\""),
             optional("mirrors", mirrors, "package repositories to take from first"),
             optional(
+                "languages",
+                ParamType::Bool,
+                "upgrade packages of languages in place, too, where their own rules allow it; false",
+            ),
+            optional(
                 "smoke",
                 list(ParamType::String),
                 "commands of the image that must end well in a sandbox over the fixed image, or nothing is pushed; none",

@@ -7,6 +7,7 @@ use patchline_remediation::{
     Choice, Denied, Edited, Remediator, Selection, Smoke, UpgradePolicy,
     apt::{Apt, AptConfig, Mirrors},
     fix::{Command, LONGEST_SMOKE, NoCommand, SMOKE_TIME},
+    languages::{Languages, Sources},
 };
 use serde::Deserialize;
 use url::Url;
@@ -38,6 +39,8 @@ pub(super) struct Params {
     pub(super) attest: Vec<String>,
     #[serde(default)]
     pub(super) sign_key: Option<String>,
+    #[serde(default)]
+    languages: bool,
     #[serde(default)]
     smoke: Vec<String>,
     #[serde(default)]
@@ -137,7 +140,11 @@ impl Params {
             debian_archive: None,
         };
         let remediator = world.remediator.clone().choosing(self.executor).denying(self.denied()?);
-        let remediator = remediator.smoking(self.smoke(platforms)?);
+        let mut remediator = remediator.smoking(self.smoke(platforms)?);
+        if self.languages {
+            // Which registries are asked is this machine's to say, as its own tools are told.
+            remediator = remediator.with_languages(Languages::new(Sources::from_machine()));
+        }
         if mirrors.debian.is_none() && mirrors.debian_security.is_none() {
             return Ok(remediator);
         }

@@ -35,6 +35,9 @@ impl Fix {
             .choosing(self.executor.into())
             .denying(self.choice.denied())
             .smoking(self.smoke.smoke()?);
+        if let Some(languages) = self.languages.languages() {
+            remediator = remediator.with_languages(languages);
+        }
         if let Some(chosen) = self.choice.chosen(&image.manifest)? {
             remediator = remediator.following(chosen);
         }
@@ -79,7 +82,8 @@ impl Fix {
             return Ok(Outcome::Planned(Box::new(draft)));
         }
         // A newer base may have ended all that our own upgrades could.
-        let mendable = |f: &Finding| f.fixed.is_some() && is_systems(f) && request.select.selects(f);
+        let ours = |f: &Finding| is_systems(f) || self.languages.asked() && !f.paths.is_empty();
+        let mendable = |f: &Finding| f.fixed.is_some() && ours(f) && request.select.selects(f);
         let fixed = match &moved {
             Some(moved) if !moved.image.report.findings.iter().any(mendable) => {
                 Fixed::Unchanged(FixPlan::nothing())
@@ -106,12 +110,15 @@ impl Fix {
                 Mended { plan, fixed: None, attached: None }
             }
             Fixed::Image(fixed) => {
-                let asked = serde_json::json!({
+                let mut asked = serde_json::json!({
                     "image": image.manifest, "select": self.choice.asked(),
                     "policy": if self.latest { "latest" } else { "minimal" },
                     "executor": self.executor.to_possible_value().map(|v| v.get_name().to_owned()),
                     "smoke": self.smoke.asked(),
                 });
+                if self.languages.asked() {
+                    asked["languages"] = true.into();
+                }
                 let tag = self.fixed_tag(image)?;
                 let repository = image.repository.as_ref();
                 let origin = if moved.is_some() { &image.manifest } else { &fixed.origin };

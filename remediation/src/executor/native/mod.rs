@@ -2,6 +2,7 @@
 
 pub(crate) mod apk;
 mod database;
+pub(crate) mod extend;
 mod files;
 pub mod filters;
 pub mod gzip;

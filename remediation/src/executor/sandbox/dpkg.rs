@@ -118,7 +118,7 @@ fn job(
         environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     environment.push(("SOURCE_DATE_EPOCH".to_owned(), newest.to_string()));
     let limits = super::Limits { disk: sandbox.limits().disk_here(), ..*sandbox.limits() };
-    wire::Job { limits, layers, files, commands, environment, tried: None }
+    wire::Job { limits, layers, files, commands, environment, fatal: Vec::new(), tried: None }
 }
 
 /// What the verified packages promise, and where somebody's doing in the image comes before them.
@@ -297,7 +297,7 @@ fn finish(
             laid.xattrs.clone_from(&node.entry.xattrs);
         }
     }
-    told.settle(tree, &promised.as_it_was);
+    told.settle(tree, &promised.as_it_was, &|_| false);
     let (mut entries, whiteouts, spool) = told.finish();
     // What a script wrote has this run's time: it becomes that of the newest file of the packages.
     for laid in entries.values_mut() {

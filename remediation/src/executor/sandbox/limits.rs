@@ -10,6 +10,8 @@ pub(super) const PIECE: usize = 256 << 10;
 pub(super) const CHANGES: usize = 2_000_000;
 /// What is kept of the words of the tools and scripts, in bytes: the last ones.
 pub(super) const WORDS: u64 = 4 << 10;
+/// What of the words of a tool is looked through for those that are a failure, in bytes: the last ones.
+pub(super) const JUDGED: u64 = 4 << 20;
 /// Ids of a sandbox, from 0: what images number their users in.
 pub(super) const IDS: u32 = 65_536;
 /// Room beside the image's own bytes for what an upgrade unpacks.

@@ -3,12 +3,12 @@
 use super::{Sandbox, limits::ROOM};
 use crate::tree::Tree;
 
-/// Whose programs run on each machine: Debian's names of architectures, and the image specification's (Go's GOARCH).
+/// Whose programs run on each machine: Debian's names of architectures, rpm's, and the image specification's (Go's GOARCH).
 const MACHINES: &[(&str, &[&str])] = &[
-    ("x86_64", &["amd64", "i386", "386"]),
-    ("aarch64", &["arm64"]),
-    ("arm", &["armhf", "armel", "arm"]),
-    ("x86", &["i386", "386"]),
+    ("x86_64", &["amd64", "i386", "386", "x86_64", "i586", "i686"]),
+    ("aarch64", &["arm64", "aarch64"]),
+    ("arm", &["armhf", "armel", "arm", "armv7hl"]),
+    ("x86", &["i386", "386", "i586", "i686"]),
     ("powerpc64", &["ppc64el", "ppc64le"]),
     ("riscv64", &["riscv64"]),
     ("s390x", &["s390x"]),

@@ -10,6 +10,7 @@ mod machine;
 mod order;
 mod outside;
 mod result;
+pub(crate) mod rpm;
 pub mod tried;
 mod wire;
 
@@ -62,6 +63,7 @@ impl Sandbox {
             files: Vec::new(),
             commands: Vec::new(),
             environment: Vec::new(),
+            fatal: Vec::new(),
             tried: None,
         };
         match outside::run(self, &job, &mut [], &mut [], &mut Nothing) {

@@ -71,12 +71,17 @@ impl<'a> Told<'a> {
         }
     }
 
-    /// Takes out what is as the image has it, and what `keep` names; links to what is out become files of their own.
-    pub(super) fn settle(&mut self, tree: &Tree, keep: &BTreeSet<String>) {
+    /// Takes out what is as the image has it, and what `keep` names; links to what is out become files of their own. `timed`: a
+    /// path whose time is a change, too.
+    pub(super) fn settle(&mut self, tree: &Tree, keep: &BTreeSet<String>, timed: &dyn Fn(&str) -> bool) {
         let same: Vec<String> = self
             .entries
             .iter()
-            .filter(|(path, laid)| keep.contains(*path) || self.is_as_it_was(tree, path, laid))
+            .filter(|(path, laid)| {
+                let later = || tree.get(path).is_some_and(|old| old.entry.mtime != laid.mtime);
+                let as_it_was = self.is_as_it_was(tree, path, laid) && !(timed(path) && later());
+                keep.contains(*path) || as_it_was
+            })
             .map(|(path, _)| path.clone())
             .collect();
         let same: BTreeSet<String> = same.into_iter().collect();
@@ -207,7 +212,7 @@ mod tests {
         assert!(told.removed("etc/.wh..wh..opq".into()).is_err());
         assert_eq!(told.entries["etc/c"].content, Content::HardLink("etc/a".into()));
         // The first name is kept as the image has it: the others take its content, each for itself.
-        told.settle(&Tree::default(), &BTreeSet::from(["etc/a".to_owned()]));
+        told.settle(&Tree::default(), &BTreeSet::from(["etc/a".to_owned()]), &|_| false);
         assert!(!told.entries.contains_key("etc/a"));
         assert!(matches!(told.entries["etc/b"].content, Content::Spooled { size: 1, .. }));
     }

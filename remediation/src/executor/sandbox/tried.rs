@@ -52,6 +52,7 @@ pub fn run(
         files: Vec::new(),
         commands: commands.to_vec(),
         environment: environment.clone(),
+        fatal: Vec::new(),
         tried: Some(wire::Tried { user: text("/config/User").to_owned(), folder }),
     };
     match sandbox.run(&job, layers, &mut [], &mut Nothing) {

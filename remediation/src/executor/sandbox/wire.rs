@@ -23,6 +23,8 @@ pub(super) struct Job {
     /// Programs with their arguments, one after the other.
     pub(super) commands: Vec<Vec<String>>,
     pub(super) environment: Vec<(String, String)>,
+    /// Words that are a failure, however well a tool that said them ends.
+    pub(super) fatal: Vec<String>,
     /// Commands of the image's own; none: tools that upgrade it, and whose changes are told.
     pub(super) tried: Option<Tried>,
 }

@@ -56,7 +56,10 @@ fn version<'a>(subject: &str, source: &'a (String, Evr), own: &'a Evr) -> &'a Ev
 pub(super) fn replacements(repositories: &Repositories, installed: &Installed) -> Vec<Arc<Entry>> {
     let fits = |entry: &&Arc<Entry>| {
         let moved = [&entry.architecture, &installed.architecture].iter().any(|a| *a == "noarch");
+        // A module's packages follow its own stream, which primary.xml does not name.
+        let modular = |evr: &Evr| evr.release.as_deref().is_some_and(|release| release.contains(".module"));
         (entry.architecture == installed.architecture || moved)
+            && modular(&entry.evr) == modular(&installed.evr)
             && entry.evr.compare(&installed.evr) == Ordering::Greater
     };
     repositories.candidates(&installed.name).filter(fits).cloned().collect()

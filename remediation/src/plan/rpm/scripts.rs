@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use crate::{
     plan::apk::scripts::ACTING,
-    rpm::{Package, Script},
+    rpm::{Script, Scripts},
 };
 
 /// Slot, whether it is the new package's, and the argument that it gets.
@@ -34,22 +34,22 @@ const ACTING_HERE: [&str; 6] = [
 ];
 
 /// Why nothing needs to run; or why not: the slot and line.
-pub(crate) fn judge(old: &Package, new: &Package) -> Result<String, String> {
+pub(crate) fn judge(old: &Scripts, new: &Scripts) -> Result<String, String> {
     let mut reasons = BTreeSet::new();
     for (slot, of_new, argument) in RUN {
         let (script, other) = match of_new {
-            true => (new.scripts.slots.get(slot), old.scripts.slots.get(slot)),
-            false => (old.scripts.slots.get(slot), new.scripts.slots.get(slot)),
+            true => (new.slots.get(slot), old.slots.get(slot)),
+            false => (old.slots.get(slot), new.slots.get(slot)),
         };
         let Some(script) = script else { continue };
         reasons.insert(one(&format!("%{slot}"), script, other, argument)?);
     }
-    let triggers = new.scripts.triggers.iter().chain(&old.scripts.triggers);
+    let triggers = new.triggers.iter().chain(&old.triggers);
     for (kind, text) in triggers {
         let (waits, body) = text.split_once('\n').unwrap_or((text, ""));
         let script = Script { interpreter: Vec::new(), text: body.to_owned() };
         let name = format!("its {kind} for {}", waits.chars().take(80).collect::<String>());
-        let both = [old, new].iter().all(|package| package.scripts.triggers.contains(&(*kind, text.clone())));
+        let both = [old, new].iter().all(|scripts| scripts.triggers.contains(&(*kind, text.clone())));
         let other = (both && *kind == "trigger").then_some(&script);
         reasons.insert(one(&name, &script, other, None)?);
     }

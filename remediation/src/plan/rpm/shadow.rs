@@ -1,11 +1,11 @@
-//! Files of an rpm package that somebody changed, removed or re-moded. No manifest says what was shipped: the
-//! package that is installed does, fetched and verified like the one that comes.
+//! Files of an rpm package that somebody changed, removed or re-moded. The header in the image's database says what was
+//! shipped; a manifest does not, and then the package that is installed does, fetched and verified like the one that comes.
 
 use std::collections::BTreeMap;
 
 use crate::{
     plan::shadow::{PROGRAMS, Shadow},
-    rpm::{File, Package},
+    rpm::File,
     tree::{Entry, Kind, Tree},
 };
 
@@ -43,7 +43,12 @@ impl Accounts {
 pub(crate) fn is_shipped(file: &File, entry: &Entry) -> bool {
     match entry.kind {
         Kind::File => {
-            file.is_regular() && entry.hashes.is_some_and(|hashes| Some(hashes.sha256) == file.sha256)
+            let same = match file.sha256 {
+                Some(sha256) => entry.hashes.is_some_and(|hashes| hashes.sha256 == sha256),
+                // A header of before there was SHA-256: its size is what can be held against it.
+                None => !file.is_ghost() && entry.size == file.size,
+            };
+            file.is_regular() && same
         }
         Kind::Symlink => file.is_link() && entry.link.as_deref() == Some(file.link.as_str()),
         Kind::Dir => file.is_folder(),
@@ -52,9 +57,9 @@ pub(crate) fn is_shipped(file: &File, entry: &Entry) -> bool {
 }
 
 /// Shadowed files of one package by real path. Configuration is left to its own rules, but for what is gone of it.
-pub(crate) fn shadowed(tree: &Tree, accounts: &Accounts, package: &Package) -> BTreeMap<String, Shadow> {
+pub(crate) fn shadowed(tree: &Tree, accounts: &Accounts, files: &[File]) -> BTreeMap<String, Shadow> {
     let mut found = BTreeMap::new();
-    for file in package.files.iter().filter(|file| !file.is_folder() && !file.is_ghost()) {
+    for file in files.iter().filter(|file| !file.is_folder() && !file.is_ghost()) {
         let real = tree.through(&file.path).into_owned();
         let Some(node) = tree.get(&real) else {
             found.insert(real, Shadow::Removed);

@@ -1,8 +1,8 @@
 //! Whether the upgraded set still holds together, by rpm's relations.
 //!
-//! A text manifest names packages and nothing of what they need: that comes from the repositories, where they still
-//! have the installed versions. Of others it is known that they are there, and no more. Nothing is ever added or
-//! removed: what would need that is refused by name.
+//! A database of headers says what the installed packages need. A text manifest names packages and nothing of that: it comes
+//! from the repositories, where they still have the installed versions. Of others it is known that they are there, and no
+//! more. Nothing is ever added or removed: what would need that is refused by name.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -118,6 +118,17 @@ impl<'a> Solver<'a> {
 
     fn installed(&self, name: &str) -> Option<Member<'a>> {
         let installed = self.database.packages.get(name)?;
+        if let Some(held) = installed.held.as_deref() {
+            return Some(Member {
+                name: &installed.name,
+                version: installed.evr.to_string(),
+                requires: &held.requires,
+                conflicts: &held.conflicts,
+                obsoletes: &held.obsoletes,
+                itself: Relation::itself(&installed.name, &installed.evr),
+                provides: &held.provides,
+            });
+        }
         Some(match self.repositories.exactly(installed) {
             Some(entry) => Member::entry(entry),
             None => Member {
@@ -150,6 +161,10 @@ impl<'a> Solver<'a> {
                 before.is_some_and(|before| of(before).contains(relation))
             };
             for relation in member.requires.iter().filter(|relation| !relation.is_of_rpm()) {
+                // rpm itself will lay the packages, and reads those; what it refuses is refused whole.
+                if relation.is_rich() && self.database.headers.is_some() {
+                    continue;
+                }
                 let there = || self.is_there(relation);
                 if new.meets(relation, "").is_some() || there() {
                     continue;

@@ -176,8 +176,24 @@ pub fn installed(bytes: &[u8], form: Form) -> Result<Vec<Installed>, ParseError>
     Ok(found)
 }
 
+/// Calls with the header of each package of one database, in its order: for whoever wants more of it than [`installed`]
+/// gives. At most as many as the module `limits` allows.
+///
+/// # Errors
+/// A database that is not of this form, is damaged, or contradicts itself; and what `visit` says.
+pub fn headers(bytes: &[u8], form: Form, visit: &mut Visit<'_>) -> Result<(), ParseError> {
+    let mut count = 0;
+    each_header(bytes, form, &mut |at, blob| {
+        count += 1;
+        if count > limits::packages().packages {
+            return Err(ParseError::offset(at, "is in a database of too many packages"));
+        }
+        visit(at, blob)
+    })
+}
+
 /// Gets where in the file a header (or its first part) stands, and the header.
-type Visit<'v> = dyn FnMut(usize, &[u8]) -> Result<(), ParseError> + 'v;
+pub type Visit<'v> = dyn FnMut(usize, &[u8]) -> Result<(), ParseError> + 'v;
 
 /// Calls for the header of each package. All of them together are no longer than the file: no
 /// byte of it belongs to two.

@@ -13,7 +13,7 @@ use rustix::process::{Pid, WaitOptions, WaitStatus};
 use super::{Result, person::Person, root};
 use crate::executor::sandbox::{
     fault::{Failure, Fault},
-    limits::{FULL, LEAVING_MS, Limits, WORDS},
+    limits::{FULL, JUDGED, LEAVING_MS, Limits, WORDS},
     wire::{FOLDER, Job, Tried},
 };
 
@@ -79,6 +79,9 @@ fn one(job: &Job, command: &[String], tried: Option<(&Tried, &Person)>, started:
         let round = Round::look(&job.limits, Some(pid));
         if let Some(status) = round.ended {
             well(&job.limits, &said, status, &round.there)?;
+            if job.fatal.iter().any(|fatal| end_of(&words, JUDGED).contains(fatal.as_str())) {
+                return Err(Failure::of(Fault::Tool, format!("it told of a failure: {}", said())));
+            }
             return if tried.is_some() { Ok(()) } else { nothing_left(&job.limits, round.there) };
         }
         within(&job.limits, &round.there, started)
@@ -224,19 +227,22 @@ fn of_status(status: &str) -> Option<(&str, u64)> {
     Some((field("Name:")?, kilobytes.unwrap_or(0).saturating_mul(1024)))
 }
 
-/// The end of what was said, on lines of its own; empty: nothing was.
-fn last_words(file: &str) -> String {
+/// The end of what was said, in bytes.
+fn end_of(file: &str, most: u64) -> String {
     let read = || -> std::io::Result<Vec<u8>> {
         let mut file = File::open(file)?;
         let length = file.metadata()?.len();
-        file.seek(SeekFrom::Start(length.saturating_sub(WORDS)))?;
+        file.seek(SeekFrom::Start(length.saturating_sub(most)))?;
         let mut bytes = Vec::new();
-        file.take(WORDS).read_to_end(&mut bytes)?;
+        file.take(most).read_to_end(&mut bytes)?;
         Ok(bytes)
     };
-    let bytes = read().unwrap_or_default();
-    let text: String =
-        String::from_utf8_lossy(&bytes).chars().filter(|c| *c == '\n' || !c.is_control()).collect();
+    String::from_utf8_lossy(&read().unwrap_or_default()).into_owned()
+}
+
+/// The end of what was said, on lines of its own; empty: nothing was.
+fn last_words(file: &str) -> String {
+    let text: String = end_of(file, WORDS).chars().filter(|c| *c == '\n' || !c.is_control()).collect();
     let text = text.trim();
     if text.is_empty() { String::new() } else { format!(" said:\n{text}") }
 }

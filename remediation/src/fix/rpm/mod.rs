@@ -1,51 +1,45 @@
-//! Mending rpm's packages in images with text manifests: what is decided on, the decision, and the layer.
+//! Mending rpm's packages: the decision, and the layer. Text manifests are written natively; a database of headers by the
+//! image's own rpm, in a sandbox.
+
+mod ground;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fs::File,
     path::Path,
     sync::Arc,
 };
 
-use patchline_scanner::{Distro, Finding, Report};
-use serde_json::Value;
+use patchline_scanner::{Finding, Report};
+
+pub(crate) use ground::Ground;
 
 use super::{Archive, Progress, Remediator, UpgradePolicy, family};
 use crate::{
     Error, FixPlan, Refusal, Result, Upgrade,
-    executor::Executor,
-    executor::native::{
-        Outcome,
-        rpm::{Change, build},
+    executor::{
+        native::{
+            Built, Outcome,
+            rpm::{Change, build},
+        },
+        sandbox::{self, Sandbox},
     },
     plan::{
         Blocked, Offer, Rules,
-        rpm::{
-            Pick, Solver, Want, scripts,
-            shadow::{Accounts, shadowed},
-            wanted,
-        },
+        rpm::{Pick, Solver, Want, scripts, shadow::shadowed, wanted},
         shadow::Shadow,
     },
-    rpm::{Database, Entry, Installed, Package, Place, Repositories, Variables, compare},
-    tree::{Tree, image_blocking as blocking},
+    rpm::{Entry, Installed, Package, Repositories, Scripts, compare},
+    tree::image_blocking as blocking,
 };
-
-/// What a decision stands on, read once.
-pub(crate) struct Ground {
-    pub(crate) tree: Tree,
-    pub(crate) database: Database,
-    accounts: Accounts,
-    architecture: String,
-    /// Of the image's own repositories.
-    texts: Vec<String>,
-}
 
 /// One upgrade, fetched and read.
 #[derive(Clone)]
 pub(crate) struct Ready {
     name: String,
     entry: Arc<Entry>,
-    old: Package,
+    /// The package that is installed, fetched; none: the image's database says of it what it said.
+    old: Option<Package>,
     new: Package,
     shadows: BTreeMap<String, Shadow>,
 }
@@ -55,6 +49,9 @@ pub(crate) struct Decided {
     pub(crate) plan: FixPlan,
     pub(crate) ready: Vec<Ready>,
 }
+
+/// What is fetched for one upgrade: name, the version that is installed where it takes that, and the version that comes.
+type Pair = (String, Option<Arc<Entry>>, Arc<Entry>);
 
 impl Decided {
     /// Before anything is decided.
@@ -75,82 +72,6 @@ pub(crate) struct Question<'a> {
     pub(crate) progress: &'a Progress,
 }
 
-/// rpm's name of an image's platform.
-fn architecture(config: &Value) -> Option<&'static str> {
-    Some(match config.get("architecture").and_then(Value::as_str)? {
-        "amd64" => "x86_64",
-        "arm64" => "aarch64",
-        "386" => "i686",
-        "arm" => "armv7hl",
-        "ppc64le" => "ppc64le",
-        "s390x" => "s390x",
-        "riscv64" => "riscv64",
-        "loong64" => "loongarch64",
-        _ => return None,
-    })
-}
-
-/// How people call a system.
-fn called(distro: Option<&Distro>) -> String {
-    distro.map_or("the image".to_owned(), |distro| {
-        distro.pretty_name.clone().unwrap_or_else(|| distro.id.clone())
-    })
-}
-
-impl Ground {
-    /// Of a tree that was read for rpm; none: it has no database of rpm.
-    ///
-    /// # Errors
-    /// It has one that only rpm itself can write, or a damaged one.
-    pub(crate) fn of(tree: Tree, config: &Value, distro: Option<&Distro>) -> Result<Option<Arc<Self>>> {
-        if let Some(Place::Headers(path)) = Place::of(&tree) {
-            let reason = format!(
-                "its packages stand in /{path}, which rpm itself must write: that needs the sandbox, which does not know \
-                 rpm yet"
-            );
-            return Err(Error::UnsupportedSystem { system: called(distro), reason });
-        }
-        let Some(database) = Database::read(&tree)? else { return Ok(None) };
-        let architecture = database.architecture().or_else(|| architecture(config));
-        let architecture = architecture.unwrap_or("noarch").to_owned();
-        let files = tree.under("etc/yum.repos.d").map(|(path, _)| path);
-        let mut left = crate::rpm::limits::SOURCE_TEXT;
-        let texts = files
-            .filter(|path| path.ends_with(".repo"))
-            .filter_map(|path| tree.text(path).map(|text| text.into_owned()))
-            .take_while(|text| {
-                let fits = text.len() <= left;
-                left = left.saturating_sub(text.len());
-                fits
-            })
-            .collect();
-        let accounts = Accounts::of(&tree);
-        Ok(Some(Arc::new(Self { tree, database, accounts, architecture, texts })))
-    }
-
-    /// The lowest version of each source's installed packages.
-    pub(crate) fn versions(&self) -> BTreeMap<String, String> {
-        self.database.lowest()
-    }
-
-    /// Reads the image's repositories where they are mirrored.
-    pub(crate) async fn repositories(
-        &self,
-        remediator: &Remediator,
-        distro: Option<&Distro>,
-    ) -> Result<Repositories> {
-        let system = called(distro);
-        let Some(rpm) = &remediator.rpm else { return Err(Error::NoRpmMirror { system }) };
-        let variables = Variables {
-            distribution: distro.map(|distro| distro.id.clone()).unwrap_or_default(),
-            release: distro.and_then(|distro| distro.version_id.clone()).unwrap_or_default(),
-            architecture: self.architecture.clone(),
-        };
-        let names: BTreeSet<String> = self.database.packages.keys().cloned().collect();
-        rpm.repositories(&system, &self.texts, &variables, names).await
-    }
-}
-
 type Fetched = BTreeMap<(String, String), (Ready, Result<String, Blocked>)>;
 
 /// Decides.
@@ -169,8 +90,8 @@ pub(crate) async fn decide(remediator: &Remediator, question: &Question<'_>) -> 
     // Before what they need is asked about: of a version that is gone nobody knows what it needed either.
     for (name, pick) in &first {
         let installed = &ground.database.packages[name];
-        if question.repositories.exactly(installed).is_none() {
-            blocked.insert(name.clone(), forgotten(installed, &pick.entry));
+        if let Err(why) = shipped(question.repositories, installed, &pick.entry) {
+            blocked.insert(name.clone(), why);
         }
     }
     let solver =
@@ -186,10 +107,10 @@ pub(crate) async fn decide(remediator: &Remediator, question: &Question<'_>) -> 
                 continue;
             }
             let installed = &ground.database.packages[name];
-            match question.repositories.exactly(installed) {
-                Some(old) => pairs.push((name.clone(), old.clone(), pick.entry.clone())),
-                None => {
-                    blocked.insert(name.clone(), forgotten(installed, &pick.entry));
+            match shipped(question.repositories, installed, &pick.entry) {
+                Ok(old) => pairs.push((name.clone(), old, pick.entry.clone())),
+                Err(why) => {
+                    blocked.insert(name.clone(), why);
                     again = true;
                 }
             }
@@ -250,46 +171,66 @@ fn held_to(rules: &Rules, picks: &BTreeMap<String, Pick>, blocked: &BTreeMap<Str
     Ok(())
 }
 
-/// What the manifests do not have one line of.
+/// What the database does not have once and whole, and what follows a stream that no repository was asked about.
 fn unwritable(ground: &Ground) -> BTreeMap<String, Blocked> {
     let packages = ground.database.packages.values();
     packages
         .filter_map(|package| {
+            if let Some(module) = package.held.as_deref().and_then(|held| held.module.as_ref()) {
+                let module: String = module.chars().filter(|c| !c.is_control()).take(120).collect();
+                let reason = format!("it is of the module {module}, and streams of modules are not read");
+                return Some((package.name.clone(), Blocked { code: "module-stream", reason, to: None }));
+            }
             let reason = ground.database.is_writable(package).err()?;
             Some((package.name.clone(), Blocked { code: "conflict", reason, to: None }))
         })
         .collect()
 }
 
-/// Only the installed package says which files it brought.
-fn forgotten(installed: &Installed, to: &Entry) -> Blocked {
-    Blocked {
+/// What has to be fetched to know which files an installed package brought: nothing, where its header is in the database;
+/// else the package itself.
+fn shipped(
+    repositories: &Repositories,
+    installed: &Installed,
+    to: &Entry,
+) -> Result<Option<Arc<Entry>>, Blocked> {
+    if installed.held.is_some() {
+        return Ok(None);
+    }
+    repositories.exactly(installed).map(|entry| Some(entry.clone())).ok_or_else(|| Blocked {
         code: "not-in-repository",
         reason: format!(
             "no verified repository has {} {} any more, which alone says what files it brought",
             installed.name, installed.evr
         ),
         to: Some(to.evr.to_string()),
-    }
+    })
 }
 
-/// Fetches and judges what was not yet: the package that comes, and the one that is installed.
+/// Fetches and judges what was not yet: the package that comes, and the one that is installed where nothing else tells of it.
 async fn fetch(
     remediator: &Remediator,
     question: &Question<'_>,
-    pairs: Vec<(String, Arc<Entry>, Arc<Entry>)>,
+    pairs: Vec<Pair>,
     fetched: &mut Fetched,
 ) -> Result<()> {
     let Some(rpm) = remediator.rpm.as_ref().filter(|_| !pairs.is_empty()) else { return Ok(()) };
     let entries: Vec<Arc<Entry>> =
-        pairs.iter().flat_map(|(_, old, new)| [old.clone(), new.clone()]).collect();
+        pairs.iter().flat_map(|(_, old, new)| old.iter().chain([new]).cloned()).collect();
     let mut packages = rpm.download(question.repositories, &entries, question.progress).await?.into_iter();
-    for (name, _, entry) in pairs {
-        let (Some(old), Some(new)) = (packages.next(), packages.next()) else { break };
+    for (name, old, entry) in pairs {
+        let old = old.and_then(|_| packages.next());
+        let Some(new) = packages.next() else { break };
         let ground = question.ground.clone();
         let one = blocking(move || {
-            let shadows = shadowed(&ground.tree, &ground.accounts, &old);
-            let judged = judge(&shadows, &old, &new);
+            let held = ground.database.packages.get(&name).and_then(|installed| installed.held.as_deref());
+            let (files, scripts) = match (&old, held) {
+                (Some(old), _) => (&old.files, &old.scripts),
+                (None, Some(held)) => (&held.files, &held.scripts),
+                (None, None) => return Err(unknown(&name)),
+            };
+            let shadows = shadowed(&ground.tree, &ground.accounts, files);
+            let judged = judge(&ground, &shadows, scripts, &new);
             Ok((Ready { name, entry, old, new, shadows }, judged))
         })
         .await?;
@@ -298,14 +239,31 @@ async fn fetch(
     Ok(())
 }
 
-fn judge(shadows: &BTreeMap<String, Shadow>, old: &Package, new: &Package) -> Result<String, Blocked> {
+fn unknown(name: &str) -> Error {
+    Error::Proof { reason: format!("nothing says which files {name} has brought") }
+}
+
+fn judge(
+    ground: &Ground,
+    shadows: &BTreeMap<String, Shadow>,
+    old: &Scripts,
+    new: &Package,
+) -> Result<String, Blocked> {
     let to = Some(new.info.written());
     // A program or library that somebody put in the package's place would go on running unfixed.
     if let Some((path, _)) = shadows.iter().find(|(_, s)| **s == Shadow::Changed { program: true }) {
         let reason = format!("/{path} is not the package's any more, and would stay unfixed");
         return Err(Blocked { code: "shadowed", reason, to });
     }
-    scripts::judge(old, new).map_err(|reason| Blocked { code: "script-needs-sandbox", reason, to })
+    let judged = scripts::judge(old, &new.scripts);
+    let Some(path) = ground.database.headers else {
+        return judged.map_err(|reason| Blocked { code: "script-needs-sandbox", reason, to });
+    };
+    let scripts = match judged {
+        Ok(by_itself) => format!("by itself: {by_itself}"),
+        Err(reason) => format!("and scripts run: {reason}"),
+    };
+    Ok(format!("run in the sandbox: /{path} is written by the image's own rpm alone; {scripts}"))
 }
 
 fn conclude(
@@ -340,10 +298,11 @@ fn conclude(
                 Some(update) => format!("{because}; it came with {}", update.id),
                 None => because.clone(),
             },
-            executor: Executor::Native,
+            executor: question.ground.executor(),
             repository: question.repositories.called(&pick.entry),
             size: pick.entry.size(),
             along: !question.want.names(old),
+            ..Upgrade::default()
         });
         ready.push(one.clone());
     }
@@ -401,23 +360,41 @@ impl Ready {
     }
 }
 
-/// The layer of a decision.
+/// The layer of a decision over manifests.
 pub(crate) fn lay(
     ground: &Ground,
     ready: Vec<Ready>,
     scratch: &Path,
     progress: &dyn Fn(&str, u64, u64),
 ) -> Result<Outcome> {
-    let changes: Vec<Change<'_>> = ready
-        .into_iter()
-        .map(|one| Change {
+    let changes = ready.into_iter().map(|one| {
+        Ok(Change {
             installed: &ground.database.packages[&one.name],
-            old: one.old,
+            old: one.old.ok_or_else(|| unknown(&one.name))?,
             new: one.new,
             shadows: one.shadows,
         })
-        .collect();
+    });
+    let changes: Vec<Change<'_>> = changes.collect::<Result<_>>()?;
     build(&ground.tree, &ground.database, &changes, scratch, progress)
+}
+
+/// The same over a database of headers, as the image's own rpm makes it. `layers` are the image's, lowest first.
+pub(crate) fn lay_in_sandbox(
+    sandbox: &Sandbox,
+    ground: &Ground,
+    ready: Vec<Ready>,
+    layers: &mut [File],
+    scratch: &Path,
+    progress: &dyn Fn(&str, u64, u64),
+) -> Result<Built> {
+    let changes = ready.into_iter().map(|one| sandbox::rpm::Change {
+        installed: &ground.database.packages[&one.name],
+        new: one.new,
+        shadows: one.shadows,
+    });
+    let changes: Vec<_> = changes.collect();
+    sandbox::rpm::build(sandbox, (&ground.tree, &ground.database), &changes, layers, scratch, progress)
 }
 
 /// Reached version by package, of its source.

@@ -1,0 +1,348 @@
+//! rpm's packages in the sandbox: what the image's own rpm is told to do, and what becomes of it.
+//!
+//! The packages were chosen, fetched and verified by our own client: `rpm --upgrade` of exactly those files, without a network.
+//! rpm checks once more what it can: digests, what the packages need and exclude, files of two owners.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs::File,
+    path::Path,
+};
+
+use super::{
+    Sandbox,
+    fault::{Failure, Fault},
+    machine,
+    result::Told,
+    wire,
+};
+use crate::{
+    Error, Result,
+    executor::native::{self, Built, Work, layer::Content},
+    plan::{rpm::shadow::is_shipped, shadow::Shadow},
+    rpm::{self, Database, Held, Installed, Package},
+    tree::{Flavour, Kind, Tree},
+};
+
+/// What an image has its rpm from; none is ever taken from the host.
+const PROGRAMS: [&str; 2] = ["/usr/bin/rpm", "/bin/rpm"];
+/// Digests must be right and known signatures good. That a signature is by a key which this image's own keyring does not have
+/// is no error: which keys count was decided outside, where no script of a package has a say.
+const LEVEL: &str = "_pkgverify_level digest";
+/// What rpm says of a script that failed once its package is laid (`lib/rpmscript.c`): a warning to rpm, and a failure here, as with
+/// every other tool.
+const FAILED: &str = "scriptlet failed";
+/// What rpm puts in the place of a configuration file that was changed, and the other way round.
+const SAVED: [&str; 2] = [".rpmsave", ".rpmorig"];
+
+/// The image's rpm; none: it has a database and nothing that writes it.
+pub(crate) fn program(tree: &Tree) -> Option<&'static str> {
+    let there = |program: &&str| {
+        let node = tree.get(&tree.real(program.trim_start_matches('/')));
+        node.is_some_and(|node| node.entry.kind == Kind::File && node.entry.mode & 0o111 != 0)
+    };
+    PROGRAMS.iter().copied().find(there)
+}
+
+/// Whether this machine's sandbox can work on this image; why not, for people. Blocks.
+pub(crate) fn suits(sandbox: &Sandbox, tree: &Tree, architecture: &str) -> Result<(), String> {
+    machine::runs(architecture)?;
+    machine::has_room(sandbox, tree)?;
+    sandbox.probe().map_err(|failure| failure.to_string())
+}
+
+/// One upgrade.
+pub(crate) struct Change<'a> {
+    /// What the database says.
+    pub(crate) installed: &'a Installed,
+    /// The package that comes.
+    pub(crate) new: Package,
+    /// What was changed in the image since it was installed.
+    pub(crate) shadows: BTreeMap<String, Shadow>,
+}
+
+impl Change<'_> {
+    fn held(&self) -> Option<&Held> {
+        self.installed.held.as_deref()
+    }
+}
+
+/// Upgrades all of them and gives the layer that makes the image what came of it. Blocks; `layers` are the image's, lowest
+/// first, as they are stored.
+pub(crate) fn build(
+    sandbox: &Sandbox,
+    (tree, database): (&Tree, &Database),
+    changes: &[Change<'_>],
+    layers: &mut [File],
+    scratch: &Path,
+    progress: &dyn Fn(&str, u64, u64),
+) -> Result<Built> {
+    let (Some(program), Some(headers)) = (program(tree), database.headers) else {
+        return Err(Failure::of(Fault::Unavailable, "the image has no rpm that writes its database").into());
+    };
+    // An image of which some packages came with documentation shows more of them, not fewer.
+    let mut documented = changes.iter().filter_map(Change::held).filter(|held| {
+        held.no_documentation || held.files.iter().any(|file| file.is_documentation() && !file.is_folder())
+    });
+    let no_documentation =
+        documented.clone().next().is_some() && documented.all(|held| held.no_documentation);
+    let promised = Promised::read(tree, database, changes, no_documentation);
+    let open = |change: &Change<'_>| File::open(&change.new.path);
+    let failed = |source| Error::Io { operation: "open a package".to_owned(), source };
+    let mut files = changes.iter().map(open).collect::<std::io::Result<Vec<_>>>().map_err(failed)?;
+    let folder = headers.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let job = Job { program, folder, changes, no_documentation, newest: promised.newest };
+    let job = job.wire(sandbox, layers.len());
+    progress("sandbox", 0, 2);
+    let began = || progress("sandbox", 1, 2);
+    let mut told = Told::new(scratch, &began)?;
+    sandbox.run(&job, layers, &mut files, &mut told)?;
+    progress("sandbox", 2, 2);
+    finish(tree, folder, promised, told, scratch, progress)
+}
+
+struct Job<'a> {
+    program: &'a str,
+    /// Of the database that was read: what rpm thinks itself may be another.
+    folder: &'a str,
+    changes: &'a [Change<'a>],
+    no_documentation: bool,
+    newest: u64,
+}
+
+impl Job<'_> {
+    fn wire(&self, sandbox: &Sandbox, layers: usize) -> wire::Job {
+        let files: Vec<String> = (0..self.changes.len()).map(|number| format!("{number:05}.rpm")).collect();
+        let database = format!("/{}", self.folder);
+        let rpm = |arguments: &[&str]| -> Vec<String> {
+            let always = [self.program, "--dbpath", &database];
+            always.iter().chain(arguments).map(|word| (*word).to_owned()).collect()
+        };
+        let mut upgrade = rpm(&["--define", LEVEL, "--upgrade"]);
+        upgrade.extend(self.no_documentation.then(|| "--excludedocs".to_owned()));
+        upgrade.extend(files.iter().map(|file| format!("{}/{file}", wire::FOLDER)));
+        // rpm's own word that each is there in its new version, by exit code.
+        let mut query = rpm(&["--query"]);
+        query.extend(self.changes.iter().map(|change| {
+            let info = &change.new.info;
+            let (version, release) = (&info.evr.version, info.evr.release.as_deref().unwrap_or_default());
+            format!("{}-{version}-{release}.{}", info.name, info.architecture)
+        }));
+        let environment = [
+            ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
+            ("HOME", "/root"),
+            ("LC_ALL", "C"),
+            ("TZ", "UTC"),
+        ];
+        let mut environment: Vec<(String, String)> =
+            environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        // rpm 4.18 and later write it into the database as the time of installation; older ones write the clock's.
+        environment.push(("SOURCE_DATE_EPOCH".to_owned(), self.newest.to_string()));
+        let limits = super::Limits { disk: sandbox.limits().disk_here(), ..*sandbox.limits() };
+        let (commands, fatal) = (vec![upgrade, query], vec![FAILED.to_owned()]);
+        wire::Job { limits, layers, files, commands, environment, fatal, tried: None }
+    }
+}
+
+/// What the verified packages promise, and where somebody's doing in the image comes before them.
+#[derive(Default)]
+struct Promised {
+    expected: BTreeMap<String, [u8; 32]>,
+    /// What is there only where the image wants its language.
+    perhaps: BTreeMap<String, [u8; 32]>,
+    replaced: BTreeMap<[u8; 32], (String, String)>,
+    kept: BTreeSet<String>,
+    /// Paths whose change is taken back.
+    as_it_was: BTreeSet<String>,
+    /// Paths that keep the image's mode and owner.
+    owners: BTreeSet<String>,
+    /// Configuration files, of the old packages and of the new.
+    config: BTreeSet<String>,
+    newest: u64,
+}
+
+impl Promised {
+    fn read(tree: &Tree, database: &Database, changes: &[Change<'_>], no_documentation: bool) -> Self {
+        let mut promised = Self::default();
+        let owned = database.owned(tree);
+        for change in changes {
+            promised.newest = promised.newest.max(change.new.info.build_time);
+            let old = change.held().map(|held| held.files.as_slice()).unwrap_or_default();
+            let old: BTreeMap<&str, &rpm::File> = old.iter().map(|file| (file.path.as_str(), file)).collect();
+            for file in &change.new.files {
+                promised.newest = promised.newest.max(file.mtime);
+                let documentation = no_documentation && file.is_documentation();
+                if !file.is_folder() && !file.is_ghost() && !documentation {
+                    let one = One { tree, owned: &owned, change, old: old.get(file.path.as_str()).copied() };
+                    one.promise(file, &mut promised);
+                }
+            }
+            for file in old.values().filter(|file| file.is_config()) {
+                promised.config.insert(tree.through(&file.path).into_owned());
+            }
+            promised.leavings(change);
+        }
+        promised
+    }
+
+    /// What somebody changed stays, too, where the new version ships nothing there any more.
+    fn leavings(&mut self, change: &Change<'_>) {
+        for (path, shadow) in &change.shadows {
+            let shipped = self.expected.contains_key(path) || self.perhaps.contains_key(path);
+            if matches!(shadow, Shadow::Changed { .. } | Shadow::Remoded) && !shipped {
+                self.kept.insert(format!("/{path}"));
+                self.as_it_was.insert(path.clone());
+            }
+        }
+    }
+}
+
+/// One file of one package.
+struct One<'a> {
+    tree: &'a Tree,
+    /// Real paths of everything that an installed package has.
+    owned: &'a BTreeSet<String>,
+    change: &'a Change<'a>,
+    /// What the installed version has at its path.
+    old: Option<&'a rpm::File>,
+}
+
+impl One<'_> {
+    fn promise(&self, file: &rpm::File, promised: &mut Promised) {
+        let target = self.tree.through(&file.path).into_owned();
+        let node = self.tree.get(&target);
+        if file.is_config() || self.old.is_some_and(rpm::File::is_config) {
+            promised.config.insert(target.clone());
+            let untouched = match (node, self.old) {
+                (None, None) => true,
+                (Some(node), Some(old)) => is_shipped(old, &node.entry),
+                _ => false,
+            };
+            if untouched {
+                promised.expected.extend(file.sha256.map(|sha256| (target, sha256)));
+            } else if node.is_none() {
+                // rpm lays what was deleted again; an image that did away with it has its reason.
+                promised.kept.insert(format!("/{target} (removed)"));
+                promised.as_it_was.insert(target);
+            } else if node.and_then(|node| node.entry.hashes).map(|old| old.sha256) != file.sha256 {
+                promised.kept.insert(format!("/{target}"));
+            }
+            return;
+        }
+        let stranger = node.is_some_and(|node| node.entry.kind != Kind::Dir) && !self.owned.contains(&target);
+        let left = match self.change.shadows.get(&target) {
+            Some(Shadow::Removed) => Some(format!("/{target} (removed)")),
+            Some(Shadow::Changed { .. }) => Some(format!("/{target}")),
+            _ if stranger => Some(format!("/{target}")),
+            other => {
+                if other == Some(&Shadow::Remoded) {
+                    promised.kept.insert(format!("/{target} (mode and owner)"));
+                    promised.owners.insert(target.clone());
+                }
+                None
+            }
+        };
+        let name = &self.change.installed.name;
+        if let Some(left) = left {
+            // What was shipped may have been moved elsewhere, not away: its copies are looked for.
+            let old = self.old.and_then(|old| old.sha256).filter(|old| Some(*old) != file.sha256);
+            promised.replaced.extend(old.map(|old| (old, (name.clone(), target.clone()))));
+            promised.kept.insert(left);
+            promised.as_it_was.insert(target);
+            return;
+        }
+        let Some(sha256) = file.sha256 else { return };
+        let old = node.and_then(|node| node.entry.hashes).map(|old| old.sha256).filter(|old| *old != sha256);
+        promised.replaced.extend(old.map(|old| (old, (name.clone(), target.clone()))));
+        let promises = if file.is_of_language() { &mut promised.perhaps } else { &mut promised.expected };
+        promises.insert(target, sha256);
+    }
+}
+
+/// The layer.
+fn finish(
+    tree: &Tree,
+    folder: &str,
+    mut promised: Promised,
+    mut told: Told<'_>,
+    scratch: &Path,
+    progress: &dyn Fn(&str, u64, u64),
+) -> Result<Built> {
+    tidy(tree, folder, &mut told)?;
+    configuration(&mut promised, &mut told);
+    for path in &promised.owners {
+        if let (Some(laid), Some(node)) = (told.entries.get_mut(path), tree.get(path)) {
+            (laid.mode, laid.uid, laid.gid) = (node.entry.mode, node.entry.uid, node.entry.gid);
+            laid.xattrs.clone_from(&node.entry.xattrs);
+        }
+    }
+    // The database has times as well, and `rpm --verify` looks at them.
+    let shipped = |path: &str| promised.expected.contains_key(path) || promised.perhaps.contains_key(path);
+    told.settle(tree, &promised.as_it_was, &shipped);
+    for (path, sha256) in std::mem::take(&mut promised.perhaps) {
+        let stays = tree.get(&path).is_some() && !told.removed.contains(&path);
+        if told.entries.contains_key(&path) || stays {
+            promised.expected.insert(path, sha256);
+        }
+    }
+    let (mut entries, whiteouts, spool) = told.finish();
+    // What a script wrote has this run's time: it becomes that of the newest file of the packages.
+    for laid in entries.values_mut() {
+        laid.mtime = laid.mtime.min(promised.newest);
+    }
+    let mut work = Work::default();
+    (work.entries, work.whiteouts) = (entries, whiteouts);
+    (work.expected, work.replaced) = (promised.expected, promised.replaced);
+    work.kept = promised.kept;
+    native::parents(tree, promised.newest, &mut work)?;
+    tracing::debug!(paths = work.entries.len(), "laid by rpm in the sandbox");
+    work.finish(spool, Flavour::Rpm, scratch, progress)
+}
+
+/// Takes out what rpm leaves beside its database: locks, shared memory, Berkeley DB's environment. What of it the image had is
+/// of before the upgrade, and goes.
+fn tidy(tree: &Tree, folder: &str, told: &mut Told<'_>) -> Result<()> {
+    let folder = tree.real(folder).into_owned();
+    let name = |path: &str| {
+        let name = path.strip_prefix(&folder).and_then(|rest| rest.strip_prefix('/'));
+        name.unwrap_or_default().to_owned()
+    };
+    let stale = |name: &str| name.starts_with("__db.") || name.ends_with("-shm") || name.ends_with("-wal");
+    let locks = [".rpm.lock", ".dbenv.lock"];
+    for (path, laid) in told.entries.iter().filter(|(path, _)| name(path).ends_with("-wal")) {
+        let empty = match &laid.content {
+            Content::Spooled { size, .. } => *size == 0,
+            Content::Bytes(bytes) => bytes.is_empty(),
+            _ => true,
+        };
+        if !empty {
+            let reason = format!("/{path} holds what rpm has not written into its database");
+            return Err(Failure::of(Fault::Outcome, reason).into());
+        }
+    }
+    told.entries.retain(|path, _| {
+        let name = name(path);
+        !stale(&name) && !locks.contains(&name.as_str())
+    });
+    let before = tree.under(&folder).map(|(path, _)| path).filter(|path| stale(&name(path)));
+    told.removed.extend(before.map(str::to_owned));
+    Ok(())
+}
+
+/// Configuration that somebody changed stays in service, and what is new comes beside it, also where the package would have had
+/// it the other way round: a patch that puts a person's configuration aside is none.
+fn configuration(promised: &mut Promised, told: &mut Told<'_>) {
+    for path in &promised.config {
+        let Some(saved) =
+            SAVED.iter().map(|end| format!("{path}{end}")).find(|one| told.entries.contains_key(one))
+        else {
+            continue;
+        };
+        told.entries.remove(&saved);
+        if let Some(new) = told.entries.remove(path) {
+            told.entries.insert(format!("{path}.rpmnew"), new);
+        }
+        told.removed.remove(path);
+        promised.kept.insert(format!("/{path}"));
+    }
+}

@@ -1,0 +1,140 @@
+//! What a decision about rpm's packages stands on: the image's tree and database, and where its repositories are.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use patchline_scanner::Distro;
+use serde_json::Value;
+
+use super::super::Remediator;
+use crate::{
+    Error, Result,
+    executor::{
+        Choice, Executor,
+        sandbox::{Failure, Fault, rpm},
+    },
+    plan::rpm::shadow::Accounts,
+    rpm::{Database, Repositories, Variables},
+    tree::{Tree, image_blocking as blocking},
+};
+
+/// Read once.
+pub(crate) struct Ground {
+    pub(crate) tree: Tree,
+    pub(crate) database: Database,
+    pub(super) accounts: Accounts,
+    architecture: String,
+    /// How people call the system.
+    system: String,
+    /// Of the image's own repositories.
+    texts: Vec<String>,
+}
+
+/// rpm's name of an image's platform.
+fn architecture(config: &Value) -> Option<&'static str> {
+    Some(match config.get("architecture").and_then(Value::as_str)? {
+        "amd64" => "x86_64",
+        "arm64" => "aarch64",
+        "386" => "i686",
+        "arm" => "armv7hl",
+        "ppc64le" => "ppc64le",
+        "s390x" => "s390x",
+        "riscv64" => "riscv64",
+        "loong64" => "loongarch64",
+        _ => return None,
+    })
+}
+
+/// How people call a system.
+fn called(distro: Option<&Distro>) -> String {
+    distro.map_or("the image".to_owned(), |distro| {
+        distro.pretty_name.clone().unwrap_or_else(|| distro.id.clone())
+    })
+}
+
+impl Ground {
+    /// Of a tree that was read for rpm; none: it has no database of rpm.
+    ///
+    /// # Errors
+    /// It has a damaged one.
+    pub(crate) fn of(tree: Tree, config: &Value, distro: Option<&Distro>) -> Result<Option<Arc<Self>>> {
+        let Some(database) = Database::read(&tree)? else { return Ok(None) };
+        let architecture = database.architecture().or_else(|| architecture(config));
+        let architecture = architecture.unwrap_or("noarch").to_owned();
+        let files = tree.under("etc/yum.repos.d").map(|(path, _)| path);
+        let mut left = crate::rpm::limits::SOURCE_TEXT;
+        let texts = files
+            .filter(|path| path.ends_with(".repo"))
+            .filter_map(|path| tree.text(path).map(|text| text.into_owned()))
+            .take_while(|text| {
+                let fits = text.len() <= left;
+                left = left.saturating_sub(text.len());
+                fits
+            })
+            .collect();
+        let accounts = Accounts::of(&tree);
+        let system = called(distro);
+        Ok(Some(Arc::new(Self { tree, database, accounts, architecture, system, texts })))
+    }
+
+    /// Who writes its database.
+    pub(crate) fn executor(&self) -> Executor {
+        match self.database.headers {
+            Some(_) => Executor::Sandbox,
+            None => Executor::Native,
+        }
+    }
+
+    /// The lowest version of each source's installed packages.
+    pub(crate) fn versions(&self) -> std::collections::BTreeMap<String, String> {
+        self.database.lowest()
+    }
+
+    /// Reads the image's repositories where they are mirrored.
+    ///
+    /// # Errors
+    /// Whoever must write its database may not, or cannot here; and what the repositories say.
+    pub(crate) async fn repositories(
+        self: &Arc<Self>,
+        remediator: &Remediator,
+        distro: Option<&Distro>,
+    ) -> Result<Repositories> {
+        self.can_be_written(remediator).await?;
+        let Some(rpm) = &remediator.rpm else {
+            return Err(Error::NoRpmMirror { system: self.system.clone() });
+        };
+        let variables = Variables {
+            distribution: distro.map(|distro| distro.id.clone()).unwrap_or_default(),
+            release: distro.and_then(|distro| distro.version_id.clone()).unwrap_or_default(),
+            architecture: self.architecture.clone(),
+        };
+        let names: BTreeSet<String> = self.database.packages.keys().cloned().collect();
+        rpm.repositories(&self.system, &self.texts, &variables, names).await
+    }
+
+    /// Before anything is fetched.
+    async fn can_be_written(self: &Arc<Self>, remediator: &Remediator) -> Result<()> {
+        let Some(path) = self.database.headers else {
+            if remediator.choice == Choice::Sandbox {
+                let reason = "images with rpm's text manifests have no rpm that could run in one".to_owned();
+                return Err(Failure { fault: Fault::Unavailable, reason }.into());
+            }
+            return Ok(());
+        };
+        let (system, path) = (self.system.clone(), path.to_owned());
+        if rpm::program(&self.tree).is_none() {
+            return Err(Error::RpmMissing { system, path });
+        }
+        let reason = match (remediator.choice, &remediator.sandbox) {
+            (Choice::Native, _) => "the executor `native` was asked for, which runs nothing".to_owned(),
+            (_, None) => "nobody said how one is made".to_owned(),
+            (_, Some(sandbox)) => {
+                let (sandbox, ground) = (sandbox.clone(), self.clone());
+                let suits =
+                    blocking(move || Ok(rpm::suits(&sandbox, &ground.tree, &ground.architecture))).await?;
+                let Err(reason) = suits else { return Ok(()) };
+                reason
+            }
+        };
+        Err(Error::SandboxNeeded { system, path, reason })
+    }
+}
