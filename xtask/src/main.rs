@@ -6,6 +6,7 @@ mod check;
 mod corpus;
 mod fuzz;
 mod matrix;
+mod programs;
 mod suites;
 mod test;
 

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, path::Path, process::Command};
 
 use crate::{
-    say,
+    programs, say,
     suites::{SUITES, Suite, present},
 };
 
@@ -13,7 +13,10 @@ pub(crate) struct Test {
     /// Install nothing
     #[arg(long)]
     no_install: bool,
-    /// What is handed on to `cargo test`
+    /// How many of the suites' programs run at a time
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    together: usize,
+    /// What is handed on to each program of tests
     #[arg(last = true)]
     rest: Vec<String>,
 }
@@ -35,7 +38,9 @@ impl Test {
         // The end-to-end suites run the program itself, as it is now. Built with the tests: alone it would ask for
         // other features, and every dependency would be built twice.
         cargo(&["build", "--locked", "--workspace", "--bins", "--tests"], &[])?;
-        cargo(&["test", "--locked", "--workspace", "--no-fail-fast"], &self.rest)?;
+        let programs = programs::built(&["--locked", "--workspace"])?;
+        let examples = cargo(&["test", "--locked", "--workspace", "--doc"], &self.rest);
+        programs::run(programs, self.together, &self.rest).and(examples)?;
         // Last, because it leaves a program with the feature behind: a dozen small crates and the binary once more.
         cargo(
             &["test", "--locked", "--workspace", "--features", "patchline/otel", "--test", "traces"],

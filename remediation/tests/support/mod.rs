@@ -1,5 +1,6 @@
 //! Real images for the suites: a root file system by mmdebstrap, layers over it, a layout to hold them.
 
+pub(crate) mod oracle;
 pub(crate) mod sandboxes;
 
 use std::{
