@@ -61,6 +61,7 @@ pub(crate) fn built(arguments: &[&str]) -> Result<Vec<Program>, String> {
 
 /// Runs them all to their ends, `together` at a time; what each says is shown whole when it has ended. An error names all that
 /// failed.
+#[expect(clippy::disallowed_methods, reason = "how long it took is told to people")]
 pub(crate) fn run(programs: Vec<Program>, together: usize, rest: &[String]) -> Result<(), String> {
     let began = Instant::now();
     let (sandboxes, others): (VecDeque<_>, VecDeque<_>) =
@@ -98,6 +99,7 @@ fn taken(queue: &Mutex<VecDeque<Program>>) -> Option<Program> {
 }
 
 /// Runs one. Its output lies in a file without a name meanwhile: a pipe that nobody reads would stop it.
+#[expect(clippy::disallowed_methods, reason = "how long it took is told to people")]
 fn one(program: &Program, rest: &[String]) -> Result<(), String> {
     let began = Instant::now();
     let (ended, said) = kept(program, rest).map_err(|e| format!("{}: {e}", program.executable.display()))?;

@@ -45,6 +45,7 @@ pub(crate) const SUITES: &[Suite] = &[
             ("gpg", "gnupg"),
             ("zstd", "zstd"),
             ("unshare", "util-linux"),
+            ("newuidmap", "uidmap"),
         ],
         shows: "images in every shape, mended and looked at from the inside; mirrors that lie, break or hang",
     },
