@@ -21,6 +21,7 @@ pub mod plan;
 pub mod proof;
 pub mod rebase;
 pub mod rpm;
+mod span;
 pub mod tree;
 
 pub use error::{Error, Result};

@@ -3,8 +3,7 @@
 use std::{
     collections::BTreeMap,
     fs::File,
-    io::{self, BufWriter, Read, Write},
-    os::unix::fs::FileExt,
+    io::{self, BufWriter, Write},
     path::Path,
     sync::mpsc::{SyncSender, sync_channel},
 };
@@ -14,6 +13,7 @@ use sha2::{Digest, Sha256};
 use tar::{Builder, EntryType, Header};
 
 use super::tree::{Content, Kind, Node, Tree};
+use crate::span::Span;
 
 /// Level of the encoder: pinned, for it shows in the bytes.
 const LEVEL: u32 = 6;
@@ -126,7 +126,7 @@ fn entry(
             match content {
                 Content::Bytes(bytes) => builder.append_data(&mut header, path, bytes.as_slice()),
                 Content::Spooled { spool, offset, size } => {
-                    builder.append_data(&mut header, path, Span { file: spool, at: *offset, left: *size })
+                    builder.append_data(&mut header, path, Span::new(spool, *offset, *size))
                 }
             }
         }
@@ -206,25 +206,10 @@ impl<W: Write> Write for Hashed<W> {
     }
 }
 
-/// A part of a spool.
-struct Span<'a> {
-    file: &'a File,
-    at: u64,
-    left: u64,
-}
-
-impl Read for Span<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let want = buffer.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
-        let read = self.file.read_at(&mut buffer[..want], self.at)?;
-        self.at += read as u64;
-        self.left -= read as u64;
-        Ok(read)
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::io::Read as _;
+
     use super::*;
 
     fn tree() -> Tree {

@@ -1,187 +1,307 @@
 //! Packages as they unpack, kept beside the packages: hundreds of images go up by the same few dozen, and xz is what a
 //! fix would otherwise wait for.
 //!
-//! One file for a package, under the package's own SHA-256: a line that says what it is, and one zstd frame with a
-//! checksum. In the frame stands for each entry its length and its JSON, then its content, then that content's hashes;
-//! a length of nothing ends it. What somebody spoilt is found by the checksum and unpacked again; what was made to fit
-//! it is not believed either, for the proof hashes what came into the layer.
+//! One file for a package, under the package's own SHA-256: a line that says what it is; each content that has a byte as a
+//! zstd frame of its own, so that whoever writes a layer takes it from here when its turn comes; one frame with the
+//! entries; where that begins (eight bytes, little-endian), and the CRC-32 of all before (four). In the frame of entries
+//! stands for each its length and its JSON, and of a file where its content lies, how long it is there, and its hashes; a
+//! length of nothing ends it. What somebody spoilt is found by the CRC and unpacked again; what was made to fit it is not
+//! believed either, for the proof hashes what came into the layer.
 
 use std::{
     fs::File,
     io::{self, BufReader, Read, Write},
+    os::unix::fs::FileExt as _,
     path::{Path, PathBuf},
 };
 
+use flate2::Crc;
+use zstd::stream::{
+    raw::{Encoder, Operation as _},
+    zio,
+};
+
 use super::archive::{Bounded, Entry, EntryKind, MAX_DATA, MAX_ENTRIES};
-use crate::{Error, Result, tree::Hashes};
+use crate::{Error, Result, span::Span, tree::Hashes};
 
 /// Of what another version wrote nothing is read.
-const HEAD: &[u8] = b"patchline unpacked package 1\n";
+const HEAD: &[u8] = b"patchline unpacked package 2\n";
+/// Where the entries begin, and the CRC.
+const TAIL: u64 = 12;
 /// Of one entry's JSON: path, link and attributes.
 const MAX_JSON: usize = 16 << 20;
 /// The fastest: it is written while somebody waits for the fix.
 const LEVEL: i32 = 1;
+/// Contents up to this are unpacked at once, longer ones piece by piece.
+const AT_ONCE: u64 = 1 << 20;
 
-/// An entry, and where its content was put and what it hashes to.
-pub(crate) type Member<T> = (Entry, Option<(T, Hashes)>);
+/// A content in a kept package.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// Where its frame begins.
+    at: u64,
+    /// Bytes of the frame.
+    packed: u64,
+    /// Bytes of content; nothing has no frame.
+    pub(crate) size: u64,
+}
 
-/// All entries of a kept package, each content put somewhere by `put(size, content)`; none: it is not there, or is not
-/// what was kept, and then it is there no longer.
-pub(crate) fn read<T>(
-    place: &Path,
-    mut put: impl FnMut(u64, &mut dyn Read) -> Result<T>,
-) -> Result<Option<Vec<Member<T>>>> {
-    let mut file = match File::open(place) {
+/// An entry, and where its content is and what it hashes to.
+pub(crate) type Member = (Entry, Option<(Place, Hashes)>);
+
+/// The contents of a kept package; whatever becomes of its name, they are there.
+#[derive(Debug)]
+pub(crate) struct Contents(File);
+
+/// Unpacks contents, one after the other: what zstd sets up for it is set up once.
+pub(crate) struct Unpacker {
+    zstd: zstd::bulk::Decompressor<'static>,
+    packed: Vec<u8>,
+    plain: Vec<u8>,
+}
+
+impl Unpacker {
+    /// Nothing unpacked yet.
+    ///
+    /// # Errors
+    /// No memory for it.
+    pub(crate) fn new() -> io::Result<Self> {
+        Ok(Self { zstd: zstd::bulk::Decompressor::new()?, packed: Vec::new(), plain: Vec::new() })
+    }
+
+    /// Gives `to` a content to read.
+    ///
+    /// # Errors
+    /// It is not what it was when the package was opened, or `to` does not take it.
+    pub(crate) fn unpack(
+        &mut self,
+        from: &Contents,
+        place: Place,
+        to: impl FnOnce(&mut dyn Read) -> io::Result<()>,
+    ) -> io::Result<()> {
+        if place.size == 0 {
+            return to(&mut io::empty());
+        }
+        let mut span = Span::new(&from.0, place.at, place.packed);
+        if place.size > AT_ONCE {
+            let packed = BufReader::with_capacity(128 << 10, span);
+            let mut plain = zstd::stream::read::Decoder::with_buffer(packed)?.take(place.size);
+            to(&mut plain)?;
+            return if plain.limit() == 0 { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) };
+        }
+        self.packed.clear();
+        span.read_to_end(&mut self.packed)?;
+        self.plain.clear();
+        self.plain.reserve(place.size as usize);
+        self.zstd.decompress_to_buffer(&self.packed, &mut self.plain)?;
+        if self.plain.len() as u64 != place.size {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        to(&mut self.plain.as_slice())
+    }
+}
+
+/// All entries of a kept package and its contents; none: it is not there, or is not what was kept, and then it is there no
+/// longer.
+pub(crate) fn open(place: &Path) -> Result<Option<(Vec<Member>, Contents)>> {
+    let file = match File::open(place) {
         Ok(file) => file,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(failed("read an unpacked package", e)),
     };
-    let mut spoilt = false;
-    let read = members(&mut file, &mut spoilt, &mut put);
-    match read {
+    match members(&file) {
         Ok(members) => {
             crate::cache::used(&file);
-            Ok(Some(members))
+            Ok(Some((members, Contents(file))))
         }
-        // Whatever was put somewhere of it, nobody asks for.
-        Err(_) if spoilt => match std::fs::remove_file(place) {
-            // Who shares the cache may have been quicker.
-            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(failed("remove a spoilt package", e)),
-            _ => Ok(None),
-        },
-        Err(e) => Err(e),
-    }
-}
-
-/// Tells an error of the file itself from one of who takes its contents.
-struct Source<'a, R> {
-    inner: R,
-    spoilt: &'a mut bool,
-}
-
-impl<R: Read> Read for Source<'_, R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.inner.read(buffer).inspect_err(|_| *self.spoilt = true)
-    }
-}
-
-impl<R: Read> Source<'_, R> {
-    fn spoilt(&mut self, error: io::Error) -> Error {
-        *self.spoilt = true;
-        failed("read an unpacked package", error)
-    }
-    fn exactly<const N: usize>(&mut self) -> Result<[u8; N]> {
-        let mut bytes = [0; N];
-        self.read_exact(&mut bytes).map_err(|e| self.spoilt(e))?;
-        Ok(bytes)
-    }
-}
-
-fn members<T>(
-    file: &mut File,
-    spoilt: &mut bool,
-    put: &mut impl FnMut(u64, &mut dyn Read) -> Result<T>,
-) -> Result<Vec<Member<T>>> {
-    let mut head = vec![0; HEAD.len()];
-    let raw = match file.read_exact(&mut head) {
-        Ok(()) if head == HEAD => {
-            zstd::stream::read::Decoder::with_buffer(BufReader::with_capacity(128 << 10, file))
+        // A disk that does not read is not a file that is spoilt.
+        Err(e) if e.raw_os_error().is_some() => Err(failed("read an unpacked package", e)),
+        Err(error) => {
+            tracing::debug!(%error, place = %place.display(), "a kept package is spoilt");
+            match std::fs::remove_file(place) {
+                // Who shares the cache may have been quicker.
+                Err(e) if e.kind() != io::ErrorKind::NotFound => Err(failed("remove a spoilt package", e)),
+                _ => Ok(None),
+            }
         }
-        Ok(()) => Err(io::Error::other("it is none")),
-        Err(e) => Err(e),
-    };
-    let raw = raw.map_err(|e| {
-        *spoilt = true;
-        failed("read an unpacked package", e)
-    })?;
-    let mut source = Source { inner: Bounded { inner: raw, left: MAX_DATA }, spoilt };
+    }
+}
+
+fn members(file: &File) -> io::Result<Vec<Member>> {
+    let spoilt = |why: &str| io::Error::new(io::ErrorKind::InvalidData, why.to_owned());
+    let whole = file.metadata()?.len();
+    let end = whole.checked_sub(TAIL).filter(|end| *end >= HEAD.len() as u64);
+    let end = end.ok_or_else(|| spoilt("it is too short"))?;
+    let mut head = [0; HEAD.len()];
+    file.read_exact_at(&mut head, 0)?;
+    if head != HEAD {
+        return Err(spoilt("it is none"));
+    }
+    let (mut begins, mut crc) = ([0; 8], [0; 4]);
+    file.read_exact_at(&mut begins, end)?;
+    file.read_exact_at(&mut crc, end + 8)?;
+    if crc_of(Span::new(file, 0, end + 8))? != u32::from_le_bytes(crc) {
+        return Err(spoilt("its CRC is another"));
+    }
+    let begins = u64::from_le_bytes(begins);
+    let left = end.checked_sub(begins).ok_or_else(|| spoilt("its entries begin behind its end"))?;
+    let packed = BufReader::with_capacity(128 << 10, Span::new(file, begins, left));
+    let plain = zstd::stream::read::Decoder::with_buffer(packed)?;
+    let mut source = Bounded { inner: plain, left: MAX_DATA };
     let mut members = Vec::new();
+    let mut all = 0_u64;
     loop {
-        let length = u32::from_le_bytes(source.exactly()?) as usize;
+        let length = u32::from_le_bytes(exactly(&mut source)?) as usize;
         if length == 0 {
             break;
         }
         if length > MAX_JSON || members.len() == MAX_ENTRIES {
-            return Err(source.spoilt(io::Error::other("it is too large")));
+            return Err(spoilt("it is too large"));
         }
         let mut json = vec![0; length];
-        source.read_exact(&mut json).map_err(|e| source.spoilt(e))?;
-        let entry: Entry = serde_json::from_slice(&json).map_err(|e| source.spoilt(e.into()))?;
+        source.read_exact(&mut json)?;
+        let entry: Entry = serde_json::from_slice(&json)?;
         let content = if entry.kind == EntryKind::File {
-            let mut content = (&mut source).take(entry.size);
-            let put = put(entry.size, &mut content)?;
-            let rest = io::copy(&mut content, &mut io::sink());
-            let left = content.limit();
-            rest.map_err(|e| source.spoilt(e))?;
-            if left > 0 {
-                return Err(source.spoilt(io::ErrorKind::UnexpectedEof.into()));
+            let at = u64::from_le_bytes(exactly(&mut source)?);
+            let packed = u64::from_le_bytes(exactly(&mut source)?);
+            let (md5, sha256) = (exactly(&mut source)?, exactly(&mut source)?);
+            all = all.saturating_add(entry.size);
+            if at.checked_add(packed).is_none_or(|behind| behind > begins) || all > MAX_DATA {
+                return Err(spoilt("a content lies outside of it"));
             }
-            let (md5, sha256) = (source.exactly()?, source.exactly()?);
-            Some((put, Hashes { md5, sha256, sha1: None }))
+            Some((Place { at, packed, size: entry.size }, Hashes { md5, sha256, sha1: None }))
         } else {
             None
         };
         members.push((entry, content));
     }
-    // To the very end: there stands the checksum.
-    match io::copy(&mut source, &mut io::sink()) {
-        Ok(0) => Ok(members),
-        Ok(_) => Err(source.spoilt(io::Error::other("it goes on behind its end"))),
-        Err(e) => Err(source.spoilt(e)),
+    match io::copy(&mut source, &mut io::sink())? {
+        0 => Ok(members),
+        _ => Err(spoilt("it goes on behind its end")),
+    }
+}
+
+fn exactly<const N: usize>(source: &mut impl Read) -> io::Result<[u8; N]> {
+    let mut bytes = [0; N];
+    source.read_exact(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn crc_of(mut span: Span<'_>) -> io::Result<u32> {
+    let (mut crc, mut buffer) = (Crc::new(), vec![0; 128 << 10]);
+    loop {
+        match span.read(&mut buffer)? {
+            0 if span.left() == 0 => return Ok(crc.sum()),
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            count => crc.update(&buffer[..count]),
+        }
     }
 }
 
 /// A package on its way into the cache: nothing of it is there before [`Keeper::finish`].
 pub(crate) struct Keeper {
-    to: zstd::stream::write::Encoder<'static, tempfile::NamedTempFile>,
+    to: Counted,
     place: PathBuf,
+    /// One for all frames: it is a megabyte to set up.
+    encoder: Option<Encoder<'static>>,
+    /// As they will be packed.
+    entries: Vec<u8>,
+}
+
+/// A file, and what was written of it.
+struct Counted {
+    file: tempfile::NamedTempFile,
+    crc: Crc,
+    count: u64,
+}
+
+impl Write for Counted {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.file.write(bytes)?;
+        self.crc.update(&bytes[..count]);
+        self.count += count as u64;
+        Ok(count)
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
 }
 
 impl Keeper {
     /// For a place in the cache, whose folder is there.
     pub(crate) fn create(place: &Path) -> Result<Self> {
         let begin = || {
-            let mut aside = tempfile::NamedTempFile::new_in(place.parent().unwrap_or(Path::new(".")))?;
-            aside.write_all(HEAD)?;
-            let mut to = zstd::stream::write::Encoder::new(aside, LEVEL)?;
-            to.include_checksum(true)?;
-            Ok(to)
+            let file = tempfile::NamedTempFile::new_in(place.parent().unwrap_or(Path::new(".")))?;
+            let mut to = Counted { file, crc: Crc::new(), count: 0 };
+            to.write_all(HEAD)?;
+            Ok((to, Encoder::new(LEVEL)?))
         };
-        Ok(Self { to: begin().map_err(not_kept)?, place: place.to_owned() })
+        let (to, encoder) = begin().map_err(not_kept)?;
+        Ok(Self { to, place: place.to_owned(), encoder: Some(encoder), entries: Vec::new() })
     }
 
-    /// One entry; its content goes through [`Keeper::beside`], its hashes through [`Keeper::hashes`].
+    /// One entry that has no content.
     pub(crate) fn entry(&mut self, entry: &Entry) -> Result<()> {
         let json = serde_json::to_vec(entry).map_err(|e| not_kept(e.into()))?;
         let length = u32::try_from(json.len()).map_err(|e| not_kept(io::Error::other(e)))?;
-        self.to.write_all(&length.to_le_bytes()).and_then(|()| self.to.write_all(&json)).map_err(not_kept)
+        self.entries.extend_from_slice(&length.to_le_bytes());
+        self.entries.extend_from_slice(&json);
+        Ok(())
     }
 
-    /// The content that somebody reads, kept as it passes.
-    pub(crate) fn beside<'a>(&'a mut self, content: &'a mut dyn Read) -> impl Read + 'a {
-        Passing { content, to: &mut self.to }
+    /// One with content, which is kept while `read` reads it to its end and hashes it; what `read` gives comes back.
+    pub(crate) fn file<T>(
+        &mut self,
+        entry: &Entry,
+        content: &mut dyn Read,
+        read: impl FnOnce(&mut dyn Read) -> Result<(T, Hashes)>,
+    ) -> Result<(T, Hashes)> {
+        self.entry(entry)?;
+        let at = self.to.count;
+        let (given, hashes) = match entry.size {
+            0 => read(content)?,
+            _ => self.frame(|to| read(&mut Passing { content, to }))?,
+        };
+        for number in [at, self.to.count - at] {
+            self.entries.extend_from_slice(&number.to_le_bytes());
+        }
+        self.entries.extend_from_slice(&hashes.md5);
+        self.entries.extend_from_slice(&hashes.sha256);
+        Ok((given, hashes))
     }
 
-    /// Of the content that has passed.
-    pub(crate) fn hashes(&mut self, hashes: &Hashes) -> Result<()> {
-        self.to.write_all(&hashes.md5).and_then(|()| self.to.write_all(&hashes.sha256)).map_err(not_kept)
+    /// What `write` writes, as one frame.
+    fn frame<T>(&mut self, write: impl FnOnce(&mut dyn Write) -> Result<T>) -> Result<T> {
+        let stopped = || not_kept(io::Error::other("it was given up"));
+        let mut encoder = self.encoder.take().ok_or_else(stopped)?;
+        encoder.reinit().map_err(not_kept)?;
+        let mut frame = zio::Writer::new(&mut self.to, encoder);
+        let given = write(&mut frame)?;
+        frame.finish().map_err(not_kept)?;
+        self.encoder = Some(frame.into_inner().1);
+        Ok(given)
     }
 
     /// Puts it in its place.
     pub(crate) fn finish(mut self) -> Result<()> {
-        self.to.write_all(&0_u32.to_le_bytes()).map_err(not_kept)?;
-        let aside = self.to.finish().map_err(not_kept)?;
-        aside.persist(&self.place).map_err(|e| not_kept(e.error))?;
+        let begins = self.to.count;
+        let mut entries = std::mem::take(&mut self.entries);
+        entries.extend_from_slice(&0_u32.to_le_bytes());
+        self.frame(|to| to.write_all(&entries).map_err(not_kept))?;
+        self.to.write_all(&begins.to_le_bytes()).map_err(not_kept)?;
+        let crc = self.to.crc.sum();
+        self.to.write_all(&crc.to_le_bytes()).and_then(|()| self.to.flush()).map_err(not_kept)?;
+        self.to.file.persist(&self.place).map_err(|e| not_kept(e.error))?;
         Ok(())
     }
 }
 
-struct Passing<'a, W> {
+struct Passing<'a> {
     content: &'a mut dyn Read,
-    to: &'a mut W,
+    to: &'a mut dyn Write,
 }
 
-impl<W: Write> Read for Passing<'_, W> {
+impl Read for Passing<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.content.read(buffer)?;
         self.to.write_all(&buffer[..count])?;
@@ -198,95 +318,5 @@ fn not_kept(source: io::Error) -> Error {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::tree::Hasher;
-
-    fn entry(path: &str, kind: EntryKind, size: u64) -> Entry {
-        let (uname, gname, xattrs) =
-            ("root".to_owned(), String::new(), vec![("user.a".to_owned(), vec![0, 255])]);
-        Entry {
-            path: path.to_owned(),
-            kind,
-            mode: 0o4755,
-            uid: 1,
-            gid: 2,
-            uname,
-            gname,
-            mtime: 3,
-            size,
-            xattrs,
-        }
-    }
-
-    fn keep(place: &Path, files: &[(&str, Vec<u8>)]) {
-        let mut keeper = Keeper::create(place).unwrap();
-        keeper.entry(&entry("usr", EntryKind::Directory, 0)).unwrap();
-        for (path, bytes) in files {
-            keeper.entry(&entry(path, EntryKind::File, bytes.len() as u64)).unwrap();
-            let mut content = bytes.as_slice();
-            io::copy(&mut keeper.beside(&mut content), &mut io::sink()).unwrap();
-            keeper.hashes(&Hasher::of(bytes)).unwrap();
-        }
-        keeper.finish().unwrap();
-    }
-
-    fn back(place: &Path) -> Option<Vec<Member<Vec<u8>>>> {
-        read(place, |_, content| {
-            let mut bytes = Vec::new();
-            content.read_to_end(&mut bytes).map_err(|e| failed("read", e))?;
-            Ok(bytes)
-        })
-        .unwrap()
-    }
-
-    #[test]
-    fn what_is_kept_comes_back() {
-        let folder = tempfile::tempdir().unwrap();
-        let place = folder.path().join("x");
-        assert!(back(&place).is_none());
-        let files = [("usr/a", b"abc".repeat(100_000)), ("usr/b", Vec::new())];
-        keep(&place, &files);
-        let members = back(&place).unwrap();
-        assert_eq!(members[0], (entry("usr", EntryKind::Directory, 0), None));
-        for ((path, bytes), member) in files.iter().zip(&members[1..]) {
-            let about = entry(path, EntryKind::File, bytes.len() as u64);
-            assert_eq!(member, &(about, Some((bytes.clone(), Hasher::of(bytes)))));
-        }
-        assert_eq!(members.len(), 3);
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing stays beside it");
-    }
-
-    #[test]
-    fn what_is_spoilt_goes() {
-        let folder = tempfile::tempdir().unwrap();
-        let place = folder.path().join("x");
-        let noise: Vec<u8> = (0..40_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
-        keep(&place, &[("usr/a", noise)]);
-        let whole = std::fs::read(&place).unwrap();
-        let flipped = |at: usize| {
-            let mut bytes = whole.clone();
-            bytes[at] ^= 1;
-            bytes
-        };
-        let cuts = [0, 5, HEAD.len(), whole.len() / 2, whole.len() - 1].map(|n| whole[..n].to_vec());
-        let flips = [0, HEAD.len() + 1, whole.len() / 2, whole.len() - 1].map(flipped);
-        for spoilt in cuts.into_iter().chain(flips) {
-            std::fs::write(&place, &spoilt).unwrap();
-            assert!(back(&place).is_none());
-            assert!(!place.exists());
-        }
-    }
-
-    #[test]
-    fn who_cannot_take_it_is_told_and_it_stays() {
-        let folder = tempfile::tempdir().unwrap();
-        let place = folder.path().join("x");
-        keep(&place, &[("usr/a", vec![1; 10])]);
-        let full = |_: u64, _: &mut dyn Read| -> Result<()> {
-            Err(failed("write", io::ErrorKind::StorageFull.into()))
-        };
-        assert!(read(&place, full).is_err());
-        assert!(place.exists());
-    }
-}
+#[path = "kept_tests.rs"]
+mod tests;

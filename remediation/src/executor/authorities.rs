@@ -95,12 +95,9 @@ fn upgraded(before: &Certificates, spool: &Spool, work: &Work) -> Result<Certifi
         if !path.ends_with(".crt") {
             continue;
         }
-        let bytes = match &laid.content {
-            Content::Bytes(bytes) => bytes.clone(),
-            Content::Spooled { offset, size } => spool.read(*offset, *size)?,
-            _ => continue,
-        };
-        after.insert(path[prefix.len()..].to_owned(), bytes);
+        if let Some(bytes) = spool.read(&laid.content)? {
+            after.insert(path[prefix.len()..].to_owned(), bytes);
+        }
     }
     Ok(after)
 }

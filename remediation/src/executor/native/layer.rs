@@ -3,22 +3,19 @@
 use std::{
     collections::BTreeMap,
     fs::File,
-    io::{self, BufReader, Read, Seek, SeekFrom, Write},
-    os::unix::fs::FileExt as _,
+    io::{self, Write},
     path::{Path, PathBuf},
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
 };
 
 use patchline_registry::Digest;
 use sha2::Digest as _;
 
-use super::{gzip, tee};
+pub use super::spool::{Spool, Spooled};
+use super::{gzip, spool::Spooling, tee};
 use crate::{
     Error, Result,
-    tree::{Flavour, Hasher, Hashes, Known, LayerTree},
+    deb::kept,
+    tree::{Flavour, Hasher, LayerTree},
 };
 
 /// What lies at a path of the layer.
@@ -39,6 +36,25 @@ pub enum Content {
         /// Bytes.
         size: u64,
     },
+    /// In a package that is kept as it unpacks.
+    Kept {
+        /// Which of those that the spool knows.
+        of: usize,
+        /// Where in it.
+        place: kept::Place,
+    },
+}
+
+impl Content {
+    /// Its bytes; none of what has no content.
+    pub fn size(&self) -> u64 {
+        match self {
+            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::Spooled { size, .. } => *size,
+            Self::Kept { place, .. } => place.size,
+            Self::Dir | Self::Symlink(_) | Self::HardLink(_) => 0,
+        }
+    }
 }
 
 /// One entry of the layer.
@@ -56,104 +72,6 @@ pub struct Laid {
     pub mtime: u64,
     /// Extended attributes.
     pub xattrs: Vec<(String, Vec<u8>)>,
-}
-
-/// Contents on their way from packages to the layer: on disk, never all in memory. Several threads may add to it.
-pub struct Spool {
-    file: File,
-    path: PathBuf,
-    end: AtomicU64,
-    known: Mutex<Known>,
-}
-
-impl Spool {
-    /// An empty one in the scratch folder.
-    pub fn create(scratch: &Path) -> Result<Self> {
-        let path = scratch.join("spool");
-        let file = File::options().read(true).write(true).create(true).truncate(true).open(&path);
-        let file = file.map_err(|e| failed("create the spool", e))?;
-        Ok(Self { file, path, end: AtomicU64::new(0), known: Mutex::default() })
-    }
-    /// Takes in at most `size` bytes; the place, and the hashes of what was read. More than that is an error.
-    pub fn add(&self, size: u64, from: &mut dyn Read) -> Result<(Content, Hashes)> {
-        let mut hasher = Hasher::new();
-        let content = self.take(size, from, Some(&mut hasher))?;
-        let hashes = hasher.finish();
-        self.knows(hashes);
-        Ok((content, hashes))
-    }
-    /// The same of what was hashed before: [`Spool::knows`] must be told what it is.
-    pub(super) fn add_hashed(&self, size: u64, from: &mut dyn Read) -> Result<Content> {
-        self.take(size, from, None)
-    }
-    fn take(&self, size: u64, from: &mut dyn Read, hasher: Option<&mut Hasher>) -> Result<Content> {
-        // The room is taken before it is filled: whoever comes next begins behind it.
-        let offset = self.end.fetch_add(size, Ordering::Relaxed);
-        let size = self.copy(offset, size, from, hasher)?;
-        Ok(Content::Spooled { offset, size })
-    }
-    /// The same of what nobody knows the length of: it is bounded where it comes from.
-    pub(in crate::executor) fn append(&mut self, from: &mut dyn Read) -> Result<(Content, Hashes)> {
-        let offset = *self.end.get_mut();
-        let mut hasher = Hasher::new();
-        let size = self.copy(offset, u64::MAX - offset, from, Some(&mut hasher))?;
-        *self.end.get_mut() = offset + size;
-        let hashes = hasher.finish();
-        self.knows(hashes);
-        Ok((Content::Spooled { offset, size }, hashes))
-    }
-    fn copy(
-        &self,
-        offset: u64,
-        most: u64,
-        from: &mut dyn Read,
-        mut hasher: Option<&mut Hasher>,
-    ) -> Result<u64> {
-        let mut buffer = [0; 64 << 10];
-        let mut count = 0;
-        loop {
-            let read = from.read(&mut buffer).map_err(|e| failed("unpack a package", e))?;
-            if read == 0 {
-                return Ok(count);
-            }
-            if count + read as u64 > most {
-                let more = io::Error::other("an entry is longer than its header says");
-                return Err(failed("unpack a package", more));
-            }
-            if let Some(hasher) = &mut hasher {
-                hasher.update(&buffer[..read]);
-            }
-            self.file
-                .write_all_at(&buffer[..read], offset + count)
-                .map_err(|e| failed("write the spool", e))?;
-            count += read as u64;
-        }
-    }
-    /// Hashes of something that is in it.
-    pub(super) fn knows(&self, hashes: Hashes) {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).add(hashes);
-    }
-    /// Something of it, back in memory: for small files alone.
-    pub(in crate::executor) fn read(&self, offset: u64, size: u64) -> Result<Vec<u8>> {
-        let failed = |e| failed("read the spool", e);
-        let mut file = File::open(&self.path).map_err(failed)?;
-        file.seek(SeekFrom::Start(offset)).map_err(failed)?;
-        let mut bytes = Vec::new();
-        file.take(size).read_to_end(&mut bytes).map_err(failed)?;
-        Ok(bytes)
-    }
-    /// Ready to be read. Its file has no name any more: whatever happens, nothing of it stays.
-    pub fn finish(self) -> Result<Spooled> {
-        std::fs::remove_file(&self.path).map_err(|e| failed("remove the spool", e))?;
-        let known = self.known.into_inner().unwrap_or_else(PoisonError::into_inner);
-        Ok(Spooled { file: self.file, known })
-    }
-}
-
-/// A spool that is full, and the hashes of all that is in it.
-pub struct Spooled {
-    file: File,
-    known: Known,
 }
 
 /// A layer on disk.
@@ -187,7 +105,7 @@ impl<W: Write> Write for Hashing<W> {
     }
 }
 
-fn failed(operation: &str, source: io::Error) -> Error {
+pub(super) fn failed(operation: &str, source: io::Error) -> Error {
     Error::Io { operation: operation.to_owned(), source }
 }
 
@@ -206,7 +124,7 @@ pub fn write(
     let blob = Hashing { inner: file, hash: sha2::Sha256::new(), count: 0 };
     let (tar, reader) = tee::pair(gzip::Writer::new(blob));
     let mut builder = tar::Builder::new(tar);
-    let Spooled { mut file, mut known } = spool;
+    let Spooled { mut known, mut contents } = spool;
     for laid in entries.values() {
         if let Content::Bytes(bytes) = &laid.content {
             known.add(Hasher::of(bytes));
@@ -226,7 +144,7 @@ pub fn write(
         let written = (|| {
             for (n, (path, laid)) in plain.into_iter().chain(links).enumerate() {
                 match laid {
-                    Some(laid) => append(&mut builder, path, laid, &mut file)?,
+                    Some(laid) => append(&mut builder, path, laid, &mut contents)?,
                     None => append_whiteout(&mut builder, path)?,
                 }
                 done(n as u64 + 1);
@@ -269,7 +187,7 @@ fn append<W: Write>(
     builder: &mut tar::Builder<W>,
     path: &str,
     laid: &Laid,
-    spool: &mut File,
+    contents: &mut Spooling,
 ) -> io::Result<()> {
     if !laid.xattrs.is_empty() {
         let pairs: Vec<(String, &[u8])> = laid
@@ -298,16 +216,10 @@ fn append<W: Write>(
             header.set_entry_type(tar::EntryType::Link);
             builder.append_link(&mut header, path, first)
         }
-        Content::Bytes(bytes) => {
+        content @ (Content::Bytes(_) | Content::Spooled { .. } | Content::Kept { .. }) => {
             header.set_entry_type(tar::EntryType::Regular);
-            header.set_size(bytes.len() as u64);
-            builder.append_data(&mut header, path, bytes.as_slice())
-        }
-        Content::Spooled { offset, size } => {
-            header.set_entry_type(tar::EntryType::Regular);
-            header.set_size(*size);
-            spool.seek(SeekFrom::Start(*offset))?;
-            builder.append_data(&mut header, path, BufReader::with_capacity(256 << 10, spool.take(*size)))
+            header.set_size(content.size());
+            contents.unpack(content, |bytes| builder.append_data(&mut header, path, bytes))
         }
     }
 }

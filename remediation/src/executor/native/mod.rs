@@ -9,6 +9,7 @@ pub mod gzip;
 pub mod layer;
 mod libraries;
 pub(crate) mod rpm;
+mod spool;
 mod tee;
 mod unpack;
 

@@ -62,10 +62,16 @@ pub(super) fn all(
 
 fn one(change: &Change<'_>, spool: &Spool) -> Result<Vec<Member>> {
     let Some(place) = &change.unpacked else { return unpacked(change, spool, None) };
-    if let Some(kept) = kept::read(place, |size, content| spool.add_hashed(size, content))? {
-        let member = |(entry, content): kept::Member<Content>| Member { entry, content };
-        kept.iter().filter_map(|(_, content)| content.as_ref()).for_each(|(_, hashes)| spool.knows(*hashes));
-        return Ok(kept.into_iter().map(member).collect());
+    if let Some((members, contents)) = kept::open(place)? {
+        let of = spool.beside(contents);
+        let content = |(place, hashes)| {
+            spool.knows(hashes);
+            (Content::Kept { of, place }, hashes)
+        };
+        return Ok(members
+            .into_iter()
+            .map(|(entry, kept)| Member { entry, content: kept.map(content) })
+            .collect());
     }
     let mut keeper = Keeper::create(place)?;
     let members = unpacked(change, spool, Some(&mut keeper))?;
@@ -77,16 +83,12 @@ fn one(change: &Change<'_>, spool: &Spool) -> Result<Vec<Member>> {
 fn unpacked(change: &Change<'_>, spool: &Spool, mut keeper: Option<&mut Keeper>) -> Result<Vec<Member>> {
     let mut members = Vec::new();
     Deb::open(&change.deb)?.data(|entry, content| {
-        if let Some(keeper) = &mut keeper {
-            keeper.entry(entry)?;
-        }
         let content = match (entry.kind == EntryKind::File, &mut keeper) {
-            (false, _) => None,
+            (false, None) => None,
+            (false, Some(keeper)) => keeper.entry(entry).map(|()| None)?,
             (true, None) => Some(spool.add(entry.size, content)?),
             (true, Some(keeper)) => {
-                let (content, hashes) = spool.add(entry.size, &mut keeper.beside(content))?;
-                keeper.hashes(&hashes)?;
-                Some((content, hashes))
+                Some(keeper.file(entry, content, |content| spool.add(entry.size, content))?)
             }
         };
         members.push(Member { entry: entry.clone(), content });

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     Error, Result,
-    executor::native::{self, Built, Work, layer::Content},
+    executor::native::{self, Built, Work},
     plan::{rpm::shadow::is_shipped, shadow::Shadow},
     rpm::{self, Database, Held, Installed, Package},
     tree::{Flavour, Kind, Tree},
@@ -310,12 +310,7 @@ fn tidy(tree: &Tree, folder: &str, told: &mut Told<'_>) -> Result<()> {
     let stale = |name: &str| name.starts_with("__db.") || name.ends_with("-shm") || name.ends_with("-wal");
     let locks = [".rpm.lock", ".dbenv.lock"];
     for (path, laid) in told.entries.iter().filter(|(path, _)| name(path).ends_with("-wal")) {
-        let empty = match &laid.content {
-            Content::Spooled { size, .. } => *size == 0,
-            Content::Bytes(bytes) => bytes.is_empty(),
-            _ => true,
-        };
-        if !empty {
+        if laid.content.size() > 0 {
             let reason = format!("/{path} holds what rpm has not written into its database");
             return Err(Failure::of(Fault::Outcome, reason).into());
         }

@@ -88,10 +88,8 @@ pub(super) fn lay(
             EntryKind::File => {
                 let (content, hashes) = spool.add(entry.size, content)?;
                 record.file(entry, sha1);
-                if let (true, Content::Spooled { offset, size }) = (entry.path.starts_with(PATHS), &content)
-                    && *size < 1 << 20
-                {
-                    record.applets.extend(spool.read(*offset, *size)?);
+                if entry.path.starts_with(PATHS) && content.size() < 1 << 20 {
+                    record.applets.extend(spool.read(&content)?.unwrap_or_default());
                     record.applets.push(b'\n');
                 }
                 let one = Unpacked { content, hashes, entry: entry.clone(), sha1 };
