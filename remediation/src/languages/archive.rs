@@ -20,6 +20,22 @@ pub(super) struct Packed {
 /// By path.
 pub(super) type Files = BTreeMap<String, Packed>;
 
+/// What all archives of a fix have unpacked: they are held until the layer is written.
+#[derive(Debug, Default)]
+pub(super) struct Held(u64);
+
+impl Held {
+    /// One more; `name`: the package that it is of.
+    pub(super) fn add(&mut self, name: &str, files: &Files) -> Result<()> {
+        self.0 += files.values().map(|file| file.bytes.len() as u64).sum::<u64>();
+        if self.0 > limits::HELD {
+            let reason = format!("with it, all archives have more than {} MiB", limits::HELD >> 20);
+            return Err(Error::Malformed { file: name.to_owned(), reason });
+        }
+        Ok(())
+    }
+}
+
 /// An npm package: a tar, in gzip, with everything in one folder that is called anything.
 pub(super) fn tarball(name: &str, bytes: &[u8]) -> Result<Files> {
     let broken = |reason: String| Error::Malformed { file: name.to_owned(), reason };

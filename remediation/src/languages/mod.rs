@@ -2,10 +2,13 @@
 //! version compatible and nothing of the image was made by hand. Everything else stays, by name and with the reason.
 
 mod archive;
+mod fetch;
+mod lay;
 mod limits;
 mod npm;
 mod pypi;
 mod removed;
+mod rounds;
 mod sources;
 
 use std::{
@@ -13,11 +16,11 @@ use std::{
     sync::Arc,
 };
 
-use patchline_registry::Repository;
+use patchline_registry::{Digest, Repository};
 use patchline_scanner::{Finding, Inventory, Package, Platform, advisories::AdvisorySet, version::Order};
 
 use crate::{
-    Archive, Error, FixPlan, Refusal, Result, Upgrade,
+    Archive, Error, Executor, FixPlan, Refusal, Result, Upgrade,
     apt::fetch::Fetcher,
     executor::native::extend::Additions,
     fix::Progress,
@@ -25,6 +28,7 @@ use crate::{
     tree::{Image, Tree, contents},
 };
 
+use rounds::Candidate;
 pub use sources::Sources;
 
 /// Takes packages of languages from their registries; cheap to clone.
@@ -69,6 +73,36 @@ struct Ready {
     upgrade: Upgrade,
     archive: Archive,
     additions: Additions,
+}
+
+impl Ready {
+    /// `digest` and `size` are the archive's.
+    fn new<T>(
+        candidate: &Candidate<T>,
+        because: String,
+        digest: &Digest,
+        size: u64,
+        additions: Additions,
+    ) -> Self {
+        let Candidate { place, to, .. } = candidate;
+        let upgrade = Upgrade {
+            package: place.name.clone(),
+            source: place.name.clone(),
+            from: place.from.clone(),
+            to: to.clone(),
+            mends: place.ends.clone(),
+            because,
+            executor: Executor::Native,
+            repository: place.ecosystem.to_owned(),
+            size,
+            ecosystem: place.ecosystem.to_owned(),
+            path: place.path.clone(),
+            ..Upgrade::default()
+        };
+        let (package, version) = (place.name.clone(), to.clone());
+        let archive = Archive { package, version, architecture: String::new(), digest: digest.clone() };
+        Self { upgrade, archive, additions }
+    }
 }
 
 /// What goes up, what stays, and what it takes.

@@ -1,0 +1,73 @@
+//! Documents and archives of registries, each within its bounds, and an archive only as it was promised.
+
+use sha1::Sha1;
+use sha2::{Digest as _, Sha256, Sha512};
+use url::Url;
+
+use super::{Languages, limits};
+use crate::{Error, Result};
+
+/// The hash of an archive, as its registry says it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Promise {
+    Sha512(Vec<u8>),
+    Sha256(Vec<u8>),
+    Sha1(Vec<u8>),
+}
+
+impl Promise {
+    /// Its name, for people.
+    fn algorithm(&self) -> &'static str {
+        match self {
+            Self::Sha512(_) => "SHA-512",
+            Self::Sha256(_) => "SHA-256",
+            Self::Sha1(_) => "SHA-1",
+        }
+    }
+    fn holds(&self, bytes: &[u8]) -> bool {
+        match self {
+            Self::Sha512(hash) => Sha512::digest(bytes).as_slice() == hash,
+            Self::Sha256(hash) => Sha256::digest(bytes).as_slice() == hash,
+            Self::Sha1(hash) => Sha1::digest(bytes).as_slice() == hash,
+        }
+    }
+}
+
+impl Languages {
+    /// What a registry says of a package; none: it has none of that name.
+    pub(super) async fn document(
+        &self,
+        address: &Url,
+        name: &str,
+        form: Option<&'static str>,
+    ) -> Result<Option<Vec<u8>>> {
+        match self.fetcher.address(address, name, form, limits::DOCUMENT).await {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(Error::Status { status: 404, .. }) => Ok(None),
+            Err(other) => Err(other),
+        }
+    }
+
+    /// An archive, as it was promised.
+    pub(super) async fn archive(&self, address: &Url, name: &str, promise: &Promise) -> Result<Vec<u8>> {
+        let bytes = self.fetcher.address(address, name, None, limits::ARCHIVE).await?;
+        if !promise.holds(&bytes) {
+            let reason = format!("its {} is another", promise.algorithm());
+            return Err(Error::Unverified { file: name.to_owned(), reason });
+        }
+        Ok(bytes)
+    }
+}
+
+/// An address that a registry names: whoever needs a password for its documents needs it for what lies beside them, and
+/// nobody else is told of it. None: it is none of the web.
+pub(super) fn named_by(registry: &Url, mut address: Url) -> Option<Url> {
+    if !matches!(address.scheme(), "http" | "https") {
+        return None;
+    }
+    if address.origin() == registry.origin() {
+        address.set_username(registry.username()).ok()?;
+        address.set_password(registry.password()).ok()?;
+    }
+    Some(address)
+}
