@@ -83,7 +83,7 @@ fn shop(more: &[(&str, &str)]) -> Vec<u8> {
 }
 
 fn sources(server: &Server) -> Sources {
-    Sources { npm: Some(server.base.parse().unwrap()), pypi: None }
+    Sources { npm: Some(server.base.parse().unwrap()), ..Sources::default() }
 }
 
 const LEFT: &[(&str, &str, &str)] = &[("npm", "left", "1.2.3")];

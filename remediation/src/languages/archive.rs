@@ -20,14 +20,19 @@ pub(super) struct Packed {
 /// By path.
 pub(super) type Files = BTreeMap<String, Packed>;
 
+/// What files have together.
+pub(super) fn bytes_of(files: &Files) -> u64 {
+    files.values().map(|file| file.bytes.len() as u64).sum()
+}
+
 /// What all archives of a fix have unpacked: they are held until the layer is written.
 #[derive(Debug, Default)]
 pub(super) struct Held(u64);
 
 impl Held {
-    /// One more; `name`: the package that it is of.
-    pub(super) fn add(&mut self, name: &str, files: &Files) -> Result<()> {
-        self.0 += files.values().map(|file| file.bytes.len() as u64).sum::<u64>();
+    /// So many bytes more; `name`: the package that they are of.
+    pub(super) fn add(&mut self, name: &str, bytes: u64) -> Result<()> {
+        self.0 += bytes;
         if self.0 > limits::HELD {
             let reason = format!("with it, all archives have more than {} MiB", limits::HELD >> 20);
             return Err(Error::Malformed { file: name.to_owned(), reason });

@@ -17,7 +17,7 @@ pub(super) enum Promise {
 
 impl Promise {
     /// Its name, for people.
-    fn algorithm(&self) -> &'static str {
+    pub(super) fn algorithm(&self) -> &'static str {
         match self {
             Self::Sha512(_) => "SHA-512",
             Self::Sha256(_) => "SHA-256",
@@ -30,6 +30,21 @@ impl Promise {
             Self::Sha256(hash) => Sha256::digest(bytes).as_slice() == hash,
             Self::Sha1(hash) => Sha1::digest(bytes).as_slice() == hash,
         }
+    }
+}
+
+/// Every hash of a file that a promise may be about: whoever asks for the promise later needs not hold the file.
+pub(super) struct Hashed([Promise; 3]);
+
+impl Hashed {
+    pub(super) fn of(bytes: &[u8]) -> Self {
+        let sha512 = Promise::Sha512(Sha512::digest(bytes).to_vec());
+        let sha256 = Promise::Sha256(Sha256::digest(bytes).to_vec());
+        Self([sha512, sha256, Promise::Sha1(Sha1::digest(bytes).to_vec())])
+    }
+    /// Whether the file is what was promised.
+    pub(super) fn are(&self, promise: &Promise) -> bool {
+        self.0.contains(promise)
     }
 }
 

@@ -18,13 +18,17 @@ pub(super) fn changed(path: &str, what: &str) -> Blocked {
 /// A package's folder, and whose it is.
 pub(super) struct Ground<'a> {
     pub(super) tree: &'a Tree,
-    /// Without the leading `/`.
+    /// Without the leading `/`; empty: that of the image.
     pub(super) root: &'a str,
     /// The file that tells of the package: what is new belongs to whom that belongs.
     pub(super) owner: &'a Entry,
 }
 
 impl Ground<'_> {
+    fn path(&self, file: &str) -> String {
+        if self.root.is_empty() { file.to_owned() } else { format!("{}/{file}", self.root) }
+    }
+
     /// Lays one file of an archive, by its path below the folder: with the mode and the owner of what it replaces, else
     /// with those of a new one; and the folders on the way to it.
     pub(super) fn put(
@@ -36,7 +40,7 @@ impl Ground<'_> {
         additions: &mut Additions,
     ) -> Result<(), Blocked> {
         self.folders(file, mtime, additions)?;
-        let path = format!("{}/{file}", self.root);
+        let path = self.path(file);
         let there = self.tree.get(&path).map(|node| &node.entry);
         let mode = there.map_or(if executable { 0o755 } else { 0o644 }, |there| there.mode);
         let (uid, gid) = there.map_or((self.owner.uid, self.owner.gid), |there| (there.uid, there.gid));
@@ -50,7 +54,7 @@ impl Ground<'_> {
     fn folders(&self, file: &str, mtime: u64, additions: &mut Additions) -> Result<(), Blocked> {
         let mut at = file;
         while let Some((folder, _)) = at.rsplit_once('/') {
-            let path = format!("{}/{folder}", self.root);
+            let path = self.path(folder);
             match self.tree.get(&path).map(|node| node.entry.kind) {
                 Some(Kind::Dir) => {}
                 None => {

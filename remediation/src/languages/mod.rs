@@ -5,6 +5,7 @@ mod archive;
 mod fetch;
 mod lay;
 mod limits;
+mod maven;
 mod npm;
 mod pypi;
 mod removed;
@@ -17,7 +18,9 @@ use std::{
 };
 
 use patchline_registry::{Digest, Repository};
-use patchline_scanner::{Finding, Inventory, Package, Platform, advisories::AdvisorySet, version::Order};
+use patchline_scanner::{
+    Finding, Inventory, LayerFacts, Package, Platform, advisories::AdvisorySet, version::Order,
+};
 
 use crate::{
     Archive, Error, Executor, FixPlan, Refusal, Result, Upgrade,
@@ -31,6 +34,9 @@ use crate::{
 use rounds::Candidate;
 pub use sources::Sources;
 
+/// Those of OSV whose packages go up in place.
+const ECOSYSTEMS: [&str; 3] = [npm::ECOSYSTEM, pypi::ECOSYSTEM, maven::ECOSYSTEM];
+
 /// Takes packages of languages from their registries; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Languages {
@@ -43,6 +49,8 @@ pub(crate) struct Question<'a> {
     pub(crate) repository: &'a dyn Repository,
     pub(crate) image: &'a Image,
     pub(crate) tree: &'a Tree,
+    /// What is known of layers.
+    pub(crate) facts: Arc<dyn LayerFacts>,
     /// Real paths of what the operating system's packages own.
     pub(crate) owned: BTreeSet<String>,
     /// Findings that are to be ended; those of the system among them.
@@ -64,6 +72,8 @@ struct Place {
     from: String,
     /// Ids of findings.
     ends: Vec<String>,
+    /// The version that ends them all, as advisories say.
+    needs: String,
     /// The version that a person has chosen; none: nobody has.
     to: Option<String>,
 }
@@ -201,6 +211,7 @@ impl Languages {
         });
         npm::decide(self, question, &of(&places, npm::ECOSYSTEM), &mut decided).await?;
         pypi::decide(self, question, &of(&places, pypi::ECOSYSTEM), &mut decided).await?;
+        maven::decide(self, question, &of(&places, maven::ECOSYSTEM), &mut decided).await?;
         if question.rules.languages.is_some()
             && let Some(refused) = decided.refused.first()
         {
@@ -222,27 +233,34 @@ fn of(places: &[Place], ecosystem: &str) -> Vec<Place> {
 
 /// Where packages lie that findings with a fix are about.
 fn places(wanted: &[&Finding]) -> Vec<Place> {
-    let mut places: BTreeMap<(&'static str, &str, &str, &str), BTreeSet<&str>> = BTreeMap::new();
-    for finding in wanted.iter().filter(|finding| finding.fixed.is_some()) {
-        let Some(ecosystem) =
-            [npm::ECOSYSTEM, pypi::ECOSYSTEM].into_iter().find(|known| *known == finding.ecosystem)
-        else {
-            continue;
-        };
+    let mut places: BTreeMap<(&'static str, &str, &str, &str), Place> = BTreeMap::new();
+    for finding in wanted {
+        let known = ECOSYSTEMS.into_iter().find(|known| *known == finding.ecosystem);
+        let (Some(ecosystem), Some(fixed)) = (known, &finding.fixed) else { continue };
+        let order = Order::of_ecosystem(ecosystem);
         for path in &finding.paths {
             let key = (ecosystem, path.as_str(), finding.source.as_str(), finding.installed.as_str());
-            places.entry(key).or_default().insert(&finding.id);
+            let place = places.entry(key).or_insert_with(|| Place {
+                ecosystem,
+                name: finding.source.clone(),
+                path: path.clone(),
+                from: finding.installed.clone(),
+                ends: Vec::new(),
+                needs: fixed.clone(),
+                to: None,
+            });
+            place.ends.push(finding.id.clone());
+            if order.is_some_and(|order| order.compare(fixed, &place.needs).is_gt()) {
+                place.needs.clone_from(fixed);
+            }
         }
     }
-    let place = |((ecosystem, path, name, from), ends): ((_, &str, &str, &str), BTreeSet<&str>)| Place {
-        ecosystem,
-        name: name.to_owned(),
-        path: path.to_owned(),
-        from: from.to_owned(),
-        ends: ends.into_iter().map(str::to_owned).collect(),
-        to: None,
-    };
-    places.into_iter().map(place).collect()
+    let mut places: Vec<Place> = places.into_values().collect();
+    for place in &mut places {
+        place.ends.sort();
+        place.ends.dedup();
+    }
+    places
 }
 
 impl Question<'_> {
@@ -307,7 +325,17 @@ impl Question<'_> {
 
     /// Contents of files of the image.
     async fn read(&self, paths: &BTreeSet<String>) -> Result<BTreeMap<String, Vec<u8>>> {
-        let bounds = contents::Bounds { one: limits::FILE, all: limits::FILES_READ };
+        self.read_within(paths, limits::FILE, limits::FILES_READ).await
+    }
+
+    /// The same with other bounds: bytes of one file, and of all together.
+    async fn read_within(
+        &self,
+        paths: &BTreeSet<String>,
+        one: u64,
+        all: u64,
+    ) -> Result<BTreeMap<String, Vec<u8>>> {
+        let bounds = contents::Bounds { one, all };
         contents::contents(self.repository, self.image, self.tree, paths, bounds).await
     }
 

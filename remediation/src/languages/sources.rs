@@ -8,7 +8,7 @@ use std::{
 
 use url::Url;
 
-use super::limits::CONFIGURATION;
+use super::{limits::CONFIGURATION, maven::settings::mirror};
 use crate::{Error, Result};
 
 /// Addresses of registries. None of them is ever written into an image, a plan or an attestation.
@@ -18,13 +18,19 @@ pub struct Sources {
     pub npm: Option<Url>,
     /// Python's index; none: a wheel that would go up is an error.
     pub pypi: Option<Url>,
+    /// A repository of Maven's; none: a jar that would go up is an error.
+    pub maven: Option<Url>,
 }
 
 impl std::fmt::Debug for Sources {
     /// Addresses may hold credentials.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let host = |url: &Option<Url>| url.as_ref().and_then(|url| url.host_str().map(str::to_owned));
-        f.debug_struct("Sources").field("npm", &host(&self.npm)).field("pypi", &host(&self.pypi)).finish()
+        f.debug_struct("Sources")
+            .field("npm", &host(&self.npm))
+            .field("pypi", &host(&self.pypi))
+            .field("maven", &host(&self.maven))
+            .finish()
     }
 }
 
@@ -32,11 +38,15 @@ impl Sources {
     /// These, and where they name none, those.
     #[must_use]
     pub fn or(self, other: Self) -> Self {
-        Self { npm: self.npm.or(other.npm), pypi: self.pypi.or(other.pypi) }
+        Self {
+            npm: self.npm.or(other.npm),
+            pypi: self.pypi.or(other.pypi),
+            maven: self.maven.or(other.maven),
+        }
     }
 
     /// What this machine's own tools are told: npm by `npm_config_registry`, `~/.npmrc`, `/etc/npmrc`; pip by
-    /// `PIP_INDEX_URL` and its files.
+    /// `PIP_INDEX_URL` and its files; Maven by the mirrors of `~/.m2/settings.xml` and `/etc/maven/settings.xml`.
     pub fn from_machine() -> Self {
         let home = std::env::var_os("HOME").map(PathBuf::from);
         let npm = variable(&["npm_config_registry", "NPM_CONFIG_REGISTRY"]).or_else(|| {
@@ -58,11 +68,20 @@ impl Sources {
                 setting(&text, "index-url").or_else(|| setting(&text, "index_url"))
             })
         });
-        Self { npm: npm.as_deref().and_then(address), pypi: pypi.as_deref().and_then(address) }
+        let files = [home.map(|home| home.join(".m2/settings.xml")), Some("/etc/maven/settings.xml".into())];
+        let maven = files.into_iter().flatten().find_map(|file| mirror(&read(&file)?));
+        Self {
+            npm: npm.as_deref().and_then(address),
+            pypi: pypi.as_deref().and_then(address),
+            maven: maven.and_then(|url| address(url.as_str())),
+        }
     }
 
     pub(super) fn pypi(&self) -> Result<Url> {
         self.pypi.clone().ok_or(Error::NoLanguageRegistry { ecosystem: "PyPI", flag: "--pypi-index" })
+    }
+    pub(super) fn maven(&self) -> Result<Url> {
+        self.maven.clone().ok_or(Error::NoLanguageRegistry { ecosystem: "Maven", flag: "--maven-repository" })
     }
     pub(super) fn npm(&self) -> Result<Url> {
         self.npm.clone().ok_or(Error::NoLanguageRegistry { ecosystem: "npm", flag: "--npm-registry" })
@@ -120,8 +139,8 @@ mod tests {
     fn an_address_is_not_shown_whole() {
         let npm = Url::parse("https://me:hush@npm.example/").ok();
         assert_eq!(
-            format!("{:?}", Sources { npm, pypi: None }),
-            r#"Sources { npm: Some("npm.example"), pypi: None }"#
+            format!("{:?}", Sources { npm, ..Sources::default() }),
+            r#"Sources { npm: Some("npm.example"), pypi: None, maven: None }"#
         );
     }
 }

@@ -16,7 +16,7 @@ use url::Url;
 
 use super::{
     Decided, Languages, Place, Question, Ready,
-    archive::{Files, Held, tarball},
+    archive::{Files, Held, bytes_of, tarball},
     blocked,
     rounds::{Candidate, Judge, candidates, rounds},
 };
@@ -213,7 +213,7 @@ impl Registry<'_> {
             Ok(Fetched { files, digest: Digest::of(&bytes), size: bytes.len() as u64 })
         })
         .await?;
-        self.held.add(name, &fetched.files)?;
+        self.held.add(name, bytes_of(&fetched.files))?;
         let fetched = Arc::new(fetched);
         self.tarballs.insert(key, fetched.clone());
         Ok(fetched)

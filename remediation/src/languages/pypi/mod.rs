@@ -15,7 +15,7 @@ use url::Url;
 
 use super::{
     Decided, Languages, Place, Question, Ready,
-    archive::{Files, Held, wheel as unpack},
+    archive::{Files, Held, bytes_of, wheel as unpack},
     blocked,
     rounds::{Candidate, Judge, candidates, rounds},
 };
@@ -140,7 +140,7 @@ impl Index<'_> {
             Ok(Fetched { files, info, distribution, digest: Digest::of(&bytes), size: bytes.len() as u64 })
         })
         .await?;
-        self.held.add(name, &fetched.files)?;
+        self.held.add(name, bytes_of(&fetched.files))?;
         let fetched = Arc::new(fetched);
         self.wheels.insert(wheel.sha256.clone(), fetched.clone());
         Ok(fetched)
