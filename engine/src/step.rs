@@ -6,7 +6,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use patchline_chains::Plan;
+use patchline_chains::{Plan, expr};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -178,6 +178,14 @@ pub struct Names {
 impl Names {
     pub(crate) fn new(plan: Arc<Plan>, state: RunState) -> Self {
         Self { of: Some((plan, state)), made: OnceLock::new() }
+    }
+
+    /// What every step of a kind in the plan, also one that comes later, has for a parameter. A value that cannot be told
+    /// yet, since its template names what is still to come, is left out.
+    pub fn planned(&self, kind: &str, parameter: &str) -> Vec<Value> {
+        let steps = self.of.iter().flat_map(|(plan, _)| &plan.steps).filter(|step| step.uses == kind);
+        let given = steps.filter_map(|step| step.with.get(parameter));
+        given.filter_map(|value| expr::render(value, self).ok()).collect()
     }
 }
 

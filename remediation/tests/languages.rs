@@ -132,6 +132,46 @@ async fn a_module_goes_up_in_its_folder() {
 }
 
 #[tokio::test]
+async fn archives_are_fetched_once() {
+    let server = Server::start().await;
+    publish(&server);
+    let place = Place::new(sources(&server));
+    let image = place.image("web", &[shop(&[])]).await;
+    let scan = place.scan(&image, LEFT).await;
+    let first = place.fixed(&scan).await.manifest.digest.clone();
+    for version in ["1.2.0", "1.2.4"] {
+        server.remove(&format!("/left/-/left-{version}.tgz"));
+    }
+    assert_eq!(place.fixed(&scan).await.manifest.digest, first, "documents alone are asked for again");
+    // What somebody has written into the cache is not believed, and fetched again.
+    let kept: Vec<_> = std::fs::read_dir(place.folder.path().join("languages/packages")).unwrap().collect();
+    assert_eq!(kept.len(), 2);
+    for file in kept {
+        std::fs::write(file.unwrap().path(), "something else").unwrap();
+    }
+    let error = place.fix(&scan).await.map(|_| ()).unwrap_err();
+    assert_eq!(error.code(), "mirror-status", "{error}");
+    publish(&server);
+    assert_eq!(place.fixed(&scan).await.manifest.digest, first);
+    // A cache has its bound: what was used within the last hour stays.
+    for file in std::fs::read_dir(place.folder.path().join("languages/packages")).unwrap() {
+        let file = std::fs::File::open(file.unwrap().path()).unwrap();
+        file.set_modified(std::time::UNIX_EPOCH).unwrap();
+    }
+    let fixed = place.fixed(&scan).await;
+    let small = place.remediator.clone().keeping(0);
+    small.push(&*place.images, &fixed, None).await.unwrap();
+    let left = || std::fs::read_dir(place.folder.path().join("languages/packages")).unwrap().count();
+    assert_eq!(left(), 2, "it was used just now");
+    for file in std::fs::read_dir(place.folder.path().join("languages/packages")).unwrap() {
+        let file = std::fs::File::open(file.unwrap().path()).unwrap();
+        file.set_modified(std::time::UNIX_EPOCH).unwrap();
+    }
+    small.push(&*place.images, &fixed, None).await.unwrap();
+    assert_eq!(left(), 0);
+}
+
+#[tokio::test]
 async fn without_being_asked_nothing_goes_up() {
     let place = Place::without();
     let image = place.image("web", &[shop(&[])]).await;

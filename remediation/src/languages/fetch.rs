@@ -1,11 +1,16 @@
 //! Documents and archives of registries, each within its bounds, and an archive only as it was promised.
 
+use std::{fs::File, io::Write as _, path::Path};
+
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256, Sha512};
 use url::Url;
 
 use super::{Languages, limits};
-use crate::{Error, Result};
+use crate::{
+    Error, Result, cache,
+    tree::{contents::bounded, image_blocking as blocking},
+};
 
 /// The hash of an archive, as its registry says it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +27,14 @@ impl Promise {
             Self::Sha512(_) => "SHA-512",
             Self::Sha256(_) => "SHA-256",
             Self::Sha1(_) => "SHA-1",
+        }
+    }
+    /// Its name in the cache.
+    fn file(&self) -> String {
+        match self {
+            Self::Sha512(hash) => format!("sha512-{}", hex::encode(hash)),
+            Self::Sha256(hash) => format!("sha256-{}", hex::encode(hash)),
+            Self::Sha1(hash) => format!("sha1-{}", hex::encode(hash)),
         }
     }
     fn holds(&self, bytes: &[u8]) -> bool {
@@ -63,15 +76,45 @@ impl Languages {
         }
     }
 
-    /// An archive, as it was promised.
+    /// An archive, as it was promised: from the cache where that has it, and into the cache where there is one.
     pub(super) async fn archive(&self, address: &Url, name: &str, promise: &Promise) -> Result<Vec<u8>> {
+        let place = self.cache.as_ref().map(|folder| folder.join("packages").join(promise.file()));
+        if let Some(place) = &place {
+            let (place, promise) = (place.clone(), promise.clone());
+            if let Some(bytes) = blocking(move || Ok(kept(&place, &promise))).await? {
+                return Ok(bytes);
+            }
+        }
         let bytes = self.fetcher.address(address, name, None, limits::ARCHIVE).await?;
         if !promise.holds(&bytes) {
             let reason = format!("its {} is another", promise.algorithm());
             return Err(Error::Unverified { file: name.to_owned(), reason });
         }
-        Ok(bytes)
+        let Some(place) = place else { return Ok(bytes) };
+        blocking(move || keep(&place, &bytes).map(|()| bytes)).await
     }
+}
+
+/// A file of the cache that is still what was promised; one that is not is removed.
+fn kept(place: &Path, promise: &Promise) -> Option<Vec<u8>> {
+    let mut file = File::open(place).ok()?;
+    let read = bounded(&mut file, limits::ARCHIVE).ok().flatten().filter(|bytes| promise.holds(bytes));
+    match &read {
+        Some(_) => cache::used(&file),
+        None => drop(std::fs::remove_file(place)),
+    }
+    read
+}
+
+/// Puts a verified file into the cache, whole or not at all.
+fn keep(place: &Path, bytes: &[u8]) -> Result<()> {
+    let failed = |source| Error::Io { operation: format!("write {} to the cache", place.display()), source };
+    let folder = place.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder).map_err(failed)?;
+    let mut aside = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
+    aside.write_all(bytes).map_err(failed)?;
+    aside.persist(place).map_err(|error| failed(error.error))?;
+    Ok(())
 }
 
 /// An address that a registry names: whoever needs a password for its documents needs it for what lies beside them, and

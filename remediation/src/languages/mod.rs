@@ -14,6 +14,7 @@ mod sources;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
     sync::Arc,
 };
 
@@ -37,11 +38,18 @@ pub use sources::Sources;
 /// Those of OSV whose packages go up in place.
 const ECOSYSTEMS: [&str; 3] = [npm::ECOSYSTEM, pypi::ECOSYSTEM, maven::ECOSYSTEM];
 
+/// Whether a package carries a finding that could go up in place.
+pub(crate) fn is_languages(finding: &Finding) -> bool {
+    finding.fixed.is_some() && !finding.paths.is_empty() && ECOSYSTEMS.contains(&finding.ecosystem.as_str())
+}
+
 /// Takes packages of languages from their registries; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Languages {
     sources: Arc<Sources>,
     fetcher: Arc<Fetcher>,
+    /// Where verified archives are kept; none: nowhere.
+    cache: Option<PathBuf>,
 }
 
 /// What is decided on.
@@ -119,7 +127,7 @@ impl Ready {
 #[derive(Default)]
 pub(crate) struct Decided {
     upgrades: Vec<Upgrade>,
-    refused: Vec<Refusal>,
+    pub(crate) refused: Vec<Refusal>,
     archives: Vec<Archive>,
     additions: Additions,
 }
@@ -128,6 +136,16 @@ impl Decided {
     /// Nothing goes up.
     pub(crate) fn is_empty(&self) -> bool {
         self.upgrades.is_empty()
+    }
+    /// Whether a finding ends wherever it is.
+    pub(crate) fn ends(&self, finding: &Finding) -> bool {
+        let goes = |path: &String| {
+            let mends = |up: &Upgrade| {
+                up.path == *path && up.package == finding.source && up.mends.contains(&finding.id)
+            };
+            self.upgrades.iter().any(mends)
+        };
+        !finding.paths.is_empty() && finding.paths.iter().all(goes)
     }
     /// Adds it to a plan of the system's packages.
     pub(crate) fn join(&self, plan: &mut FixPlan) {
@@ -163,9 +181,18 @@ impl Decided {
 }
 
 impl Languages {
-    /// No request is made.
+    /// No request is made, and nothing is kept.
     pub fn new(sources: Sources) -> Self {
-        Self { sources: Arc::new(sources), fetcher: Arc::new(Fetcher::new()) }
+        Self { sources: Arc::new(sources), fetcher: Arc::new(Fetcher::new()), cache: None }
+    }
+    /// The same with a folder where verified archives are kept, by their hashes.
+    #[must_use]
+    pub fn kept_in(self, cache: PathBuf) -> Self {
+        Self { cache: Some(cache), ..self }
+    }
+    /// That folder.
+    pub(crate) fn cache(&self) -> Option<PathBuf> {
+        self.cache.clone()
     }
 
     /// Decides on everything that is wanted of languages.

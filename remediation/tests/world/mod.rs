@@ -183,8 +183,9 @@ pub(crate) struct Scan {
 impl Place {
     pub(crate) fn new(sources: Sources) -> Self {
         let place = Self::without();
-        let remediator = place.remediator.clone().with_languages(Languages::new(sources));
-        Self { remediator, ..place }
+        let cache = place.folder.path().join("languages");
+        let remediator = place.remediator.clone().keeping_languages_in(cache);
+        Self { remediator: remediator.with_languages(Languages::new(sources)), ..place }
     }
     pub(crate) fn without() -> Self {
         let folder = tempfile::tempdir().unwrap();
