@@ -180,12 +180,15 @@ impl Names {
         Self { of: Some((plan, state)), made: OnceLock::new() }
     }
 
-    /// What every step of a kind in the plan, also one that comes later, has for a parameter. A value that cannot be told
-    /// yet, since its template names what is still to come, is left out.
-    pub fn planned(&self, kind: &str, parameter: &str) -> Vec<Value> {
+    /// The parameters of every step of a kind in the plan, also of one that comes later, each an object. What cannot be
+    /// told yet, since its template names what is still to come, is left out.
+    pub fn planned(&self, kind: &str) -> Vec<Value> {
         let steps = self.of.iter().flat_map(|(plan, _)| &plan.steps).filter(|step| step.uses == kind);
-        let given = steps.filter_map(|step| step.with.get(parameter));
-        given.filter_map(|value| expr::render(value, self).ok()).collect()
+        let rendered = |step: &patchline_chains::PlanStep| {
+            let given = step.with.as_object().into_iter().flatten();
+            given.filter_map(|(name, value)| Some((name.clone(), expr::render(value, self).ok()?))).collect()
+        };
+        steps.map(|step| Value::Object(rendered(step))).collect()
     }
 }
 

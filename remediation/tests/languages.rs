@@ -172,6 +172,38 @@ async fn archives_are_fetched_once() {
 }
 
 #[tokio::test]
+async fn a_scope_has_its_registry_and_its_token() {
+    let (server, other) = (Server::start().await, Server::start().await);
+    let package = |version: &str| {
+        let text = manifest("@shop/left", version, json!({}));
+        packed(&[("package.json", text), ("index.js", version.to_owned())])
+    };
+    server.npm("@shop/left", &["1.2.0", "1.2.4"].map(|version| (version, package(version))));
+    server.guard("hush");
+    let sources = |token: &str| Sources {
+        npm: Some(other.base.parse().unwrap()),
+        npm_scopes: [("@shop".to_owned(), server.base.parse().unwrap())].into(),
+        npm_tokens: [(format!("{}/", server.base.trim_start_matches("http:")), token.to_owned())].into(),
+        ..Sources::default()
+    };
+    let installed = manifest("@shop/left", "1.2.0", json!({}));
+    let files = [
+        ("app/node_modules/@shop/left/package.json", Some(installed.as_str())),
+        ("app/node_modules/@shop/left/index.js", Some("1.2.0")),
+    ];
+    let place = Place::new(sources("hush"));
+    let image = place.image("web", &[layer(&files)]).await;
+    let scan = place.scan(&image, &[("npm", "@shop/left", "1.2.3")]).await;
+    assert_eq!(place.fixed(&scan).await.plan.upgrades[0].to, "1.2.4");
+    let place = Place::new(sources("wrong"));
+    let image = place.image("web", &[layer(&files)]).await;
+    let scan = place.scan(&image, &[("npm", "@shop/left", "1.2.3")]).await;
+    let error = place.fix(&scan).await.map(|_| ()).unwrap_err();
+    assert_eq!(error.code(), "mirror-status");
+    assert!(!format!("{error:?}").contains("wrong"), "{error:?}");
+}
+
+#[tokio::test]
 async fn without_being_asked_nothing_goes_up() {
     let place = Place::without();
     let image = place.image("web", &[shop(&[])]).await;

@@ -273,9 +273,10 @@ impl Scan {
 const MOST_TOLD: usize = 20;
 const LONGEST_TOLD: usize = 1000;
 
-/// Whether a fix of this very chain mends packages of languages, too: else nobody does.
+/// Whether a fix of this very chain decides on packages of languages, too: else nobody mends them, or a person has decided.
 fn mends_languages(context: &Context) -> bool {
-    context.names.planned("fix", "languages").iter().any(|asked| asked.as_bool() == Some(true))
+    let decides = |fix: &Value| fix["plan"].as_str().unwrap_or_default().is_empty();
+    context.names.planned("fix").iter().any(|fix| fix["languages"] == true && decides(fix))
 }
 
 fn note_doubt(report: &mut Report, reason: String) {

@@ -1,7 +1,7 @@
 //! A module of npm in an image of Debian's docker-registry: `patchline fix --languages` replaces it where it lies, pushes
 //! the image beside the original, and a scan finds nothing any more.
 
-use std::{collections::BTreeMap, fs, io::Write as _, process::Command, sync::Arc};
+use std::{collections::BTreeMap, fs, io::Write as _, process::Command, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -14,6 +14,7 @@ use patchline_tests::{
     distribution::{DockerRegistry, free_port},
     image::{Layout, tar},
     machine,
+    server::{Options, Server},
 };
 use serde_json::{Value, json};
 
@@ -136,6 +137,16 @@ impl Ground {
     }
 }
 
+/// What a run has told, from a server over the same data.
+fn log(ground: &Ground, run: &Value) -> String {
+    let mut options =
+        Options::new(ground.folder.path(), "version: 1\nchain: none\nsteps: {scan: {uses: scan}}\n", "");
+    options.data = ground.folder.path().join("data");
+    let server = Server::start(&options);
+    let url = format!("{}/api/v1/runs/{}/events", server.url, run["id"].as_str().unwrap());
+    reqwest::blocking::get(url).unwrap().text().unwrap()
+}
+
 const CHAIN: &str = r#"
 version: 1
 chain: web
@@ -146,7 +157,8 @@ steps:
   gate:
     uses: gate
     needs: [scan]
-    with: {deny: [{fixable: true, count: 1}]}
+    # Without a system's packages no scan is complete.
+    with: {deny: [{fixable: true, count: 1}, {undetermined: allow}]}
   fix:
     uses: fix
     needs: [gate]
@@ -168,7 +180,7 @@ fn a_chain_starts_a_fix_for_a_module_alone() {
     assert_eq!(step(&without, "fix")["status"], "skipped", "nobody would mend it");
 
     let run = ground.chain(&image, true);
-    assert_eq!(run["result"], "remediated", "{run:#}");
+    assert_eq!(run["result"], "remediated", "{run:#}\n{}", log(&ground, &run));
     assert_eq!(step(&run, "scan")["output"]["mendable_count"], 1);
     assert_eq!(step(&run, "gate")["output"]["mendable"], true);
     let fix = &step(&run, "fix")["output"];
@@ -184,9 +196,36 @@ fn a_chain_says_why_a_module_cannot_go_up() {
     assert_eq!(run["result"], "denied", "{run:#}");
     assert_eq!(step(&run, "gate")["output"]["mendable"], false);
     assert_eq!(step(&run, "fix")["status"], "skipped");
-    let id = run["id"].as_str().unwrap();
-    let told = ground.run(&["runs", "show", id]).to_string() + &run.to_string();
+    let told = log(&ground, &run);
     assert!(told.contains("files-changed: /app/node_modules/left"), "{told}");
+}
+
+#[test]
+fn a_plan_takes_modules_in_where_that_is_asked_for() {
+    let Some((ground, _)) = ground("module.exports = '1.2.0'\n") else { return };
+    let none = "version: 1\nchain: none\nsteps: {scan: {uses: scan}}\n";
+    let mut options = Options::new(ground.folder.path(), none, "");
+    options.data = ground.folder.path().join("data");
+    options.env = vec![("npm_config_registry".to_owned(), ground.npm.clone())];
+    let server = Server::start(&options);
+    let from = format!("oci:{}:web", ground.folder.path().join("layout").display());
+    let mut copy = Command::new(machine::patchline());
+    copy.args(["image", "copy", &from, &format!("{}/shop/web:v1", server.registry), "--data"]);
+    machine::run(copy.arg(ground.folder.path().join("cli")));
+    let image = "embedded/shop/web:v1";
+    let planned = |languages: bool| {
+        let asked = server.post("/api/v1/plans", &json!({"image": image, "languages": languages}));
+        let url = format!("{}/api/v1/plans/{}", server.url, asked["plan"].as_str().unwrap());
+        reqwest::blocking::get(url).unwrap().json::<Value>().unwrap()
+    };
+    assert_eq!(planned(false)["error"]["code"], "system-unsupported");
+    let plan = planned(true);
+    assert_eq!(plan["plan"]["upgrades"][0]["path"], "app/node_modules/left/package.json", "{plan:#}");
+    let chosen = json!({"image": image, "plan": plan, "by": "ana", "reason": "left before the freeze"});
+    server.post("/api/v1/fixes", &chosen);
+    let run = server.finished(1, Duration::from_secs(60)).remove(0);
+    assert_eq!((&run["chain"], &run["result"]), (&json!("mend-by-plan"), &json!("passed")), "{run:#}");
+    assert_eq!(step(&run, "fix")["output"]["upgrades"], 1, "{run:#}");
 }
 
 #[test]

@@ -68,8 +68,9 @@ impl Languages {
         address: &Url,
         name: &str,
         form: Option<&'static str>,
+        token: Option<&str>,
     ) -> Result<Option<Vec<u8>>> {
-        match self.fetcher.address(address, name, form, limits::DOCUMENT).await {
+        match self.fetcher.address_for(address, name, form, token, limits::DOCUMENT).await {
             Ok(bytes) => Ok(Some(bytes)),
             Err(Error::Status { status: 404, .. }) => Ok(None),
             Err(other) => Err(other),
@@ -77,7 +78,13 @@ impl Languages {
     }
 
     /// An archive, as it was promised: from the cache where that has it, and into the cache where there is one.
-    pub(super) async fn archive(&self, address: &Url, name: &str, promise: &Promise) -> Result<Vec<u8>> {
+    pub(super) async fn archive(
+        &self,
+        address: &Url,
+        name: &str,
+        token: Option<&str>,
+        promise: &Promise,
+    ) -> Result<Vec<u8>> {
         let place = self.cache.as_ref().map(|folder| folder.join("packages").join(promise.file()));
         if let Some(place) = &place {
             let (place, promise) = (place.clone(), promise.clone());
@@ -85,7 +92,7 @@ impl Languages {
                 return Ok(bytes);
             }
         }
-        let bytes = self.fetcher.address(address, name, None, limits::ARCHIVE).await?;
+        let bytes = self.fetcher.address_for(address, name, None, token, limits::ARCHIVE).await?;
         if !promise.holds(&bytes) {
             let reason = format!("its {} is another", promise.algorithm());
             return Err(Error::Unverified { file: name.to_owned(), reason });

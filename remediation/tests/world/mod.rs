@@ -9,7 +9,7 @@ use std::{
 use axum::{
     Router,
     extract::State,
-    http::{StatusCode, Uri, header},
+    http::{HeaderMap, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -33,7 +33,12 @@ pub(crate) enum Answer {
     Redirect(String),
 }
 
-type Served = Arc<Mutex<BTreeMap<String, Answer>>>;
+/// Answers by path, and the token that a request must have.
+#[derive(Clone, Default)]
+struct Served {
+    answers: Arc<Mutex<BTreeMap<String, Answer>>>,
+    token: Arc<Mutex<Option<String>>>,
+}
 
 /// A server on loopback.
 pub(crate) struct Server {
@@ -41,8 +46,13 @@ pub(crate) struct Server {
     served: Served,
 }
 
-async fn answer(State(served): State<Served>, uri: Uri) -> Response {
-    match served.lock().unwrap().get(uri.path()).cloned() {
+async fn answer(State(served): State<Served>, headers: HeaderMap, uri: Uri) -> Response {
+    let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let wanted = served.token.lock().unwrap().as_ref().map(|token| format!("Bearer {token}"));
+    if given != wanted.as_deref() {
+        return StatusCode::UNAUTHORIZED.into_response();
+    }
+    match served.answers.lock().unwrap().get(uri.path()).cloned() {
         Some(Answer::Bytes(bytes)) => bytes.into_response(),
         Some(Answer::Redirect(to)) => (StatusCode::FOUND, [(header::LOCATION, to)]).into_response(),
         None => StatusCode::NOT_FOUND.into_response(),
@@ -59,10 +69,14 @@ impl Server {
         Self { base, served }
     }
     pub(crate) fn put(&self, path: &str, answer: Answer) {
-        self.served.lock().unwrap().insert(path.to_owned(), answer);
+        self.served.answers.lock().unwrap().insert(path.to_owned(), answer);
     }
     pub(crate) fn remove(&self, path: &str) {
-        self.served.lock().unwrap().remove(path);
+        self.served.answers.lock().unwrap().remove(path);
+    }
+    /// From now on requests need a token.
+    pub(crate) fn guard(&self, token: &str) {
+        *self.served.token.lock().unwrap() = Some(token.to_owned());
     }
     /// Publishes wheels of a project: (file name, bytes).
     pub(crate) fn pypi(&self, name: &str, wheels: &[(String, Vec<u8>)]) {

@@ -32,6 +32,7 @@ impl LanguageFlags {
             npm: self.npm_registry.clone(),
             pypi: self.pypi_index.clone(),
             maven: self.maven_repository.clone(),
+            ..Sources::default()
         };
         self.languages.then(|| Languages::new(given.or(Sources::from_machine())))
     }

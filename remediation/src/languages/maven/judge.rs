@@ -45,12 +45,12 @@ pub(super) fn itself(jar: &Jar, (group, artifact, version): &Project) -> Option<
 
 /// Why a jar cannot just be laid where the old one was.
 pub(super) fn unfit(old: &Jar, new: &Jar, to: &str) -> Option<Blocked> {
-    let refuse = |reason: String| Some(blocked("interface-changed", reason, None));
+    let differs = |reason: String| Some(blocked("interface-changed", reason, None));
     // Java 1.1 is 45, and each one after it one more (The Java Virtual Machine Specification, 4.1).
     let java = |classes: u16| classes.saturating_sub(44);
     if new.classes > old.classes {
         let (wanted, is) = (java(new.classes), java(old.classes));
-        return refuse(format!("{to} is for Java {wanted}, and what is there is for Java {is}"));
+        return differs(format!("{to} is for Java {wanted}, and what is there is for Java {is}"));
     }
     let value = |jar: &Jar, name: &str| {
         let text = jar.manifest.get(name).unwrap_or_default();
@@ -59,23 +59,23 @@ pub(super) fn unfit(old: &Jar, new: &Jar, to: &str) -> Option<Blocked> {
         plain.trim().to_owned()
     };
     if let Some(name) = INTERFACE.into_iter().find(|name| value(old, name) != value(new, name)) {
-        return refuse(format!("`{name}` of its manifest is another one in {to}"));
+        return differs(format!("`{name}` of its manifest is another one in {to}"));
     }
     if environment(old) != environment(new) {
-        return refuse(format!("the Java that its manifest requires is another one in {to}"));
+        return differs(format!("the Java that its manifest requires is another one in {to}"));
     }
     if old.signed != new.signed {
         let (was, is) = if old.signed { ("signed", "not") } else { ("not signed", "signed") };
-        return refuse(format!("what is there is {was}, and {to} is {is}"));
+        return differs(format!("what is there is {was}, and {to} is {is}"));
     }
     match (&old.modules, &new.modules) {
         (Some(old), Some(new)) => {
             let more = new.difference(old).next()?;
-            refuse(format!("the module of {to} names {more:.80}, which that of the old one does not"))
+            differs(format!("the module of {to} names {more:.80}, which that of the old one does not"))
         }
         (None, None) => None,
-        (Some(_), None) => refuse(format!("{to} is no module any more")),
-        (None, Some(_)) => refuse(format!("{to} is a module, and what is there is none")),
+        (Some(_), None) => differs(format!("{to} is no module any more")),
+        (None, Some(_)) => differs(format!("{to} is a module, and what is there is none")),
     }
 }
 

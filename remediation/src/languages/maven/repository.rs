@@ -36,7 +36,9 @@ impl<'a> Repository<'a> {
     pub(super) async fn versions(&self, group: &str, artifact: &str) -> Result<Option<BTreeSet<String>>> {
         let name = format!("{group}:{artifact}");
         let address = join(&self.url, &format!("{}/{artifact}/maven-metadata.xml", group.replace('.', "/")))?;
-        let Some(bytes) = self.languages.document(&address, &name, None).await? else { return Ok(None) };
+        let Some(bytes) = self.languages.document(&address, &name, None, None).await? else {
+            return Ok(None);
+        };
         let read = pom::versions(&bytes);
         let read = read.map_err(|error| Error::Malformed { file: name, reason: error.to_string() })?;
         Ok(Some(read.into_iter().collect()))
@@ -75,7 +77,7 @@ impl<'a> Repository<'a> {
 
     /// An archive, as its checksum file promises it.
     pub(super) async fn archive(&self, project: &Project, promise: &Promise) -> Result<Vec<u8>> {
-        self.languages.archive(&self.address(project, "jar")?, &called(project), promise).await
+        self.languages.archive(&self.address(project, "jar")?, &called(project), None, promise).await
     }
 
     /// What a version needs when it runs, or why that cannot be told.

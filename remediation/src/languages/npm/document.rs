@@ -64,7 +64,9 @@ impl Release {
 
 /// A package's document; none: the registry has none of that name.
 pub(super) async fn fetch(languages: &Languages, registry: &Url, name: &str) -> Result<Option<Published>> {
-    let Some(bytes) = languages.document(&join(registry, name)?, name, Some(FORM)).await? else {
+    let address = join(registry, name)?;
+    let token = languages.sources.npm_token(&address);
+    let Some(bytes) = languages.document(&address, name, Some(FORM), token).await? else {
         return Ok(None);
     };
     let malformed = |reason: String| Error::Malformed { file: name.to_owned(), reason };
@@ -95,7 +97,7 @@ pub(super) async fn tarball(
     };
     let address = place(registry, &release.dist.tarball)
         .ok_or_else(|| unverified("the registry names no address of it"))?;
-    languages.archive(&address, name, &promise).await
+    languages.archive(&address, name, languages.sources.npm_token(&address), &promise).await
 }
 
 /// Where a tarball is fetched: as the document says; but a mirror copies documents as they are, and what these call by npm's

@@ -12,7 +12,6 @@ use std::{
 };
 
 use patchline_registry::Digest;
-use url::Url;
 
 use super::{
     Decided, Languages, Place, Question, Ready,
@@ -51,7 +50,6 @@ struct Fetched {
 /// The registry, asked for everything once, and the image's modules and lock files, as they will be.
 struct Registry<'a> {
     languages: &'a Languages,
-    url: Url,
     documents: BTreeMap<String, Option<Arc<Published>>>,
     tarballs: BTreeMap<(String, String), Arc<Fetched>>,
     held: Held,
@@ -69,10 +67,12 @@ pub(super) async fn decide(
     if places.is_empty() {
         return Ok(());
     }
+    for place in places {
+        languages.sources.npm_of(&place.name)?;
+    }
     let keep: BTreeSet<String> = places.iter().map(|place| place.path.clone()).collect();
     let mut registry = Registry {
         languages,
-        url: languages.sources.npm()?,
         documents: BTreeMap::new(),
         tarballs: BTreeMap::new(),
         held: Held::default(),
@@ -190,7 +190,8 @@ impl Registry<'_> {
         if let Some(known) = self.documents.get(name) {
             return Ok(known.clone());
         }
-        let read = document::fetch(self.languages, &self.url, name).await?.map(Arc::new);
+        let read =
+            document::fetch(self.languages, self.languages.sources.npm_of(name)?, name).await?.map(Arc::new);
         self.documents.insert(name.to_owned(), read.clone());
         Ok(read)
     }
@@ -207,7 +208,8 @@ impl Registry<'_> {
             return Ok(known.clone());
         }
         let called = format!("{name} {version}");
-        let bytes = document::tarball(self.languages, &self.url, &called, release, strong).await?;
+        let registry = self.languages.sources.npm_of(name)?;
+        let bytes = document::tarball(self.languages, registry, &called, release, strong).await?;
         let fetched = blocking(move || {
             let files = tarball(&called, &bytes)?;
             Ok(Fetched { files, digest: Digest::of(&bytes), size: bytes.len() as u64 })

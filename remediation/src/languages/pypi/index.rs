@@ -51,7 +51,7 @@ pub(super) async fn fetch(languages: &Languages, index: &Url, name: &str) -> Res
     let mut page = join(index, &normal(name))?;
     // Its address ends with a slash: what redirects there would cost a request.
     page.set_path(&format!("{}/", page.path()));
-    let Some(bytes) = languages.document(&page, name, Some(FORM)).await? else { return Ok(None) };
+    let Some(bytes) = languages.document(&page, name, Some(FORM), None).await? else { return Ok(None) };
     let malformed = |reason: String| Error::Malformed { file: name.to_owned(), reason };
     let read: Page = serde_json::from_slice(&bytes)
         .map_err(|error| malformed(format!("its page is not the JSON of PEP 691: {error}")))?;
@@ -90,5 +90,5 @@ fn wheel(index: &Url, page: &Url, name: &str, file: &File) -> Option<Wheel> {
 
 /// A wheel's bytes, as the index promises them.
 pub(super) async fn bytes(languages: &Languages, name: &str, wheel: &Wheel) -> Result<Vec<u8>> {
-    languages.archive(&wheel.address, name, &Promise::Sha256(wheel.sha256.clone())).await
+    languages.archive(&wheel.address, name, None, &Promise::Sha256(wheel.sha256.clone())).await
 }
