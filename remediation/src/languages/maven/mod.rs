@@ -305,7 +305,7 @@ impl Jars<'_> {
                 let reaches = Order::Maven.compare(&there.version, wanted).is_ge();
                 is_release(wanted) && reaches && (before.is_some() || is_compatible(wanted, &there.version))
             };
-            if before.is_none() && seen.is_empty() || !seen.iter().all(|there| fits(there)) {
+            if before.is_none() && seen.is_empty() || !seen.iter().all(&fits) {
                 let found = match seen.iter().find(|there| !fits(there)) {
                     Some(there) => format!("{} is there", there.version),
                     None => "none is beside it".to_owned(),
