@@ -95,6 +95,10 @@ impl Data {
     pub(crate) fn rpm_cache(&self) -> PathBuf {
         self.root.join("cache/rpm")
     }
+    /// Verified archives of languages.
+    pub(crate) fn language_cache(&self) -> PathBuf {
+        self.root.join("cache/languages")
+    }
     /// What is known of layers that a command has read.
     pub(crate) fn facts(&self) -> PathBuf {
         self.root.join("cache/facts")

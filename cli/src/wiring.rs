@@ -295,12 +295,13 @@ async fn housekeep(database: Database, retention: Option<Duration>) {
 }
 
 /// One that makes its sandboxes of this very program, and keeps back what the configuration says.
-pub(crate) fn remediator(config: &Config, apt: Apt, facts: Arc<dyn LayerFacts>) -> Remediator {
+pub(crate) fn remediator(config: &Config, data: &Data, apt: Apt, facts: Arc<dyn LayerFacts>) -> Remediator {
     let program = PathBuf::from("/proc/self/exe");
     Remediator::new(apt, facts)
         .with_sandbox(Sandbox::new(program, &[crate::commands::sandbox_init::NAME]))
         .denying(config.deny_packages.clone())
         .keeping(config.package_cache())
+        .keeping_languages_in(data.language_cache())
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener> {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use patchline_chains::Plan;
+use patchline_chains::{Plan, expr};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -178,6 +178,17 @@ pub struct Names {
 impl Names {
     pub(crate) fn new(plan: Arc<Plan>, state: RunState) -> Self {
         Self { of: Some((plan, state)), made: OnceLock::new() }
+    }
+
+    /// The parameters of every step of a kind in the plan, also of one that comes later, each an object. What cannot be
+    /// told yet, since its template names what is still to come, is left out.
+    pub fn planned(&self, kind: &str) -> Vec<Value> {
+        let steps = self.of.iter().flat_map(|(plan, _)| &plan.steps).filter(|step| step.uses == kind);
+        let rendered = |step: &patchline_chains::PlanStep| {
+            let given = step.with.as_object().into_iter().flatten();
+            given.filter_map(|(name, value)| Some((name.clone(), expr::render(value, self).ok()?))).collect()
+        };
+        steps.map(|step| Value::Object(rendered(step))).collect()
     }
 }
 

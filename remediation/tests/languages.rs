@@ -83,7 +83,7 @@ fn shop(more: &[(&str, &str)]) -> Vec<u8> {
 }
 
 fn sources(server: &Server) -> Sources {
-    Sources { npm: Some(server.base.parse().unwrap()), pypi: None }
+    Sources { npm: Some(server.base.parse().unwrap()), ..Sources::default() }
 }
 
 const LEFT: &[(&str, &str, &str)] = &[("npm", "left", "1.2.3")];
@@ -129,6 +129,78 @@ async fn a_module_goes_up_in_its_folder() {
     let again = place.scan(&fixed.manifest.digest, LEFT).await;
     assert!(again.report.findings.is_empty());
     assert!(matches!(place.fix(&again).await.unwrap(), Fixed::Unchanged(_)));
+}
+
+#[tokio::test]
+async fn archives_are_fetched_once() {
+    let server = Server::start().await;
+    publish(&server);
+    let place = Place::new(sources(&server));
+    let image = place.image("web", &[shop(&[])]).await;
+    let scan = place.scan(&image, LEFT).await;
+    let first = place.fixed(&scan).await.manifest.digest.clone();
+    for version in ["1.2.0", "1.2.4"] {
+        server.remove(&format!("/left/-/left-{version}.tgz"));
+    }
+    assert_eq!(place.fixed(&scan).await.manifest.digest, first, "documents alone are asked for again");
+    // What somebody has written into the cache is not believed, and fetched again.
+    let kept: Vec<_> = std::fs::read_dir(place.folder.path().join("languages/packages")).unwrap().collect();
+    assert_eq!(kept.len(), 2);
+    for file in kept {
+        std::fs::write(file.unwrap().path(), "something else").unwrap();
+    }
+    let error = place.fix(&scan).await.map(|_| ()).unwrap_err();
+    assert_eq!(error.code(), "mirror-status", "{error}");
+    publish(&server);
+    assert_eq!(place.fixed(&scan).await.manifest.digest, first);
+    // A cache has its bound: what was used within the last hour stays.
+    for file in std::fs::read_dir(place.folder.path().join("languages/packages")).unwrap() {
+        let file = std::fs::File::open(file.unwrap().path()).unwrap();
+        file.set_modified(std::time::UNIX_EPOCH).unwrap();
+    }
+    let fixed = place.fixed(&scan).await;
+    let small = place.remediator.clone().keeping(0);
+    small.push(&*place.images, &fixed, None).await.unwrap();
+    let left = || std::fs::read_dir(place.folder.path().join("languages/packages")).unwrap().count();
+    assert_eq!(left(), 2, "it was used just now");
+    for file in std::fs::read_dir(place.folder.path().join("languages/packages")).unwrap() {
+        let file = std::fs::File::open(file.unwrap().path()).unwrap();
+        file.set_modified(std::time::UNIX_EPOCH).unwrap();
+    }
+    small.push(&*place.images, &fixed, None).await.unwrap();
+    assert_eq!(left(), 0);
+}
+
+#[tokio::test]
+async fn a_scope_has_its_registry_and_its_token() {
+    let (server, other) = (Server::start().await, Server::start().await);
+    let package = |version: &str| {
+        let text = manifest("@shop/left", version, json!({}));
+        packed(&[("package.json", text), ("index.js", version.to_owned())])
+    };
+    server.npm("@shop/left", &["1.2.0", "1.2.4"].map(|version| (version, package(version))));
+    server.guard("hush");
+    let sources = |token: &str| Sources {
+        npm: Some(other.base.parse().unwrap()),
+        npm_scopes: [("@shop".to_owned(), server.base.parse().unwrap())].into(),
+        npm_tokens: [(format!("{}/", server.base.trim_start_matches("http:")), token.to_owned())].into(),
+        ..Sources::default()
+    };
+    let installed = manifest("@shop/left", "1.2.0", json!({}));
+    let files = [
+        ("app/node_modules/@shop/left/package.json", Some(installed.as_str())),
+        ("app/node_modules/@shop/left/index.js", Some("1.2.0")),
+    ];
+    let place = Place::new(sources("hush"));
+    let image = place.image("web", &[layer(&files)]).await;
+    let scan = place.scan(&image, &[("npm", "@shop/left", "1.2.3")]).await;
+    assert_eq!(place.fixed(&scan).await.plan.upgrades[0].to, "1.2.4");
+    let place = Place::new(sources("wrong"));
+    let image = place.image("web", &[layer(&files)]).await;
+    let scan = place.scan(&image, &[("npm", "@shop/left", "1.2.3")]).await;
+    let error = place.fix(&scan).await.map(|_| ()).unwrap_err();
+    assert_eq!(error.code(), "mirror-status");
+    assert!(!format!("{error:?}").contains("wrong"), "{error:?}");
 }
 
 #[tokio::test]

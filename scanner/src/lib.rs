@@ -30,6 +30,7 @@ mod windows;
 pub use error::{Error, Result};
 pub use finding::{Finding, Severity};
 pub use inventory::{Distro, Inventory, Package};
+pub use languages::{Coordinates, Jar, JarManifest};
 pub use report::{Completeness, Counts, Report};
 
 use std::sync::Arc;

@@ -45,6 +45,8 @@ pub struct Ask {
     pub executor: Choice,
     /// Packages that stay, besides the configured ones.
     pub denied: Vec<Denied>,
+    /// Packages of languages, too.
+    pub languages: bool,
 }
 
 /// An error that several may have asked for.
@@ -132,17 +134,18 @@ impl Workbench {
 
 impl Ask {
     fn name(&self) -> String {
-        let Self { spot, select, policy, executor, denied } = self;
+        let Self { spot, select, policy, executor, denied, languages } = self;
         name(&[
             &spot.repository.name(),
             spot.manifest.as_str(),
             spot.tag.as_deref().unwrap_or_default(),
-            &format!("{select:?} {policy:?} {executor:?} {denied:?}"),
+            &format!("{select:?} {policy:?} {executor:?} {denied:?} {languages}"),
         ])
     }
     /// Everything that can be mended of one image.
     pub(crate) fn whole(spot: Spot, policy: UpgradePolicy) -> Self {
-        Self { spot, select: Selection::default(), policy, executor: Choice::Auto, denied: Vec::new() }
+        let (select, executor) = (Selection::default(), Choice::Auto);
+        Self { spot, select, policy, executor, denied: Vec::new(), languages: false }
     }
 }
 

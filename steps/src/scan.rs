@@ -11,6 +11,7 @@ use patchline_chains::{
 };
 use patchline_engine::{Context, Outcome, Step, StepError};
 use patchline_registry::{Digest, Repository};
+use patchline_remediation::languages::{Languages, Sources};
 use patchline_scanner::{Completeness, Inventory, Report, adapters::BUILTIN};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -161,6 +162,9 @@ impl Scan {
             }
         }
         self.mark_mendable(context, repository, &inventory, &mut report).await?;
+        if names.first() == BUILTIN {
+            self.mark_languages(context, repository, &inventory, &mut report).await?;
+        }
         let id = self.world.reports.put_report(&report).await.map_err(failure::store)?;
         let line = ReportLine {
             platform: image.platform.clone().or_else(|| Some(platform_of(&inventory))),
@@ -222,6 +226,57 @@ impl Scan {
             Err(error) => Err(failure::remediation(error)),
         }
     }
+
+    /// What a fix of this chain would mend of languages is mendable.
+    async fn mark_languages(
+        &self,
+        context: &Context,
+        repository: &dyn Repository,
+        inventory: &Inventory,
+        report: &mut Report,
+    ) -> Result<(), StepError> {
+        if !mends_languages(context) || !report.findings.iter().any(|f| f.fixable() && !f.paths.is_empty()) {
+            return Ok(());
+        }
+        context.news.progress("upgrades of languages", 0, 0);
+        let remediator = self.world.remediator.clone();
+        // As the step `fix` has it: which registries are asked is this machine's to say.
+        let remediator = remediator.with_languages(Languages::new(Sources::from_machine()));
+        let revision = Revision::Of(&report.advisory_revision);
+        let sets =
+            Sets::read(context, &self.world.advisories, revision, &self.world.remediator, inventory).await?;
+        match remediator.mark_languages(repository, report, &sets.all()).await {
+            Ok(refused) => {
+                for one in refused.iter().take(MOST_TOLD) {
+                    let said =
+                        format!("{} {} cannot go up: {}: {}", one.package, one.from, one.code, one.reason);
+                    context.news.note(summary::cut(&said, LONGEST_TOLD)).await;
+                }
+                if let Some(more) = refused.len().checked_sub(MOST_TOLD).filter(|more| *more > 0) {
+                    context.news.note(format!("{more} more packages of languages cannot go up")).await;
+                }
+                Ok(())
+            }
+            Err(error) if error.is_transient() => Err(failure::remediation(error)),
+            // A scan says what is wrong with an image; that a registry of a language is not configured, or lies, is a fix's
+            // to say.
+            Err(error) => {
+                let said = format!("what could be mended of languages is not known: {error}");
+                context.news.note(said).await;
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Packages of languages that a scan's log tells of, and bytes of one line.
+const MOST_TOLD: usize = 20;
+const LONGEST_TOLD: usize = 1000;
+
+/// Whether a fix of this very chain decides on packages of languages, too: else nobody mends them, or a person has decided.
+fn mends_languages(context: &Context) -> bool {
+    let decides = |fix: &Value| fix["plan"].as_str().unwrap_or_default().is_empty();
+    context.names.planned("fix").iter().any(|fix| fix["languages"] == true && decides(fix))
 }
 
 fn note_doubt(report: &mut Report, reason: String) {

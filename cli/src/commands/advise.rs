@@ -90,7 +90,7 @@ impl Advise {
     async fn draft(&self, config: &Config, data: &Data, image: &Image, bars: &Bars) -> Result<Draft> {
         let apt = self.mirrors.apt(config, data)?;
         let facts = Arc::new(FactsFolder::new(data.facts()));
-        let remediator = crate::wiring::remediator(config, apt.clone(), facts)
+        let remediator = crate::wiring::remediator(config, data, apt.clone(), facts)
             .with_apk(self.mirrors.apk(config, data)?)
             .with_rpm(self.mirrors.rpm(config, data)?);
         let scanned = images::scan(data, Some(&apt), image).await?;

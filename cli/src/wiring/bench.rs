@@ -7,6 +7,7 @@ use patchline_remediation::{
     Draft, FixRequest, Remediator,
     diff::{self, Changes},
     fix::Fixes,
+    languages::{Languages, Sources},
 };
 use patchline_scanner::{Inventory, LayerFacts};
 use patchline_server::{
@@ -48,8 +49,11 @@ impl Bench for Benching {
     }
 
     async fn draft(&self, ask: Ask) -> Result<Draft> {
-        let Ask { spot, select, policy, executor, denied } = ask;
-        let remediator = self.remediator.clone().choosing(executor).denying(denied);
+        let Ask { spot, select, policy, executor, denied, languages } = ask;
+        let mut remediator = self.remediator.clone().choosing(executor).denying(denied);
+        if languages {
+            remediator = remediator.with_languages(Languages::new(Sources::from_machine()));
+        }
         // Each layer is read once, for the scan and for the plan.
         // Nobody says here which platform it is; most images are of their server's.
         let beside = remediator.beside(&crate::images::this_platform());

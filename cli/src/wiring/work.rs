@@ -85,7 +85,7 @@ pub(crate) async fn start(
         Some(shelf) => Advisories::shared(data.advisories(), shelf),
         None => Advisories::alone(data.advisories()),
     };
-    let remediator = super::remediator(config, apt.clone(), database.facts.clone());
+    let remediator = super::remediator(config, data, apt.clone(), database.facts.clone());
     let remediator = match work.rpm {
         Some(rpm) => remediator.with_rpm(rpm),
         None => remediator,

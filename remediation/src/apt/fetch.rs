@@ -38,6 +38,13 @@ enum Sink<'a> {
     Aside(&'a Path, u64, &'a mut Option<NamedTempFile>),
 }
 
+/// What a request says besides its address.
+#[derive(Clone, Copy, Default)]
+struct Asked<'a> {
+    accept: Option<&'static str>,
+    token: Option<&'a str>,
+}
+
 impl Fetcher {
     pub(crate) fn new() -> Self {
         Self { client: OnceLock::new(), slots: Semaphore::new(PARALLEL), back_off: BACK_OFF }
@@ -65,7 +72,7 @@ impl Fetcher {
     pub(crate) async fn bytes(&self, base: &Url, path: &str, limit: u64) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
         let address = join(base, path)?;
-        self.retried(&address, path, None, &mut Sink::Memory(&mut bytes, limit)).await?;
+        self.retried(&address, path, Asked::default(), &mut Sink::Memory(&mut bytes, limit)).await?;
         Ok(bytes)
     }
 
@@ -78,14 +85,27 @@ impl Fetcher {
         accept: Option<&'static str>,
         limit: u64,
     ) -> Result<Vec<u8>> {
+        self.address_for(address, name, accept, None, limit).await
+    }
+
+    /// The same for who has a token, which no other host is told of.
+    pub(crate) async fn address_for(
+        &self,
+        address: &Url,
+        name: &str,
+        accept: Option<&'static str>,
+        token: Option<&str>,
+        limit: u64,
+    ) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
-        self.retried(address, name, accept, &mut Sink::Memory(&mut bytes, limit)).await?;
+        let asked = Asked { accept, token };
+        self.retried(address, name, asked, &mut Sink::Memory(&mut bytes, limit)).await?;
         Ok(bytes)
     }
 
     /// A file into `target`, written aside and renamed once its size and hash are what was promised.
     pub(crate) async fn file(&self, base: &Url, path: &str, promise: &Promise, target: &Path) -> Result<()> {
-        self.retried(&join(base, path)?, path, None, &mut Sink::File(target, promise)).await
+        self.retried(&join(base, path)?, path, Asked::default(), &mut Sink::File(target, promise)).await
     }
 
     /// A file of exactly `size` bytes beside what it will be, in `folder`; whoever asked for it verifies it.
@@ -98,22 +118,16 @@ impl Fetcher {
     ) -> Result<NamedTempFile> {
         let mut aside = None;
         let address = join(base, path)?;
-        self.retried(&address, path, None, &mut Sink::Aside(folder, size, &mut aside)).await?;
+        self.retried(&address, path, Asked::default(), &mut Sink::Aside(folder, size, &mut aside)).await?;
         aside.ok_or_else(|| unverified(path, "nothing came"))
     }
 
-    async fn retried(
-        &self,
-        address: &Url,
-        path: &str,
-        accept: Option<&'static str>,
-        sink: &mut Sink<'_>,
-    ) -> Result<()> {
+    async fn retried(&self, address: &Url, path: &str, asked: Asked<'_>, sink: &mut Sink<'_>) -> Result<()> {
         let mut attempt = 1;
         loop {
             let done = {
                 let _slot = self.slots.acquire().await;
-                self.attempt(address, path, accept, sink).await
+                self.attempt(address, path, asked, sink).await
             };
             match done {
                 Err(error) if error.is_transient() && attempt < ATTEMPTS => {
@@ -126,21 +140,19 @@ impl Fetcher {
         }
     }
 
-    async fn attempt(
-        &self,
-        address: &Url,
-        path: &str,
-        accept: Option<&'static str>,
-        sink: &mut Sink<'_>,
-    ) -> Result<()> {
+    async fn attempt(&self, address: &Url, path: &str, asked: Asked<'_>, sink: &mut Sink<'_>) -> Result<()> {
         let failed =
             |source: reqwest::Error| Error::Fetch { file: path.to_owned(), source: source.without_url() };
         if address.scheme() == "file" {
             return from_folder(address, path, sink).await;
         }
         let mut request = self.client()?.get(address.clone());
-        if let Some(accept) = accept {
+        if let Some(accept) = asked.accept {
             request = request.header(reqwest::header::ACCEPT, accept);
+        }
+        if let Some(token) = asked.token {
+            // Where a redirect leads to another host, reqwest leaves it behind.
+            request = request.bearer_auth(token);
         }
         let answer = request.send().await.map_err(failed)?;
         if answer.status() != StatusCode::OK {

@@ -118,6 +118,7 @@ impl Remediator {
                     repository,
                     image: &origin,
                     tree: system.tree(),
+                    facts: self.facts.clone(),
                     owned: system.owned(),
                     wanted: wanted.collect(),
                     advisories: request.advisories,

@@ -7,7 +7,8 @@ use std::{
 
 use patchline_registry::Repository;
 use patchline_scanner::{
-    Inventory, Report,
+    Finding, Inventory, Report,
+    advisories::AdvisorySet,
     version::{Order, compare_debian},
 };
 
@@ -20,7 +21,8 @@ use super::{
     system::System,
 };
 use crate::{
-    Result,
+    Refusal, Result,
+    languages::{self, is_languages},
     plan::{self, Want},
     tree::{Flavour, open},
 };
@@ -66,6 +68,42 @@ pub(super) async fn mark(
         finding.mendable = Some(all);
     }
     Ok(())
+}
+
+pub(super) async fn mark_languages(
+    remediator: &Remediator,
+    repository: &dyn Repository,
+    report: &mut Report,
+    advisories: &[&AdvisorySet],
+) -> Result<Vec<Refusal>> {
+    let Some(languages) = &remediator.languages else { return Ok(Vec::new()) };
+    let wanted: Vec<&Finding> = report.findings.iter().filter(|finding| is_languages(finding)).collect();
+    if wanted.is_empty() {
+        return Ok(Vec::new());
+    }
+    let image = open(repository, report.image.as_str()).await?;
+    let progress: Progress = Arc::new(|_, _, _| {});
+    let distro = report.distro.as_ref();
+    let Some(system) = System::read(remediator, repository, &image, distro, &progress).await? else {
+        return Ok(Vec::new());
+    };
+    let question = languages::Question {
+        repository,
+        image: &image,
+        tree: system.tree(),
+        facts: remediator.facts.clone(),
+        owned: system.owned(),
+        wanted,
+        advisories,
+        latest: false,
+        rules: &remediator.rules,
+        progress: &progress,
+    };
+    let decided = languages.decide(&question).await?;
+    for finding in report.findings.iter_mut().filter(|finding| is_languages(finding)) {
+        finding.mendable = Some(decided.ends(finding));
+    }
+    Ok(decided.refused)
 }
 
 type Reached = (BTreeMap<String, String>, BTreeSet<String>);

@@ -22,7 +22,7 @@ use patchline_registry::{Descriptor, Digest, RawManifest, Repository};
 use patchline_scanner::{Distro, Inventory, LayerFacts, Report, Severity, advisories::AdvisorySet};
 
 use crate::{
-    Result,
+    Refusal, Result,
     apk::Apk,
     apt::Apt,
     cache,
@@ -145,6 +145,8 @@ pub struct Remediator {
     sandbox: Option<Sandbox>,
     /// Where packages of languages come from; none: they stay.
     languages: Option<Languages>,
+    /// Where their archives are kept.
+    languages_in: Option<PathBuf>,
     rules: Arc<Rules>,
     /// What a fixed image must be able to do; none: nothing is asked of it.
     smoke: Option<Arc<Smoke>>,
@@ -165,6 +167,7 @@ impl Remediator {
             choice,
             sandbox: None,
             languages: None,
+            languages_in: None,
             rules,
             smoke: None,
             most_kept,
@@ -196,7 +199,16 @@ impl Remediator {
     /// The same with packages of languages upgraded in place where their own rules allow it.
     #[must_use]
     pub fn with_languages(self, languages: Languages) -> Self {
+        let languages = match &self.languages_in {
+            Some(folder) => languages.kept_in(folder.clone()),
+            None => languages,
+        };
         Self { languages: Some(languages), ..self }
+    }
+    /// The same with a folder where archives of languages are kept, should they be asked for later.
+    #[must_use]
+    pub fn keeping_languages_in(self, folder: PathBuf) -> Self {
+        Self { languages_in: Some(folder), ..self }
     }
     /// With another say in who lays upgrades.
     #[must_use]
@@ -247,6 +259,20 @@ impl Remediator {
         report: &mut Report,
     ) -> Result<()> {
         mendable::mark(self, repository, inventory, report).await
+    }
+    /// The same for findings of packages of languages, where these are mended: the new version would go up in place
+    /// wherever the package lies. All others are left as they are. Gives what cannot go up, and why. It costs what a plan of
+    /// them costs: archives are fetched and verified.
+    ///
+    /// # Errors
+    /// Those of a fix that would mend them: a registry that is not configured, does not answer, or lies.
+    pub async fn mark_languages(
+        &self,
+        repository: &dyn Repository,
+        report: &mut Report,
+        advisories: &[&AdvisorySet],
+    ) -> Result<Vec<Refusal>> {
+        mendable::mark_languages(self, repository, report, advisories).await
     }
     /// Facts for a scan of an image that is to be mended: what a plan wants to know of its layers is read on the way, and
     /// kept by [`TreesBeside::keep`]. The security suite of a system that a layer names is begun to be read meanwhile:
@@ -303,7 +329,8 @@ impl Remediator {
         let apk = self.apk.as_ref().map(|apk| apk.config().cache.clone());
         let rpm = self.rpm.as_ref().map(|rpm| rpm.config().cache.clone());
         let apt = self.apt.config().cache.clone();
-        let folders: Vec<PathBuf> = [apt].into_iter().chain(apk).chain(rpm).collect();
+        let languages = self.languages.as_ref().and_then(Languages::cache).or(self.languages_in.clone());
+        let folders: Vec<PathBuf> = [apt].into_iter().chain(apk).chain(rpm).chain(languages).collect();
         let most = self.most_kept;
         match blocking(move || cache::sweep(&folders, most)).await {
             Ok(swept) if swept.files > 0 => tracing::info!(swept.files, swept.bytes, "the cache was swept"),

@@ -20,6 +20,27 @@ pub(super) struct Packed {
 /// By path.
 pub(super) type Files = BTreeMap<String, Packed>;
 
+/// What files have together.
+pub(super) fn bytes_of(files: &Files) -> u64 {
+    files.values().map(|file| file.bytes.len() as u64).sum()
+}
+
+/// What all archives of a fix have unpacked: they are held until the layer is written.
+#[derive(Debug, Default)]
+pub(super) struct Held(u64);
+
+impl Held {
+    /// So many bytes more; `name`: the package that they are of.
+    pub(super) fn add(&mut self, name: &str, bytes: u64) -> Result<()> {
+        self.0 += bytes;
+        if self.0 > limits::HELD {
+            let reason = format!("with it, all archives have more than {} MiB", limits::HELD >> 20);
+            return Err(Error::Malformed { file: name.to_owned(), reason });
+        }
+        Ok(())
+    }
+}
+
 /// An npm package: a tar, in gzip, with everything in one folder that is called anything.
 pub(super) fn tarball(name: &str, bytes: &[u8]) -> Result<Files> {
     let broken = |reason: String| Error::Malformed { file: name.to_owned(), reason };

@@ -26,3 +26,11 @@ pub(super) const FILES_READ: u64 = 256 << 20;
 pub(super) const FILES_OF_IMAGE: usize = 100_000;
 /// Bytes of a file of this machine's configuration.
 pub(super) const CONFIGURATION: u64 = 1 << 20;
+/// A checksum file of Maven's: a hash and a name.
+pub(super) const CHECKSUM: u64 = 4096;
+/// A `pom.xml`.
+pub(super) const POM: u64 = 4 << 20;
+/// Projects that one inherits from, itself among them.
+pub(super) const PARENTS: usize = 12;
+/// Projects that are read for what one version needs: its parents, what it imports, and the parents of that.
+pub(super) const PROJECTS: usize = 60;

@@ -2,22 +2,29 @@
 //! version compatible and nothing of the image was made by hand. Everything else stays, by name and with the reason.
 
 mod archive;
+mod fetch;
+mod lay;
 mod limits;
+mod maven;
 mod npm;
 mod pypi;
 mod removed;
+mod rounds;
 mod sources;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
     sync::Arc,
 };
 
-use patchline_registry::Repository;
-use patchline_scanner::{Finding, Inventory, Package, Platform, advisories::AdvisorySet, version::Order};
+use patchline_registry::{Digest, Repository};
+use patchline_scanner::{
+    Finding, Inventory, LayerFacts, Package, Platform, advisories::AdvisorySet, version::Order,
+};
 
 use crate::{
-    Archive, Error, FixPlan, Refusal, Result, Upgrade,
+    Archive, Error, Executor, FixPlan, Refusal, Result, Upgrade,
     apt::fetch::Fetcher,
     executor::native::extend::Additions,
     fix::Progress,
@@ -25,13 +32,24 @@ use crate::{
     tree::{Image, Tree, contents},
 };
 
+use rounds::Candidate;
 pub use sources::Sources;
+
+/// Those of OSV whose packages go up in place.
+const ECOSYSTEMS: [&str; 3] = [npm::ECOSYSTEM, pypi::ECOSYSTEM, maven::ECOSYSTEM];
+
+/// Whether a package carries a finding that could go up in place.
+pub(crate) fn is_languages(finding: &Finding) -> bool {
+    finding.fixed.is_some() && !finding.paths.is_empty() && ECOSYSTEMS.contains(&finding.ecosystem.as_str())
+}
 
 /// Takes packages of languages from their registries; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Languages {
     sources: Arc<Sources>,
     fetcher: Arc<Fetcher>,
+    /// Where verified archives are kept; none: nowhere.
+    cache: Option<PathBuf>,
 }
 
 /// What is decided on.
@@ -39,6 +57,8 @@ pub(crate) struct Question<'a> {
     pub(crate) repository: &'a dyn Repository,
     pub(crate) image: &'a Image,
     pub(crate) tree: &'a Tree,
+    /// What is known of layers.
+    pub(crate) facts: Arc<dyn LayerFacts>,
     /// Real paths of what the operating system's packages own.
     pub(crate) owned: BTreeSet<String>,
     /// Findings that are to be ended; those of the system among them.
@@ -60,6 +80,8 @@ struct Place {
     from: String,
     /// Ids of findings.
     ends: Vec<String>,
+    /// The version that ends them all, as advisories say.
+    needs: String,
     /// The version that a person has chosen; none: nobody has.
     to: Option<String>,
 }
@@ -71,11 +93,41 @@ struct Ready {
     additions: Additions,
 }
 
+impl Ready {
+    /// `digest` and `size` are the archive's.
+    fn new<T>(
+        candidate: &Candidate<T>,
+        because: String,
+        digest: &Digest,
+        size: u64,
+        additions: Additions,
+    ) -> Self {
+        let Candidate { place, to, .. } = candidate;
+        let upgrade = Upgrade {
+            package: place.name.clone(),
+            source: place.name.clone(),
+            from: place.from.clone(),
+            to: to.clone(),
+            mends: place.ends.clone(),
+            because,
+            executor: Executor::Native,
+            repository: place.ecosystem.to_owned(),
+            size,
+            ecosystem: place.ecosystem.to_owned(),
+            path: place.path.clone(),
+            ..Upgrade::default()
+        };
+        let (package, version) = (place.name.clone(), to.clone());
+        let archive = Archive { package, version, architecture: String::new(), digest: digest.clone() };
+        Self { upgrade, archive, additions }
+    }
+}
+
 /// What goes up, what stays, and what it takes.
 #[derive(Default)]
 pub(crate) struct Decided {
     upgrades: Vec<Upgrade>,
-    refused: Vec<Refusal>,
+    pub(crate) refused: Vec<Refusal>,
     archives: Vec<Archive>,
     additions: Additions,
 }
@@ -84,6 +136,16 @@ impl Decided {
     /// Nothing goes up.
     pub(crate) fn is_empty(&self) -> bool {
         self.upgrades.is_empty()
+    }
+    /// Whether a finding ends wherever it is.
+    pub(crate) fn ends(&self, finding: &Finding) -> bool {
+        let goes = |path: &String| {
+            let mends = |up: &Upgrade| {
+                up.path == *path && up.package == finding.source && up.mends.contains(&finding.id)
+            };
+            self.upgrades.iter().any(mends)
+        };
+        !finding.paths.is_empty() && finding.paths.iter().all(goes)
     }
     /// Adds it to a plan of the system's packages.
     pub(crate) fn join(&self, plan: &mut FixPlan) {
@@ -119,9 +181,18 @@ impl Decided {
 }
 
 impl Languages {
-    /// No request is made.
+    /// No request is made, and nothing is kept.
     pub fn new(sources: Sources) -> Self {
-        Self { sources: Arc::new(sources), fetcher: Arc::new(Fetcher::new()) }
+        Self { sources: Arc::new(sources), fetcher: Arc::new(Fetcher::new()), cache: None }
+    }
+    /// The same with a folder where verified archives are kept, by their hashes.
+    #[must_use]
+    pub fn kept_in(self, cache: PathBuf) -> Self {
+        Self { cache: Some(cache), ..self }
+    }
+    /// That folder.
+    pub(crate) fn cache(&self) -> Option<PathBuf> {
+        self.cache.clone()
     }
 
     /// Decides on everything that is wanted of languages.
@@ -167,6 +238,7 @@ impl Languages {
         });
         npm::decide(self, question, &of(&places, npm::ECOSYSTEM), &mut decided).await?;
         pypi::decide(self, question, &of(&places, pypi::ECOSYSTEM), &mut decided).await?;
+        maven::decide(self, question, &of(&places, maven::ECOSYSTEM), &mut decided).await?;
         if question.rules.languages.is_some()
             && let Some(refused) = decided.refused.first()
         {
@@ -188,27 +260,34 @@ fn of(places: &[Place], ecosystem: &str) -> Vec<Place> {
 
 /// Where packages lie that findings with a fix are about.
 fn places(wanted: &[&Finding]) -> Vec<Place> {
-    let mut places: BTreeMap<(&'static str, &str, &str, &str), BTreeSet<&str>> = BTreeMap::new();
-    for finding in wanted.iter().filter(|finding| finding.fixed.is_some()) {
-        let Some(ecosystem) =
-            [npm::ECOSYSTEM, pypi::ECOSYSTEM].into_iter().find(|known| *known == finding.ecosystem)
-        else {
-            continue;
-        };
+    let mut places: BTreeMap<(&'static str, &str, &str, &str), Place> = BTreeMap::new();
+    for finding in wanted {
+        let known = ECOSYSTEMS.into_iter().find(|known| *known == finding.ecosystem);
+        let (Some(ecosystem), Some(fixed)) = (known, &finding.fixed) else { continue };
+        let order = Order::of_ecosystem(ecosystem);
         for path in &finding.paths {
             let key = (ecosystem, path.as_str(), finding.source.as_str(), finding.installed.as_str());
-            places.entry(key).or_default().insert(&finding.id);
+            let place = places.entry(key).or_insert_with(|| Place {
+                ecosystem,
+                name: finding.source.clone(),
+                path: path.clone(),
+                from: finding.installed.clone(),
+                ends: Vec::new(),
+                needs: fixed.clone(),
+                to: None,
+            });
+            place.ends.push(finding.id.clone());
+            if order.is_some_and(|order| order.compare(fixed, &place.needs).is_gt()) {
+                place.needs.clone_from(fixed);
+            }
         }
     }
-    let place = |((ecosystem, path, name, from), ends): ((_, &str, &str, &str), BTreeSet<&str>)| Place {
-        ecosystem,
-        name: name.to_owned(),
-        path: path.to_owned(),
-        from: from.to_owned(),
-        ends: ends.into_iter().map(str::to_owned).collect(),
-        to: None,
-    };
-    places.into_iter().map(place).collect()
+    let mut places: Vec<Place> = places.into_values().collect();
+    for place in &mut places {
+        place.ends.sort();
+        place.ends.dedup();
+    }
+    places
 }
 
 impl Question<'_> {
@@ -273,7 +352,17 @@ impl Question<'_> {
 
     /// Contents of files of the image.
     async fn read(&self, paths: &BTreeSet<String>) -> Result<BTreeMap<String, Vec<u8>>> {
-        let bounds = contents::Bounds { one: limits::FILE, all: limits::FILES_READ };
+        self.read_within(paths, limits::FILE, limits::FILES_READ).await
+    }
+
+    /// The same with other bounds: bytes of one file, and of all together.
+    async fn read_within(
+        &self,
+        paths: &BTreeSet<String>,
+        one: u64,
+        all: u64,
+    ) -> Result<BTreeMap<String, Vec<u8>>> {
+        let bounds = contents::Bounds { one, all };
         contents::contents(self.repository, self.image, self.tree, paths, bounds).await
     }
 

@@ -15,7 +15,7 @@ mod repomd;
 mod scripts;
 mod sources;
 mod updates;
-mod xml;
+pub(crate) mod xml;
 
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
 

@@ -1,4 +1,4 @@
-//! As much XML 1.0 as repositories' metadata needs, read as a stream: a tag and a piece of text are all that is held.
+//! As much XML 1.0 as repositories' metadata needs, rpm's and Maven's, read as a stream: a tag and a piece of text are all that is held.
 //!
 //! Nothing is declared and nothing is expanded: a document type declaration is an error, and of entities only the
 //! five that XML itself has, and numbers, are known.
@@ -9,7 +9,7 @@ use super::limits;
 
 /// What comes next.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Token {
+pub(crate) enum Token {
     /// `<a:name k="v">`: the name without its prefix, and the attributes.
     Open(String, Vec<(String, String)>),
     /// `</a:name>`, and also the end of an element without content.
@@ -20,14 +20,14 @@ pub(super) enum Token {
 
 impl Token {
     /// An attribute of an opening tag.
-    pub(super) fn attribute(&self, name: &str) -> Option<&str> {
+    pub(crate) fn attribute(&self, name: &str) -> Option<&str> {
         let Self::Open(_, attributes) = self else { return None };
         attributes.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 }
 
 /// Reads tokens in order.
-pub(super) struct Reader<R> {
+pub(crate) struct Reader<R> {
     inner: R,
     open: Vec<String>,
     /// An element without content was just opened.
@@ -42,17 +42,17 @@ fn wrong(reason: &str) -> io::Error {
 }
 
 impl<R: BufRead> Reader<R> {
-    pub(super) fn new(inner: R) -> Self {
+    pub(crate) fn new(inner: R) -> Self {
         Self { inner, open: Vec::new(), empty: false, tag: false, root: false }
     }
 
     /// Names of the open elements, the outermost first.
-    pub(super) fn path(&self) -> &[String] {
+    pub(crate) fn path(&self) -> &[String] {
         &self.open
     }
 
     /// None: the end, with every element closed.
-    pub(super) fn next(&mut self) -> io::Result<Option<Token>> {
+    pub(crate) fn next(&mut self) -> io::Result<Option<Token>> {
         if std::mem::take(&mut self.empty) {
             return Ok(self.open.pop().map(Token::Close));
         }
@@ -181,7 +181,7 @@ impl<R: BufRead> Reader<R> {
     }
 
     /// The text of the element that was just opened, to its end; elements in it are passed over.
-    pub(super) fn text(&mut self) -> io::Result<String> {
+    pub(crate) fn text(&mut self) -> io::Result<String> {
         let depth = self.open.len();
         let mut text = String::new();
         loop {

@@ -9,7 +9,7 @@ use std::{
 use axum::{
     Router,
     extract::State,
-    http::{StatusCode, Uri, header},
+    http::{HeaderMap, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -33,7 +33,12 @@ pub(crate) enum Answer {
     Redirect(String),
 }
 
-type Served = Arc<Mutex<BTreeMap<String, Answer>>>;
+/// Answers by path, and the token that a request must have.
+#[derive(Clone, Default)]
+struct Served {
+    answers: Arc<Mutex<BTreeMap<String, Answer>>>,
+    token: Arc<Mutex<Option<String>>>,
+}
 
 /// A server on loopback.
 pub(crate) struct Server {
@@ -41,8 +46,13 @@ pub(crate) struct Server {
     served: Served,
 }
 
-async fn answer(State(served): State<Served>, uri: Uri) -> Response {
-    match served.lock().unwrap().get(uri.path()).cloned() {
+async fn answer(State(served): State<Served>, headers: HeaderMap, uri: Uri) -> Response {
+    let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let wanted = served.token.lock().unwrap().as_ref().map(|token| format!("Bearer {token}"));
+    if given != wanted.as_deref() {
+        return StatusCode::UNAUTHORIZED.into_response();
+    }
+    match served.answers.lock().unwrap().get(uri.path()).cloned() {
         Some(Answer::Bytes(bytes)) => bytes.into_response(),
         Some(Answer::Redirect(to)) => (StatusCode::FOUND, [(header::LOCATION, to)]).into_response(),
         None => StatusCode::NOT_FOUND.into_response(),
@@ -59,7 +69,14 @@ impl Server {
         Self { base, served }
     }
     pub(crate) fn put(&self, path: &str, answer: Answer) {
-        self.served.lock().unwrap().insert(path.to_owned(), answer);
+        self.served.answers.lock().unwrap().insert(path.to_owned(), answer);
+    }
+    pub(crate) fn remove(&self, path: &str) {
+        self.served.answers.lock().unwrap().remove(path);
+    }
+    /// From now on requests need a token.
+    pub(crate) fn guard(&self, token: &str) {
+        *self.served.token.lock().unwrap() = Some(token.to_owned());
     }
     /// Publishes wheels of a project: (file name, bytes).
     pub(crate) fn pypi(&self, name: &str, wheels: &[(String, Vec<u8>)]) {
@@ -71,6 +88,22 @@ impl Server {
         let files: Vec<Value> = wheels.iter().map(file).collect();
         let page = json!({"meta": {"api-version": "1.1"}, "name": name, "files": files});
         self.put(&format!("/simple/{name}/"), Answer::Bytes(page.to_string().into()));
+    }
+    /// Publishes versions of `group:artifact` in a repository of Maven's: (version, jar, pom.xml), with SHA-1 alone.
+    pub(crate) fn maven(&self, name: &str, versions: &[(&str, Vec<u8>, String)]) {
+        use sha1::Sha1;
+        let (group, artifact) = name.split_once(':').unwrap();
+        let folder = format!("/maven/{}/{artifact}", group.replace('.', "/"));
+        let listed: String = versions.iter().map(|(v, ..)| format!("<version>{v}</version>")).collect();
+        let metadata = format!("<metadata><versioning><versions>{listed}</versions></versioning></metadata>");
+        self.put(&format!("{folder}/maven-metadata.xml"), Answer::Bytes(metadata.into()));
+        for (version, jar, pom) in versions {
+            let file = format!("{folder}/{version}/{artifact}-{version}");
+            let sha1 = format!("{}  {artifact}-{version}.jar\n", hex::encode(Sha1::digest(jar)));
+            self.put(&format!("{file}.jar.sha1"), Answer::Bytes(sha1.into()));
+            self.put(&format!("{file}.jar"), Answer::Bytes(jar.clone()));
+            self.put(&format!("{file}.pom"), Answer::Bytes(pom.clone().into()));
+        }
     }
     /// Publishes versions of a package of npm: (version, tarball).
     pub(crate) fn npm(&self, name: &str, versions: &[(&str, Vec<u8>)]) {
@@ -89,12 +122,12 @@ impl Server {
     }
 }
 
-/// A wheel of these files.
-pub(crate) fn wheel(files: &[(String, String)]) -> Vec<u8> {
+/// A wheel or a jar of these files.
+pub(crate) fn wheel<C: AsRef<[u8]>>(files: &[(String, C)]) -> Vec<u8> {
     let mut archive = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
     for (path, content) in files {
         archive.start_file(path.as_str(), zip::write::SimpleFileOptions::default()).unwrap();
-        archive.write_all(content.as_bytes()).unwrap();
+        archive.write_all(content.as_ref()).unwrap();
     }
     archive.finish().unwrap().into_inner()
 }
@@ -123,7 +156,7 @@ pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
 }
 
 /// One layer: (path, content; none: a folder). All files are of user 1000.
-pub(crate) fn layer(files: &[(&str, Option<&str>)]) -> Vec<u8> {
+pub(crate) fn layer<C: AsRef<[u8]> + ?Sized>(files: &[(&str, Option<&C>)]) -> Vec<u8> {
     let mut builder = tar::Builder::new(Vec::new());
     for (path, content) in files {
         let mut header = tar::Header::new_gnu();
@@ -131,12 +164,12 @@ pub(crate) fn layer(files: &[(&str, Option<&str>)]) -> Vec<u8> {
         header.set_uid(1000);
         header.set_gid(1000);
         header.set_mtime(1_700_000_000);
-        let bytes = content.unwrap_or_default();
+        let bytes = content.map(AsRef::as_ref).unwrap_or_default();
         header.set_size(bytes.len() as u64);
         if content.is_none() {
             header.set_entry_type(tar::EntryType::Directory);
         }
-        builder.append_data(&mut header, path, bytes.as_bytes()).unwrap();
+        builder.append_data(&mut header, path, bytes).unwrap();
     }
     builder.into_inner().unwrap()
 }
@@ -164,8 +197,9 @@ pub(crate) struct Scan {
 impl Place {
     pub(crate) fn new(sources: Sources) -> Self {
         let place = Self::without();
-        let remediator = place.remediator.clone().with_languages(Languages::new(sources));
-        Self { remediator, ..place }
+        let cache = place.folder.path().join("languages");
+        let remediator = place.remediator.clone().keeping_languages_in(cache);
+        Self { remediator: remediator.with_languages(Languages::new(sources)), ..place }
     }
     pub(crate) fn without() -> Self {
         let folder = tempfile::tempdir().unwrap();

@@ -33,6 +33,7 @@ use std::{
 
 pub use component::Evidence;
 pub(crate) use component::{Archive, Component, Found, Kind};
+pub use java::{Coordinates, Jar, Manifest as JarManifest};
 pub(crate) use purl::python_name;
 
 /// A regular file of a layer.

@@ -45,6 +45,9 @@ pub(super) struct Wanted {
     policy: UpgradePolicy,
     #[serde(default)]
     executor: Choice,
+    /// Packages of languages, too.
+    #[serde(default)]
+    languages: bool,
 }
 
 /// 202 with the plan's address: it is being made. Equal questions have one plan; asking again makes it anew.
@@ -68,6 +71,7 @@ pub(super) async fn ask(
         policy: wanted.policy,
         executor: wanted.executor,
         denied: wanted.deny_packages,
+        languages: wanted.languages,
     })?;
     let location = format!("/api/v1/plans/{id}");
     let told = json!({"plan": id, "image": image, "state": "running"});

@@ -252,6 +252,7 @@ words! {
     // Plan
     plan: "Plan of a fix", "修复计划";
     plan_fix: "Plan a fix", "制定修复计划";
+    plan_languages: "packages of languages, too", "包括语言包";
     plan_note: "Nothing has been changed yet. Untick what shall stay as it is; the rest goes up, and nothing else.", "尚未做任何改动。取消勾选不想升级的软件包；只升级勾选的，别的一概不动。";
     planning: "The plan is being made", "正在制定计划";
     planning_note: "The image is scanned, and the packages that would go up are fetched and looked into.", "正在扫描镜像，下载并检查将要升级的软件包。";

@@ -29,7 +29,7 @@ impl Fix {
         onto: Option<&Onto>,
     ) -> Result<Outcome> {
         let Ground { config, data, apt, facts, .. } = ground;
-        let mut remediator = crate::wiring::remediator(config, apt.clone(), facts.clone())
+        let mut remediator = crate::wiring::remediator(config, data, apt.clone(), facts.clone())
             .with_apk(ground.apk.clone())
             .with_rpm(ground.rpm.clone())
             .choosing(self.executor.into())

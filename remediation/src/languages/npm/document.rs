@@ -5,14 +5,16 @@ use std::collections::BTreeMap;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::Deserialize;
 use serde_json::Value;
-use sha1::Sha1;
-use sha2::{Digest as _, Sha512};
 use url::Url;
 
 use crate::{
     Error, Result,
     apt::fetch::join,
-    languages::{Languages, limits},
+    languages::{
+        Languages,
+        fetch::{Promise, named_by},
+        limits,
+    },
 };
 
 /// The short form, which has everything that is read here; whoever does not know it sends the long one.
@@ -63,10 +65,9 @@ impl Release {
 /// A package's document; none: the registry has none of that name.
 pub(super) async fn fetch(languages: &Languages, registry: &Url, name: &str) -> Result<Option<Published>> {
     let address = join(registry, name)?;
-    let bytes = match languages.fetcher.address(&address, name, Some(FORM), limits::DOCUMENT).await {
-        Ok(bytes) => bytes,
-        Err(Error::Status { status: 404, .. }) => return Ok(None),
-        Err(other) => return Err(other),
+    let token = languages.sources.npm_token(&address);
+    let Some(bytes) = languages.document(&address, name, Some(FORM), token).await? else {
+        return Ok(None);
     };
     let malformed = |reason: String| Error::Malformed { file: name.to_owned(), reason };
     let published: Published =
@@ -87,42 +88,29 @@ pub(super) async fn tarball(
     strong: bool,
 ) -> Result<Vec<u8>> {
     let unverified = |reason: &str| Error::Unverified { file: name.to_owned(), reason: reason.to_owned() };
-    let promised = release.integrity().and_then(|text| STANDARD.decode(text.strip_prefix("sha512-")?).ok());
-    if promised.is_none() && (strong || release.dist.shasum.is_none()) {
-        return Err(unverified("the registry has no SHA-512 of it"));
-    }
+    let sha512 = release.integrity().and_then(|text| STANDARD.decode(text.strip_prefix("sha512-")?).ok());
+    let sha1 = release.dist.shasum.as_deref().filter(|_| !strong);
+    let promise = match (sha512, sha1) {
+        (Some(hash), _) => Promise::Sha512(hash),
+        (None, Some(hash)) => Promise::Sha1(hex::decode(hash).unwrap_or_default()),
+        (None, None) => return Err(unverified("the registry has no SHA-512 of it")),
+    };
     let address = place(registry, &release.dist.tarball)
         .ok_or_else(|| unverified("the registry names no address of it"))?;
-    let bytes = languages.fetcher.address(&address, name, None, limits::ARCHIVE).await?;
-    let good = match (&promised, &release.dist.shasum) {
-        (Some(promised), _) => Sha512::digest(&bytes).as_slice() == promised.as_slice(),
-        (None, Some(shasum)) => hex::encode(Sha1::digest(&bytes)) == shasum.to_ascii_lowercase(),
-        (None, None) => false,
-    };
-    if !good {
-        return Err(unverified(if promised.is_some() {
-            "its SHA-512 is another"
-        } else {
-            "its SHA-1 is another"
-        }));
-    }
-    Ok(bytes)
+    languages.archive(&address, name, languages.sources.npm_token(&address), &promise).await
 }
 
 /// Where a tarball is fetched: as the document says; but a mirror copies documents as they are, and what these call by npm's
 /// own path on another host lies on the mirror under that path.
 fn place(registry: &Url, tarball: &str) -> Option<Url> {
-    let mut url = Url::parse(tarball).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
+    let url = Url::parse(tarball).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
     if url.origin() != registry.origin() && url.path().contains(FILES) {
         let path = format!("{}{}", registry.path().trim_end_matches('/'), url.path());
-        url = registry.clone();
-        url.set_path(&path);
-    } else if url.origin() == registry.origin() {
-        // Whoever needs a password for the document needs it for the tarball, and nobody else is told of it.
-        url.set_username(registry.username()).ok()?;
-        url.set_password(registry.password()).ok()?;
+        let mut mirrored = registry.clone();
+        mirrored.set_path(&path);
+        return Some(mirrored);
     }
-    Some(url)
+    named_by(registry, url)
 }
 
 #[cfg(test)]

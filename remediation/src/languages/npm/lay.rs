@@ -5,13 +5,10 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use crate::{
-    executor::native::{
-        extend::Additions,
-        layer::{Content, Laid},
-    },
+    executor::native::extend::Additions,
     languages::{
         archive::{Files, Packed},
-        blocked,
+        lay::{Ground, changed},
         removed::whiteouts,
     },
     plan::Blocked,
@@ -39,12 +36,10 @@ impl Module<'_> {
 
     /// What goes into the layer, or which file is not as its author published it.
     pub(super) fn lay(&self) -> Result<Additions, Blocked> {
-        let changed = |path: &str, what: &str| {
-            Err(blocked("files-changed", format!("/{path} {what}: it is not replaced"), None))
-        };
         let Some(owner) = self.tree.get(&self.path(MANIFEST)).map(|node| &node.entry) else {
-            return changed(&self.path(MANIFEST), "is no file");
+            return Err(changed(&self.path(MANIFEST), "is no file"));
         };
+        let ground = Ground { tree: self.tree, root: self.root, owner };
         let mut removed = BTreeSet::new();
         // Who has made the image smaller by files of it wants them no more than before.
         let mut absent = BTreeSet::new();
@@ -55,7 +50,7 @@ impl Module<'_> {
                     absent.insert(file);
                 }
                 Some(there) if !self.is_as_published(file, packed, there) => {
-                    return changed(&path, "is not what was published");
+                    return Err(changed(&path, "is not what was published"));
                 }
                 Some(_) if self.new.contains_key(file) => {}
                 Some(_) => {
@@ -68,21 +63,13 @@ impl Module<'_> {
             let path = self.path(file);
             let there = self.tree.get(&path).map(|node| &node.entry);
             if there.is_some() && !self.old.contains_key(file) {
-                return changed(&path, "is of somebody else");
+                return Err(changed(&path, "is of somebody else"));
             }
-            self.folders(file, owner, packed.mtime, &mut additions)?;
-            let mode = there.map_or(if packed.executable { 0o755 } else { 0o644 }, |there| there.mode);
-            let (uid, gid) = there.map_or((owner.uid, owner.gid), |there| (there.uid, there.gid));
-            let new = Hasher::of(&packed.bytes).sha256;
             if let Some(old) = self.old.get(file).filter(|old| old.bytes != packed.bytes) {
                 let old = Hasher::of(&old.bytes).sha256;
-                additions.replaced.insert(old, (self.name.to_owned(), path.clone()));
+                additions.replaced.insert(old, (self.name.to_owned(), path));
             }
-            additions.expected.insert(path.clone(), new);
-            let content = Content::Bytes(packed.bytes.clone());
-            additions
-                .entries
-                .insert(path, Laid { content, mode, uid, gid, mtime: packed.mtime, xattrs: Vec::new() });
+            ground.put(file, &packed.bytes, packed.executable, packed.mtime, &mut additions)?;
         }
         additions.whiteouts = whiteouts(self.tree, self.root, &removed, &additions.entries);
         Ok(additions)
@@ -102,34 +89,5 @@ impl Module<'_> {
             Some(document)
         };
         file == MANIFEST && plain(self.manifest).is_some_and(|is| plain(&packed.bytes) == Some(is))
-    }
-
-    /// Folders on the way to a new file that are not there yet, as those beside them are.
-    fn folders(
-        &self,
-        file: &str,
-        owner: &Entry,
-        mtime: u64,
-        additions: &mut Additions,
-    ) -> Result<(), Blocked> {
-        let mut at = file;
-        while let Some((folder, _)) = at.rsplit_once('/') {
-            let path = self.path(folder);
-            match self.tree.get(&path).map(|node| node.entry.kind) {
-                Some(Kind::Dir) => {}
-                None => {
-                    let (uid, gid) = (owner.uid, owner.gid);
-                    let laid =
-                        Laid { content: Content::Dir, mode: 0o755, uid, gid, mtime, xattrs: Vec::new() };
-                    additions.entries.entry(path).or_insert(laid);
-                }
-                Some(_) => {
-                    let reason = format!("/{path} is no folder, and a new file lies in it");
-                    return Err(blocked("files-changed", reason, None));
-                }
-            }
-            at = folder;
-        }
-        Ok(())
     }
 }

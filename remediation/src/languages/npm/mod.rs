@@ -12,14 +12,14 @@ use std::{
 };
 
 use patchline_registry::Digest;
-use url::Url;
 
 use super::{
     Decided, Languages, Place, Question, Ready,
-    archive::{Files, tarball},
-    blocked, limits,
+    archive::{Files, Held, bytes_of, tarball},
+    blocked,
+    rounds::{Candidate, Judge, candidates, rounds},
 };
-use crate::{Archive, Error, Executor, Result, Upgrade, plan::Blocked, tree::image_blocking as blocking};
+use crate::{Result, plan::Blocked, tree::image_blocking as blocking};
 use document::{Published, Release};
 use lay::Module;
 use locks::{Locks, Moved};
@@ -32,10 +32,8 @@ pub(super) const ECOSYSTEM: &str = "npm";
 const LONGEST_NAME: usize = 214;
 
 /// Both archives of a module that may go up.
-struct Candidate {
-    place: Place,
+struct Both {
     root: String,
-    to: String,
     integrity: String,
     package: Package,
     old: Arc<Fetched>,
@@ -49,16 +47,17 @@ struct Fetched {
     size: u64,
 }
 
-/// The registry, asked for everything once.
+/// The registry, asked for everything once, and the image's modules and lock files, as they will be.
 struct Registry<'a> {
     languages: &'a Languages,
-    url: Url,
     documents: BTreeMap<String, Option<Arc<Published>>>,
     tarballs: BTreeMap<(String, String), Arc<Fetched>>,
-    held: u64,
+    held: Held,
+    modules: Modules,
+    locks: Locks,
 }
 
-/// Decides on all modules; those that wait for another upgrade are looked at again after it.
+/// Decides on all modules.
 pub(super) async fn decide(
     languages: &Languages,
     question: &Question<'_>,
@@ -68,88 +67,25 @@ pub(super) async fn decide(
     if places.is_empty() {
         return Ok(());
     }
-    let url = languages.sources.npm()?;
-    let (documents, tarballs) = (BTreeMap::new(), BTreeMap::new());
-    let mut registry = Registry { languages, url, documents, tarballs, held: 0 };
+    for place in places {
+        languages.sources.npm_of(&place.name)?;
+    }
     let keep: BTreeSet<String> = places.iter().map(|place| place.path.clone()).collect();
-    let mut modules = Modules::read(question, &keep).await?;
-    let mut waiting = Vec::new();
-    for (n, place) in places.iter().enumerate() {
-        (question.progress)("npm", n as u64, places.len() as u64);
-        match registry.candidate(question, &modules, place).await? {
-            Ok(candidate) => waiting.push((candidate, None)),
-            Err(why) => decided.take(place, Err(why)),
-        }
-    }
-    (question.progress)("npm", places.len() as u64, places.len() as u64);
+    let mut registry = Registry {
+        languages,
+        documents: BTreeMap::new(),
+        tarballs: BTreeMap::new(),
+        held: Held::default(),
+        modules: Modules::read(question, &keep).await?,
+        locks: Locks::default(),
+    };
+    let candidates = candidates(&mut registry, question, places, decided).await?;
     let beside: BTreeSet<String> =
-        waiting.iter().flat_map(|(candidate, _)| locks::beside(&candidate.root)).collect();
-    let mut locks = Locks::of(question.read(&beside).await?);
-    for _ in 0..limits::ROUNDS {
-        let before = waiting.len();
-        for (candidate, _) in std::mem::take(&mut waiting) {
-            match judge(question, &modules, &candidate) {
-                Ok(ready) => {
-                    let Candidate { place, root, integrity, package, .. } = candidate;
-                    locks.take(&Moved {
-                        root: &root,
-                        from: &place.from,
-                        new: &package,
-                        integrity: &integrity,
-                    });
-                    modules.replace(&root, package);
-                    decided.take(&place, Ok(ready));
-                }
-                Err(why) => waiting.push((candidate, Some(why))),
-            }
-        }
-        if waiting.is_empty() || waiting.len() == before {
-            break;
-        }
-    }
-    for (candidate, why) in waiting {
-        if let Some(why) = why {
-            decided.take(&candidate.place, Err(why.towards(&candidate.to)));
-        }
-    }
-    decided.additions.extend(locks.additions(question.tree));
+        candidates.iter().flat_map(|candidate| locks::beside(&candidate.new.root)).collect();
+    registry.locks = Locks::of(question.read(&beside).await?);
+    rounds(&mut registry, question, candidates, decided);
+    decided.additions.extend(registry.locks.additions(question.tree));
     Ok(())
-}
-
-/// Whether a module can go up beside everything that is there now.
-fn judge(question: &Question<'_>, modules: &Modules, candidate: &Candidate) -> Result<Ready, Blocked> {
-    let Candidate { place, root, to, package, old, new, .. } = candidate;
-    if let Some(why) = modules.against(question.tree, root, package) {
-        return Err(why);
-    }
-    let manifest = modules.raw(&place.path).unwrap_or_default();
-    let (tree, name) = (question.tree, place.name.as_str());
-    let additions = Module { tree, name, root, manifest, old: &old.files, new: &new.files }.lay()?;
-    Ok(Ready {
-        upgrade: Upgrade {
-            package: place.name.clone(),
-            source: place.name.clone(),
-            from: place.from.clone(),
-            to: to.clone(),
-            mends: place.ends.clone(),
-            because: format!(
-                "in /{root}: nothing is run at its installation, and whoever asks for it takes {to}"
-            ),
-            executor: Executor::Native,
-            repository: ECOSYSTEM.to_owned(),
-            size: new.size,
-            ecosystem: ECOSYSTEM.to_owned(),
-            path: place.path.clone(),
-            ..Upgrade::default()
-        },
-        archive: Archive {
-            package: place.name.clone(),
-            version: to.clone(),
-            architecture: String::new(),
-            digest: new.digest.clone(),
-        },
-        additions,
-    })
 }
 
 /// The folder of a module that npm itself could have put there, and that nobody else brought.
@@ -184,15 +120,16 @@ fn folder<'p>(question: &Question<'_>, modules: &Modules, place: &'p Place) -> R
     }
 }
 
-impl Registry<'_> {
-    /// Everything that it takes to replace a module, fetched and verified.
-    async fn candidate(
+impl Judge for Registry<'_> {
+    type New = Both;
+    const NAME: &'static str = "npm";
+
+    async fn fetch(
         &mut self,
         question: &Question<'_>,
-        modules: &Modules,
         place: &Place,
-    ) -> Result<Result<Candidate, Blocked>> {
-        let root = match folder(question, modules, place) {
+    ) -> Result<Result<Candidate<Both>, Blocked>> {
+        let root = match folder(question, &self.modules, place) {
             Ok(root) => root.to_owned(),
             // The version is said where it can be had for nothing.
             Err(why) => return Ok(Err(why)),
@@ -222,20 +159,39 @@ impl Registry<'_> {
         let new = self.tarball(&place.name, &to, new, true).await?;
         Ok(unfit(place, &to, &old, &new).map(|package| Candidate {
             place: place.clone(),
-            root,
             to,
-            integrity,
-            package,
-            old,
-            new,
+            new: Both { root, integrity, package, old, new },
         }))
     }
 
+    fn judge(&self, question: &Question<'_>, candidate: &Candidate<Both>) -> Result<Ready, Blocked> {
+        let Candidate { place, to, new: Both { root, package, old, new, .. } } = candidate;
+        if let Some(why) = self.modules.against(question.tree, root, package) {
+            return Err(why);
+        }
+        let manifest = self.modules.raw(&place.path).unwrap_or_default();
+        let (tree, name) = (question.tree, place.name.as_str());
+        let additions = Module { tree, name, root, manifest, old: &old.files, new: &new.files }.lay()?;
+        let because =
+            format!("in /{root}: nothing is run at its installation, and whoever asks for it takes {to}");
+        Ok(Ready::new(candidate, because, &new.digest, new.size, additions))
+    }
+
+    fn went_up(&mut self, candidate: Candidate<Both>) {
+        let Candidate { place, new: Both { root, integrity, package, .. }, .. } = candidate;
+        let moved = Moved { root: &root, from: &place.from, new: &package, integrity: &integrity };
+        self.locks.take(&moved);
+        self.modules.replace(&root, package);
+    }
+}
+
+impl Registry<'_> {
     async fn document(&mut self, name: &str) -> Result<Option<Arc<Published>>> {
         if let Some(known) = self.documents.get(name) {
             return Ok(known.clone());
         }
-        let read = document::fetch(self.languages, &self.url, name).await?.map(Arc::new);
+        let read =
+            document::fetch(self.languages, self.languages.sources.npm_of(name)?, name).await?.map(Arc::new);
         self.documents.insert(name.to_owned(), read.clone());
         Ok(read)
     }
@@ -252,19 +208,14 @@ impl Registry<'_> {
             return Ok(known.clone());
         }
         let called = format!("{name} {version}");
-        let bytes = document::tarball(self.languages, &self.url, &called, release, strong).await?;
+        let registry = self.languages.sources.npm_of(name)?;
+        let bytes = document::tarball(self.languages, registry, &called, release, strong).await?;
         let fetched = blocking(move || {
             let files = tarball(&called, &bytes)?;
             Ok(Fetched { files, digest: Digest::of(&bytes), size: bytes.len() as u64 })
         })
         .await?;
-        self.held += fetched.files.values().map(|file| file.bytes.len() as u64).sum::<u64>();
-        if self.held > limits::HELD {
-            return Err(Error::Malformed {
-                file: name.to_owned(),
-                reason: format!("with it, all archives have more than {} MiB", limits::HELD >> 20),
-            });
-        }
+        self.held.add(name, bytes_of(&fetched.files))?;
         let fetched = Arc::new(fetched);
         self.tarballs.insert(key, fetched.clone());
         Ok(fetched)

@@ -4,14 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 use serde_json::Value;
-use sha2::{Digest as _, Sha256};
 use url::Url;
 
 use super::version::normal;
 use crate::{
     Error, Result,
     apt::fetch::join,
-    languages::{Languages, limits},
+    languages::{
+        Languages,
+        fetch::{Promise, named_by},
+        limits,
+    },
 };
 
 const FORM: &str = "application/vnd.pypi.simple.v1+json";
@@ -37,7 +40,7 @@ pub(super) struct Wheel {
     pub(super) version: String,
     /// `py3-none-any`, each by itself.
     pub(super) tags: BTreeSet<String>,
-    pub(super) sha256: String,
+    pub(super) sha256: Vec<u8>,
     pub(super) yanked: bool,
     /// Where it is fetched.
     address: Url,
@@ -48,11 +51,7 @@ pub(super) async fn fetch(languages: &Languages, index: &Url, name: &str) -> Res
     let mut page = join(index, &normal(name))?;
     // Its address ends with a slash: what redirects there would cost a request.
     page.set_path(&format!("{}/", page.path()));
-    let bytes = match languages.fetcher.address(&page, name, Some(FORM), limits::DOCUMENT).await {
-        Ok(bytes) => bytes,
-        Err(Error::Status { status: 404, .. }) => return Ok(None),
-        Err(other) => return Err(other),
-    };
+    let Some(bytes) = languages.document(&page, name, Some(FORM), None).await? else { return Ok(None) };
     let malformed = |reason: String| Error::Malformed { file: name.to_owned(), reason };
     let read: Page = serde_json::from_slice(&bytes)
         .map_err(|error| malformed(format!("its page is not the JSON of PEP 691: {error}")))?;
@@ -77,16 +76,13 @@ fn wheel(index: &Url, page: &Url, name: &str, file: &File) -> Option<Wheel> {
         }
     }
     let sha256 = file.hashes.get("sha256").filter(|hash| crate::apt::release::is_sha256(hash))?;
-    let mut address = page.join(&file.url).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
-    if address.origin() == index.origin() {
-        address.set_username(index.username()).ok()?;
-        address.set_password(index.password()).ok()?;
-    }
+    let sha256 = hex::decode(sha256).ok()?;
+    let mut address = named_by(index, page.join(&file.url).ok()?)?;
     address.set_fragment(None);
     Some(Wheel {
         version: (*version).to_owned(),
         tags: all,
-        sha256: sha256.clone(),
+        sha256,
         yanked: !matches!(file.yanked, Value::Null | Value::Bool(false)),
         address,
     })
@@ -94,9 +90,5 @@ fn wheel(index: &Url, page: &Url, name: &str, file: &File) -> Option<Wheel> {
 
 /// A wheel's bytes, as the index promises them.
 pub(super) async fn bytes(languages: &Languages, name: &str, wheel: &Wheel) -> Result<Vec<u8>> {
-    let bytes = languages.fetcher.address(&wheel.address, name, None, limits::ARCHIVE).await?;
-    if hex::encode(Sha256::digest(&bytes)) != wheel.sha256 {
-        return Err(Error::Unverified { file: name.to_owned(), reason: "its SHA-256 is another".to_owned() });
-    }
-    Ok(bytes)
+    languages.archive(&wheel.address, name, None, &Promise::Sha256(wheel.sha256.clone())).await
 }

@@ -5,13 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as BASE64};
 
 use crate::{
-    executor::native::{
-        extend::Additions,
-        layer::{Content, Laid},
+    executor::native::extend::Additions,
+    languages::{
+        archive::Files,
+        blocked,
+        lay::{Ground, changed},
+        removed::whiteouts,
     },
-    languages::{archive::Files, blocked, removed::whiteouts},
     plan::Blocked,
-    tree::{Entry, Hasher, Kind, Tree, join},
+    tree::{Hasher, Kind, Tree, join},
 };
 
 /// A distribution where it is installed, and the wheel that replaces it.
@@ -44,10 +46,6 @@ struct Recorded {
     elsewhere: Vec<String>,
 }
 
-fn changed(path: &str, what: &str) -> Blocked {
-    blocked("files-changed", format!("/{path} {what}: it is not replaced"), None)
-}
-
 impl Installed<'_> {
     fn path(&self, file: &str) -> String {
         format!("{}/{file}", self.site)
@@ -60,6 +58,9 @@ impl Installed<'_> {
         let Some(owner) = self.tree.get(&metadata).map(|node| &node.entry) else {
             return Err(changed(&metadata, "is no file"));
         };
+        let ground = Ground { tree: self.tree, root: self.site, owner };
+        // Later than what it replaces: what Python has made of that is for nothing wherever it lies.
+        let mtime = owner.mtime + 1;
         let mut additions = Additions::default();
         let mut lines = recorded.elsewhere.clone();
         let written = [format!("{}/RECORD", self.info.1), format!("{}/INSTALLER", self.info.1)];
@@ -71,7 +72,7 @@ impl Installed<'_> {
             if self.tree.get(&path).is_some() && !recorded.files.contains(&path) {
                 return Err(changed(&path, "is of somebody else"));
             }
-            self.put(file, &packed.bytes, packed.executable, owner, &mut additions)?;
+            ground.put(file, &packed.bytes, packed.executable, mtime, &mut additions)?;
             lines.push(line(file, &packed.bytes));
         }
         let mut more = vec![(written[1].clone(), self.installer.to_vec())];
@@ -79,13 +80,13 @@ impl Installed<'_> {
             more.push((format!("{}/REQUESTED", self.info.1), Vec::new()));
         }
         for (file, bytes) in more {
-            self.put(&file, &bytes, false, owner, &mut additions)?;
+            ground.put(&file, &bytes, false, mtime, &mut additions)?;
             lines.push(line(&file, &bytes));
         }
         lines.push(format!("{},,", quoted(&written[0])));
         lines.sort();
         let record = lines.join("\n") + "\n";
-        self.put(&written[0], record.as_bytes(), false, owner, &mut additions)?;
+        ground.put(&written[0], record.as_bytes(), false, mtime, &mut additions)?;
 
         let mut removed = recorded.files;
         removed.extend(self.compiled(&removed));
@@ -154,41 +155,6 @@ impl Installed<'_> {
             );
         }
         all
-    }
-
-    fn put(
-        &self,
-        file: &str,
-        bytes: &[u8],
-        executable: bool,
-        owner: &Entry,
-        additions: &mut Additions,
-    ) -> Result<(), Blocked> {
-        let path = self.path(file);
-        let there = self.tree.get(&path).map(|node| &node.entry);
-        let mode = there.map_or(if executable { 0o755 } else { 0o644 }, |there| there.mode);
-        let (uid, gid) = there.map_or((owner.uid, owner.gid), |there| (there.uid, there.gid));
-        // Later than what it replaces: what Python has made of that is for nothing wherever it lies.
-        let mtime = owner.mtime + 1;
-        let mut at = file;
-        while let Some((folder, _)) = at.rsplit_once('/') {
-            let folder_path = self.path(folder);
-            match self.tree.get(&folder_path).map(|node| node.entry.kind) {
-                Some(Kind::Dir) => {}
-                None => {
-                    let (uid, gid) = (owner.uid, owner.gid);
-                    let laid =
-                        Laid { content: Content::Dir, mode: 0o755, uid, gid, mtime, xattrs: Vec::new() };
-                    additions.entries.entry(folder_path).or_insert(laid);
-                }
-                Some(_) => return Err(changed(&folder_path, "is no folder")),
-            }
-            at = folder;
-        }
-        additions.expected.insert(path.clone(), Hasher::of(bytes).sha256);
-        let content = Content::Bytes(bytes.to_vec());
-        additions.entries.insert(path, Laid { content, mode, uid, gid, mtime, xattrs: Vec::new() });
-        Ok(())
     }
 }
 

@@ -15,10 +15,11 @@ use url::Url;
 
 use super::{
     Decided, Languages, Place, Question, Ready,
-    archive::{Files, wheel as unpack},
-    blocked, limits,
+    archive::{Files, Held, bytes_of, wheel as unpack},
+    blocked,
+    rounds::{Candidate, Judge, candidates, rounds},
 };
-use crate::{Archive, Error, Executor, Result, Upgrade, plan::Blocked, tree::image_blocking as blocking};
+use crate::{Error, Result, plan::Blocked, tree::image_blocking as blocking};
 use dist::{Distribution, Distributions, site};
 use index::Wheel;
 use lay::{Installed, scripts};
@@ -37,27 +38,22 @@ struct Fetched {
     size: u64,
 }
 
-/// A distribution that may go up.
-struct Candidate {
-    place: Place,
-    wheel: Arc<Fetched>,
-}
-
-/// The index, asked for everything once.
+/// The index, asked for everything once, and the image's distributions, as they will be.
 struct Index<'a> {
     languages: &'a Languages,
     url: Url,
     pages: BTreeMap<String, Option<Arc<Vec<Wheel>>>>,
-    wheels: BTreeMap<String, Arc<Fetched>>,
-    held: u64,
+    wheels: BTreeMap<Vec<u8>, Arc<Fetched>>,
+    held: Held,
     /// What the image says of the distributions that may go up, by path.
     contents: BTreeMap<String, Vec<u8>>,
+    distributions: Distributions,
 }
 
 /// What is read of a `.dist-info`.
 const READ: [&str; 4] = ["RECORD", "WHEEL", "INSTALLER", "entry_points.txt"];
 
-/// Decides on all distributions; those that wait for another upgrade are looked at again after it.
+/// Decides on all distributions.
 pub(super) async fn decide(
     languages: &Languages,
     question: &Question<'_>,
@@ -71,39 +67,17 @@ pub(super) async fn decide(
     let folders = places.iter().filter_map(|place| place.path.strip_suffix("/METADATA"));
     let files: BTreeSet<String> =
         folders.flat_map(|folder| READ.map(|name| format!("{folder}/{name}"))).collect();
-    let contents = question.read(&files).await?;
-    let mut distributions = Distributions::read(question).await?;
-    let (pages, wheels) = (BTreeMap::new(), BTreeMap::new());
-    let mut index = Index { languages, url, pages, wheels, held: 0, contents };
-    let mut waiting = Vec::new();
-    for (n, place) in places.iter().enumerate() {
-        (question.progress)("pypi", n as u64, places.len() as u64);
-        match index.candidate(question, &distributions, place).await? {
-            Ok(wheel) => waiting.push((Candidate { place: place.clone(), wheel }, None)),
-            Err(why) => decided.take(place, Err(why)),
-        }
-    }
-    (question.progress)("pypi", places.len() as u64, places.len() as u64);
-    for _ in 0..limits::ROUNDS {
-        let before = waiting.len();
-        for (candidate, _) in std::mem::take(&mut waiting) {
-            match index.judge(question, &distributions, &candidate) {
-                Ok(ready) => {
-                    distributions.replace(&candidate.place.path, candidate.wheel.distribution.clone());
-                    decided.take(&candidate.place, Ok(ready));
-                }
-                Err(why) => waiting.push((candidate, Some(why))),
-            }
-        }
-        if waiting.is_empty() || waiting.len() == before {
-            break;
-        }
-    }
-    for (candidate, why) in waiting {
-        if let Some(why) = why {
-            decided.take(&candidate.place, Err(why.towards(&candidate.wheel.distribution.version)));
-        }
-    }
+    let mut index = Index {
+        languages,
+        url,
+        pages: BTreeMap::new(),
+        wheels: BTreeMap::new(),
+        held: Held::default(),
+        contents: question.read(&files).await?,
+        distributions: Distributions::read(question).await?,
+    };
+    let candidates = candidates(&mut index, question, places, decided).await?;
+    rounds(&mut index, question, candidates, decided);
     Ok(())
 }
 
@@ -113,49 +87,8 @@ impl Index<'_> {
         self.contents.get(&format!("{folder}/{name}")).map_or(&[], Vec::as_slice)
     }
 
-    /// The wheel that would replace it, fetched and verified.
-    async fn candidate(
-        &mut self,
-        question: &Question<'_>,
-        distributions: &Distributions,
-        place: &Place,
-    ) -> Result<Result<Arc<Fetched>, Blocked>> {
-        let tags = match self.tags(question, distributions, place) {
-            Ok(tags) => tags,
-            Err(why) => return Ok(Err(why)),
-        };
-        let name = place.name.as_str();
-        if !self.pages.contains_key(name) {
-            let page = index::fetch(self.languages, &self.url, name).await?.map(Arc::new);
-            self.pages.insert(name.to_owned(), page);
-        }
-        let Some(page) = self.pages.get(name).cloned().flatten() else {
-            return Ok(Err(blocked("not-in-repository", "the index does not have it".to_owned(), None)));
-        };
-        let fits =
-            |wheel: &&Wheel| !wheel.yanked && numbers(&wheel.version).is_some() && wheel.tags_fit(&tags);
-        let published: BTreeSet<String> =
-            page.iter().filter(fits).map(|wheel| wheel.version.clone()).collect();
-        let compatible = |to: &str| is_compatible(&place.from, to);
-        let to = match question.target(place, published.into_iter(), &compatible) {
-            Ok(to) => to,
-            Err(why) => return Ok(Err(why)),
-        };
-        let Some(wheel) = page.iter().filter(fits).find(|wheel| wheel.version == to) else {
-            return Ok(Err(blocked("not-in-repository", "its wheel is gone".to_owned(), Some(to))));
-        };
-        let fetched = self.wheel(name, wheel).await?;
-        let there = distributions.get(&place.path);
-        Ok(self.unfit(place, there, &fetched).map_or(Ok(fetched), |why| Err(why.towards(&to))))
-    }
-
     /// What the installed wheel was built for; or why it is not one that can be replaced.
-    fn tags(
-        &self,
-        question: &Question<'_>,
-        distributions: &Distributions,
-        place: &Place,
-    ) -> Result<BTreeSet<String>, Blocked> {
+    fn tags(&self, question: &Question<'_>, place: &Place) -> Result<BTreeSet<String>, Blocked> {
         let otherwise = |what: &str| Err(blocked("not-in-place", what.to_owned(), None));
         let Some((site, info)) = site(&place.path) else {
             return otherwise("it was not installed from a wheel");
@@ -171,7 +104,7 @@ impl Index<'_> {
             let reason = "it belongs to a package of the system, which has its own upgrades".to_owned();
             return Err(blocked("system-package", reason, None));
         }
-        match distributions.get(&place.path) {
+        match self.distributions.get(&place.path) {
             Some(there) if there.version == place.from && there.name == normal(&place.name) => {}
             _ => return otherwise("its METADATA cannot be read"),
         }
@@ -207,20 +140,14 @@ impl Index<'_> {
             Ok(Fetched { files, info, distribution, digest: Digest::of(&bytes), size: bytes.len() as u64 })
         })
         .await?;
-        self.held += fetched.files.values().map(|file| file.bytes.len() as u64).sum::<u64>();
-        if self.held > limits::HELD {
-            return Err(Error::Malformed {
-                file: name.to_owned(),
-                reason: format!("with it, all archives have more than {} MiB", limits::HELD >> 20),
-            });
-        }
+        self.held.add(name, bytes_of(&fetched.files))?;
         let fetched = Arc::new(fetched);
         self.wheels.insert(wheel.sha256.clone(), fetched.clone());
         Ok(fetched)
     }
 
     /// Why a wheel cannot just be laid where the old one was.
-    fn unfit(&self, place: &Place, there: Option<&Distribution>, new: &Fetched) -> Option<Blocked> {
+    fn unfit(&self, place: &Place, new: &Fetched) -> Option<Blocked> {
         let refuse = |code, reason: String| Some(blocked(code, reason, None));
         let is = &new.distribution;
         if is.name != normal(&place.name) {
@@ -239,6 +166,7 @@ impl Index<'_> {
         if comes != scripts(self.said(place, "entry_points.txt")) {
             return refuse("interface-changed", format!("{} has other scripts", is.version));
         }
+        let there = self.distributions.get(&place.path);
         let asked = &is.requires_python;
         if there.is_some_and(|there| there.requires_python == *asked) || asked.is_empty() {
             return None;
@@ -254,16 +182,52 @@ impl Index<'_> {
             _ => refuse("interface-changed", format!("{} asks for Python {asked:.80}", is.version)),
         }
     }
+}
 
-    /// Whether a distribution can go up beside everything that is there now.
-    fn judge(
-        &self,
+impl Judge for Index<'_> {
+    type New = Arc<Fetched>;
+    const NAME: &'static str = "pypi";
+
+    async fn fetch(
+        &mut self,
         question: &Question<'_>,
-        distributions: &Distributions,
-        candidate: &Candidate,
-    ) -> Result<Ready, Blocked> {
-        let Candidate { place, wheel } = candidate;
-        if let Some(why) = distributions.against(&place.path, &wheel.distribution) {
+        place: &Place,
+    ) -> Result<Result<Candidate<Arc<Fetched>>, Blocked>> {
+        let tags = match self.tags(question, place) {
+            Ok(tags) => tags,
+            Err(why) => return Ok(Err(why)),
+        };
+        let name = place.name.as_str();
+        if !self.pages.contains_key(name) {
+            let page = index::fetch(self.languages, &self.url, name).await?.map(Arc::new);
+            self.pages.insert(name.to_owned(), page);
+        }
+        let Some(page) = self.pages.get(name).cloned().flatten() else {
+            return Ok(Err(blocked("not-in-repository", "the index does not have it".to_owned(), None)));
+        };
+        let fits =
+            |wheel: &&Wheel| !wheel.yanked && numbers(&wheel.version).is_some() && wheel.tags_fit(&tags);
+        let published: BTreeSet<String> =
+            page.iter().filter(fits).map(|wheel| wheel.version.clone()).collect();
+        let compatible = |to: &str| is_compatible(&place.from, to);
+        let to = match question.target(place, published.into_iter(), &compatible) {
+            Ok(to) => to,
+            Err(why) => return Ok(Err(why)),
+        };
+        let Some(wheel) = page.iter().filter(fits).find(|wheel| wheel.version == to) else {
+            return Ok(Err(blocked("not-in-repository", "its wheel is gone".to_owned(), Some(to))));
+        };
+        let fetched = self.wheel(name, wheel).await?;
+        if let Some(why) = self.unfit(place, &fetched) {
+            return Ok(Err(why.towards(&to)));
+        }
+        let to = fetched.distribution.version.clone();
+        Ok(Ok(Candidate { place: place.clone(), to, new: fetched }))
+    }
+
+    fn judge(&self, question: &Question<'_>, candidate: &Candidate<Arc<Fetched>>) -> Result<Ready, Blocked> {
+        let Candidate { place, to, new: wheel } = candidate;
+        if let Some(why) = self.distributions.against(&place.path, &wheel.distribution) {
             return Err(why);
         }
         let Some((site, info)) = site(&place.path) else {
@@ -286,30 +250,12 @@ impl Index<'_> {
             owned: &question.owned,
         }
         .lay()?;
-        let to = wheel.distribution.version.clone();
-        Ok(Ready {
-            upgrade: Upgrade {
-                package: place.name.clone(),
-                source: place.name.clone(),
-                from: place.from.clone(),
-                to: to.clone(),
-                mends: place.ends.clone(),
-                because: format!("in /{site}: the same scripts, and whoever asks for it takes {to}"),
-                executor: Executor::Native,
-                repository: ECOSYSTEM.to_owned(),
-                size: wheel.size,
-                ecosystem: ECOSYSTEM.to_owned(),
-                path: place.path.clone(),
-                ..Upgrade::default()
-            },
-            archive: Archive {
-                package: place.name.clone(),
-                version: to,
-                architecture: String::new(),
-                digest: wheel.digest.clone(),
-            },
-            additions,
-        })
+        let because = format!("in /{site}: the same scripts, and whoever asks for it takes {to}");
+        Ok(Ready::new(candidate, because, &wheel.digest, wheel.size, additions))
+    }
+
+    fn went_up(&mut self, candidate: Candidate<Arc<Fetched>>) {
+        self.distributions.replace(&candidate.place.path, candidate.new.distribution.clone());
     }
 }
 

@@ -12,18 +12,33 @@ use crate::languages::{
 #[derive(Debug, Default)]
 pub(super) struct Description {
     /// With the folder that each lies in.
-    properties: Vec<(String, Properties)>,
+    properties: Vec<(String, Coordinates)>,
     /// Licences by the folder of the `pom.xml` that names them.
     licenses: HashMap<String, Vec<String>>,
     manifest: Manifest,
 }
 
-/// `META-INF/maven/<group>/<artifact>/pom.properties`; Maven Archiver.
-#[derive(Debug)]
-struct Properties {
-    group: String,
-    artifact: String,
-    version: String,
+/// What Maven calls an archive: `META-INF/maven/<group>/<artifact>/pom.properties`; Maven Archiver.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Coordinates {
+    /// `org.example`
+    pub group: String,
+    /// `left`
+    pub artifact: String,
+    /// `1.2.0`
+    pub version: String,
+}
+
+/// None: the text does not name all three.
+pub(super) fn coordinates(text: &str) -> Option<Coordinates> {
+    let value = |key: &str| {
+        let mut lines = text.lines().filter_map(|line| line.split_once('='));
+        let (_, value) = lines.find(|(k, _)| k.trim() == key)?;
+        let fits = |v: &&str| !v.is_empty() && v.len() <= limits::languages().name && !v.contains("${");
+        Some(value.trim()).filter(fits).map(str::to_owned)
+    };
+    let (group, artifact, version) = (value("groupId")?, value("artifactId")?, value("version")?);
+    Some(Coordinates { group, artifact, version })
 }
 
 impl Description {
@@ -31,16 +46,8 @@ impl Description {
         if self.properties.len() >= limits::archives().described {
             return;
         }
-        let value = |key: &str| {
-            let mut lines = text.lines().filter_map(|line| line.split_once('='));
-            let (_, value) = lines.find(|(k, _)| k.trim() == key)?;
-            let fits = |v: &&str| !v.is_empty() && v.len() <= limits::languages().name && !v.contains("${");
-            Some(value.trim()).filter(fits).map(str::to_owned)
-        };
-        if let (Some(group), Some(artifact), Some(version)) =
-            (value("groupId"), value("artifactId"), value("version"))
-        {
-            self.properties.push((folder(path).to_owned(), Properties { group, artifact, version }));
+        if let Some(coordinates) = coordinates(text) {
+            self.properties.push((folder(path).to_owned(), coordinates));
         }
     }
     pub(super) fn pom(&mut self, path: &str, text: &str) {
@@ -56,7 +63,7 @@ impl Description {
     /// The packages in an archive of this file name; and whether it names itself, or its name alone does.
     pub(super) fn components(mut self, file: &str) -> (Vec<Component>, bool) {
         let stem = file.rsplit_once('.').map_or(file, |(stem, _)| stem);
-        let named = |p: &Properties| {
+        let named = |p: &Coordinates| {
             let rest = stem.strip_prefix(p.artifact.as_str());
             rest.is_some_and(|r| r.is_empty() || r.starts_with(['-', '_', '.']))
         };
@@ -65,7 +72,7 @@ impl Description {
         let own = self.own(stem);
         // A renamed archive has one description, which its manifest does not contradict; the one of a
         // library that was shaded into it, it does.
-        let agrees = |p: &Properties| {
+        let agrees = |p: &Coordinates| {
             own.as_ref().is_none_or(|own| {
                 own.evidence == Evidence::FileName || own.name == p.artifact || own.version == p.version
             })

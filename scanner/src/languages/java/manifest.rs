@@ -2,7 +2,7 @@
 
 /// Attributes in their order.
 #[derive(Debug, Default)]
-pub(super) struct Manifest(Vec<(String, String)>);
+pub struct Manifest(Vec<(String, String)>);
 
 impl Manifest {
     /// Lines that begin with a space continue the one before; a blank line ends the section.
@@ -23,7 +23,7 @@ impl Manifest {
     }
     /// A value without the white space around it; names have no case. None: absent, empty, or a
     /// variable that a build did not fill in.
-    pub(super) fn get(&self, name: &str) -> Option<&str> {
+    pub fn get(&self, name: &str) -> Option<&str> {
         let (_, value) = self.0.iter().find(|(n, _)| n.eq_ignore_ascii_case(name))?;
         Some(value.trim()).filter(|v| !v.is_empty() && !v.contains("${"))
     }

@@ -5,6 +5,7 @@
 
 mod description;
 mod groups;
+mod jar;
 mod manifest;
 mod stream;
 pub(super) mod zip;
@@ -25,6 +26,8 @@ use self::{
     zip::Directory,
 };
 use super::{Analyser, Archive, File, Found, Named, Unreadable, limits};
+
+pub use self::{description::Coordinates, jar::Jar, manifest::Manifest};
 
 /// Wars, ears, Play's and Jenkins' archives are jars by other names.
 pub(super) static JAVA: Java = Java;

@@ -140,7 +140,8 @@ pub(super) async fn ask(
             "latest" => UpgradePolicy::Latest,
             _ => UpgradePolicy::Minimal,
         };
-        let id = app.workbench.plan(Ask::whole(spot, policy))?;
+        let languages = form.get("languages") == "true";
+        let id = app.workbench.plan(Ask { languages, ..Ask::whole(spot, policy) })?;
         Ok(format!("/images/{digest}/plans/{id}"))
     };
     go(&visit, asked.await)
@@ -187,8 +188,15 @@ fn go(visit: &Visit, to: Result<String>) -> Response {
 /// What is ticked, as a plan that came back.
 fn chosen(form: &Form) -> Result<Edited> {
     let upgrade = |text: &str| -> Option<Value> {
-        let [package, architecture, from, to] = serde_json::from_str::<[String; 4]>(text).ok()?;
-        Some(json!({"package": package, "architecture": architecture, "from": from, "to": to}))
+        let words = serde_json::from_str::<Vec<String>>(text).ok()?;
+        let [package, architecture, from, to, of_language @ ..] = words.as_slice() else { return None };
+        let mut up = json!({"package": package, "architecture": architecture, "from": from, "to": to});
+        match of_language {
+            [] => {}
+            [ecosystem, path] => (up["ecosystem"], up["path"]) = (json!(ecosystem), json!(path)),
+            _ => return None,
+        }
+        Some(up)
     };
     let unreadable = || patchline_remediation::Error::PlanUnreadable {
         reason: "one of what is ticked is no upgrade of a plan".to_owned(),

@@ -48,10 +48,10 @@ impl Id {
 
 /// One package that goes up.
 pub(super) struct Up {
-    /// What its tick stands for: package, architecture, from, to.
+    /// What its tick stands for: package, architecture, from, to; of a language its ecosystem and the file that tells of it.
     pub(super) value: String,
     pub(super) package: String,
-    /// Where it has another name.
+    /// Where it has another name; of a language the file that tells of it.
     pub(super) source: Option<String>,
     pub(super) from: String,
     pub(super) to: String,
@@ -77,10 +77,17 @@ impl Up {
         let mut ends: Vec<(Severity, &String)> = up.mends.iter().map(|id| (known.get(id), id)).collect();
         ends.sort_by(|(a, x), (b, y)| b.cmp(a).then_with(|| x.cmp(y)));
         let text = |text: &str| format::cut(text, LONGEST);
+        let mut value = serde_json::json!([up.package, up.architecture, up.from, up.to]);
+        if let (Some(words), false) = (value.as_array_mut(), up.ecosystem.is_empty()) {
+            words.extend([up.ecosystem.clone().into(), up.path.clone().into()]);
+        }
         Self {
-            value: serde_json::json!([up.package, up.architecture, up.from, up.to]).to_string(),
+            value: value.to_string(),
             package: text(&up.package),
-            source: (up.source != up.package && !up.source.is_empty()).then(|| text(&up.source)),
+            source: match up.path.as_str() {
+                "" => (up.source != up.package && !up.source.is_empty()).then(|| text(&up.source)),
+                path => Some(text(&format!("/{path}"))),
+            },
             from: text(&up.from),
             to: text(&up.to),
             repository: text(&up.repository),
