@@ -316,13 +316,14 @@ async fn a_hostile_repository_gives_no_image() {
 }
 
 #[tokio::test]
-async fn without_a_repository_what_could_go_up_is_an_error_and_what_could_not_is_refused() {
+async fn without_a_repository_nothing_goes_up_and_each_is_named() {
     let place = Place::new(Sources::default());
     let image = place.image("web", &[shop(&[])]).await;
     let scan = place.scan(&image, LEFT).await;
-    let error = place.fix(&scan).await.map(|_| ()).unwrap_err();
-    assert_eq!(error.code(), "no-mirror");
-    assert!(error.to_string().contains("--maven-repository"), "{error}");
+    let Fixed::Unchanged(plan) = place.fix(&scan).await.unwrap() else { panic!("an image was made") };
+    let refused = &plan.refused[0];
+    assert_eq!((refused.code.as_str(), refused.to.as_deref()), ("no-mirror", Some("1.2.3")), "{refused:?}");
+    assert!(refused.reason.contains("--maven-repository"), "{refused:?}");
     let fat = jar("shop", "1.0.0", "", &[("BOOT-INF/lib/left-1.2.0.jar", left("1.2.0"))]);
     let image = place.image("fat", &[shop(&[(OLD, Vec::new()), ("app/shop.jar", fat)])]).await;
     let scan = place.scan(&image, LEFT).await;

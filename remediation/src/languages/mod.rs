@@ -161,6 +161,14 @@ impl Decided {
         let mut known = BTreeSet::new();
         self.archives.iter().filter(move |archive| known.insert(archive.digest.to_string())).cloned()
     }
+    /// What is of an ecosystem whose registry nobody names stays, by name: what others have goes up all the same.
+    fn unnamed(&mut self, places: &[Place], error: Error) -> Result<()> {
+        let Error::NoLanguageRegistry { .. } = &error else { return Err(error) };
+        for place in places {
+            self.take(place, Err(blocked("no-mirror", error.to_string(), Some(place.needs.clone()))));
+        }
+        Ok(())
+    }
     fn take(&mut self, place: &Place, judged: Result<Ready, Blocked>) {
         match judged {
             Ok(ready) => {

@@ -15,15 +15,15 @@ use crate::{Error, Result};
 /// Addresses of registries. None of them is ever written into an image, a plan or an attestation.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Sources {
-    /// npm's; none: a module that would go up is an error.
+    /// npm's; none: modules stay.
     pub npm: Option<Url>,
     /// Registries of npm's single scopes, by `@scope`.
     pub npm_scopes: BTreeMap<String, Url>,
     /// Tokens of npm's registries by where they are, `//host/path/`; shown nowhere.
     pub npm_tokens: BTreeMap<String, String>,
-    /// Python's index; none: a wheel that would go up is an error.
+    /// Python's index; none: wheels stay.
     pub pypi: Option<Url>,
-    /// A repository of Maven's; none: a jar that would go up is an error.
+    /// A repository of Maven's; none: jars stay.
     pub maven: Option<Url>,
 }
 

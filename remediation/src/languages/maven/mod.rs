@@ -96,7 +96,10 @@ pub(super) async fn decide(
     if alone.is_empty() {
         return Ok(());
     }
-    let url = languages.sources.maven()?;
+    let url = match languages.sources.maven() {
+        Ok(url) => url,
+        Err(nobody) => return decided.unnamed(&alone, nobody),
+    };
     let paths: BTreeSet<String> = alone.iter().map(|place| place.path.clone()).collect();
     let mut jars = Jars {
         repository: Repository::new(languages, url),

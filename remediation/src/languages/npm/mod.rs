@@ -64,11 +64,16 @@ pub(super) async fn decide(
     places: &[Place],
     decided: &mut Decided,
 ) -> Result<()> {
+    let mut named = Vec::new();
+    for place in places {
+        match languages.sources.npm_of(&place.name) {
+            Ok(_) => named.push(place.clone()),
+            Err(nobody) => decided.unnamed(std::slice::from_ref(place), nobody)?,
+        }
+    }
+    let places = named.as_slice();
     if places.is_empty() {
         return Ok(());
-    }
-    for place in places {
-        languages.sources.npm_of(&place.name)?;
     }
     let keep: BTreeSet<String> = places.iter().map(|place| place.path.clone()).collect();
     let mut registry = Registry {

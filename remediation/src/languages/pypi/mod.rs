@@ -63,7 +63,10 @@ pub(super) async fn decide(
     if places.is_empty() {
         return Ok(());
     }
-    let url = languages.sources.pypi()?;
+    let url = match languages.sources.pypi() {
+        Ok(url) => url,
+        Err(nobody) => return decided.unnamed(places, nobody),
+    };
     let folders = places.iter().filter_map(|place| place.path.strip_suffix("/METADATA"));
     let files: BTreeSet<String> =
         folders.flat_map(|folder| READ.map(|name| format!("{folder}/{name}"))).collect();
