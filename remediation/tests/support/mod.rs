@@ -1,6 +1,8 @@
 //! Real images for the suites: a root file system by mmdebstrap, layers over it, a layout to hold them.
 
+pub(crate) mod daemons;
 pub(crate) mod sandboxes;
+pub(crate) mod yard;
 
 use std::{
     io::Write,
