@@ -193,7 +193,7 @@ async fn what_a_script_does_is_the_sandboxes_layer() {
         "set -e\necho written > /etc/written\nln /etc/written /etc/twin\nln -s written /etc/link\nmkdir -m 2750 /var/lib/made\n\
          chown 33:33 /var/lib/made\nid -u > /var/lib/made/id\nhostname >> /var/lib/made/id\npwd >> /var/lib/made/id\n\
          env | sort | grep -v ^_= >> /var/lib/made/id\numask >> /var/lib/made/id\nrm /etc/issue.net\nln /usr/bin/tac /usr/bin/cat2\n\
-         ln /usr/bin/tac /usr/bin/cat3\ncp /usr/bin/printf /usr/bin/made\nchmod 4755 /usr/bin/tac\nrm -r /usr/share/doc/openssl\n\
+         ln /usr/bin/tac /usr/bin/cat3\ncp /usr/bin/printf /usr/bin/made\nchmod 4755 /usr/bin/tac\nrm -r /usr/share/doc/curl\n\
          echo x > /tmp/x\necho x > /run/x\necho x > /var/cache/x\necho x > /var/log/x\necho y > /etc/passwd-\n\
          invoke-rc.d nginx start || true\n/usr/sbin/policy-rc.d || test $? = 101\n! test -s /dev/null\nhead -c 1 /dev/urandom > /dev/null\n\
          cat /etc/debian_version > /etc/same; cat /etc/same > /etc/debian_version",
@@ -230,7 +230,7 @@ async fn without_a_daemon_nothing_is_done() {
 /// An image of nothing but a name, and a container of it, as a fix that was killed leaves them.
 async fn leave(daemon: &Daemon, name: &str, until: i64) {
     let empty = tar::Builder::new(Vec::new()).into_inner().unwrap();
-    let labels = format!("LABEL%20dev.patchline.fix%3D{name}%20dev.patchline.until%3D{until}");
+    let labels = format!("LABEL%20dev.patchline.fix%3D{name}&changes=LABEL%20dev.patchline.until%3D{until}");
     let path = format!("images/create?fromSrc=-&repo=localhost/{name}&tag=1&changes={labels}");
     daemon.ask(Method::POST, &path, empty.into()).await;
     let images = daemon.ask(Method::GET, "images/json", "".into()).await;

@@ -249,11 +249,14 @@ impl<'a> Container<'a> {
             self.client.pause(limits::LOOK)?;
             let weigh = weighed.elapsed() > limits::WEIGH;
             let looked = now();
-            let there = self.inspect(weigh)?;
-            if let Some(bytes) =
-                there.size_rw.filter(|bytes| u64::try_from(*bytes).unwrap_or(0) > limits.disk)
-            {
-                return Ok(Err((Fault::Disk, format!("{bytes} bytes of {} are taken", limits.disk))));
+            let mut there = self.inspect(weigh)?;
+            if !there.state.running {
+                // It may have failed for want of what it had used up.
+                there = self.inspect(true)?;
+            }
+            let written = there.size_rw.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0);
+            if written >= limits.disk {
+                return Ok(Err((Fault::Disk, format!("{written} bytes of {} are taken", limits.disk))));
             }
             if !there.state.running {
                 let State { exit_code: code, out_of_memory, .. } = there.state;

@@ -100,10 +100,8 @@ impl Engine {
     /// [`Error::Unreachable`], [`Error::TooOld`], or [`Error::Unavailable`] with why not.
     pub(crate) fn suits(&self, tree: &Tree, architecture: &str) -> Result<(), Error> {
         let unfit = |reason: String| Err(Error::Unavailable { reason });
-        for tool in ["bin/sh"] {
-            if tree.get(&tree.real(tool)).is_none() {
-                return unfit(format!("the image has no /{tool}"));
-            }
+        if tree.get(&tree.real("bin/sh")).is_none() {
+            return unfit("the image has no /bin/sh".to_owned());
         }
         if tree.get(FOLDER.trim_start_matches('/')).is_some() {
             return unfit(format!("the image has a {FOLDER} of its own"));
