@@ -7,7 +7,9 @@ fn archive(entries: &[(&str, tar::EntryType, &str)]) -> File {
         let mut header = tar::Header::new_gnu();
         header.set_entry_type(*kind);
         header.set_mode(if *kind == tar::EntryType::Directory { 0o755 } else { 0o644 });
-        (header.set_uid(0), header.set_gid(0), header.set_mtime(7));
+        header.set_uid(0);
+        header.set_gid(0);
+        header.set_mtime(7);
         if matches!(kind, tar::EntryType::Symlink | tar::EntryType::Link) {
             header.set_size(0);
             builder.append_link(&mut header, path, content).unwrap();

@@ -11,7 +11,12 @@ use std::{
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Error, Names, client::Client, image::append, limits};
+use super::{
+    Error, Names,
+    client::Client,
+    image::{append, header},
+    limits,
+};
 use crate::{
     Result,
     executor::sandbox::{
@@ -92,7 +97,8 @@ struct HostConfig {
 
 /// How a script ended that a limit did not end.
 struct Ended {
-    code: i64,
+    /// Of its first process.
+    exit: i64,
     out_of_memory: bool,
 }
 
@@ -180,10 +186,7 @@ impl<'a> Container<'a> {
         let request = request.query(&[("path", "/")]);
         self.client.upload(request, "take the packages", |to| {
             let mut archive = tar::Builder::new(to);
-            let mut folder = tar::Header::new_gnu();
-            folder.set_entry_type(tar::EntryType::Directory);
-            folder.set_mode(0o755);
-            (folder.set_uid(0), folder.set_gid(0), folder.set_mtime(0), folder.set_size(0));
+            let mut folder = header(tar::EntryType::Directory, 0o755, 0);
             archive.append_data(&mut folder, format!("{own}/"), io::empty())?;
             append(&mut archive, &format!("{own}/run"), script.len() as u64, &mut script.as_bytes())?;
             for (name, file) in job.files.iter().zip(files) {
@@ -191,11 +194,7 @@ impl<'a> Container<'a> {
                 append(&mut archive, &format!("{own}/{name}"), file.metadata()?.len(), file)?;
             }
             if let Some(path) = &policy {
-                let mut header = tar::Header::new_gnu();
-                header.set_entry_type(tar::EntryType::Regular);
-                header.set_mode(0o755);
-                (header.set_uid(0), header.set_gid(0), header.set_mtime(0));
-                header.set_size(POLICY.len() as u64);
+                let mut header = header(tar::EntryType::Regular, 0o755, POLICY.len() as u64);
                 archive.append_data(&mut header, path, POLICY.as_bytes())?;
             }
             archive.finish()
@@ -208,7 +207,7 @@ impl<'a> Container<'a> {
         let start = self.client.post(&format!("{}/start", self.path));
         self.client.ask(start, "start a container", limits::QUESTION)?;
         let (fault, reason) = match self.watch(&job.limits)? {
-            Ok(Ended { code: 0, out_of_memory: false }) => {
+            Ok(Ended { exit: 0, out_of_memory: false }) => {
                 let words = self.words()?;
                 let Some(fatal) = job.fatal.iter().find(|fatal| words.contains(fatal.as_str())) else {
                     return Ok(());
@@ -216,9 +215,9 @@ impl<'a> Container<'a> {
                 (Fault::Tool, format!("it told of a failure, `{fatal}`"))
             }
             Ok(Ended { out_of_memory: true, .. }) => (Fault::Memory, format!("{} bytes", job.limits.memory)),
-            Ok(Ended { code: LEFT, .. }) => return Err(self.left_running()?.into()),
-            Ok(Ended { code: FAILED, .. }) => (Fault::Tool, "a command failed".to_owned()),
-            Ok(Ended { code, .. }) => (Fault::Tool, format!("the container ended with {code}")),
+            Ok(Ended { exit: LEFT, .. }) => return Err(self.left_running()?.into()),
+            Ok(Ended { exit: FAILED, .. }) => (Fault::Tool, "a command failed".to_owned()),
+            Ok(Ended { exit, .. }) => (Fault::Tool, format!("the container ended with {exit}")),
             Err(over) => {
                 // One that has just ended refuses; it is removed in any case.
                 let kill = self.client.post(&format!("{}/kill", self.path));
@@ -259,8 +258,8 @@ impl<'a> Container<'a> {
                 return Ok(Err((Fault::Disk, format!("{written} bytes of {} are taken", limits.disk))));
             }
             if !there.state.running {
-                let State { exit_code: code, out_of_memory, .. } = there.state;
-                return Ok(Ok(Ended { code, out_of_memory }));
+                let State { exit_code: exit, out_of_memory, .. } = there.state;
+                return Ok(Ok(Ended { exit, out_of_memory }));
             }
             if started.elapsed() > Duration::from_secs(limits.seconds) {
                 return Ok(Err((Fault::Time, format!("{} s", limits.seconds))));

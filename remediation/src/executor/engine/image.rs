@@ -68,6 +68,18 @@ pub(super) fn load<'a>(
     Ok(loaded)
 }
 
+/// Something of root's in an archive, without a time.
+pub(super) fn header(kind: tar::EntryType, mode: u32, size: u64) -> tar::Header {
+    let mut header = tar::Header::new_gnu();
+    header.set_entry_type(kind);
+    header.set_mode(mode);
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_mtime(0);
+    header.set_size(size);
+    header
+}
+
 /// A file of root's in an archive.
 pub(super) fn append<W: Write>(
     archive: &mut tar::Builder<W>,
@@ -75,12 +87,7 @@ pub(super) fn append<W: Write>(
     size: u64,
     content: &mut dyn Read,
 ) -> io::Result<()> {
-    let mut header = tar::Header::new_gnu();
-    header.set_entry_type(tar::EntryType::Regular);
-    header.set_mode(0o644);
-    (header.set_uid(0), header.set_gid(0), header.set_mtime(0));
-    header.set_size(size);
-    archive.append_data(&mut header, path, content)
+    archive.append_data(&mut header(tar::EntryType::Regular, 0o644, size), path, content)
 }
 
 fn reader(layer: &mut File) -> io::Result<BufReader<&mut File>> {
