@@ -158,7 +158,10 @@ async fn harm_ends_with_its_container(make: Make) {
         let said = error.to_string();
         let shown: String = said.chars().take(300).collect();
         println!("{make:?}: {what}: {:.1} s: {}: {shown}", started.elapsed().as_secs_f32(), error.code());
-        assert_eq!(error.code(), *code, "{what}: {said}");
+        // Podman tells of a want of memory only where it ended the first process.
+        let killed = matches!(make, Make::Podman) && *code == "sandbox-memory" && said.contains("Killed");
+        let code = if killed { "sandbox-tool-failed" } else { *code };
+        assert_eq!(error.code(), code, "{what}: {said}");
         assert!(said.len() < 8 << 10, "{what}: {} bytes of words", said.len());
         assert_eq!(daemon.holds().await, Vec::<String>::new(), "{what}");
         let scratch = fs::read_dir(yard.folder.path().join("scratch")).unwrap();
