@@ -1,8 +1,7 @@
 # Runs commands one after the other as the first process of a container. Built of what every POSIX shell has itself: an
 # image need have nothing else.
 umask 022
-unset HOSTNAME TERM container
-cd /
+unset HOSTNAME TERM container OLDPWD
 exec </dev/null >/.patchline/words 2>&1
 
 # What is left of a command has a moment to end by itself.
