@@ -96,6 +96,9 @@ impl From<patchline_remediation::Error> for Failure {
             "sandbox-needed" => failure.hint(
                 "leave `--executor` out, or say `auto`, on a machine that gives namespaces and runs the image's programs",
             ),
+            "engine-unavailable" => failure.hint(
+                "start the daemon, or name its socket: DOCKER_HOST=unix:///PATH; `--executor sandbox` needs none",
+            ),
             "rpm-missing" => failure.hint("build the image again from a newer base; `patchline advise` says from which"),
             _ => failure,
         }

@@ -2,6 +2,8 @@
 
 mod daemon;
 
+pub(crate) use daemon::socket_here;
+
 use std::{str::FromStr as _, sync::Arc};
 
 use patchline_registry::{Digest, Location, ManifestKind, Platform, Registries, Repository};

@@ -297,7 +297,14 @@ async fn housekeep(database: Database, retention: Option<Duration>) {
 /// One that makes its sandboxes of this very program, and keeps back what the configuration says.
 pub(crate) fn remediator(config: &Config, data: &Data, apt: Apt, facts: Arc<dyn LayerFacts>) -> Remediator {
     let program = PathBuf::from("/proc/self/exe");
-    Remediator::new(apt, facts)
+    let remediator = Remediator::new(apt, facts);
+    // Nobody need have a daemon: whoever chooses one is told that there is none.
+    let remediator =
+        match crate::images::socket_here().map(|socket| patchline_remediation::Engine::at(&socket)) {
+            Ok(Ok(engine)) => remediator.with_engine(engine),
+            Ok(Err(_)) | Err(_) => remediator,
+        };
+    remediator
         .with_sandbox(Sandbox::new(program, &[crate::commands::sandbox_init::NAME]))
         .denying(config.deny_packages.clone())
         .keeping(config.package_cache())

@@ -228,6 +228,9 @@ pub enum Error {
     /// The sandbox.
     #[error(transparent)]
     Sandbox(#[from] crate::executor::sandbox::Failure),
+    /// A daemon whose containers were to be used.
+    #[error(transparent)]
+    Engine(#[from] crate::executor::engine::Error),
     /// The disk.
     #[error("{operation}")]
     Io {
@@ -274,6 +277,7 @@ impl Error {
             Self::Unsigned { .. } => "signature-missing",
             Self::Crowded { .. } => "signatures-too-many",
             Self::Sandbox(e) => e.code(),
+            Self::Engine(e) => e.code(),
             Self::Io { .. } => "remediation-io",
         }
     }
@@ -284,6 +288,7 @@ impl Error {
     /// Whether trying again later may help.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Fetch { .. })
+            || matches!(self, Self::Engine(e) if e.is_transient())
             || matches!(self, Self::Status { status, .. } if *status >= 500 || *status == 429)
     }
 }

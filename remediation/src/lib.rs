@@ -25,7 +25,7 @@ mod span;
 pub mod tree;
 
 pub use error::{Error, Result};
-pub use executor::{Choice, Executor, sandbox::Sandbox};
+pub use executor::{Choice, Executor, Runner, engine::Engine, sandbox::Sandbox};
 pub use fix::family::is_systems;
 pub use fix::{
     Archive, Draft, Edited, FixRequest, Fixed, FixedImage, Progress, Remediator, Said, Selection, Smoke,

@@ -10,104 +10,18 @@ mod support;
 use std::{
     fs::{self, File},
     net::TcpListener,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Stdio},
-    sync::Arc,
     time::{Duration, Instant},
 };
 
-use patchline_registry::Digest;
-use patchline_remediation::{
-    Choice, Error, Executor, Fixed,
-    deb::{Deb, PackageRecord, control},
-    executor::{
-        native::{Built, Change, filters::Filters},
-        sandbox::{Limits, dpkg},
-    },
-    installed::Database,
-    tree::{LayerTree, Tree},
-};
+use patchline_remediation::{Choice, Executor, Fixed, executor::sandbox::Limits, tree::LayerTree};
 use support::{
     Bench, Layer, chroot,
     sandboxes::{ALONE, everybody_is_gone, inmates, mounts, sandbox},
     unpack,
+    yard::Yard,
 };
-
-/// The package that the made ones upgrade.
-const PACKAGE: &str = "openssl";
-
-/// An image's root, read once, and the folder that packages are made in.
-struct Yard {
-    rootfs: PathBuf,
-    tree: Tree,
-    database: Database,
-    folder: tempfile::TempDir,
-}
-
-impl Yard {
-    fn new(rootfs: &Path) -> Self {
-        let layer = LayerTree::read(&Digest::of(b""), File::open(rootfs).unwrap()).unwrap();
-        let mut tree = Tree::default();
-        tree.apply(layer);
-        let database = Database::read(&tree, "amd64").unwrap().unwrap();
-        Self { rootfs: rootfs.to_owned(), tree, database, folder: tempfile::tempdir().unwrap() }
-    }
-
-    /// A newer version of the package, with this postinst.
-    fn deb(&self, postinst: &str) -> PathBuf {
-        let root = self.folder.path().join("deb");
-        fs::remove_dir_all(&root).ok();
-        fs::create_dir_all(root.join("DEBIAN")).unwrap();
-        fs::create_dir_all(root.join("usr/share/made")).unwrap();
-        fs::write(root.join("usr/share/made/file"), "made by a test\n").unwrap();
-        let control = format!(
-            "Package: {PACKAGE}\nVersion: 99:1\nArchitecture: amd64\nMaintainer: nobody\nDescription: made by a test\n"
-        );
-        fs::write(root.join("DEBIAN/control"), control).unwrap();
-        let script = root.join("DEBIAN/postinst");
-        fs::write(&script, format!("#!/bin/sh\n{postinst}\n")).unwrap();
-        let made = Command::new("chmod").arg("755").arg(&script).status().unwrap();
-        assert!(made.success());
-        let deb = self.folder.path().join("made.deb");
-        let output = Command::new("dpkg-deb")
-            .args(["--root-owner-group", "-Znone", "--build"])
-            .arg(&root)
-            .arg(&deb)
-            .env("SOURCE_DATE_EPOCH", "1700000000")
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        deb
-    }
-
-    fn run(&self, deb: &Path, limits: Limits) -> Result<Built, Error> {
-        let scratch = self.folder.path().join("scratch");
-        fs::remove_dir_all(&scratch).ok();
-        fs::create_dir(&scratch).unwrap();
-        let control_files = Deb::read_control(deb).unwrap();
-        let text = String::from_utf8(control_files["control"].clone()).unwrap();
-        let record = PackageRecord::from_stanza("t", &control::single("t", &text).unwrap(), true).unwrap();
-        let change = Change {
-            installed: self.database.named(PACKAGE).unwrap(),
-            record: Arc::new(record),
-            deb: deb.to_owned(),
-            unpacked: None,
-            control: control_files,
-            shadows: Default::default(),
-        };
-        let filters = Filters::read(&self.tree);
-        let mut layers = [File::open(&self.rootfs).unwrap()];
-        let sandbox = sandbox(limits);
-        dpkg::build(
-            &sandbox,
-            dpkg::Before { tree: &self.tree, database: &self.database, filters: &filters },
-            &[change],
-            &mut layers,
-            &scratch,
-            &|_, _, _| {},
-        )
-    }
-}
 
 const LIMITS: Limits = Limits { seconds: 60, memory: 256 << 20, processes: 64, disk: 1 << 30 };
 
@@ -169,7 +83,7 @@ async fn harm_ends_with_its_sandbox() {
     ];
     for (what, postinst, limits, code) in cases {
         let started = Instant::now();
-        let error = yard.run(&yard.deb(postinst), *limits).map(|_| ()).unwrap_err();
+        let error = yard.run(&yard.deb(postinst), sandbox(*limits)).map(|_| ()).unwrap_err();
         let said = error.to_string();
         println!("{what}: {:.1} s: {}: {said}", started.elapsed().as_secs_f32(), error.code());
         assert_eq!(error.code(), *code, "{what}: {said}");
@@ -184,7 +98,8 @@ async fn harm_ends_with_its_sandbox() {
         assert!(left.iter().all(|name| name == "spool"), "{what}: {left:?}");
     }
     assert!(host.accept().is_err(), "somebody came out");
-    let reason = yard.run(&yard.deb("echo what went wrong >&2; exit 3"), LIMITS).unwrap_err().to_string();
+    let reason =
+        yard.run(&yard.deb("echo what went wrong >&2; exit 3"), sandbox(LIMITS)).unwrap_err().to_string();
     assert!(reason.contains("what went wrong"), "{reason}");
 }
 
@@ -200,7 +115,7 @@ async fn what_a_script_does_is_the_layer() {
          echo x > /var/cache/x\necho x > /var/log/x\necho y > /etc/passwd-\ninvoke-rc.d nginx start || true\n/usr/sbin/policy-rc.d || test $? = 101\n\
          test $DEBIAN_FRONTEND = noninteractive\n! test -s /dev/null\nhead -c 1 /dev/urandom > /dev/null\ncat /etc/debian_version > /etc/same; cat /etc/same > /etc/debian_version",
     );
-    let first = yard.run(&deb, LIMITS).unwrap();
+    let first = yard.run(&deb, sandbox(LIMITS)).unwrap();
     let layer = LayerTree::read(&first.layer.digest, File::open(&first.layer.path).unwrap()).unwrap();
     let names: Vec<&str> = layer.entries.keys().map(|path| &**path).collect();
     println!("{names:?} without {:?}", layer.removed);
@@ -227,7 +142,7 @@ async fn what_a_script_does_is_the_layer() {
     }
     assert!(!names.iter().any(|name| name.ends_with("-old") || name.contains(".dpkg-")), "{names:?}");
     assert!(layer.removed.iter().any(|path| &**path == "usr/bin/openssl"), "{:?}", layer.removed);
-    let again = yard.run(&deb, LIMITS).unwrap();
+    let again = yard.run(&deb, sandbox(LIMITS)).unwrap();
     assert_eq!(again.layer.digest, first.layer.digest, "equal runs are equal bytes");
     everybody_is_gone();
 }
@@ -255,7 +170,7 @@ async fn calls_that_lead_out_are_refused() {
     let Some(bench) = Bench::new("calls_that_lead_out_are_refused", "bookworm").await else { return };
     let _alone = ALONE.lock().await;
     let yard = Yard::new(bench.rootfs());
-    if let Err(error) = yard.run(&yard.deb(CALLS), LIMITS) {
+    if let Err(error) = yard.run(&yard.deb(CALLS), sandbox(LIMITS)) {
         panic!("{error}");
     }
 }
@@ -278,7 +193,7 @@ async fn what_a_caller_left_open_is_closed() {
     let script = format!(
         "for fd in /proc/$$/fd/*; do readlink $fd; done; cat /proc/self/fd/{file} /proc/self/fd/{folder}/secret; exit 3"
     );
-    let error = yard.run(&yard.deb(&script), LIMITS).map(|_| ()).unwrap_err();
+    let error = yard.run(&yard.deb(&script), sandbox(LIMITS)).map(|_| ()).unwrap_err();
     let said = error.to_string();
     assert_eq!(error.code(), "sandbox-tool-failed", "{said}");
     assert!(said.contains("/dev/null") && said.contains("No such file"), "it looked: {said}");
@@ -291,7 +206,7 @@ async fn what_a_caller_left_open_is_closed() {
 async fn hold_a_sandbox() {
     let Some(rootfs) = std::env::var_os("PATCHLINE_TEST_ROOTFS") else { return };
     let yard = Yard::new(Path::new(&rootfs));
-    yard.run(&yard.deb("sleep 100000"), LIMITS).map(|_| ()).unwrap_err();
+    yard.run(&yard.deb("sleep 100000"), sandbox(LIMITS)).map(|_| ()).unwrap_err();
 }
 
 #[tokio::test(flavor = "multi_thread")]

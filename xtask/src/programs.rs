@@ -6,7 +6,7 @@ use std::{
     io::{BufReader, Read, Seek},
     path::PathBuf,
     process::{Command, ExitStatus, Stdio},
-    sync::Mutex,
+    sync::{Condvar, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -14,8 +14,10 @@ use cargo_metadata::Message;
 
 use crate::say;
 
-/// Suites that start sandboxes, and some of them count what is left running of any: two at a time would count each other's.
-const SANDBOXES: &[&str] = &["matrix", "rpmdb", "sandbox", "smoke", "examples", "mended"];
+/// Suites that count the machine's sandboxes: nobody else may have one meanwhile. The longest first.
+const COUNTING: &[&str] = &["matrix", "rpmdb", "sandbox", "smoke"];
+/// Suites that have some.
+const STARTING: &[&str] = &["containers", "examples", "mended"];
 
 /// One program of tests, and the folder of its package, where it is started.
 pub(crate) struct Program {
@@ -64,38 +66,87 @@ pub(crate) fn built(arguments: &[&str]) -> Result<Vec<Program>, String> {
 #[expect(clippy::disallowed_methods, reason = "how long it took is told to people")]
 pub(crate) fn run(programs: Vec<Program>, together: usize, rest: &[String]) -> Result<(), String> {
     let began = Instant::now();
-    let (sandboxes, others): (VecDeque<_>, VecDeque<_>) =
-        programs.into_iter().partition(|p| SANDBOXES.contains(&p.name.as_str()));
-    let count = sandboxes.len() + others.len();
-    let (sandboxes, others) = (Mutex::new(sandboxes), Mutex::new(others));
+    let count = programs.len();
+    let queue = Queue::of(programs);
     let failed = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
-        for lane in 0..together.max(1) {
-            let (sandboxes, others, failed) = (&sandboxes, &others, &failed);
-            scope.spawn(move || {
-                // The first lane alone has the sandboxes, and then helps with the others.
-                let next = || {
-                    let mut next = None;
-                    if lane == 0 {
-                        next = taken(sandboxes);
-                    }
-                    next.or_else(|| taken(others))
-                };
-                while let Some(program) = next() {
-                    if let Err(why) = one(&program, rest) {
-                        failed.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(why);
+        for _ in 0..together.max(1) {
+            scope.spawn(|| {
+                while let Some(program) = queue.next() {
+                    let ended = one(&program, rest);
+                    queue.ended(&program);
+                    if let Err(why) = ended {
+                        failed.lock().unwrap_or_else(PoisonError::into_inner).push(why);
                     }
                 }
             });
         }
     });
-    let failed = failed.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let failed = failed.into_inner().unwrap_or_else(PoisonError::into_inner);
     say(&format!("{count} programs of tests in {}, {together} at a time", seconds(began.elapsed())));
     if failed.is_empty() { Ok(()) } else { Err(format!("failed:\n    {}", failed.join("\n    "))) }
 }
 
-fn taken(queue: &Mutex<VecDeque<Program>>) -> Option<Program> {
-    queue.lock().unwrap_or_else(std::sync::PoisonError::into_inner).pop_front()
+/// What is still to be run, and whether one that counts is.
+struct Queue {
+    state: Mutex<State>,
+    ended: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    counting: VecDeque<Program>,
+    starting: VecDeque<Program>,
+    others: VecDeque<Program>,
+    counts: bool,
+}
+
+fn rank(list: &[&str], program: &Program) -> Option<usize> {
+    list.iter().position(|name| *name == program.name)
+}
+
+impl Queue {
+    fn of(programs: Vec<Program>) -> Self {
+        let mut state = State::default();
+        for program in programs {
+            match (rank(COUNTING, &program), rank(STARTING, &program)) {
+                (Some(_), _) => state.counting.push_back(program),
+                (_, Some(_)) => state.starting.push_back(program),
+                _ => state.others.push_back(program),
+            }
+        }
+        state.counting.make_contiguous().sort_by_key(|program| rank(COUNTING, program));
+        state.starting.make_contiguous().sort_by_key(|program| rank(STARTING, program));
+        Self { state: Mutex::new(state), ended: Condvar::new() }
+    }
+
+    /// Those that count one after the other, beside them what has no sandbox, then the rest; none: all are run or running.
+    fn next(&self) -> Option<Program> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            if !state.counts {
+                if let Some(program) = state.counting.pop_front() {
+                    state.counts = true;
+                    return Some(program);
+                }
+                return state.starting.pop_front().or_else(|| state.others.pop_front());
+            }
+            if let Some(program) = state.others.pop_front() {
+                return Some(program);
+            }
+            if state.counting.is_empty() && state.starting.is_empty() {
+                return None;
+            }
+            state = self.ended.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn ended(&self, program: &Program) {
+        if rank(COUNTING, program).is_some() {
+            self.state.lock().unwrap_or_else(PoisonError::into_inner).counts = false;
+            self.ended.notify_all();
+        }
+    }
 }
 
 /// Runs one. Its output lies in a file without a name meanwhile: a pipe that nobody reads would stop it.

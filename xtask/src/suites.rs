@@ -28,6 +28,16 @@ pub(crate) const SUITES: &[Suite] = &[
         shows: "a daemon's images, over the socket of a real one",
     },
     Suite {
+        name: "engines",
+        needs: &[
+            ("dockerd", "docker.io"),
+            ("runc", "runc"),
+            ("podman", "podman"),
+            ("mmdebstrap", "mmdebstrap"),
+        ],
+        shows: "fixing an image in a container of a real daemon",
+    },
+    Suite {
         name: "mmdebstrap",
         needs: &[("mmdebstrap", "mmdebstrap"), ("skopeo", "skopeo"), ("docker-registry", "docker-registry")],
         shows: "fixing an image that dpkg itself installed, checked in a chroot",

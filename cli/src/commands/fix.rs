@@ -27,6 +27,8 @@ enum Executor {
     Native,
     /// Always a sandbox
     Sandbox,
+    /// Always a container of the daemon on this machine
+    EngineApi,
 }
 
 impl From<Executor> for Choice {
@@ -35,6 +37,7 @@ impl From<Executor> for Choice {
             Executor::Auto => Self::Auto,
             Executor::Native => Self::Native,
             Executor::Sandbox => Self::Sandbox,
+            Executor::EngineApi => Self::EngineApi,
         }
     }
 }
@@ -59,7 +62,8 @@ pub(crate) struct Fix {
     /// The newest versions instead of the lowest that fix
     #[arg(long)]
     latest: bool,
-    /// Who lays the new files: a sandbox runs the image's own tools and the packages' scripts
+    /// Who lays the new files: a sandbox runs the image's own tools and the packages' scripts; so does a container of the
+    /// daemon that DOCKER_HOST names, or that listens where Docker and Podman do
     #[arg(long, value_enum, default_value_t, value_name = "WHO")]
     executor: Executor,
     /// Say what would be done, and do nothing: per package from and to, where it comes from, what it ends, who lays it
@@ -163,13 +167,13 @@ impl Mended {
 /// What goes up from what to what.
 pub(crate) fn upgrades(plan: &FixPlan) -> String {
     // Native is the rule; a column is for what is not.
-    let sandboxed = plan.upgrades.iter().any(|u| u.executor == patchline_remediation::Executor::Sandbox);
+    let by_tools = plan.upgrades.iter().any(|u| u.executor != patchline_remediation::Executor::Native);
     let mut heads = vec!["package", "from", "to", ">mends"];
-    heads.extend(sandboxed.then_some("executor"));
+    heads.extend(by_tools.then_some("executor"));
     let mut table = Table::new(&heads);
     for u in &plan.upgrades {
         let mut row = vec![u.package.clone(), u.from.clone(), u.to.clone(), u.mends.len().to_string()];
-        row.extend(sandboxed.then(|| u.because.clone()));
+        row.extend(by_tools.then(|| u.because.clone()));
         table.row(row);
     }
     table.render()

@@ -24,8 +24,7 @@ pub(super) fn named(text: &str) -> Option<&str> {
 
 /// Has the daemon export an image, and opens it. The file lies in the folder for temporary files, and has no name there.
 pub(super) async fn exported(name: &str) -> Result<Image> {
-    let socket =
-        socket(std::env::var(HOST).ok().as_deref(), std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from))?;
+    let socket = socket_here()?;
     let bars = Bars::new();
     let told = |arrived: u64, all: u64| {
         bars.set("export", &format!("{} from the daemon", megabytes(arrived)), arrived, all);
@@ -45,6 +44,11 @@ pub(super) async fn exported(name: &str) -> Result<Image> {
         Failure::from(error).hint(hint)
     })?;
     Ok(Image { repository, tag: None, manifest, index: None })
+}
+
+/// The socket of this machine's daemon, as its environment names it.
+pub(crate) fn socket_here() -> Result<PathBuf> {
+    socket(std::env::var(HOST).ok().as_deref(), std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from))
 }
 
 /// The daemon's socket: that of `DOCKER_HOST`, else the first that is there.

@@ -3,20 +3,16 @@
 //! Docker Engine API, "Ping", "Inspect an image" and "Export an image"; Podman's compatible socket answers alike. The
 //! image is written to a file without a name, which is gone as soon as nobody reads it, even if this program is killed.
 
+mod api;
 mod limits;
 
-use std::{
-    fs::File,
-    future::Future,
-    io::Write as _,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{fs::File, io::Write as _, path::Path, sync::Arc, time::Duration};
 
-use http::StatusCode;
+use http::{Method, StatusCode};
 use reqwest::Response;
 use serde::Deserialize;
+
+pub use api::Api;
 
 use crate::{Digest, Error, Repository, Result, archive, layout::blocking};
 
@@ -29,8 +25,7 @@ pub type Arrived<'a> = &'a (dyn Fn(u64, u64) + Send + Sync);
 /// A daemon by its socket.
 #[derive(Debug, Clone)]
 pub struct Daemon {
-    socket: PathBuf,
-    client: reqwest::Client,
+    api: Api,
 }
 
 /// "Inspect an image", as far as it is of use.
@@ -42,27 +37,13 @@ struct Inspected {
     size: u64,
 }
 
-#[derive(Deserialize)]
-struct Message {
-    message: String,
-}
-
 impl Daemon {
     /// The daemon that listens on a Unix socket. Nothing is asked yet.
     ///
     /// # Errors
     /// An HTTP client that cannot be made.
     pub fn at(socket: &Path) -> Result<Self> {
-        // Nothing here is encrypted, but a client is not made without. An error means that there is a provider already.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = reqwest::Client::builder()
-            .user_agent(concat!("patchline/", env!("CARGO_PKG_VERSION")))
-            .unix_socket(socket)
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .map_err(|source| Error::Transport { registry: "an HTTP client".to_owned(), source })?;
-        Ok(Self { socket: socket.to_owned(), client })
+        Ok(Self { api: Api::at(socket)? })
     }
 
     /// Exports an image by `NAME[:TAG]`, `NAME@DIGEST` or its id into `folder`, and opens it. `told` hears of progress.
@@ -86,39 +67,27 @@ impl Daemon {
         archive::of_unnamed(file, format!("docker-daemon:{name}")).await
     }
 
-    fn name(&self) -> String {
-        format!("the daemon at {}", self.socket.display())
-    }
-
-    /// The API that it speaks, as it stands in addresses: `v1.43`. What is asked here has never changed, so it is
-    /// asked in the daemon's own version, which it does not refuse; an older one it may.
+    /// What is asked here has never changed, so it is asked in the daemon's own version, which it does not refuse; an
+    /// older one it may.
     async fn version(&self) -> Result<String> {
-        let answer = self.ask("_ping", None, limits::QUESTION).await?;
-        if answer.status() != StatusCode::OK {
-            return Err(self.error(answer, "ping").await);
-        }
-        let said = answer.headers().get("api-version").and_then(|value| value.to_str().ok());
-        let number = said.and_then(|said| {
-            let (major, minor) = said.split_once('.')?;
-            Some((major.parse::<u32>().ok()?, minor.parse::<u32>().ok()?))
-        });
-        match number {
-            Some(number) if number >= OLDEST => Ok(format!("v{}.{}", number.0, number.1)),
-            Some(_) => Err(Error::Unsupported { registry: self.name(), operation: "export an image" }),
-            None => Err(Error::invalid(self.name(), "its answer to a ping names no version of the API")),
+        match self.api.version().await? {
+            number if number >= OLDEST => Ok(format!("v{}.{}", number.0, number.1)),
+            _ => Err(Error::Unsupported { registry: self.api.name(), operation: "export an image" }),
         }
     }
 
     async fn inspect(&self, version: &str, name: &str) -> Result<Inspected> {
-        let answer = self.ask(version, Some((name, "json")), limits::QUESTION).await?;
+        let answer = self.ask(version, name, "json", limits::QUESTION).await?;
         let body = match answer.status() {
-            StatusCode::OK => self.within(limits::QUESTION, self.body(answer, limits::ANSWER)).await??,
-            StatusCode::NOT_FOUND => {
-                return Err(Error::NotFound { what: format!("image {name}"), repository: self.name() });
+            StatusCode::OK => {
+                self.api.within(limits::QUESTION, self.api.body(answer, limits::ANSWER)).await??
             }
-            _ => return Err(self.error(answer, "inspect an image").await),
+            StatusCode::NOT_FOUND => {
+                return Err(Error::NotFound { what: format!("image {name}"), repository: self.api.name() });
+            }
+            _ => return Err(self.api.error(answer, "inspect an image").await),
         };
-        serde_json::from_slice(&body).map_err(|e| Error::invalid(self.name(), e.to_string()))
+        serde_json::from_slice(&body).map_err(|e| Error::invalid(self.api.name(), e.to_string()))
     }
 
     async fn export(
@@ -133,14 +102,15 @@ impl Daemon {
         let failed = || Error::io("write the image that the daemon exports");
         let mut file = blocking(move || tempfile::tempfile_in(folder).map_err(failed())).await?;
         let fill = async {
-            let mut answer = self.ask(version, Some((name, "get")), limits::FIRST).await?;
+            let mut answer = self.ask(version, name, "get", limits::FIRST).await?;
             if answer.status() != StatusCode::OK {
-                return Err(self.error(answer, "export an image").await);
+                return Err(self.api.error(answer, "export an image").await);
             }
             let mut arrived = 0_u64;
             loop {
                 let wait = if arrived == 0 { limits::FIRST } else { limits::IDLE };
-                let chunk = self.within(wait, answer.chunk()).await?.map_err(|e| self.transport(e))?;
+                let chunk =
+                    self.api.within(wait, answer.chunk()).await?.map_err(|e| self.api.transport(e))?;
                 let Some(chunk) = chunk else { return Ok(file) };
                 arrived += chunk.len() as u64;
                 if arrived > limits::EXPORT {
@@ -151,64 +121,20 @@ impl Daemon {
                 told(arrived, image.size.max(arrived));
             }
         };
-        let file = self.within(limits::WHOLE, fill).await??;
+        let file = self.api.within(limits::WHOLE, fill).await??;
         tracing::debug!(image.id = %image.id, "exported by the daemon");
         Ok(file)
     }
 
-    /// `GET /PREFIX/images/NAME/WHAT`, or `GET /PREFIX`.
-    async fn ask(&self, prefix: &str, image: Option<(&str, &str)>, wait: Duration) -> Result<Response> {
-        let path = match image {
-            Some((name, what)) => format!("{prefix}/images/{name}/{what}"),
-            None => prefix.to_owned(),
-        };
-        // The host means nothing on a socket, but HTTP wants one.
-        let request = self.client.get(format!("http://localhost/{path}"));
-        self.within(wait, request.send()).await?.map_err(|e| self.transport(e))
-    }
-
-    async fn within<T>(&self, wait: Duration, work: impl Future<Output = T>) -> Result<T> {
-        tokio::time::timeout(wait, work).await.map_err(|late| Error::Io {
-            operation: format!("wait for {} longer than {} s", self.name(), wait.as_secs()),
-            source: std::io::Error::new(std::io::ErrorKind::TimedOut, late),
-        })
-    }
-
-    async fn body(&self, mut answer: Response, limit: usize) -> Result<Vec<u8>> {
-        let mut body = Vec::new();
-        while let Some(chunk) = answer.chunk().await.map_err(|e| self.transport(e))? {
-            if body.len() + chunk.len() > limit {
-                return Err(Error::invalid(
-                    format!("an answer of {}", self.name()),
-                    format!("larger than {limit} bytes"),
-                ));
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(body)
-    }
-
-    /// "ErrorResponse": a message that may be anything.
-    async fn error(&self, answer: Response, operation: &'static str) -> Error {
-        let status = answer.status().as_u16();
-        let body = match self.within(limits::QUESTION, self.body(answer, limits::ERROR)).await {
-            Ok(Ok(body)) => body,
-            // The status says enough.
-            Ok(Err(_)) | Err(_) => Vec::new(),
-        };
-        let said = serde_json::from_slice::<Message>(&body).ok();
-        let detail =
-            said.map(|said| said.message.chars().filter(|c| !c.is_control()).take(limits::SHOWN).collect());
-        Error::Status { registry: self.name(), status, operation, detail }
-    }
-
-    fn transport(&self, error: reqwest::Error) -> Error {
-        Error::Transport { registry: self.name(), source: error.without_url() }
+    /// `GET /VERSION/images/NAME/WHAT`.
+    async fn ask(&self, version: &str, name: &str, what: &str, wait: Duration) -> Result<Response> {
+        let request = self.api.request(Method::GET, &format!("{version}/images/{name}/{what}"));
+        self.api.send(request, wait).await
     }
 
     fn too_large(&self) -> Error {
         Error::invalid(
-            format!("the image of {}", self.name()),
+            format!("the image of {}", self.api.name()),
             format!("it is larger than {} bytes", limits::EXPORT),
         )
     }

@@ -19,6 +19,7 @@ use crate::{
     deb::{Deb, PackageRecord},
     executor::{
         Choice, Executor,
+        engine::Error as EngineError,
         sandbox::{Failure, Fault, dpkg},
     },
     plan::{
@@ -118,8 +119,17 @@ impl Ability {
 }
 
 async fn ability(remediator: &Remediator, ground: &Arc<Ground>) -> Result<Ability> {
+    if remediator.choice == Choice::EngineApi {
+        let (engine, ground) = (remediator.engine()?.clone(), ground.clone());
+        let suits = move || {
+            dpkg::has_tools(&ground.tree, &ground.database)
+                .map_err(|reason| EngineError::Unavailable { reason })?;
+            Ok(engine.suits(&ground.tree, &ground.database.architecture)?)
+        };
+        return blocking(suits).await.map(|()| Ability::Able);
+    }
     let unable = match (remediator.choice, &remediator.sandbox) {
-        (Choice::Native, _) | (Choice::Auto, None) => None,
+        (Choice::Native | Choice::EngineApi, _) | (Choice::Auto, None) => None,
         (Choice::Sandbox, None) => Some("nobody said how one is made".to_owned()),
         (Choice::Auto | Choice::Sandbox, Some(sandbox)) => {
             let (sandbox, ground) = (sandbox.clone(), ground.clone());
@@ -146,9 +156,9 @@ pub(crate) async fn decide(
     let rules = &*remediator.rules;
     let architecture = ground.database.architecture.clone();
     let mut fetched: BTreeMap<(Key, String), (Ready, Judged)> = BTreeMap::new();
-    let mut ability = match remediator.choice {
-        Choice::Sandbox => ability(remediator, ground).await?,
-        Choice::Auto | Choice::Native => Ability::Unknown,
+    let mut ability = match remediator.choice.always() {
+        Some(_) => ability(remediator, ground).await?,
+        None => Ability::Unknown,
     };
     loop {
         let mut blocked = holds(ground, rules);
@@ -221,7 +231,7 @@ pub(crate) async fn decide(
                 why.reason = format!("{}: {end}", why.reason);
             }
         }
-        let always = remediator.choice == Choice::Sandbox;
+        let always = remediator.choice.always();
         return Ok(conclude(question, suites, always, &picks, &first, &blocked, &fetched));
     }
 }
@@ -322,7 +332,7 @@ fn judge(ground: &Ground, key: &Key, record: &PackageRecord, control: &BTreeMap<
 fn conclude(
     question: &Question<'_>,
     suites: &Suites,
-    always: bool,
+    always: Option<Executor>,
     picks: &BTreeMap<Key, Pick>,
     first: &BTreeMap<Key, Pick>,
     blocked: &BTreeMap<Key, Blocked>,
@@ -338,10 +348,15 @@ fn conclude(
     };
     let needed =
         picks.iter().any(|(key, pick)| judged(key, pick).is_some_and(|(_, needs, _)| needs.is_some()));
-    let executor = if always || needed { Executor::Sandbox } else { Executor::Native };
+    let by_itself = if needed { Executor::Sandbox } else { Executor::Native };
+    let executor = always.unwrap_or(by_itself);
     for (key, pick) in picks {
         let Some((one, needs, by_itself)) = judged(key, pick) else { continue };
         let because = match (executor, needs, by_itself) {
+            (Executor::EngineApi, Some(needs), _) => {
+                format!("run in a container of the daemon, as was asked for: {needs}")
+            }
+            (Executor::EngineApi, _, _) => "a container of the daemon was asked for".to_owned(),
             (_, Some(needs), _) => format!("run in the sandbox: {needs}"),
             (Executor::Sandbox, _, Some(by_itself)) if needed => {
                 format!("goes along into the sandbox, one tool for one tree; by itself: {by_itself}")

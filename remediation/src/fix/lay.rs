@@ -4,13 +4,15 @@ use std::{fs::File, sync::Arc};
 
 use patchline_registry::Repository;
 use tokio::io::AsyncSeekExt;
+use tokio_util::sync::CancellationToken;
 
 use super::{FixRequest, decide::Ready, ground::Ground, rpm};
 use crate::{
     Error, Result,
     executor::{
+        Runner,
         native::{Built, Change},
-        sandbox::{Sandbox, dpkg},
+        sandbox::dpkg,
     },
     tree::{Image, image_blocking as blocking},
 };
@@ -48,9 +50,9 @@ pub(super) async fn layers(
     Ok(layers)
 }
 
-/// The layer as the distribution's own tools make it.
-pub(super) async fn in_sandbox(
-    sandbox: Sandbox,
+/// The layer as the distribution's own tools make it. Whoever stops waiting for it ends them.
+pub(super) async fn by_tools(
+    runner: Runner,
     request: &FixRequest<'_>,
     origin: &Image,
     ground: Arc<Ground>,
@@ -58,18 +60,20 @@ pub(super) async fn in_sandbox(
 ) -> Result<Built> {
     let mut layers = layers(request.repository, origin, request).await?;
     let (scratch, progress) = (request.scratch.clone(), request.progress.clone());
+    let stop = CancellationToken::new();
+    let (runner, _waited_for) = (runner.until(stop.clone()), stop.drop_guard());
     blocking(move || {
         let changes = changes(&ground, ready);
         let before =
             dpkg::Before { tree: &ground.tree, database: &ground.database, filters: &ground.filters };
-        dpkg::build(&sandbox, before, &changes, &mut layers, &scratch, &*progress)
+        dpkg::build(&runner, before, &changes, &mut layers, &scratch, &*progress)
     })
     .await
 }
 
 /// The layer as the image's own rpm makes it.
-pub(super) async fn rpm_in_sandbox(
-    sandbox: Sandbox,
+pub(super) async fn by_rpm(
+    runner: Runner,
     request: &FixRequest<'_>,
     origin: &Image,
     ground: Arc<rpm::Ground>,
@@ -77,5 +81,7 @@ pub(super) async fn rpm_in_sandbox(
 ) -> Result<Built> {
     let mut layers = layers(request.repository, origin, request).await?;
     let (scratch, progress) = (request.scratch.clone(), request.progress.clone());
-    blocking(move || rpm::lay_in_sandbox(&sandbox, &ground, ready, &mut layers, &scratch, &*progress)).await
+    let stop = CancellationToken::new();
+    let (runner, _waited_for) = (runner.until(stop.clone()), stop.drop_guard());
+    blocking(move || rpm::lay_by_tools(&runner, &ground, ready, &mut layers, &scratch, &*progress)).await
 }

@@ -26,7 +26,11 @@ use crate::{
     apk::Apk,
     apt::Apt,
     cache,
-    executor::{Choice, sandbox::Sandbox},
+    executor::{
+        Choice, Executor, Runner,
+        engine::{Engine, Error as EngineError},
+        sandbox::Sandbox,
+    },
     languages::Languages,
     plan::{Chosen, Denied, FixPlan, Rules},
     rpm::Rpm,
@@ -143,6 +147,8 @@ pub struct Remediator {
     trees: Option<Arc<TreesBeside>>,
     choice: Choice,
     sandbox: Option<Sandbox>,
+    /// The daemon whose containers may be used; none: nobody named one.
+    engine: Option<Engine>,
     /// Where packages of languages come from; none: they stay.
     languages: Option<Languages>,
     /// Where their archives are kept.
@@ -166,6 +172,7 @@ impl Remediator {
             trees: None,
             choice,
             sandbox: None,
+            engine: None,
             languages: None,
             languages_in: None,
             rules,
@@ -195,6 +202,25 @@ impl Remediator {
     #[must_use]
     pub fn with_sandbox(self, sandbox: Sandbox) -> Self {
         Self { sandbox: Some(sandbox), ..self }
+    }
+    /// With a daemon, for those who choose its containers.
+    #[must_use]
+    pub fn with_engine(self, engine: Engine) -> Self {
+        Self { engine: Some(engine), ..self }
+    }
+    /// The daemon, which somebody chose.
+    fn engine(&self) -> Result<&Engine, EngineError> {
+        self.engine.as_ref().ok_or_else(|| EngineError::Unavailable {
+            reason: "no daemon's socket is named on this machine".to_owned(),
+        })
+    }
+    /// Where the distribution's own tools run; none: they do not.
+    fn runner(&self, executor: Executor) -> Result<Option<Runner>> {
+        Ok(match executor {
+            Executor::Native => None,
+            Executor::Sandbox => self.sandbox.clone().map(Runner::from),
+            Executor::EngineApi => Some(self.engine()?.clone().into()),
+        })
     }
     /// The same with packages of languages upgraded in place where their own rules allow it.
     #[must_use]

@@ -20,6 +20,7 @@ use crate::{
     apk::{Database as ApkDatabase, Repositories},
     executor::{
         Choice, Executor,
+        engine::Error as EngineError,
         native::{self, Outcome},
         sandbox::{Failure, Fault},
     },
@@ -185,9 +186,11 @@ impl Course {
                 Ok(course)
             }
             System::Apk(ground) => {
-                if remediator.choice == Choice::Sandbox {
-                    let reason = "images of apk are not mended in one yet".to_owned();
-                    return Err(Failure { fault: Fault::Unavailable, reason }.into());
+                let reason = "images of apk are not mended in one yet".to_owned();
+                match remediator.choice {
+                    Choice::Sandbox => return Err(Failure { fault: Fault::Unavailable, reason }.into()),
+                    Choice::EngineApi => return Err(EngineError::Unavailable { reason }.into()),
+                    Choice::Auto | Choice::Native => {}
                 }
                 progress("repositories", 0, 1);
                 let repositories = Box::new(ground.repositories(remediator, report.distro.as_ref()).await?);
@@ -264,7 +267,7 @@ impl Course {
     /// Whether anything of it can be laid without a sandbox, should that fail.
     pub(super) fn can_be_native(&self) -> bool {
         match self {
-            Self::Rpm { ground, .. } => ground.executor() == Executor::Native,
+            Self::Rpm { ground, .. } => ground.executor(Choice::Auto) == Executor::Native,
             Self::Dpkg { .. } | Self::Apk { .. } | Self::None(_) => true,
         }
     }
@@ -307,8 +310,8 @@ impl Course {
             Self::None(_) => return Ok(None),
             Self::Dpkg { ground, decided, .. } => {
                 let (ground, ready) = (ground.clone(), decided.ready.clone());
-                if let (Executor::Sandbox, Some(sandbox)) = (decided.executor, &remediator.sandbox) {
-                    let built = lay::in_sandbox(sandbox.clone(), request, origin, ground, ready).await?;
+                if let Some(runner) = remediator.runner(decided.executor)? {
+                    let built = lay::by_tools(runner, request, origin, ground, ready).await?;
                     return Ok(Some(Outcome::Built(Box::new(built))));
                 }
                 blocking(move || {
@@ -324,8 +327,8 @@ impl Course {
             }
             Self::Rpm { ground, decided, .. } => {
                 let (ground, ready) = (ground.clone(), decided.ready.clone());
-                if let (Executor::Sandbox, Some(sandbox)) = (ground.executor(), &remediator.sandbox) {
-                    let built = lay::rpm_in_sandbox(sandbox.clone(), request, origin, ground, ready).await?;
+                if let Some(runner) = remediator.runner(ground.executor(remediator.choice))? {
+                    let built = lay::by_rpm(runner, request, origin, ground, ready).await?;
                     return Ok(Some(Outcome::Built(Box::new(built))));
                 }
                 blocking(move || rpm::lay(&ground, ready, &scratch, &*progress)).await?

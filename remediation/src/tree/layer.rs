@@ -189,7 +189,7 @@ fn is_captured_for_rpm(path: &str) -> bool {
 }
 
 /// Unpacks by magic: gzip, zstd, or a bare tar.
-fn decoder<'a>(mut raw: impl std::io::BufRead + 'a) -> std::io::Result<Box<dyn Read + 'a>> {
+pub(crate) fn decoder<'a>(mut raw: impl std::io::BufRead + 'a) -> std::io::Result<Box<dyn Read + 'a>> {
     let head = raw.fill_buf()?;
     Ok(match head {
         [0x1f, 0x8b, ..] => Box::new(flate2::bufread::MultiGzDecoder::new(raw)),
@@ -241,7 +241,8 @@ pub(super) fn read_files(
     Ok(found)
 }
 
-fn normalise(path: &[u8]) -> Option<String> {
+/// A path of a layer or an archive without what says nothing; none: it leaves its root, or is longer than Linux has any.
+pub(crate) fn normalise(path: &[u8]) -> Option<String> {
     if path.len() > MAX_PATH {
         return None;
     }

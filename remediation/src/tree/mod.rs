@@ -14,6 +14,7 @@ pub use hashes::{Hasher, Hashes, Known};
 pub(crate) use image::blocking as image_blocking;
 pub use image::{Image, layer_tree, open};
 pub use layer::{ANALYSER, Entry, Flavour, Kind, LayerTree};
+pub(crate) use layer::{decoder, normalise};
 
 /// How often a path may lead through links before it counts as a loop (as Linux's own limit).
 const MAX_LINKS: usize = 40;

@@ -277,6 +277,7 @@ words! {
     executor: "Who lays it, and why", "安装方式及原因";
     by_native: "native", "直接安装";
     by_sandbox: "sandbox", "沙箱";
+    by_engine: "daemon's container", "守护进程的容器";
     needed: "needed by another", "被其他升级所依赖";
     tick_all: "Tick or untick all", "全选或全不选";
     chosen_of: "{} of {} chosen", "已选 {} / {}";

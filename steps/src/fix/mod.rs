@@ -60,7 +60,7 @@ impl StepKind for Kind {
             optional("tag", ParamType::String, "of the fixed image; `{{image.origin.tag}}_fixed`"),
             optional("select", select, "which findings; all"),
             optional("policy", ParamType::Enum(&["minimal", "latest"]), "lowest fixing version, or newest"),
-            optional("executor", ParamType::Enum(&["auto", "native", "sandbox"]), "who lays the new files"),
+            optional("executor", ParamType::Enum(&["auto", "native", "sandbox", "engine-api"]), "who lays the new files"),
             optional(
                 "deny_packages",
                 list(ParamType::String),

@@ -63,9 +63,10 @@ fn summary(draft: &Draft) -> String {
     ends.dedup();
     let s = if sources.len() == 1 { "" } else { "s" };
     let verb = if upgrades.len() == 1 { ("goes", "ends") } else { ("go", "end") };
-    let how = match upgrades.iter().any(|u| u.executor == Executor::Sandbox) {
-        true => "in a sandbox",
-        false => "nothing is run",
+    let how = match upgrades.iter().map(|u| u.executor).find(|executor| *executor != Executor::Native) {
+        Some(Executor::EngineApi) => "in a container of the daemon",
+        Some(_) => "in a sandbox",
+        None => "nothing is run",
     };
     format!(
         "{} of {} source{s} {} up and {} {}; {} to fetch; {how}",
@@ -155,6 +156,7 @@ fn by_whom(executor: Executor) -> &'static str {
     match executor {
         Executor::Native => "native",
         Executor::Sandbox => "sandbox",
+        Executor::EngineApi => "engine-api",
     }
 }
 

@@ -9,11 +9,14 @@ use std::{
     path::Path,
 };
 
-use super::{Sandbox, machine, order, result::Told, wire};
+use super::{Limits, Sandbox, machine, order, result::Told, wire};
 use crate::{
     Error, Result,
     deb::{Deb, Entry, EntryKind, PackageRecord},
-    executor::native::{self, Built, Change, Work, filters::Filters},
+    executor::{
+        Runner,
+        native::{self, Built, Change, Work, filters::Filters},
+    },
     installed::{Database, Layout},
     plan::shadow::Shadow,
     tree::{Flavour, Hasher, Kind, Tree},
@@ -23,6 +26,14 @@ use crate::{
 const DPKG: &str = "/usr/bin/dpkg";
 /// Whether this machine's sandbox can work on this image; why not, for people. Blocks.
 pub fn suits(sandbox: &Sandbox, tree: &Tree, database: &Database) -> Result<(), String> {
+    has_tools(tree, database)?;
+    machine::runs(&database.architecture)?;
+    machine::has_room(sandbox, tree)?;
+    sandbox.probe().map_err(|failure| failure.to_string())
+}
+
+/// Whether an image brings what is run, wherever it is; what it lacks, for people.
+pub(crate) fn has_tools(tree: &Tree, database: &Database) -> Result<(), String> {
     if database.layout == Layout::StatusD {
         return Err("the image has no dpkg of its own".to_owned());
     }
@@ -31,9 +42,7 @@ pub fn suits(sandbox: &Sandbox, tree: &Tree, database: &Database) -> Result<(), 
             return Err(format!("the image has no {tool}"));
         }
     }
-    machine::runs(&database.architecture)?;
-    machine::has_room(sandbox, tree)?;
-    sandbox.probe().map_err(|failure| failure.to_string())
+    Ok(())
 }
 
 /// What stands in the image.
@@ -50,7 +59,7 @@ pub struct Before<'a> {
 /// Upgrades all of them and gives the layer that makes the image what came of it. Blocks; `layers` are the image's, lowest first,
 /// as they are stored.
 pub fn build(
-    sandbox: &Sandbox,
+    runner: &Runner,
     before: Before<'_>,
     changes: &[Change<'_>],
     layers: &mut [File],
@@ -66,17 +75,17 @@ pub fn build(
         let open = |source| Error::Io { operation: "open a package".to_owned(), source };
         files.push(File::open(deb).map_err(open)?);
     }
-    let job = job(sandbox, layers.len(), &records, &stages, promised.newest);
-    progress("sandbox", 0, 2);
-    let began = || progress("sandbox", 1, 2);
+    let job = job(runner.limits(), layers.len(), &records, &stages, promised.newest);
+    progress(runner.name(), 0, 2);
+    let began = || progress(runner.name(), 1, 2);
     let mut told = Told::new(scratch, &began)?;
-    sandbox.run(&job, layers, &mut files, &mut told)?;
-    progress("sandbox", 2, 2);
+    runner.run(&job, tree, (layers, &mut files), scratch, &mut told)?;
+    progress(runner.name(), 2, 2);
     finish(tree, changes, promised, told, scratch, progress)
 }
 
 fn job(
-    sandbox: &Sandbox,
+    limits: Limits,
     layers: usize,
     records: &[&PackageRecord],
     stages: &[order::Stage],
@@ -117,7 +126,6 @@ fn job(
     let mut environment: Vec<(String, String)> =
         environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     environment.push(("SOURCE_DATE_EPOCH".to_owned(), newest.to_string()));
-    let limits = super::Limits { disk: sandbox.limits().disk_here(), ..*sandbox.limits() };
     wire::Job { limits, layers, files, commands, environment, fatal: Vec::new(), tried: None }
 }
 
@@ -308,6 +316,6 @@ fn finish(
     (work.expected, work.replaced) = (promised.expected, promised.replaced);
     work.kept = promised.kept.into_iter().collect();
     native::parents(tree, promised.newest, &mut work)?;
-    tracing::debug!(packages = changes.len(), paths = work.entries.len(), "laid by the sandbox");
+    tracing::debug!(packages = changes.len(), paths = work.entries.len(), "laid by the image's own dpkg");
     work.finish(spool, Flavour::Dpkg, scratch, progress)
 }

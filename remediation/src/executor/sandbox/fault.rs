@@ -55,11 +55,11 @@ impl fmt::Display for Failure {
 }
 
 impl Failure {
-    pub(super) fn of(fault: Fault, reason: impl Into<String>) -> Self {
+    pub(in crate::executor) fn of(fault: Fault, reason: impl Into<String>) -> Self {
         Self { fault, reason: reason.into() }
     }
     /// What the system said while something was done.
-    pub(super) fn io(fault: Fault, what: &str, error: &impl fmt::Display) -> Self {
+    pub(in crate::executor) fn io(fault: Fault, what: &str, error: &impl fmt::Display) -> Self {
         Self::of(fault, format!("{what}: {error}"))
     }
     /// The stable, kebab-case code.

@@ -7,11 +7,11 @@ pub(super) const MESSAGE: usize = 1 << 20;
 /// Longest piece of a content, in bytes.
 pub(super) const PIECE: usize = 256 << 10;
 /// Paths that a sandbox may say it changed.
-pub(super) const CHANGES: usize = 2_000_000;
+pub(in crate::executor) const CHANGES: usize = 2_000_000;
 /// What is kept of the words of the tools and scripts, in bytes: the last ones.
-pub(super) const WORDS: u64 = 4 << 10;
+pub(in crate::executor) const WORDS: u64 = 4 << 10;
 /// What of the words of a tool is looked through for those that are a failure, in bytes: the last ones.
-pub(super) const JUDGED: u64 = 4 << 20;
+pub(in crate::executor) const JUDGED: u64 = 4 << 20;
 /// Ids of a sandbox, from 0: what images number their users in.
 pub(super) const IDS: u32 = 65_536;
 /// Room beside the image's own bytes for what an upgrade unpacks.
@@ -19,15 +19,15 @@ pub(super) const ROOM: u64 = 512 << 20;
 /// Free bytes below which the disk counts as full.
 pub(super) const FULL: u64 = 1 << 20;
 /// Files of one sandbox's disk.
-pub(super) const FILES: u64 = 4_000_000;
+pub(in crate::executor) const FILES: u64 = 4_000_000;
 /// Processes beyond the limit that the kernel still gives: more than are made between two looks, so that a look sees them.
-pub(super) const BURST: u64 = 4_096;
+pub(in crate::executor) const BURST: u64 = 4_096;
 /// How long what a script left running may take to end by itself.
 pub(super) const LEAVING_MS: u64 = 1_000;
 /// Beyond the sandbox's own time: until its parent ends it from outside.
-pub(super) const GRACE_SECONDS: u64 = 60;
+pub(in crate::executor) const GRACE_SECONDS: u64 = 60;
 /// Laying an image and reading it back, beside the tools' time.
-pub(super) const LAYING_SECONDS: u64 = 1_200;
+pub(in crate::executor) const LAYING_SECONDS: u64 = 1_200;
 
 /// Limits of one run; a run that reaches one ends with everything in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,7 +51,7 @@ impl Default for Limits {
 
 impl Limits {
     /// The disk that this machine can give now, in bytes.
-    pub(super) fn disk_here(&self) -> u64 {
+    pub(in crate::executor) fn disk_here(&self) -> u64 {
         let free = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| available(&text));
         free.map_or(self.disk, |free| self.disk.min(free / 4 * 3))
     }

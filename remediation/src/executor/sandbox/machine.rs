@@ -3,22 +3,34 @@
 use super::{Sandbox, limits::ROOM};
 use crate::tree::Tree;
 
-/// Whose programs run on each machine: Debian's names of architectures, rpm's, and the image specification's (Go's GOARCH).
-const MACHINES: &[(&str, &[&str])] = &[
-    ("x86_64", &["amd64", "i386", "386", "x86_64", "i586", "i686"]),
-    ("aarch64", &["arm64", "aarch64"]),
-    ("arm", &["armhf", "armel", "arm", "armv7hl"]),
-    ("x86", &["i386", "386", "i586", "i686"]),
-    ("powerpc64", &["ppc64el", "ppc64le"]),
-    ("riscv64", &["riscv64"]),
-    ("s390x", &["s390x"]),
+/// Whose programs run on each machine, by its own name and Go's GOARCH: Debian's names of architectures, rpm's, and the image
+/// specification's.
+const MACHINES: &[(&str, &str, &[&str])] = &[
+    ("x86_64", "amd64", &["amd64", "i386", "386", "x86_64", "i586", "i686"]),
+    ("aarch64", "arm64", &["arm64", "aarch64"]),
+    ("arm", "arm", &["armhf", "armel", "arm", "armv7hl"]),
+    ("x86", "386", &["i386", "386", "i586", "i686"]),
+    ("powerpc64", "ppc64le", &["ppc64el", "ppc64le"]),
+    ("riscv64", "riscv64", &["riscv64"]),
+    ("s390x", "s390x", &["s390x"]),
 ];
 
 /// Whether programs of an architecture run here; why not, for people.
 pub(super) fn runs(architecture: &str) -> Result<(), String> {
     let here = std::env::consts::ARCH;
-    let runs = MACHINES.iter().any(|(machine, all)| *machine == here && all.contains(&architecture));
+    let runs = MACHINES.iter().any(|(machine, _, all)| *machine == here && all.contains(&architecture));
     if runs { Ok(()) } else { Err(format!("programs of {architecture} do not run on {here}")) }
+}
+
+/// The same of a machine that a daemon names, as Go names it.
+pub(in crate::executor) fn runs_on(machine: &str, architecture: &str) -> Result<(), String> {
+    let runs = MACHINES.iter().any(|(_, go, all)| *go == machine && all.contains(&architecture));
+    let machine: String = machine.chars().filter(|c| !c.is_control()).take(40).collect();
+    if runs {
+        Ok(())
+    } else {
+        Err(format!("programs of {architecture} do not run on the daemon's {machine}"))
+    }
 }
 
 /// Whether a sandbox of this image finds room; why not, for people.

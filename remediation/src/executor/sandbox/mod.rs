@@ -4,15 +4,15 @@
 pub mod dpkg;
 mod fault;
 mod ids;
-mod inside;
-mod limits;
-mod machine;
+pub(in crate::executor) mod inside;
+pub(in crate::executor) mod limits;
+pub(crate) mod machine;
 mod order;
-mod outside;
+pub(in crate::executor) mod outside;
 mod result;
 pub(crate) mod rpm;
 pub mod tried;
-mod wire;
+pub(in crate::executor) mod wire;
 
 use std::{
     ffi::OsString,
@@ -73,7 +73,7 @@ impl Sandbox {
         }
     }
 
-    fn run(
+    pub(in crate::executor) fn run(
         &self,
         job: &Job,
         layers: &mut [File],

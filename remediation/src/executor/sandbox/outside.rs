@@ -19,7 +19,7 @@ use super::{
 };
 
 /// What a sandbox tells of the tree, as it comes.
-pub(super) trait Listener {
+pub(in crate::executor) trait Listener {
     /// The image is laid, the tools begin.
     fn laid(&mut self) {}
     /// A path that changed; the content is empty but for a file.

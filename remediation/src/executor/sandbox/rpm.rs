@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::{
-    Sandbox,
+    Limits, Sandbox,
     fault::{Failure, Fault},
     machine,
     result::Told,
@@ -18,7 +18,10 @@ use super::{
 };
 use crate::{
     Error, Result,
-    executor::native::{self, Built, Work},
+    executor::{
+        Runner,
+        native::{self, Built, Work},
+    },
     plan::{rpm::shadow::is_shipped, shadow::Shadow},
     rpm::{self, Database, Held, Installed, Package},
     tree::{Flavour, Kind, Tree},
@@ -70,7 +73,7 @@ impl Change<'_> {
 /// Upgrades all of them and gives the layer that makes the image what came of it. Blocks; `layers` are the image's, lowest
 /// first, as they are stored.
 pub(crate) fn build(
-    sandbox: &Sandbox,
+    runner: &Runner,
     (tree, database): (&Tree, &Database),
     changes: &[Change<'_>],
     layers: &mut [File],
@@ -92,12 +95,12 @@ pub(crate) fn build(
     let mut files = changes.iter().map(open).collect::<std::io::Result<Vec<_>>>().map_err(failed)?;
     let folder = headers.rsplit_once('/').map_or("", |(folder, _)| folder);
     let job = Job { program, folder, changes, no_documentation, newest: promised.newest };
-    let job = job.wire(sandbox, layers.len());
-    progress("sandbox", 0, 2);
-    let began = || progress("sandbox", 1, 2);
+    let job = job.wire(runner.limits(), layers.len());
+    progress(runner.name(), 0, 2);
+    let began = || progress(runner.name(), 1, 2);
     let mut told = Told::new(scratch, &began)?;
-    sandbox.run(&job, layers, &mut files, &mut told)?;
-    progress("sandbox", 2, 2);
+    runner.run(&job, tree, (layers, &mut files), scratch, &mut told)?;
+    progress(runner.name(), 2, 2);
     finish(tree, folder, promised, told, scratch, progress)
 }
 
@@ -111,7 +114,7 @@ struct Job<'a> {
 }
 
 impl Job<'_> {
-    fn wire(&self, sandbox: &Sandbox, layers: usize) -> wire::Job {
+    fn wire(&self, limits: Limits, layers: usize) -> wire::Job {
         let files: Vec<String> = (0..self.changes.len()).map(|number| format!("{number:05}.rpm")).collect();
         let database = format!("/{}", self.folder);
         let rpm = |arguments: &[&str]| -> Vec<String> {
@@ -138,7 +141,6 @@ impl Job<'_> {
             environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         // rpm 4.18 and later write it into the database as the time of installation; older ones write the clock's.
         environment.push(("SOURCE_DATE_EPOCH".to_owned(), self.newest.to_string()));
-        let limits = super::Limits { disk: sandbox.limits().disk_here(), ..*sandbox.limits() };
         let (commands, fatal) = (vec![upgrade, query], vec![FAILED.to_owned()]);
         wire::Job { limits, layers, files, commands, environment, fatal, tried: None }
     }
@@ -295,7 +297,7 @@ fn finish(
     (work.expected, work.replaced) = (promised.expected, promised.replaced);
     work.kept = promised.kept;
     native::parents(tree, promised.newest, &mut work)?;
-    tracing::debug!(paths = work.entries.len(), "laid by rpm in the sandbox");
+    tracing::debug!(paths = work.entries.len(), "laid by the image's own rpm");
     work.finish(spool, Flavour::Rpm, scratch, progress)
 }
 

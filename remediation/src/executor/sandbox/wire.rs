@@ -14,32 +14,32 @@ use super::{
 
 /// What is to be done inside.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Job {
-    pub(super) limits: Limits,
+pub(in crate::executor) struct Job {
+    pub(in crate::executor) limits: Limits,
     /// How many layers follow, lowest first, each as a content.
-    pub(super) layers: usize,
+    pub(in crate::executor) layers: usize,
     /// Names of the files that follow after them, each as a content; they lie in [`FOLDER`].
-    pub(super) files: Vec<String>,
+    pub(in crate::executor) files: Vec<String>,
     /// Programs with their arguments, one after the other.
-    pub(super) commands: Vec<Vec<String>>,
-    pub(super) environment: Vec<(String, String)>,
+    pub(in crate::executor) commands: Vec<Vec<String>>,
+    pub(in crate::executor) environment: Vec<(String, String)>,
     /// Words that are a failure, however well a tool that said them ends.
-    pub(super) fatal: Vec<String>,
+    pub(in crate::executor) fatal: Vec<String>,
     /// Commands of the image's own; none: tools that upgrade it, and whose changes are told.
-    pub(super) tried: Option<Tried>,
+    pub(in crate::executor) tried: Option<Tried>,
 }
 
 /// How commands of the image's own are run: nothing is told of what they change, and what they leave running ends with them.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Tried {
+pub(in crate::executor) struct Tried {
     /// As in the image's configuration: `user`, `uid`, `user:group`; empty: root.
-    pub(super) user: String,
+    pub(in crate::executor) user: String,
     /// Where they begin, absolute.
-    pub(super) folder: String,
+    pub(in crate::executor) folder: String,
 }
 
 /// Where the files of a job lie, for as long as it runs.
-pub(super) const FOLDER: &str = "/.patchline";
+pub(in crate::executor) const FOLDER: &str = "/.patchline";
 
 /// What the inside says.
 #[derive(Debug, Serialize, Deserialize)]
@@ -61,20 +61,20 @@ pub(super) enum Said {
 
 /// One changed path.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Changed {
-    pub(super) path: String,
-    pub(super) kind: What,
-    pub(super) mode: u32,
-    pub(super) uid: u32,
-    pub(super) gid: u32,
+pub(in crate::executor) struct Changed {
+    pub(in crate::executor) path: String,
+    pub(in crate::executor) kind: What,
+    pub(in crate::executor) mode: u32,
+    pub(in crate::executor) uid: u32,
+    pub(in crate::executor) gid: u32,
     /// Seconds since the epoch.
-    pub(super) mtime: u64,
-    pub(super) xattrs: Vec<(String, Vec<u8>)>,
+    pub(in crate::executor) mtime: u64,
+    pub(in crate::executor) xattrs: Vec<(String, Vec<u8>)>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum What {
+pub(in crate::executor) enum What {
     Dir,
     /// Its content follows.
     File,

@@ -10,6 +10,7 @@ use crate::{
     Error, Result,
     executor::{
         Choice, Executor,
+        engine::Error as EngineError,
         sandbox::{Failure, Fault, rpm},
     },
     plan::rpm::shadow::Accounts,
@@ -77,9 +78,9 @@ impl Ground {
     }
 
     /// Who writes its database.
-    pub(crate) fn executor(&self) -> Executor {
+    pub(crate) fn executor(&self, choice: Choice) -> Executor {
         match self.database.headers {
-            Some(_) => Executor::Sandbox,
+            Some(_) => choice.always().unwrap_or(Executor::Sandbox),
             None => Executor::Native,
         }
     }
@@ -114,15 +115,20 @@ impl Ground {
     /// Before anything is fetched.
     async fn can_be_written(self: &Arc<Self>, remediator: &Remediator) -> Result<()> {
         let Some(path) = self.database.headers else {
-            if remediator.choice == Choice::Sandbox {
-                let reason = "images with rpm's text manifests have no rpm that could run in one".to_owned();
-                return Err(Failure { fault: Fault::Unavailable, reason }.into());
-            }
-            return Ok(());
+            let reason = "images with rpm's text manifests have no rpm that could run in one".to_owned();
+            return match remediator.choice {
+                Choice::Sandbox => Err(Failure { fault: Fault::Unavailable, reason }.into()),
+                Choice::EngineApi => Err(EngineError::Unavailable { reason }.into()),
+                Choice::Auto | Choice::Native => Ok(()),
+            };
         };
         let (system, path) = (self.system.clone(), path.to_owned());
         if rpm::program(&self.tree).is_none() {
             return Err(Error::RpmMissing { system, path });
+        }
+        if remediator.choice == Choice::EngineApi {
+            let (engine, ground) = (remediator.engine()?.clone(), self.clone());
+            return blocking(move || Ok(engine.suits(&ground.tree, &ground.architecture)?)).await;
         }
         let reason = match (remediator.choice, &remediator.sandbox) {
             (Choice::Native, _) => "the executor `native` was asked for, which runs nothing".to_owned(),

@@ -18,11 +18,12 @@ use super::{Archive, Progress, Remediator, UpgradePolicy, family};
 use crate::{
     Error, FixPlan, Refusal, Result, Upgrade,
     executor::{
+        Executor, Runner,
         native::{
             Built, Outcome,
             rpm::{Change, build},
         },
-        sandbox::{self, Sandbox},
+        sandbox,
     },
     plan::{
         Blocked, Offer, Rules,
@@ -136,7 +137,7 @@ pub(crate) async fn decide(remediator: &Remediator, question: &Question<'_>) -> 
     }
     let packages = &ground.database.packages;
     blocked.retain(|name, _| packages.get(name).is_some_and(|package| question.want.names(package)));
-    Ok(conclude(question, &picks, &blocked, &fetched))
+    Ok(conclude(question, ground.executor(remediator.choice), &picks, &blocked, &fetched))
 }
 
 /// Epochs of nothing are written by some and left out by others: here they are left out.
@@ -218,6 +219,7 @@ async fn fetch(
     let entries: Vec<Arc<Entry>> =
         pairs.iter().flat_map(|(_, old, new)| old.iter().chain([new]).cloned()).collect();
     let mut packages = rpm.download(question.repositories, &entries, question.progress).await?.into_iter();
+    let executor = question.ground.executor(remediator.choice);
     for (name, old, entry) in pairs {
         let old = old.and_then(|_| packages.next());
         let Some(new) = packages.next() else { break };
@@ -230,7 +232,7 @@ async fn fetch(
                 (None, None) => return Err(unknown(&name)),
             };
             let shadows = shadowed(&ground.tree, &ground.accounts, files);
-            let judged = judge(&ground, &shadows, scripts, &new);
+            let judged = judge(&ground, executor, &shadows, scripts, &new);
             Ok((Ready { name, entry, old, new, shadows }, judged))
         })
         .await?;
@@ -245,6 +247,7 @@ fn unknown(name: &str) -> Error {
 
 fn judge(
     ground: &Ground,
+    executor: Executor,
     shadows: &BTreeMap<String, Shadow>,
     old: &Scripts,
     new: &Package,
@@ -263,11 +266,16 @@ fn judge(
         Ok(by_itself) => format!("by itself: {by_itself}"),
         Err(reason) => format!("and scripts run: {reason}"),
     };
-    Ok(format!("run in the sandbox: /{path} is written by the image's own rpm alone; {scripts}"))
+    let place = match executor {
+        Executor::EngineApi => "a container of the daemon, as was asked for",
+        _ => "the sandbox",
+    };
+    Ok(format!("run in {place}: /{path} is written by the image's own rpm alone; {scripts}"))
 }
 
 fn conclude(
     question: &Question<'_>,
+    executor: Executor,
     picks: &BTreeMap<String, Pick>,
     blocked: &BTreeMap<String, Blocked>,
     fetched: &Fetched,
@@ -298,7 +306,7 @@ fn conclude(
                 Some(update) => format!("{because}; it came with {}", update.id),
                 None => because.clone(),
             },
-            executor: question.ground.executor(),
+            executor,
             repository: question.repositories.called(&pick.entry),
             size: pick.entry.size(),
             along: !question.want.names(old),
@@ -380,8 +388,8 @@ pub(crate) fn lay(
 }
 
 /// The same over a database of headers, as the image's own rpm makes it. `layers` are the image's, lowest first.
-pub(crate) fn lay_in_sandbox(
-    sandbox: &Sandbox,
+pub(crate) fn lay_by_tools(
+    runner: &Runner,
     ground: &Ground,
     ready: Vec<Ready>,
     layers: &mut [File],
@@ -394,7 +402,7 @@ pub(crate) fn lay_in_sandbox(
         shadows: one.shadows,
     });
     let changes: Vec<_> = changes.collect();
-    sandbox::rpm::build(sandbox, (&ground.tree, &ground.database), &changes, layers, scratch, progress)
+    sandbox::rpm::build(runner, (&ground.tree, &ground.database), &changes, layers, scratch, progress)
 }
 
 /// Reached version by package, of its source.

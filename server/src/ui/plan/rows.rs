@@ -61,7 +61,8 @@ pub(super) struct Up {
     pub(super) along: bool,
     /// The findings that it ends, worst first.
     pub(super) ends: Vec<Id>,
-    pub(super) sandbox: bool,
+    /// Who lays it.
+    pub(super) executor: &'static str,
     pub(super) because: String,
 }
 
@@ -94,7 +95,11 @@ impl Up {
             size: if up.size == 0 { String::new() } else { format::bytes(up.size) },
             along: up.along,
             ends: ends.into_iter().map(|(level, id)| Id::new(id, level, words)).collect(),
-            sandbox: up.executor == Executor::Sandbox,
+            executor: match up.executor {
+                Executor::Native => words.by_native,
+                Executor::Sandbox => words.by_sandbox,
+                Executor::EngineApi => words.by_engine,
+            },
             because: text(&up.because),
         }
     }

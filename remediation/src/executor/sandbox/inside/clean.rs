@@ -4,9 +4,9 @@ use std::path::Path;
 
 /// What was put into the tree for the job's sake, and where.
 #[derive(Debug, Default, Clone, Copy)]
-pub(super) struct Added {
+pub(in crate::executor) struct Added {
     /// `usr/sbin/policy-rc.d` is ours.
-    pub(super) policy: bool,
+    pub(in crate::executor) policy: bool,
 }
 
 /// The sandbox's own folders, which the image's are covered by.
@@ -37,17 +37,17 @@ const LEFT: &[&str] = &[
 ];
 
 /// Whether something of the sandbox's own stands there. Paths have no slash in front.
-pub(super) fn is_mounted(path: &str) -> bool {
+pub(in crate::executor) fn is_mounted(path: &str) -> bool {
     MOUNTED.contains(&path)
 }
 
 /// Whether a folder is not gone into at all.
-pub(super) fn is_closed(path: &str) -> bool {
+pub(in crate::executor) fn is_closed(path: &str) -> bool {
     is_mounted(path) || VOLATILE.contains(&path)
 }
 
 /// Whether nothing is told of what is at a path.
-pub(super) fn is_left_out(path: &str, folder: bool, added: Added) -> bool {
+pub(in crate::executor) fn is_left_out(path: &str, folder: bool, added: Added) -> bool {
     if path == "usr/sbin/policy-rc.d" && added.policy {
         return true;
     }

@@ -6,7 +6,7 @@
 use std::{
     ffi::CString,
     fs,
-    io::{self, BufRead, BufReader, Read},
+    io::{self, BufReader, Read},
     os::unix::fs::{PermissionsExt, lchown, symlink},
     path::Path,
 };
@@ -17,6 +17,7 @@ use rustix::{
 };
 
 use super::clean;
+use crate::tree::decoder;
 
 /// Attributes that a user namespace may set; others have no meaning in a container's image.
 const XATTRS: &[&str] = &["security.capability", "user."];
@@ -24,12 +25,7 @@ const XATTRS: &[&str] = &["security.capability", "user."];
 /// Lays it: gzip, zstd or a bare tar.
 pub(super) fn layer(raw: &mut dyn Read) -> io::Result<()> {
     let mut raw = BufReader::with_capacity(1 << 18, raw);
-    let plain: Box<dyn Read + '_> = match raw.fill_buf()? {
-        [0x1f, 0x8b, ..] => Box::new(flate2::bufread::MultiGzDecoder::new(&mut raw)),
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => Box::new(zstd::stream::read::Decoder::with_buffer(&mut raw)?),
-        _ => Box::new(&mut raw),
-    };
-    let mut archive = tar::Archive::new(plain);
+    let mut archive = tar::Archive::new(decoder(&mut raw)?);
     for entry in archive.entries()? {
         add(&mut entry?)?;
     }

@@ -7,7 +7,7 @@
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod calls;
 mod changes;
-mod clean;
+pub(in crate::executor) mod clean;
 mod lay;
 mod loopback;
 mod person;
