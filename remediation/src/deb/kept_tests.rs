@@ -23,8 +23,10 @@ fn keep(place: &Path, files: &[(&str, Vec<u8>)]) {
     keeper.finish().unwrap();
 }
 
-/// Entries with their contents.
-fn back(place: &Path) -> Option<Vec<(Entry, Option<(Vec<u8>, Hashes)>)>> {
+/// An entry with its content.
+type Back = (Entry, Option<(Vec<u8>, Hashes)>);
+
+fn back(place: &Path) -> Option<Vec<Back>> {
     let (members, contents) = open(place).unwrap()?;
     let unpacked = |place| {
         let mut bytes = Vec::new();

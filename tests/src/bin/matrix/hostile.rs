@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// In the environment of every process that a case starts.
-const MARK: &str = "PATCHLINE_MATRIX_CASE";
+pub(crate) const MARK: &str = "PATCHLINE_MATRIX_CASE";
 
 /// What all of them share.
 #[derive(Clone)]
@@ -191,15 +191,7 @@ impl Yard<'_> {
 
     /// What a fix that failed left behind.
     pub(crate) fn left(&self, folder: &Path, name: &str) -> Vec<String> {
-        let mut found = Vec::new();
-        let tags = self.tags(name);
-        if tags != ["v1"] {
-            found.push(format!("the tags are {tags:?}"));
-        }
-        let scratch = files(&folder.join("tmp"));
-        if !scratch.is_empty() {
-            found.push(format!("left in the folder for work: {scratch:?}"));
-        }
+        let mut found = self.beside(folder, name);
         // A cache is what stays, and of it what was verified: that is called by its digest.
         for path in files(&folder.join("data")) {
             let name = path.file_name().unwrap().to_string_lossy();
@@ -208,6 +200,20 @@ impl Yard<'_> {
             if !path.starts_with("cache") || !verified {
                 found.push(format!("left in the data folder: {}", path.display()));
             }
+        }
+        found
+    }
+
+    /// The same beside the data folder: tags, files for work, processes.
+    pub(crate) fn beside(&self, folder: &Path, name: &str) -> Vec<String> {
+        let mut found = Vec::new();
+        let tags = self.tags(name);
+        if tags != ["v1"] {
+            found.push(format!("the tags are {tags:?}"));
+        }
+        let scratch = files(&folder.join("tmp"));
+        if !scratch.is_empty() {
+            found.push(format!("left in the folder for work: {scratch:?}"));
         }
         if !process::until(std::time::Duration::from_secs(5), || inmates(name).is_empty()) {
             found.push(format!("left running: {:?}", inmates(name)));

@@ -153,6 +153,7 @@ fn beside(arguments: &Arguments, ground: &Ground, mirrors: (&str, &str), rows: &
         rows.extend(others.into_iter().map(one));
         if wanted("moved") {
             rows.push(case("moved".into(), |row| moved::run(&yard, row)));
+            rows.push(case("moved in a chain".into(), |row| moved::in_chain(&yard, row)));
         }
         if wanted("scripts") {
             let harmed = scripts::image(ground, &ground.fresh("scripts"));
