@@ -80,7 +80,7 @@ fn one(job: &Job, command: &[String], tried: Option<(&Tried, &Person)>, started:
         if let Some(status) = round.ended {
             well(&job.limits, &said, status, &round.there)?;
             if job.fatal.iter().any(|fatal| end_of(&words, JUDGED).contains(fatal.as_str())) {
-                return Err(Failure::of(Fault::Tool, format!("it told of a failure: {}", said())));
+                return Err(ended_badly("told of a failure", &said));
             }
             return if tried.is_some() { Ok(()) } else { nothing_left(&job.limits, round.there) };
         }
@@ -122,16 +122,20 @@ fn well(limits: &Limits, said: &dyn Fn() -> String, status: WaitStatus, there: &
     if status.exit_status() == Some(0) {
         return Ok(());
     }
-    // It may have failed for want of what it had used up.
-    if free().is_some_and(|free| free < FULL) {
-        return Err(Failure::of(Fault::Disk, said()));
-    }
     let how = match (status.exit_status(), status.terminating_signal()) {
         (Some(code), _) => format!("ended with {code}"),
         (_, Some(signal)) => format!("was ended by signal {signal}"),
         _ => "did not end well".to_owned(),
     };
-    Err(Failure::of(Fault::Tool, format!("it {how}: {}", said())))
+    Err(ended_badly(&how, said))
+}
+
+/// What became of a tool that failed: perhaps for want of what it had used up.
+fn ended_badly(how: &str, said: &dyn Fn() -> String) -> Failure {
+    match free() {
+        Some(free) if free < FULL => Failure::of(Fault::Disk, said()),
+        _ => Failure::of(Fault::Tool, format!("it {how}: {}", said())),
+    }
 }
 
 /// What is left of it has a moment to end by itself.
