@@ -48,6 +48,8 @@ pub(crate) struct Config {
     pub(crate) apk_keys: Vec<PathBuf>,
     /// Files of OpenPGP keys of rpm repositories, or folders of them.
     pub(crate) rpm_keys: Vec<PathBuf>,
+    /// Images whose tools work on those that bring none.
+    pub(crate) tooling: Vec<String>,
     /// Packages that no fix upgrades.
     pub(crate) deny_packages: Vec<Denied>,
     /// What is kept of repositories, in bytes.

@@ -99,7 +99,9 @@ impl From<patchline_remediation::Error> for Failure {
             "engine-unavailable" => failure.hint(
                 "start the daemon, or name its socket: DOCKER_HOST=unix:///PATH; `--executor sandbox` needs none",
             ),
-            "rpm-missing" => failure.hint("build the image again from a newer base; `patchline advise` says from which"),
+            "rpm-missing" => failure.hint(
+                "name an image of the same distribution that has rpm with --tooling, or build the image again from a newer base",
+            ),
             _ => failure,
         }
     }

@@ -12,7 +12,7 @@ use patchline_chains::Plan;
 use patchline_engine::{Engine, ScheduleOptions, clock::SystemClock};
 use patchline_registry::{Registries, embedded::Embedded, events::PushEvent};
 use patchline_remediation::{
-    Remediator, Sandbox,
+    Remediator, Sandbox, Tooling,
     apk::{Apk, ApkConfig, Mirrors as ApkMirrors},
     apt::{Apt, AptConfig, Mirrors},
     rpm::{Mirrors as RpmMirrors, Rpm, RpmConfig},
@@ -80,6 +80,8 @@ pub(crate) struct RpmFlags {
     pub(crate) mirrors: RpmMirrors,
     /// Instead of the configured ones.
     pub(crate) keys: Vec<PathBuf>,
+    /// The same of images whose tools work on those without rpm.
+    pub(crate) tooling: Vec<String>,
 }
 
 /// Where runs are kept.
@@ -156,6 +158,7 @@ pub(crate) async fn start(config: &Config, data: &Data, start: Start) -> Result<
     };
     let apt = apt(config, data, start.mirrors, start.keyrings, start.allow_expired)?;
     let work = Work {
+        tooling: start.rpm.tooling.clone(),
         apk: Some(apk(config, data, start.apk)?),
         rpm: Some(rpm(config, data, start.rpm)?),
         concurrency: start.no_work.then_some(0),
@@ -294,8 +297,22 @@ async fn housekeep(database: Database, retention: Option<Duration>) {
     }
 }
 
+/// Images whose tools work on those that bring none: those of a command line, else the configured ones; none: nobody named any.
+pub(crate) fn tooling(config: &Config, registries: &Registries, named: &[String]) -> Result<Option<Tooling>> {
+    let named = if named.is_empty() { &config.tooling } else { named };
+    let located = named.iter().map(|name| Ok((name.clone(), crate::images::location(registries, name)?)));
+    let images = located.collect::<Result<Vec<_>>>()?;
+    Ok((!images.is_empty()).then(|| Tooling::new(registries.clone(), images)))
+}
+
 /// One that makes its sandboxes of this very program, and keeps back what the configuration says.
-pub(crate) fn remediator(config: &Config, data: &Data, apt: Apt, facts: Arc<dyn LayerFacts>) -> Remediator {
+pub(crate) fn remediator(
+    config: &Config,
+    data: &Data,
+    apt: Apt,
+    facts: Arc<dyn LayerFacts>,
+    tooling: Option<Tooling>,
+) -> Remediator {
     let program = PathBuf::from("/proc/self/exe");
     let remediator = Remediator::new(apt, facts);
     // Nobody need have a daemon: whoever chooses one is told that there is none.
@@ -304,6 +321,10 @@ pub(crate) fn remediator(config: &Config, data: &Data, apt: Apt, facts: Arc<dyn 
             Ok(Ok(engine)) => remediator.with_engine(engine),
             Ok(Err(_)) | Err(_) => remediator,
         };
+    let remediator = match tooling {
+        Some(tooling) => remediator.with_tooling(tooling),
+        None => remediator,
+    };
     remediator
         .with_sandbox(Sandbox::new(program, &[crate::commands::sandbox_init::NAME]))
         .denying(config.deny_packages.clone())

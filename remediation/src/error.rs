@@ -171,6 +171,12 @@ pub enum Error {
         /// Its database.
         path: String,
     },
+    /// Images were named whose programs could do it, and none of them fits.
+    #[error("no named image has the tools for it: {reason}")]
+    ToolingUnfit {
+        /// Of each of them, why.
+        reason: String,
+    },
     /// What an image is built on cannot be told.
     #[error("the image cannot be set on a newer {name}: {reason}")]
     Base {
@@ -268,6 +274,7 @@ impl Error {
             Self::UnsupportedSystem { .. } => "system-unsupported",
             Self::SandboxNeeded { .. } => "sandbox-needed",
             Self::RpmMissing { .. } => "rpm-missing",
+            Self::ToolingUnfit { .. } => "tooling-unfit",
             Self::Base { .. } => "base-unfit",
             Self::RebaseRefused { .. } => "rebase-refused",
             Self::Proof { .. } => "proof-failed",
@@ -283,7 +290,13 @@ impl Error {
     }
     /// Whether it is the image's system that cannot be mended, whatever its packages are: an answer more than a failure.
     pub fn is_of_system(&self) -> bool {
-        matches!(self, Self::UnsupportedSystem { .. } | Self::SandboxNeeded { .. } | Self::RpmMissing { .. })
+        matches!(
+            self,
+            Self::UnsupportedSystem { .. }
+                | Self::SandboxNeeded { .. }
+                | Self::RpmMissing { .. }
+                | Self::ToolingUnfit { .. }
+        )
     }
     /// Whether trying again later may help.
     pub fn is_transient(&self) -> bool {

@@ -22,6 +22,7 @@ pub mod proof;
 pub mod rebase;
 pub mod rpm;
 mod span;
+mod tooling;
 pub mod tree;
 
 pub use error::{Error, Result};
@@ -32,3 +33,4 @@ pub use fix::{
     Stay, UpgradePolicy,
 };
 pub use plan::{Chosen, Denied, EndOfLife, FixPlan, NoEntry, Refusal, Smoked, Upgrade};
+pub use tooling::Tooling;

@@ -24,6 +24,7 @@ use serde_json::json;
 use support::{
     Bench, Layer, chroot,
     daemons::{Daemon, Make},
+    meddler::Meddler,
     sandboxes::{ALONE, sandbox},
     unpack,
     yard::Yard,
@@ -213,6 +214,62 @@ async fn what_a_script_does_is_the_sandboxes_layer() {
     }
     assert_eq!((&ours.removed, ours.entries.len()), (&sandboxed.removed, sandboxed.entries.len()));
     assert_eq!(here.layer.digest, there.layer.digest, "one job, one result");
+}
+
+/// What a daemon's owner may do to containers behind everybody's back, and a daemon of another time.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_container_that_was_not_asked_for_is_refused() {
+    let test = "a_container_that_was_not_asked_for_is_refused";
+    let Some(bench) = Bench::new(test, "bookworm").await else { return };
+    let Some(daemon) = Daemon::start(test, Make::Docker) else { return };
+    let yard = Yard::new(bench.rootfs());
+    let deb = yard.deb("touch /etc/ran");
+    let none = ("", "");
+    for (what, asked, answered, code, word) in [
+        (
+            "it has a network",
+            ("\"NetworkMode\":\"none\"", "\"NetworkMode\":\"host\""),
+            none,
+            "engine-failed",
+            "not shut off",
+        ),
+        (
+            "it is privileged",
+            ("\"CapDrop\":[\"ALL\"]", "\"Privileged\":true"),
+            none,
+            "engine-failed",
+            "not shut off",
+        ),
+        (
+            "it has other memory",
+            ("\"Memory\":268435456", "\"Memory\":268435455"),
+            none,
+            "engine-failed",
+            "memory",
+        ),
+        (
+            "it has other processes",
+            ("\"PidsLimit\":64", "\"PidsLimit\":63"),
+            none,
+            "engine-failed",
+            "processes",
+        ),
+        (
+            "it is of another time",
+            none,
+            ("Api-Version: 1.4", "Api-Version: 1.3"),
+            "engine-too-old",
+            "1.41 is needed",
+        ),
+    ] {
+        let meddler = Meddler::before(&daemon.socket(), asked, answered);
+        let engine = Engine::at(&meddler.socket()).unwrap().with_limits(LIMITS);
+        let error = block_in_place(|| yard.run(&deb, engine)).map(|_| ()).unwrap_err();
+        println!("{what}: {}: {error}", error.code());
+        assert_eq!(error.code(), code, "{what}: {error}");
+        assert!(error.to_string().contains(word), "{what}: {error}");
+        assert_eq!(daemon.holds().await, Vec::<String>::new(), "{what}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

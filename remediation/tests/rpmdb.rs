@@ -20,9 +20,9 @@ mod sandboxes;
 use std::path::Path;
 
 use daemons::{Daemon, Make};
-use headers::{DATABASE, base, put, root, rpm, unpack};
-use patchline_registry::Digest;
-use patchline_remediation::{Choice, Executor, Fixed, FixedImage, executor::sandbox::Limits};
+use headers::{DATABASE, OS_RELEASE, base, put, root, rpm, unpack};
+use patchline_registry::{Digest, Registries};
+use patchline_remediation::{Choice, Executor, Fixed, FixedImage, Tooling, executor::sandbox::Limits};
 use rpms::{Place, Scan, Signer, Spec, What, program, ready, repository, run, serve, spec, text};
 use sandboxes::{ALONE, everybody_is_gone, mounts, sandbox};
 
@@ -215,6 +215,92 @@ async fn an_image_is_mended_by_its_own_rpm() {
     }
     assert!(digests.iter().all(|digest| *digest == digests[0]), "equal fixes are equal bytes: {digests:?}");
     everybody_is_gone();
+}
+
+/// The tools in an image of the test's, by the tag that they are pushed under.
+fn tooling(place: &Place, tags: &[&str]) -> Tooling {
+    let layout = place.folder.path().join("layout");
+    let named = tags.iter().map(|tag| {
+        let name = format!("oci:{}:{tag}", layout.display());
+        let location = name.parse().unwrap();
+        (name, location)
+    });
+    Tooling::new(Registries::new(Default::default()).unwrap(), named.collect())
+}
+
+/// A micro image has rpm's database, a shell, and no rpm: another image of its distribution lends its own, and what comes of
+/// it is what its own would have made.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_without_rpm_is_mended_by_anothers() {
+    let test = "an_image_without_rpm_is_mended_by_anothers";
+    let Some(archive) = root(test).filter(|_| ready(test)) else { return };
+    let _alone = ALONE.lock().await;
+    let before = mounts();
+    let signer = Signer::new("rsa3072");
+    let repository = repository(&[library("1.0-2"), tool("1.0-3")], (Some(&signer), &signer), "gz");
+    let mut place = place(&repository.path().display().to_string(), &signer);
+    let alone = place.remediator.clone();
+    let base = base(&archive, &old(), &[]);
+    let gone = |path: &str| vec![(path.to_owned(), 0, None)];
+    // Whatever is in the tools' database is nobody's business: the image's own is written.
+    let own = place.image_over("own", base.clone(), &[]).await;
+    let micro = place.image_over("micro", base.clone(), &[gone("usr/bin/rpm")]).await;
+    let tools = place
+        .image_over("tools", base.clone(), &[gone("usr/bin/tool"), put("etc/tool.conf", "of tools\n")])
+        .await;
+    let mut layers = Vec::new();
+    for (image, lent) in [(&own, false), (&micro, true)] {
+        if lent {
+            place.remediator = alone.clone().with_tooling(tooling(&place, &["tools"]));
+        }
+        let scanned = scan(&place, image).await;
+        assert_eq!(scanned.report.findings.len(), 2);
+        let fixed = self::image(place.fix(image, &scanned).await.unwrap());
+        assert_eq!(fixed.report.findings, []);
+        for upgrade in &fixed.plan.upgrades {
+            println!("{}: {}", upgrade.package, upgrade.because);
+            assert_eq!(upgrade.because.contains(tools.as_str()), lent, "{}", upgrade.because);
+        }
+        layers.push(fixed.layer.0.digest.clone());
+    }
+    assert_eq!(layers[0], layers[1], "equal tools are equal bytes, wherever they lie");
+    // Tools that do not fit are named, each with why.
+    let other = OS_RELEASE.replace("ID=\"rocky\"", "ID=\"alma\"");
+    let older = OS_RELEASE.replace("9.3", "8.10");
+    for (tag, later) in [
+        ("bare", gone("usr/bin/rpm")),
+        ("other", put("usr/lib/os-release", &other)),
+        ("older", put("usr/lib/os-release", &older)),
+        ("debian", gone(DATABASE)),
+    ] {
+        place.image_over(tag, base.clone(), &[later]).await;
+    }
+    let tags = ["bare", "other", "older", "debian"];
+    place.remediator = alone.clone().with_tooling(tooling(&place, &tags));
+    let scanned = scan(&place, &micro).await;
+    let Err(error) = place.fix(&micro, &scanned).await else { panic!("it was mended") };
+    let said = error.to_string();
+    println!("{said}");
+    assert_eq!(error.code(), "tooling-unfit");
+    for why in [
+        "bare: it has no rpm program",
+        "it is alma 9.3, not rocky 9.3",
+        "it is rocky 8.10",
+        "no database of rpm",
+    ] {
+        assert!(said.contains(why), "{why}: {said}");
+    }
+    let containers = alone.clone().with_tooling(tooling(&place, &["tools"])).choosing(Choice::EngineApi);
+    place.remediator = containers;
+    let Err(error) = place.fix(&micro, &scanned).await else { panic!("it was mended") };
+    assert_eq!(error.code(), "engine-unavailable");
+    assert!(error.to_string().contains("tools of another image"), "{error}");
+    // One that fits stands behind those that do not.
+    place.remediator = alone.with_tooling(tooling(&place, &["bare", "tools"]));
+    let fixed = self::image(place.fix(&micro, &scanned).await.unwrap());
+    assert_eq!(fixed.layer.0.digest, layers[0]);
+    everybody_is_gone();
+    assert_eq!(mounts(), before);
 }
 
 /// Everything that must not be, and the code of what is said of it.

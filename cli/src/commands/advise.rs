@@ -56,7 +56,7 @@ impl Advise {
         let image = images::open(&registries, &self.image, self.platform.as_deref()).await?;
         let base = base(&registries, &image, self.base.as_deref()).await?;
         let bars = Bars::new();
-        let draft = self.draft(&config, &data, &image, &bars).await?;
+        let draft = self.draft((&config, &data, &registries), &image, &bars).await?;
         bars.clear();
         let advice = Advice::of(&draft, base);
         let path =
@@ -87,12 +87,23 @@ impl Advise {
     }
 
     /// The plan, whose rest is what advice is about; a system that cannot be mended has one that is empty.
-    async fn draft(&self, config: &Config, data: &Data, image: &Image, bars: &Bars) -> Result<Draft> {
+    async fn draft(
+        &self,
+        (config, data, registries): (&Config, &Data, &Registries),
+        image: &Image,
+        bars: &Bars,
+    ) -> Result<Draft> {
         let apt = self.mirrors.apt(config, data)?;
         let facts = Arc::new(FactsFolder::new(data.facts()));
-        let remediator = crate::wiring::remediator(config, data, apt.clone(), facts)
-            .with_apk(self.mirrors.apk(config, data)?)
-            .with_rpm(self.mirrors.rpm(config, data)?);
+        let remediator = crate::wiring::remediator(
+            config,
+            data,
+            apt.clone(),
+            facts,
+            self.mirrors.tooling(config, registries)?,
+        )
+        .with_apk(self.mirrors.apk(config, data)?)
+        .with_rpm(self.mirrors.rpm(config, data)?);
         let scanned = images::scan(data, Some(&apt), image).await?;
         let sets: Vec<&AdvisorySet> = scanned.advisories.iter().collect();
         let scratch = tempfile::tempdir().map_err(io("make a folder for work"))?;

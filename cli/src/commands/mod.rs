@@ -58,6 +58,10 @@ pub(crate) struct MirrorFlags {
     /// A file of OpenPGP keys of rpm repositories, or a folder of them, instead of this machine's
     #[arg(long = "rpm-key", value_name = "FILE")]
     rpm_keys: Vec<std::path::PathBuf>,
+    /// An image of the same distribution whose rpm works on images that have rpm's database and no rpm; of several, the
+    /// first that fits [default: `tooling` of the configuration]
+    #[arg(long = "tooling", value_name = "IMAGE")]
+    tooling: Vec<String>,
 }
 
 impl MirrorFlags {
@@ -85,7 +89,7 @@ impl MirrorFlags {
     /// What was given for rpm.
     pub(crate) fn rpm_flags(&self) -> crate::wiring::RpmFlags {
         let mirrors = patchline_remediation::rpm::Mirrors { all: self.rpm_mirrors.clone() };
-        crate::wiring::RpmFlags { mirrors, keys: self.rpm_keys.clone() }
+        crate::wiring::RpmFlags { mirrors, keys: self.rpm_keys.clone(), tooling: self.tooling.clone() }
     }
     /// A client of rpm repositories over flags and configuration, in this order.
     pub(crate) fn rpm(
@@ -94,6 +98,14 @@ impl MirrorFlags {
         data: &crate::data::Data,
     ) -> crate::failure::Result<patchline_remediation::rpm::Rpm> {
         crate::wiring::rpm(config, data, self.rpm_flags())
+    }
+    /// Images whose tools may be taken, by flags and configuration, in this order.
+    pub(crate) fn tooling(
+        &self,
+        config: &crate::config::Config,
+        registries: &patchline_registry::Registries,
+    ) -> crate::failure::Result<Option<patchline_remediation::Tooling>> {
+        crate::wiring::tooling(config, registries, &self.tooling)
     }
     /// A client of apk repositories over flags and configuration, in this order.
     pub(crate) fn apk(

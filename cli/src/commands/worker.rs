@@ -41,6 +41,7 @@ impl Worker {
         let work = Work {
             apk: Some(self.mirrors.apk(&config, &data)?),
             rpm: Some(self.mirrors.rpm(&config, &data)?),
+            tooling: self.mirrors.rpm_flags().tooling,
             concurrency: self.concurrency,
             kinds,
             watching: Watching::start()?,

@@ -36,6 +36,8 @@ pub(crate) struct Work {
     pub(crate) apk: Option<Apk>,
     /// Verified rpm repositories, where there are.
     pub(crate) rpm: Option<Rpm>,
+    /// Images whose tools work on those without rpm; none: as configured.
+    pub(crate) tooling: Vec<String>,
     /// Steps at once; none: as configured.
     pub(crate) concurrency: Option<usize>,
     /// Step kinds; none: as configured.
@@ -85,7 +87,8 @@ pub(crate) async fn start(
         Some(shelf) => Advisories::shared(data.advisories(), shelf),
         None => Advisories::alone(data.advisories()),
     };
-    let remediator = super::remediator(config, data, apt.clone(), database.facts.clone());
+    let tooling = super::tooling(config, &registries, &work.tooling)?;
+    let remediator = super::remediator(config, data, apt.clone(), database.facts.clone(), tooling);
     let remediator = match work.rpm {
         Some(rpm) => remediator.with_rpm(rpm),
         None => remediator,

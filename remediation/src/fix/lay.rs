@@ -29,7 +29,7 @@ pub(super) fn changes(ground: &Ground, ready: Vec<Ready>) -> Vec<Change<'_>> {
     ready.into_iter().map(change).collect()
 }
 
-/// The image's layers as files without a name, verified as they are read, so that nothing of them stays whatever ends this.
+/// An image's layers as files without a name, verified as they are read, so that nothing of them stays whatever ends this.
 pub(super) async fn layers(
     repository: &dyn Repository,
     image: &Image,
@@ -71,7 +71,7 @@ pub(super) async fn by_tools(
     .await
 }
 
-/// The layer as the image's own rpm makes it.
+/// The layer as rpm makes it.
 pub(super) async fn by_rpm(
     runner: Runner,
     request: &FixRequest<'_>,
@@ -79,9 +79,12 @@ pub(super) async fn by_rpm(
     ground: Arc<rpm::Ground>,
     ready: Vec<rpm::Ready>,
 ) -> Result<Built> {
-    let mut layers = layers(request.repository, origin, request).await?;
+    let mut all = layers(request.repository, origin, request).await?;
+    if let Some(tools) = ground.tools() {
+        all.extend(layers(&*tools.repository, &tools.image, request).await?);
+    }
     let (scratch, progress) = (request.scratch.clone(), request.progress.clone());
     let stop = CancellationToken::new();
     let (runner, _waited_for) = (runner.until(stop.clone()), stop.drop_guard());
-    blocking(move || rpm::lay_by_tools(&runner, &ground, ready, &mut layers, &scratch, &*progress)).await
+    blocking(move || rpm::lay_by_tools(&runner, &ground, ready, &mut all, &scratch, &*progress)).await
 }

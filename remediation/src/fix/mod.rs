@@ -34,6 +34,7 @@ use crate::{
     languages::Languages,
     plan::{Chosen, Denied, FixPlan, Rules},
     rpm::Rpm,
+    tooling::Tooling,
     tree::{TreesBeside, image_blocking as blocking},
 };
 
@@ -147,6 +148,8 @@ pub struct Remediator {
     trees: Option<Arc<TreesBeside>>,
     choice: Choice,
     sandbox: Option<Sandbox>,
+    /// Images whose tools work on those that bring none; none: nobody named any.
+    tooling: Option<Tooling>,
     /// The daemon whose containers may be used; none: nobody named one.
     engine: Option<Engine>,
     /// Where packages of languages come from; none: they stay.
@@ -172,6 +175,7 @@ impl Remediator {
             trees: None,
             choice,
             sandbox: None,
+            tooling: None,
             engine: None,
             languages: None,
             languages_in: None,
@@ -202,6 +206,11 @@ impl Remediator {
     #[must_use]
     pub fn with_sandbox(self, sandbox: Sandbox) -> Self {
         Self { sandbox: Some(sandbox), ..self }
+    }
+    /// With images whose tools work on those that bring none; without one, such images are refused.
+    #[must_use]
+    pub fn with_tooling(self, tooling: Tooling) -> Self {
+        Self { tooling: Some(tooling), ..self }
     }
     /// With a daemon, for those who choose its containers.
     #[must_use]

@@ -162,7 +162,7 @@ impl Remediator {
         if self.smoke.is_none() || tried::runs(&image.config).is_err() {
             return Ok(());
         }
-        tried::has_room(self.smoke_sandbox()?, tree).map_err(|reason| Error::SmokeUnavailable { reason })
+        tried::has_room(self.smoke_sandbox()?, [tree]).map_err(|reason| Error::SmokeUnavailable { reason })
     }
 
     fn smoke_sandbox(&self) -> Result<&Sandbox> {

@@ -51,7 +51,7 @@ pub(crate) const FOLDER: &str = "/usr/lib/sysimage/rpm";
 /// Its file, as a layer has it.
 pub(crate) const DATABASE: &str = "usr/lib/sysimage/rpm/rpmdb.sqlite";
 
-const OS_RELEASE: &str = "NAME=\"Rocky Linux\"\nID=\"rocky\"\nID_LIKE=\"rhel centos fedora\"\nVERSION_ID=\"9.3\"\n\
+pub(crate) const OS_RELEASE: &str = "NAME=\"Rocky Linux\"\nID=\"rocky\"\nID_LIKE=\"rhel centos fedora\"\nVERSION_ID=\"9.3\"\n\
     PRETTY_NAME=\"Rocky Linux 9.3 (Blue Onyx)\"\n";
 
 /// rpm of the host's over a root.

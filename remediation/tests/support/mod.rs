@@ -1,6 +1,7 @@
 //! Real images for the suites: a root file system by mmdebstrap, layers over it, a layout to hold them.
 
 pub(crate) mod daemons;
+pub(crate) mod meddler;
 pub(crate) mod oracle;
 pub(crate) mod sandboxes;
 pub(crate) mod yard;

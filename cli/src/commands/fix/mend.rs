@@ -29,7 +29,8 @@ impl Fix {
         onto: Option<&Onto>,
     ) -> Result<Outcome> {
         let Ground { config, data, apt, facts, .. } = ground;
-        let mut remediator = crate::wiring::remediator(config, data, apt.clone(), facts.clone())
+        let tooling = self.mirrors.tooling(config, &ground.registries)?;
+        let mut remediator = crate::wiring::remediator(config, data, apt.clone(), facts.clone(), tooling)
             .with_apk(ground.apk.clone())
             .with_rpm(ground.rpm.clone())
             .choosing(self.executor.into())

@@ -28,7 +28,7 @@ const DPKG: &str = "/usr/bin/dpkg";
 pub fn suits(sandbox: &Sandbox, tree: &Tree, database: &Database) -> Result<(), String> {
     has_tools(tree, database)?;
     machine::runs(&database.architecture)?;
-    machine::has_room(sandbox, tree)?;
+    machine::has_room(sandbox, [tree])?;
     sandbox.probe().map_err(|failure| failure.to_string())
 }
 
@@ -126,7 +126,7 @@ fn job(
     let mut environment: Vec<(String, String)> =
         environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     environment.push(("SOURCE_DATE_EPOCH".to_owned(), newest.to_string()));
-    wire::Job { limits, layers, files, commands, environment, fatal: Vec::new(), tried: None }
+    wire::Job { limits, layers, tools: 0, files, commands, environment, fatal: Vec::new(), tried: None }
 }
 
 /// What the verified packages promise, and where somebody's doing in the image comes before them.

@@ -33,9 +33,13 @@ pub(in crate::executor) fn runs_on(machine: &str, architecture: &str) -> Result<
     }
 }
 
-/// Whether a sandbox of this image finds room; why not, for people.
-pub(crate) fn has_room(sandbox: &Sandbox, tree: &Tree) -> Result<(), String> {
-    let bytes: u64 = tree.under("").map(|(_, node)| node.entry.size).sum();
+/// Whether a sandbox of this image finds room, with the one whose tools it takes; why not, for people.
+pub(crate) fn has_room<'a>(
+    sandbox: &Sandbox,
+    trees: impl IntoIterator<Item = &'a Tree>,
+) -> Result<(), String> {
+    let nodes = trees.into_iter().flat_map(|tree| tree.under(""));
+    let bytes: u64 = nodes.map(|(_, node)| node.entry.size).sum();
     let disk = sandbox.limits().disk_here();
     if bytes.saturating_add(ROOM) > disk {
         return Err(format!(

@@ -60,6 +60,7 @@ impl Sandbox {
         let job = Job {
             limits: self.limits,
             layers: 0,
+            tools: 0,
             files: Vec::new(),
             commands: Vec::new(),
             environment: Vec::new(),

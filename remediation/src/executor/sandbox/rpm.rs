@@ -47,10 +47,15 @@ pub(crate) fn program(tree: &Tree) -> Option<&'static str> {
     PROGRAMS.iter().copied().find(there)
 }
 
-/// Whether this machine's sandbox can work on this image; why not, for people. Blocks.
-pub(crate) fn suits(sandbox: &Sandbox, tree: &Tree, architecture: &str) -> Result<(), String> {
+/// Whether this machine's sandbox can work on this image, with another's tools or its own; why not, for people. Blocks.
+pub(crate) fn suits(
+    sandbox: &Sandbox,
+    tree: &Tree,
+    tools: Option<&Tree>,
+    architecture: &str,
+) -> Result<(), String> {
     machine::runs(architecture)?;
-    machine::has_room(sandbox, tree)?;
+    machine::has_room(sandbox, [tree].into_iter().chain(tools))?;
     sandbox.probe().map_err(|failure| failure.to_string())
 }
 
@@ -70,17 +75,28 @@ impl Change<'_> {
     }
 }
 
+/// What stands in the image, and who works on it.
+#[derive(Clone, Copy)]
+pub(crate) struct Before<'a> {
+    pub(crate) tree: &'a Tree,
+    pub(crate) database: &'a Database,
+    /// How many of the layers are of the image whose rpm it is, and where it has that; none: the image's own.
+    pub(crate) tools: Option<(usize, &'static str)>,
+}
+
 /// Upgrades all of them and gives the layer that makes the image what came of it. Blocks; `layers` are the image's, lowest
-/// first, as they are stored.
+/// first, as they are stored, and then those of the tools.
 pub(crate) fn build(
     runner: &Runner,
-    (tree, database): (&Tree, &Database),
+    before: Before<'_>,
     changes: &[Change<'_>],
     layers: &mut [File],
     scratch: &Path,
     progress: &dyn Fn(&str, u64, u64),
 ) -> Result<Built> {
-    let (Some(program), Some(headers)) = (program(tree), database.headers) else {
+    let Before { tree, database, tools } = before;
+    let program = tools.map(|(_, program)| program).or_else(|| program(tree));
+    let (Some(program), Some(headers)) = (program, database.headers) else {
         return Err(Failure::of(Fault::Unavailable, "the image has no rpm that writes its database").into());
     };
     // An image of which some packages came with documentation shows more of them, not fewer.
@@ -94,8 +110,9 @@ pub(crate) fn build(
     let failed = |source| Error::Io { operation: "open a package".to_owned(), source };
     let mut files = changes.iter().map(open).collect::<std::io::Result<Vec<_>>>().map_err(failed)?;
     let folder = headers.rsplit_once('/').map_or("", |(folder, _)| folder);
-    let job = Job { program, folder, changes, no_documentation, newest: promised.newest };
-    let job = job.wire(runner.limits(), layers.len());
+    let tools = tools.map_or(0, |(layers, _)| layers);
+    let job = Job { program, tools, folder, changes, no_documentation, newest: promised.newest };
+    let job = job.wire(runner.limits(), layers.len().saturating_sub(tools));
     progress(runner.name(), 0, 2);
     let began = || progress(runner.name(), 1, 2);
     let mut told = Told::new(scratch, &began)?;
@@ -106,6 +123,8 @@ pub(crate) fn build(
 
 struct Job<'a> {
     program: &'a str,
+    /// Layers that it comes in, where it is not the image's own.
+    tools: usize,
     /// Of the database that was read: what rpm thinks itself may be another.
     folder: &'a str,
     changes: &'a [Change<'a>],
@@ -117,13 +136,19 @@ impl Job<'_> {
     fn wire(&self, limits: Limits, layers: usize) -> wire::Job {
         let files: Vec<String> = (0..self.changes.len()).map(|number| format!("{number:05}.rpm")).collect();
         let database = format!("/{}", self.folder);
+        // rpm takes what it reads before it goes into a root from outside of it, and everything else from inside.
+        let (root, outside): (&[&str], _) = match self.tools {
+            0 => (&[], ""),
+            _ => (&["--root", wire::TARGET], wire::TARGET),
+        };
         let rpm = |arguments: &[&str]| -> Vec<String> {
-            let always = [self.program, "--dbpath", &database];
-            always.iter().chain(arguments).map(|word| (*word).to_owned()).collect()
+            let always =
+                [self.program].into_iter().chain(root.iter().copied()).chain(["--dbpath", &database]);
+            always.chain(arguments.iter().copied()).map(str::to_owned).collect()
         };
         let mut upgrade = rpm(&["--define", LEVEL, "--upgrade"]);
         upgrade.extend(self.no_documentation.then(|| "--excludedocs".to_owned()));
-        upgrade.extend(files.iter().map(|file| format!("{}/{file}", wire::FOLDER)));
+        upgrade.extend(files.iter().map(|file| format!("{outside}{}/{file}", wire::FOLDER)));
         // rpm's own word that each is there in its new version, by exit code.
         let mut query = rpm(&["--query"]);
         query.extend(self.changes.iter().map(|change| {
@@ -142,7 +167,8 @@ impl Job<'_> {
         // rpm 4.18 and later write it into the database as the time of installation; older ones write the clock's.
         environment.push(("SOURCE_DATE_EPOCH".to_owned(), self.newest.to_string()));
         let (commands, fatal) = (vec![upgrade, query], vec![FAILED.to_owned()]);
-        wire::Job { limits, layers, files, commands, environment, fatal, tried: None }
+        let tools = self.tools;
+        wire::Job { limits, layers, tools, files, commands, environment, fatal, tried: None }
     }
 }
 
@@ -297,7 +323,7 @@ fn finish(
     (work.expected, work.replaced) = (promised.expected, promised.replaced);
     work.kept = promised.kept;
     native::parents(tree, promised.newest, &mut work)?;
-    tracing::debug!(paths = work.entries.len(), "laid by the image's own rpm");
+    tracing::debug!(paths = work.entries.len(), "laid by rpm");
     work.finish(spool, Flavour::Rpm, scratch, progress)
 }
 

@@ -48,6 +48,7 @@ pub fn run(
     let limits = sandbox.limits();
     let job = wire::Job {
         limits: Limits { seconds: time.as_secs().max(1), disk: limits.disk_here(), ..*limits },
+        tools: 0,
         layers: layers.len(),
         files: Vec::new(),
         commands: commands.to_vec(),

@@ -18,6 +18,8 @@ pub(in crate::executor) struct Job {
     pub(in crate::executor) limits: Limits,
     /// How many layers follow, lowest first, each as a content.
     pub(in crate::executor) layers: usize,
+    /// How many follow after those, of another image, whose programs are the tools; 0: they are the image's own.
+    pub(in crate::executor) tools: usize,
     /// Names of the files that follow after them, each as a content; they lie in [`FOLDER`].
     pub(in crate::executor) files: Vec<String>,
     /// Programs with their arguments, one after the other.
@@ -40,6 +42,9 @@ pub(in crate::executor) struct Tried {
 
 /// Where the files of a job lie, for as long as it runs.
 pub(in crate::executor) const FOLDER: &str = "/.patchline";
+
+/// Where tools of another image see the image that they work on.
+pub(in crate::executor) const TARGET: &str = "/.patchline/image";
 
 /// What the inside says.
 #[derive(Debug, Serialize, Deserialize)]

@@ -1,6 +1,9 @@
 //! What a decision about rpm's packages stands on: the image's tree and database, and where its repositories are.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, OnceLock},
+};
 
 use patchline_scanner::Distro;
 use serde_json::Value;
@@ -15,6 +18,7 @@ use crate::{
     },
     plan::rpm::shadow::Accounts,
     rpm::{Database, Repositories, Variables},
+    tooling::{Tools, Wanted},
     tree::{Tree, image_blocking as blocking},
 };
 
@@ -24,6 +28,10 @@ pub(crate) struct Ground {
     pub(crate) database: Database,
     pub(super) accounts: Accounts,
     architecture: String,
+    /// The same as the image's configuration has it.
+    platform: String,
+    /// Another image's rpm, where this one has none; found when it is first asked for.
+    tools: OnceLock<Tools>,
     /// How people call the system.
     system: String,
     /// Of the image's own repositories.
@@ -74,7 +82,10 @@ impl Ground {
             .collect();
         let accounts = Accounts::of(&tree);
         let system = called(distro);
-        Ok(Some(Arc::new(Self { tree, database, accounts, architecture, system, texts })))
+        let platform = config.get("architecture").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let tools = OnceLock::new();
+        let this = Self { tree, database, accounts, architecture, platform, tools, system, texts };
+        Ok(Some(Arc::new(this)))
     }
 
     /// Who writes its database.
@@ -83,6 +94,11 @@ impl Ground {
             Some(_) => choice.always().unwrap_or(Executor::Sandbox),
             None => Executor::Native,
         }
+    }
+
+    /// Whose rpm writes its database; none: its own.
+    pub(crate) fn tools(&self) -> Option<&Tools> {
+        self.tools.get()
     }
 
     /// The lowest version of each source's installed packages.
@@ -99,7 +115,7 @@ impl Ground {
         remediator: &Remediator,
         distro: Option<&Distro>,
     ) -> Result<Repositories> {
-        self.can_be_written(remediator).await?;
+        self.can_be_written(remediator, distro).await?;
         let Some(rpm) = &remediator.rpm else {
             return Err(Error::NoRpmMirror { system: self.system.clone() });
         };
@@ -113,7 +129,11 @@ impl Ground {
     }
 
     /// Before anything is fetched.
-    async fn can_be_written(self: &Arc<Self>, remediator: &Remediator) -> Result<()> {
+    async fn can_be_written(
+        self: &Arc<Self>,
+        remediator: &Remediator,
+        distro: Option<&Distro>,
+    ) -> Result<()> {
         let Some(path) = self.database.headers else {
             let reason = "images with rpm's text manifests have no rpm that could run in one".to_owned();
             return match remediator.choice {
@@ -123,8 +143,12 @@ impl Ground {
             };
         };
         let (system, path) = (self.system.clone(), path.to_owned());
-        if rpm::program(&self.tree).is_none() {
+        if rpm::program(&self.tree).is_none() && !self.has_tools(remediator, distro, &path).await? {
             return Err(Error::RpmMissing { system, path });
+        }
+        if remediator.choice == Choice::EngineApi && self.tools().is_some() {
+            let reason = "tools of another image work in the sandbox alone".to_owned();
+            return Err(EngineError::Unavailable { reason }.into());
         }
         if remediator.choice == Choice::EngineApi {
             let (engine, ground) = (remediator.engine()?.clone(), self.clone());
@@ -135,12 +159,36 @@ impl Ground {
             (_, None) => "nobody said how one is made".to_owned(),
             (_, Some(sandbox)) => {
                 let (sandbox, ground) = (sandbox.clone(), self.clone());
-                let suits =
-                    blocking(move || Ok(rpm::suits(&sandbox, &ground.tree, &ground.architecture))).await?;
+                let suits = move || {
+                    let tools = ground.tools().map(|tools| &tools.tree);
+                    Ok(rpm::suits(&sandbox, &ground.tree, tools, &ground.architecture))
+                };
+                let suits = blocking(suits).await?;
                 let Err(reason) = suits else { return Ok(()) };
                 reason
             }
         };
         Err(Error::SandboxNeeded { system, path, reason })
+    }
+
+    /// Whether somebody named an image whose rpm can do it.
+    async fn has_tools(
+        &self,
+        remediator: &Remediator,
+        distro: Option<&Distro>,
+        database: &str,
+    ) -> Result<bool> {
+        let Some(tooling) = remediator.tooling.as_ref().filter(|_| self.tools().is_none()) else {
+            return Ok(self.tools().is_some());
+        };
+        let wanted = Wanted { architecture: &self.platform, distro, database };
+        Ok(match tooling.find(&wanted, &remediator.facts).await? {
+            // Whoever was here first found the same.
+            Some(tools) => {
+                self.tools.get_or_init(|| tools);
+                true
+            }
+            None => false,
+        })
     }
 }

@@ -270,7 +270,11 @@ fn judge(
         Executor::EngineApi => "a container of the daemon, as was asked for",
         _ => "the sandbox",
     };
-    Ok(format!("run in {place}: /{path} is written by the image's own rpm alone; {scripts}"))
+    let whose = match ground.tools() {
+        Some(tools) => format!("the rpm of {}, for the image has none", tools.name),
+        None => "the image's own rpm alone".to_owned(),
+    };
+    Ok(format!("run in {place}: /{path} is written by {whose}; {scripts}"))
 }
 
 fn conclude(
@@ -387,7 +391,7 @@ pub(crate) fn lay(
     build(&ground.tree, &ground.database, &changes, scratch, progress)
 }
 
-/// The same over a database of headers, as the image's own rpm makes it. `layers` are the image's, lowest first.
+/// The same over a database of headers, as rpm makes it. `layers` are the image's, lowest first, and then those of its tools.
 pub(crate) fn lay_by_tools(
     runner: &Runner,
     ground: &Ground,
@@ -402,7 +406,9 @@ pub(crate) fn lay_by_tools(
         shadows: one.shadows,
     });
     let changes: Vec<_> = changes.collect();
-    sandbox::rpm::build(runner, (&ground.tree, &ground.database), &changes, layers, scratch, progress)
+    let tools = ground.tools().map(|tools| (tools.image.manifest.layers.len(), tools.program));
+    let before = sandbox::rpm::Before { tree: &ground.tree, database: &ground.database, tools };
+    sandbox::rpm::build(runner, before, &changes, layers, scratch, progress)
 }
 
 /// Reached version by package, of its source.

@@ -13,6 +13,7 @@ mod loopback;
 mod person;
 mod root;
 mod run;
+mod tools;
 
 use std::{
     ffi::OsString,
@@ -154,6 +155,8 @@ fn inner() -> Result<ExitCode> {
 
 /// The tools of an upgrade, and what they changed.
 fn upgrade(job: &Job, from: &mut impl Read, to: &mut impl Write) -> Result<()> {
+    folder()?;
+    tools::lay(job, from)?;
     let added = files(job, from)?;
     let before =
         changes::snapshot(&added).map_err(|e| Failure::io(Fault::Broken, "look at the image", &e))?;
@@ -190,7 +193,6 @@ fn folder() -> Result<()> {
 fn files(job: &Job, from: &mut impl Read) -> Result<clean::Added> {
     let failed = |e: std::io::Error| root::full("the packages", &e);
     let mut added = clean::Added::default();
-    folder()?;
     for name in &job.files {
         let plain = !name.is_empty() && !name.starts_with('.') && !name.contains('/');
         if !plain {

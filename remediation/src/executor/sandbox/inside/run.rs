@@ -10,7 +10,7 @@ use std::{
 
 use rustix::process::{Pid, WaitOptions, WaitStatus};
 
-use super::{Result, person::Person, root};
+use super::{Result, person::Person, root, tools};
 use crate::executor::sandbox::{
     fault::{Failure, Fault},
     limits::{FULL, JUDGED, LEAVING_MS, Limits, WORDS},
@@ -27,11 +27,12 @@ const SHOWN: usize = 200;
 /// commands.
 pub(super) fn all(job: &Job, tried: Option<(&Tried, &Person)>) -> Result<()> {
     root::restrict(&job.limits, tried.is_none())?;
+    let away = tools::enter(job)?;
     let started = now();
     for command in &job.commands {
         one(job, command, tried, started)?;
     }
-    Ok(())
+    away.map_or(Ok(()), tools::Away::back)
 }
 
 #[expect(
