@@ -25,7 +25,7 @@ fn bookworm_on_amd64_is_mended_in_every_shape() {
         println!("{row}");
     }
     assert!(ended.status.success(), "{} of {} cases are wrong", told["wrong"], told["cases"]);
-    assert_eq!(told["untried"], 0, "a release that lives lacks nothing");
+    assert_eq!(told["reissued"], 0, "a release that lives lacks nothing");
     // Without root or a mirror nothing runs, loudly; with them, all of it does.
     let cases = told["cases"].as_u64().unwrap();
     assert!(cases == 0 || cases >= 15, "{cases} cases");

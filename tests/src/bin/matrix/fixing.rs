@@ -73,9 +73,10 @@ impl Fixed {
 }
 
 /// Findings of an image: (id, packages).
-pub(crate) fn findings(data: &Path, image: &str) -> Vec<(String, Vec<String>)> {
+pub(crate) fn findings(data: &Path, image: &str, more: &[String]) -> Vec<(String, Vec<String>)> {
     let mut command = program(data);
-    let said = text(&run(command.args(["scan", "--allow-expired", "--output", "json"]).arg(image)));
+    let said =
+        text(&run(command.args(["scan", "--allow-expired", "--output", "json"]).args(more).arg(image)));
     let report: Value = serde_json::from_str(&said).unwrap();
     let all = report["findings"].as_array().expect("a scan tells of findings");
     let packages = |f: &Value| -> Vec<String> {

@@ -15,6 +15,7 @@ use crate::{
     fixing::{self, Fixed},
     inside::Root,
     judge,
+    reissued::Release,
     rootfs::{Rootfs, Set},
     table::Row,
     unpack,
@@ -29,8 +30,8 @@ pub(crate) struct Ground {
     pub(crate) work: PathBuf,
     /// Our data folder, whose cache all fixes share.
     pub(crate) data: PathBuf,
-    /// The main archive's mirror.
-    pub(crate) mirror: String,
+    /// The archives' mirrors, main and security.
+    pub(crate) mirrors: (String, String),
     pub(crate) entries: Vec<Entry>,
     pub(crate) used: BTreeSet<usize>,
     /// `suite/variant` that both executors went over.
@@ -40,12 +41,12 @@ pub(crate) struct Ground {
 }
 
 impl Ground {
-    pub(crate) fn new(folder: PathBuf, work: PathBuf, mirror: String) -> Self {
+    pub(crate) fn new(folder: PathBuf, work: PathBuf, mirrors: (String, String)) -> Self {
         Self {
             data: folder.join("data"),
             folder,
             work,
-            mirror,
+            mirrors,
             entries: differences::list(),
             used: BTreeSet::new(),
             ran: BTreeSet::new(),
@@ -54,7 +55,7 @@ impl Ground {
     }
 
     pub(crate) fn rootfs(&self, suite: &str, architecture: &str, set: Set) -> Rootfs {
-        Rootfs::kept(&self.folder, suite, architecture, set, &self.mirror)
+        Rootfs::kept(&self.folder, suite, architecture, set, &self.mirrors.0)
     }
 
     /// A plain image of a set, in a folder of its own.
@@ -90,16 +91,19 @@ impl Ground {
         let folder = self.fresh(&format!("{suite}-{architecture}-{}", variant.name));
         let image = assemble::image(variant, architecture, &rootfs, &goes_up, &folder);
         let reference = format!("oci:{}:v1", image.layout.display());
-        let fixed = match fixing::fix(&self.data, &reference, "auto", &[]) {
+        let (mut fixed, mut flags) = (fixing::fix(&self.data, &reference, "auto", &[]), Vec::new());
+        if let Err(error) = &fixed
+            && let Some(file) = fixing::lost(error)
+        {
+            row.reissued = Some(format!("packages made here: the mirror names {file}, and has lost it"));
+            let (tree, mirror) = (&rootfs.tree, self.mirrors.1.as_str());
+            flags = Release { suite, architecture, tree, mirror }.reissue(&folder.join("reissued"));
+            let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+            fixed = fixing::fix(&self.data, &reference, "auto", &flags);
+        }
+        let fixed = match fixed {
             Ok(fixed) => fixed,
-            Err(error) => match fixing::lost(&error) {
-                Some(file) => {
-                    row.untried =
-                        Some(format!("the mirror's index names {file}, and the mirror has it no longer"));
-                    return;
-                }
-                None => return row.findings.push(error),
-            },
+            Err(error) => return row.findings.push(error),
         };
         row.upgrades = fixed.upgrades().len();
         row.refused = fixed.refused().len();
@@ -108,7 +112,7 @@ impl Ground {
             return row.findings.push(format!("nothing was upgraded: {}", fixed.plan));
         }
         let native = Root { path: &image.tree, architecture }.is_native();
-        self.judge(variant, architecture, &image, &fixed, &folder, row);
+        self.judge(variant, architecture, (&image, &flags), &fixed, &folder, row);
         if native && !variant.distroless {
             self.both(suite, variant, &image, &fixed, &folder, row);
         }
@@ -119,7 +123,7 @@ impl Ground {
         &self,
         variant: &Variant,
         architecture: &str,
-        image: &Image,
+        (image, flags): (&Image, &[String]),
         fixed: &Fixed,
         folder: &Path,
         row: &mut Row,
@@ -136,7 +140,8 @@ impl Ground {
             distro = Some(own);
         }
         let root = Root { path: &root, architecture };
-        let case = judge::Case { variant, image, fixed, tag: "v1_fixed", root, distro, data: &self.data };
+        let case =
+            judge::Case { variant, image, fixed, tag: "v1_fixed", root, distro, data: &self.data, flags };
         row.findings.extend(case.wrong());
     }
 

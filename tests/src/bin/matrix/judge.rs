@@ -25,6 +25,8 @@ pub(crate) struct Case<'a> {
     /// The tree that the distribution's own upgrade leaves; none: it cannot be run here.
     pub(crate) distro: Option<Root<'a>>,
     pub(crate) data: &'a Path,
+    /// For the mirrors of a scan.
+    pub(crate) flags: &'a [String],
 }
 
 impl Case<'_> {
@@ -132,7 +134,7 @@ impl Case<'_> {
     /// No finding is left that the plan promised to end.
     fn promises(&self, found: &mut Vec<String>) {
         let reference = format!("oci:{}:{}", self.image.layout.display(), self.tag);
-        let left = fixing::findings(self.data, &reference);
+        let left = fixing::findings(self.data, &reference, self.flags);
         for upgrade in self.fixed.upgrades() {
             let package = upgrade["package"].as_str().unwrap();
             for id in upgrade["mends"].as_array().into_iter().flatten().filter_map(Value::as_str) {

@@ -4,6 +4,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "how long a case took is told of")]
 
+mod archive;
 mod assemble;
 mod differences;
 mod distro;
@@ -18,6 +19,7 @@ mod layer;
 mod mirror;
 mod moved;
 mod places;
+mod reissued;
 mod rootfs;
 mod scripts;
 mod table;
@@ -69,9 +71,9 @@ fn main() {
     let rows = rows(&arguments);
     let wrong = rows.iter().filter(|row| !row.findings.is_empty()).count();
     let told: Vec<Value> = rows.iter().map(Row::json).collect();
-    let untried = rows.iter().filter(|row| row.untried.is_some()).count();
-    eprintln!("{} cases, {wrong} wrong, {untried} untried", rows.len());
-    println!("{}", json!({"cases": rows.len(), "wrong": wrong, "untried": untried, "rows": told}));
+    let reissued = rows.iter().filter(|row| row.reissued.is_some()).count();
+    eprintln!("{} cases, {wrong} wrong, {reissued} reissued", rows.len());
+    println!("{}", json!({"cases": rows.len(), "wrong": wrong, "reissued": reissued, "rows": told}));
     if wrong > 0 {
         std::process::exit(1);
     }
@@ -89,8 +91,9 @@ fn rows(arguments: &Arguments) -> Vec<Row> {
     std::fs::create_dir_all(&folder).unwrap();
     // Whole trees are copied and removed there: a tmpfs saves most of the time.
     let work = arguments.values("--work").first().map_or_else(|| folder.clone(), PathBuf::from);
+    std::fs::create_dir_all(&work).unwrap();
     let work = tempfile::tempdir_in(work).unwrap();
-    let mut ground = Ground::new(folder, work.path().to_owned(), main.clone());
+    let mut ground = Ground::new(folder, work.path().to_owned(), (main.clone(), security.clone()));
     let mut rows = Vec::new();
     table::heads();
     images(arguments, &mut ground, &mut rows);

@@ -8,17 +8,15 @@ use std::{
     process::Command,
 };
 
-use patchline_tests::{
-    machine::{self, text},
-    process,
-};
+use patchline_tests::{machine, process};
 
 use crate::{
+    archive,
     assemble::{self, Image},
     hostile::{Yard, refused},
     image_case::Ground,
     inside::Root,
-    rootfs::{Set, hash},
+    rootfs::Set,
     table::Row,
 };
 
@@ -154,39 +152,16 @@ fn deb(folder: &Path, version: &str, postinst: &str) -> PathBuf {
 
 /// A security suite of that one package, signed by the key that is believed.
 fn repository(yard: &Yard<'_>, folder: &Path, postinst: &str) -> PathBuf {
-    let archive = folder.join("archive");
-    let (pool, dists) = (archive.join("pool"), archive.join("dists"));
+    let place = folder.join("archive");
+    let pool = place.join("pool");
     fs::create_dir_all(&pool).unwrap();
     let made = deb(folder, "2.0", postinst);
     let name = made.file_name().unwrap().to_owned();
     fs::rename(&made, pool.join(&name)).unwrap();
     let file = pool.join(&name);
-    let control = text(&machine::run(Command::new("dpkg-deb").arg("--field").arg(&file)));
-    let size = |path: &Path| fs::metadata(path).unwrap().len();
-    let packages = format!(
-        "{}\nFilename: pool/{}\nSize: {}\nSHA256: {}\n\n",
-        control.trim_end(),
-        name.display(),
-        size(&file),
-        &hash(&file)[7..]
-    );
-    let date = text(&machine::run(
-        Command::new("date").args(["--utc", "+%a, %d %b %Y %H:%M:%S UTC"]).env("LC_ALL", "C"),
-    ));
-    for (suite, index) in [("bookworm-security", packages.as_str()), ("bookworm", "")] {
-        let place = dists.join(suite).join("main/binary-amd64");
-        fs::create_dir_all(&place).unwrap();
-        let path = place.join("Packages");
-        fs::write(&path, index).unwrap();
-        let release = format!(
-            "Origin: The matrix\nSuite: {suite}\nCodename: {suite}\nDate: {date}Architectures: amd64\nComponents: main\n\
-             SHA256:\n {} {} main/binary-amd64/Packages\n",
-            &hash(&path)[7..],
-            size(&path)
-        );
-        fs::write(dists.join(suite).join("InRelease"), yard.ours.sign(&release)).unwrap();
-    }
-    archive
+    let index = archive::stanza(&file);
+    archive::suites(&place, "amd64", &yard.ours, &[("bookworm-security", &index), ("bookworm", "")]);
+    place
 }
 
 /// What is mounted where a sandbox mounts; others on this machine may mount elsewhere meanwhile.

@@ -14,8 +14,8 @@ pub(crate) struct Row {
     pub(crate) seconds: f64,
     /// What is worth a word, and no fault.
     pub(crate) notes: Vec<String>,
-    /// Why it could not be tried, which is nobody's fault here.
-    pub(crate) untried: Option<String>,
+    /// Why its packages were made here, which is nobody's fault.
+    pub(crate) reissued: Option<String>,
     /// What is wrong.
     pub(crate) findings: Vec<String>,
 }
@@ -26,11 +26,7 @@ impl Row {
     }
 
     pub(crate) fn tell(&self) {
-        let verdict = match (&self.untried, self.findings.is_empty()) {
-            (_, false) => "WRONG".to_owned(),
-            (Some(why), true) => format!("UNTRIED: {why}"),
-            (None, true) => "good".to_owned(),
-        };
+        let verdict = if self.findings.is_empty() { "good" } else { "WRONG" };
         eprintln!(
             "{:38} {:>8} {:>8} {:8} {:>7.1} s  {verdict} {}",
             self.name,
@@ -38,7 +34,7 @@ impl Row {
             self.refused,
             self.executor,
             self.seconds,
-            self.notes.join("; ")
+            self.reissued.iter().chain(&self.notes).map(String::as_str).collect::<Vec<_>>().join("; ")
         );
         for finding in &self.findings {
             eprintln!("    {finding}");
@@ -49,7 +45,7 @@ impl Row {
         json!({
             "name": self.name, "upgrades": self.upgrades, "refused": self.refused, "executor": self.executor,
             "scripted": self.scripted, "seconds": (self.seconds * 10.0).round() / 10.0, "notes": self.notes,
-            "untried": self.untried, "findings": self.findings,
+            "reissued": self.reissued, "findings": self.findings,
         })
     }
 }
