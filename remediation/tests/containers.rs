@@ -25,7 +25,7 @@ use support::{
     Bench, Layer, chroot,
     daemons::{Daemon, Make},
     meddler::Meddler,
-    sandboxes::{ALONE, sandbox},
+    sandboxes::sandbox,
     unpack,
     yard::Yard,
 };
@@ -45,7 +45,6 @@ async fn a_release_is_mended(make: Make, suite: &str) {
     let test = format!("{make:?}_mends_{suite}");
     let Some(mut bench) = Bench::new(&test, suite).await else { return };
     let Some(daemon) = Daemon::start(&test, make) else { return };
-    let _alone = ALONE.lock().await;
     let original = bench.image("1", &[Layer::Rootfs]).await;
     let remediator = bench.remediator.clone();
     bench.remediator = remediator.clone().with_engine(daemon.engine(Limits::default()));
@@ -191,7 +190,6 @@ async fn what_a_script_does_is_the_sandboxes_layer() {
     let test = "what_a_script_does_is_the_sandboxes_layer";
     let Some(bench) = Bench::new(test, "bookworm").await else { return };
     let Some(daemon) = Daemon::start(test, Make::Docker) else { return };
-    let _alone = ALONE.lock().await;
     let yard = Yard::new(bench.rootfs());
     let deb = yard.deb(
         "set -e\necho written > /etc/written\nln /etc/written /etc/twin\nln -s written /etc/link\nmkdir -m 2750 /var/lib/made\n\

@@ -7,6 +7,9 @@
     reason = "a test: it may fail, says what it saw, and skips loudly"
 )]
 
+#[path = "support/layers.rs"]
+#[allow(dead_code, reason = "each suite uses its part")]
+mod layers;
 mod rpms;
 
 use std::path::Path;

@@ -11,6 +11,9 @@
 #[allow(dead_code, reason = "each suite uses its part")]
 mod daemons;
 mod headers;
+#[path = "support/layers.rs"]
+#[allow(dead_code, reason = "each suite uses its part")]
+mod layers;
 #[allow(dead_code, reason = "each suite uses its part")]
 mod rpms;
 #[path = "support/sandboxes.rs"]
@@ -20,10 +23,11 @@ mod sandboxes;
 use std::path::Path;
 
 use daemons::{Daemon, Make};
-use headers::{DATABASE, OS_RELEASE, base, put, root, rpm, unpack};
+use headers::{DATABASE, OS_RELEASE, base, put, root, rpm};
+use layers::{run, unpack};
 use patchline_registry::{Digest, Registries};
 use patchline_remediation::{Choice, Executor, Fixed, FixedImage, Tooling, executor::sandbox::Limits};
-use rpms::{Place, Scan, Signer, Spec, What, program, ready, repository, run, serve, spec, text};
+use rpms::{Place, Scan, Signer, Spec, What, program, ready, repository, serve, spec, text};
 use sandboxes::{ALONE, everybody_is_gone, mounts, sandbox};
 
 const LIMITS: Limits = Limits { seconds: 60, memory: 512 << 20, processes: 64, disk: 2 << 30 };
@@ -168,7 +172,7 @@ async fn an_image_is_mended_by_its_own_rpm() {
         place.remediator.push(&*place.images, &fixed, Some("1_fixed")).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().join("root");
-        let layer = unpack(&place, &fixed.manifest.digest, &root).await;
+        let layer = unpack(&*place.images, &fixed.manifest.digest, &root, place.folder.path()).await;
         let is_in = |path: &str| layer.iter().any(|entry| entry.trim_end_matches('/') == path);
         assert!(is_in(DATABASE));
         let left = ["rpm.lock", "-wal", ".rpmsave", "tool.log", "tmp/tool", "aux-cache", "usr/share/shell"];

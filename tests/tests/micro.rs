@@ -8,6 +8,9 @@ mod daemons;
 #[path = "../../remediation/tests/headers/mod.rs"]
 #[allow(dead_code, reason = "each suite uses its part")]
 mod headers;
+#[path = "../../remediation/tests/support/layers.rs"]
+#[allow(dead_code, reason = "each suite uses its part")]
+mod layers;
 #[path = "../../remediation/tests/rpms/mod.rs"]
 #[allow(dead_code, reason = "each suite uses its part")]
 mod rpms;

@@ -15,9 +15,9 @@ use cargo_metadata::Message;
 use crate::say;
 
 /// Suites that count the machine's sandboxes: nobody else may have one meanwhile. The longest first.
-const COUNTING: &[&str] = &["matrix", "rpmdb", "sandbox", "smoke"];
+const COUNTING: &[&str] = &["matrix", "rpmdb", "sandbox", "smoke", "apksandbox"];
 /// Suites that have some.
-const STARTING: &[&str] = &["containers", "examples", "mended"];
+const STARTING: &[&str] = &["containers", "examples", "mended", "micro"];
 
 /// One program of tests, and the folder of its package, where it is started.
 pub(crate) struct Program {

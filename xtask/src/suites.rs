@@ -48,6 +48,11 @@ pub(crate) const SUITES: &[Suite] = &[
         shows: "fixing images with rpm's text manifests, from packages and repositories of rpm's own programs",
     },
     Suite {
+        name: "alpine",
+        needs: &[("qemu-img", "qemu-utils"), ("debugfs", "e2fsprogs"), ("unshare", "util-linux")],
+        shows: "fixing a real Alpine by its own apk, from a disk of it that PyPI has",
+    },
+    Suite {
         name: "matrix",
         needs: &[
             ("mmdebstrap", "mmdebstrap"),

@@ -11,24 +11,21 @@ use patchline_scanner::{Finding, Report, version::compare_debian};
 
 use super::{
     Archive, Progress, Remediator, UpgradePolicy,
+    ability::{self, Ability, Workable},
     ground::{Ground, Suites},
     holds::{held_to, holds},
 };
 use crate::{
     Error, FixPlan, Refusal, Result, Upgrade, clock,
     deb::{Deb, PackageRecord},
-    executor::{
-        Choice, Executor,
-        engine::Error as EngineError,
-        sandbox::{Failure, Fault, dpkg},
-    },
+    executor::{Executor, sandbox::dpkg},
     plan::{
         Blocked, Key, Pick, Solver, Want, eol, exactly,
         scripts::{self, Case},
         shadow::{Shadow, shadowed},
         wanted,
     },
-    tree::image_blocking as blocking,
+    tree::{Tree, image_blocking as blocking},
 };
 
 /// One upgrade, fetched and read.
@@ -88,61 +85,15 @@ pub(crate) struct Question<'a> {
 
 type Judged = Result<String, Blocked>;
 
-/// Whether a sandbox takes what needs one; asked for when the first does.
-enum Ability {
-    Unknown,
-    Able,
-    /// And why not, where one was wished for.
-    Unable(Option<String>),
-}
-
-impl Ability {
-    /// Whether this one can go up after all.
-    async fn takes(&mut self, remediator: &Remediator, ground: &Arc<Ground>, why: &Blocked) -> Result<bool> {
-        if why.code != "script-needs-sandbox" {
-            return Ok(false);
-        }
-        if matches!(self, Self::Unknown) {
-            *self = ability(remediator, ground).await?;
-        }
-        Ok(matches!(self, Self::Able))
+impl Workable for Ground {
+    fn tree(&self) -> &Tree {
+        &self.tree
     }
-    /// A refusal that says why the sandbox did not take it, either.
-    fn explained(&self, why: &Blocked) -> Blocked {
-        match self {
-            Self::Unable(Some(reason)) if why.code == "script-needs-sandbox" => {
-                Blocked { reason: format!("{}; {reason}", why.reason), ..why.clone() }
-            }
-            _ => why.clone(),
-        }
+    fn architecture(&self) -> &str {
+        &self.database.architecture
     }
-}
-
-async fn ability(remediator: &Remediator, ground: &Arc<Ground>) -> Result<Ability> {
-    if remediator.choice == Choice::EngineApi {
-        let (engine, ground) = (remediator.engine()?.clone(), ground.clone());
-        let suits = move || {
-            dpkg::has_tools(&ground.tree, &ground.database)
-                .map_err(|reason| EngineError::Unavailable { reason })?;
-            Ok(engine.suits(&ground.tree, &ground.database.architecture)?)
-        };
-        return blocking(suits).await.map(|()| Ability::Able);
-    }
-    let unable = match (remediator.choice, &remediator.sandbox) {
-        (Choice::Native | Choice::EngineApi, _) | (Choice::Auto, None) => None,
-        (Choice::Sandbox, None) => Some("nobody said how one is made".to_owned()),
-        (Choice::Auto | Choice::Sandbox, Some(sandbox)) => {
-            let (sandbox, ground) = (sandbox.clone(), ground.clone());
-            let suits = blocking(move || Ok(dpkg::suits(&sandbox, &ground.tree, &ground.database))).await?;
-            let Err(reason) = suits else { return Ok(Ability::Able) };
-            Some(reason)
-        }
-    };
-    match unable {
-        Some(reason) if remediator.choice == Choice::Sandbox => {
-            Err(Failure { fault: Fault::Unavailable, reason }.into())
-        }
-        unable => Ok(Ability::Unable(unable)),
+    fn has_tools(&self) -> Result<(), String> {
+        dpkg::has_tools(&self.tree, &self.database)
     }
 }
 
@@ -156,10 +107,7 @@ pub(crate) async fn decide(
     let rules = &*remediator.rules;
     let architecture = ground.database.architecture.clone();
     let mut fetched: BTreeMap<(Key, String), (Ready, Judged)> = BTreeMap::new();
-    let mut ability = match remediator.choice.always() {
-        Some(_) => ability(remediator, ground).await?,
-        None => Ability::Unknown,
-    };
+    let mut ability = Ability::first(remediator, ground).await?;
     loop {
         let mut blocked = holds(ground, rules);
         for (key, why) in question.blocked {
@@ -348,22 +296,10 @@ fn conclude(
     };
     let needed =
         picks.iter().any(|(key, pick)| judged(key, pick).is_some_and(|(_, needs, _)| needs.is_some()));
-    let by_itself = if needed { Executor::Sandbox } else { Executor::Native };
-    let executor = always.unwrap_or(by_itself);
+    let executor = ability::executor(always, needed);
     for (key, pick) in picks {
         let Some((one, needs, by_itself)) = judged(key, pick) else { continue };
-        let because = match (executor, needs, by_itself) {
-            (Executor::EngineApi, Some(needs), _) => {
-                format!("run in a container of the daemon, as was asked for: {needs}")
-            }
-            (Executor::EngineApi, _, _) => "a container of the daemon was asked for".to_owned(),
-            (_, Some(needs), _) => format!("run in the sandbox: {needs}"),
-            (Executor::Sandbox, _, Some(by_itself)) if needed => {
-                format!("goes along into the sandbox, one tool for one tree; by itself: {by_itself}")
-            }
-            (Executor::Sandbox, _, _) => "the sandbox was asked for".to_owned(),
-            (Executor::Native, _, by_itself) => by_itself.cloned().unwrap_or_default(),
-        };
+        let because = ability::because(executor, needed, needs, by_itself);
         let old = &packages[key].record;
         upgrades.push(Upgrade {
             package: key.0.clone(),

@@ -6,7 +6,7 @@ use patchline_registry::Repository;
 use tokio::io::AsyncSeekExt;
 use tokio_util::sync::CancellationToken;
 
-use super::{FixRequest, decide::Ready, ground::Ground, rpm};
+use super::{FixRequest, apk, decide::Ready, ground::Ground, rpm};
 use crate::{
     Error, Result,
     executor::{
@@ -87,4 +87,19 @@ pub(super) async fn by_rpm(
     let stop = CancellationToken::new();
     let (runner, _waited_for) = (runner.until(stop.clone()), stop.drop_guard());
     blocking(move || rpm::lay_by_tools(&runner, &ground, ready, &mut all, &scratch, &*progress)).await
+}
+
+/// The layer as the image's own apk makes it.
+pub(super) async fn by_apk(
+    runner: Runner,
+    request: &FixRequest<'_>,
+    origin: &Image,
+    ground: Arc<apk::Ground>,
+    ready: Vec<apk::Ready>,
+) -> Result<Built> {
+    let mut layers = layers(request.repository, origin, request).await?;
+    let (scratch, progress) = (request.scratch.clone(), request.progress.clone());
+    let stop = CancellationToken::new();
+    let (runner, _waited_for) = (runner.until(stop.clone()), stop.drop_guard());
+    blocking(move || apk::lay_by_tools(&runner, &ground, ready, &mut layers, &scratch, &*progress)).await
 }

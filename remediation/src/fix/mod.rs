@@ -1,5 +1,6 @@
 //! The act of mending one image manifest, from report to a pushed `<tag>_fixed`.
 
+mod ability;
 pub(crate) mod apk;
 mod build;
 mod decide;

@@ -20,9 +20,7 @@ use crate::{
     apk::{Database as ApkDatabase, Repositories},
     executor::{
         Choice, Executor,
-        engine::Error as EngineError,
         native::{self, Outcome},
-        sandbox::{Failure, Fault},
     },
     plan::{self, Blocked, Key, Want},
     rpm::Place as RpmPlace,
@@ -186,12 +184,6 @@ impl Course {
                 Ok(course)
             }
             System::Apk(ground) => {
-                let reason = "images of apk are not mended in one yet".to_owned();
-                match remediator.choice {
-                    Choice::Sandbox => return Err(Failure { fault: Fault::Unavailable, reason }.into()),
-                    Choice::EngineApi => return Err(EngineError::Unavailable { reason }.into()),
-                    Choice::Auto | Choice::Native => {}
-                }
                 progress("repositories", 0, 1);
                 let repositories = Box::new(ground.repositories(remediator, report.distro.as_ref()).await?);
                 progress("repositories", 1, 1);
@@ -323,6 +315,10 @@ impl Course {
             }
             Self::Apk { ground, decided, .. } => {
                 let (ground, ready) = (ground.clone(), decided.ready.clone());
+                if let Some(runner) = remediator.runner(decided.executor)? {
+                    let built = lay::by_apk(runner, request, origin, ground, ready).await?;
+                    return Ok(Some(Outcome::Built(Box::new(built))));
+                }
                 blocking(move || apk::lay(&ground, ready, &scratch, &*progress)).await?
             }
             Self::Rpm { ground, decided, .. } => {

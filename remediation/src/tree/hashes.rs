@@ -1,6 +1,9 @@
 //! Hashes of files: what package databases and our proof compare with.
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    io::{self, Read},
+};
 
 use md5::{Digest as _, Md5};
 use serde::{Deserialize, Serialize};
@@ -74,6 +77,16 @@ impl Hasher {
             md5: self.md5.finalize().into(),
             sha256: self.sha256.finalize().into(),
             sha1: self.sha1.map(|sha1| sha1.finalize().into()),
+        }
+    }
+    /// Of all that a reader gives, to its end.
+    pub fn drain(mut self, from: &mut dyn Read) -> io::Result<Hashes> {
+        let mut buffer = [0; 64 << 10];
+        loop {
+            match from.read(&mut buffer)? {
+                0 => return Ok(self.finish()),
+                read => self.update(&buffer[..read]),
+            }
         }
     }
     /// Of bytes in memory.

@@ -75,6 +75,8 @@ pub(crate) fn gunzip(bytes: &[u8]) -> Vec<u8> {
 
 fn header(mode: u32, size: usize) -> tar::Header {
     let mut header = tar::Header::new_ustar();
+    // apk takes no file of the kind that was a file before there was ustar.
+    header.set_entry_type(tar::EntryType::Regular);
     header.set_mode(mode);
     header.set_uid(0);
     header.set_gid(0);
@@ -151,7 +153,11 @@ impl Spec {
         }
         for (path, what) in &self.files {
             let sum = hex::encode(sum(what));
-            builder.append_pax_extensions([("APK-TOOLS.checksum.SHA1", sum.as_bytes())]).unwrap();
+            // By hand, for apk takes no header without a name: its length (pax(1), "pax Extended Header") is that of a SHA-1.
+            let record = format!("68 APK-TOOLS.checksum.SHA1={sum}\n");
+            let mut extended = header(0o644, record.len());
+            extended.set_entry_type(tar::EntryType::XHeader);
+            builder.append_data(&mut extended, "PaxHeaders/checksum", record.as_bytes()).unwrap();
             match what {
                 What::File(mode, content) => {
                     builder.append_data(&mut header(*mode, content.len()), path, content.as_bytes()).unwrap()
@@ -167,11 +173,15 @@ impl Spec {
     }
     fn control(&self, data: &[u8]) -> Vec<u8> {
         let mut info = format!(
-            "# made by a test\npkgname = {}\npkgver = {}\narch = x86_64\nsize = 1\norigin = {}\nbuilddate = 1700000000\n",
+            "# made by a test\npkgname = {}\npkgver = {}\npkgdesc = a test's {0}\nurl = https://example.test\nlicense = MIT\narch = x86_64\n\
+             size = 4096\norigin = {}\nbuilddate = 1700000000\n",
             self.name, self.version, self.origin
         );
         for need in self.depends.split_whitespace() {
             info += &format!("depend = {need}\n");
+        }
+        if !self.provides.is_empty() {
+            info += &format!("provides = {}\n", self.provides);
         }
         if !self.triggers.is_empty() {
             info += &format!("triggers = {}\n", self.triggers);
@@ -363,8 +373,13 @@ impl Place {
     }
 
     pub(crate) async fn image(&self, tag: &str, image: &Image) -> Digest {
-        let mut layers = vec![base(image)];
-        layers.extend(image.later.iter().map(layer));
+        self.image_over(tag, base(image), &image.later).await
+    }
+
+    /// An image of a first layer, and of what was done over it.
+    pub(crate) async fn image_over(&self, tag: &str, base: Vec<u8>, later: &[Entries]) -> Digest {
+        let mut layers = vec![base];
+        layers.extend(later.iter().map(layer));
         let (mut descriptors, mut ids) = (Vec::new(), Vec::new());
         for tar in layers {
             ids.push(Digest::of(&tar));
@@ -392,6 +407,11 @@ impl Place {
 
     /// `fixed`: (origin, version that fixes it).
     pub(crate) async fn scan(&self, image: &Digest, fixed: &[(&str, &str)]) -> Scan {
+        self.scan_as(image, "Alpine:v3.20", fixed).await
+    }
+
+    /// The same for another release, by OSV's name of it.
+    pub(crate) async fn scan_as(&self, image: &Digest, ecosystem: &str, fixed: &[(&str, &str)]) -> Scan {
         let inventory = patchline_scanner::inventory(&*self.images, image, Arc::new(NoFacts)).await.unwrap();
         let records: Vec<osv::Record> = fixed
             .iter()
@@ -400,7 +420,7 @@ impl Place {
                 serde_json::from_value(json!({
                     "id": format!("CVE-2024-{}", 1000 + n), "modified": "2024-06-01T00:00:00Z",
                     "affected": [{
-                        "package": {"ecosystem": "Alpine:v3.20", "name": origin},
+                        "package": {"ecosystem": ecosystem, "name": origin},
                         "ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": version}]}],
                     }],
                 }))

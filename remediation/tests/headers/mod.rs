@@ -4,13 +4,14 @@
 use std::{
     path::{Path, PathBuf},
     process::Command,
-    sync::atomic::{AtomicUsize, Ordering},
 };
 
-use patchline_registry::Digest;
 use patchline_remediation::apt::Mirrors;
 
-use crate::rpms::{Entries, Place, Spec, run};
+use crate::{
+    layers::{run, tar, untar},
+    rpms::{Entries, Spec},
+};
 
 /// Whether a root can be made here; else the test skips, and says so. Gives its archive.
 pub(crate) fn root(test: &str) -> Option<PathBuf> {
@@ -78,61 +79,7 @@ pub(crate) fn base(archive: &Path, installed: &[Spec], more: &[&str]) -> Vec<u8>
     let files: Vec<PathBuf> = installed.iter().map(|spec| spec.build(&packages, None)).collect();
     run(rpm(&root).arg("--initdb"));
     run(rpm(&root).arg("--install").args(more).args(&files));
-    let tar = work.path().join("root.tar");
-    run(Command::new("tar")
-        .args(["--numeric-owner", "--xattrs", "--xattrs-include=*", "--format=pax", "--sort=name"])
-        .args(["--exclude=./dev/*", "--exclude=./proc/*", "--exclude=./sys/*"])
-        .arg("-C")
-        .arg(&root)
-        .arg("-cf")
-        .arg(&tar)
-        .arg("."));
-    std::fs::read(tar).unwrap()
-}
-
-fn untar(archive: &Path, root: &Path) {
-    run(Command::new("tar")
-        .args([
-            "--numeric-owner",
-            "-p",
-            "--xattrs",
-            "--xattrs-include=*",
-            "--exclude=.wh.*",
-            "--exclude=./dev/*",
-        ])
-        .arg("-xf")
-        .arg(archive)
-        .arg("-C")
-        .arg(root));
-}
-
-/// All layers, one over the other, as a container runtime lays them; and the paths of the last one.
-pub(crate) async fn unpack(place: &Place, image: &Digest, root: &Path) -> Vec<String> {
-    use tokio::io::AsyncReadExt;
-    static RUN: AtomicUsize = AtomicUsize::new(0);
-    std::fs::create_dir_all(root).unwrap();
-    let manifest = place.images.manifest(image.as_str()).await.unwrap().image().unwrap();
-    let mut last = Vec::new();
-    for layer in &manifest.layers {
-        let file = place.folder.path().join(format!("unpack-{}", RUN.fetch_add(1, Ordering::Relaxed)));
-        let mut bytes = Vec::new();
-        place.images.blob(layer).await.unwrap().read_to_end(&mut bytes).await.unwrap();
-        std::fs::write(&file, bytes).unwrap();
-        last = run(Command::new("tar").arg("-tf").arg(&file)).lines().map(str::to_owned).collect();
-        for path in &last {
-            let Some((folder, name)) = path.rsplit_once("/.wh.") else { continue };
-            let gone = root.join(folder).join(name);
-            assert!(gone.symlink_metadata().is_ok(), "a whiteout of nothing: {path}");
-            if gone.is_dir() && !gone.is_symlink() {
-                std::fs::remove_dir_all(&gone).unwrap();
-            } else {
-                std::fs::remove_file(&gone).unwrap();
-            }
-        }
-        untar(&file, root);
-        std::fs::remove_file(&file).unwrap();
-    }
-    last
+    tar(&root, &work.path().join("root.tar"))
 }
 
 /// A file, for a later layer.

@@ -24,6 +24,8 @@ use patchline_scanner::{
 };
 use serde_json::json;
 
+use crate::layers::run;
+
 /// Whether rpm's programs are here; else the test skips, and says so.
 pub(crate) fn ready(test: &str) -> bool {
     let there = |program: &str| Command::new(program).arg("--version").output().is_ok();
@@ -35,14 +37,6 @@ pub(crate) fn ready(test: &str) -> bool {
     assert!(std::env::var("CI").as_deref() != Ok("true"), "{test} needs {missing:?}");
     println!("skipped: {test}: this machine has no {}", missing.join(", "));
     false
-}
-
-pub(crate) fn run(command: &mut Command) -> String {
-    let output = command.output().unwrap_or_else(|e| panic!("{command:?}: {e}"));
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?}: {text}\n{said}");
-    text
 }
 
 /// Somebody who signs.

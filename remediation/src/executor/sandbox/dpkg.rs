@@ -9,28 +9,20 @@ use std::{
     path::Path,
 };
 
-use super::{Limits, Sandbox, machine, order, result::Told, wire};
+use super::{Limits, order, promised::Promised, result::Told, wire};
 use crate::{
     Error, Result,
     deb::{Deb, Entry, EntryKind, PackageRecord},
     executor::{
         Runner,
-        native::{self, Built, Change, Work, filters::Filters},
+        native::{Built, Change, filters::Filters},
     },
     installed::{Database, Layout},
-    plan::shadow::Shadow,
-    tree::{Flavour, Hasher, Kind, Tree},
+    tree::{Flavour, Hasher, Tree},
 };
 
 /// What an image has its tools from; none is ever taken from the host.
 const DPKG: &str = "/usr/bin/dpkg";
-/// Whether this machine's sandbox can work on this image; why not, for people. Blocks.
-pub fn suits(sandbox: &Sandbox, tree: &Tree, database: &Database) -> Result<(), String> {
-    has_tools(tree, database)?;
-    machine::runs(&database.architecture)?;
-    machine::has_room(sandbox, [tree])?;
-    sandbox.probe().map_err(|failure| failure.to_string())
-}
 
 /// Whether an image brings what is run, wherever it is; what it lacks, for people.
 pub(crate) fn has_tools(tree: &Tree, database: &Database) -> Result<(), String> {
@@ -67,7 +59,7 @@ pub fn build(
     progress: &dyn Fn(&str, u64, u64),
 ) -> Result<Built> {
     let Before { tree, database, filters } = before;
-    let promised = Promised::read(tree, database, filters, changes)?;
+    let promised = Packages::read(tree, database, filters, changes)?;
     let records: Vec<&PackageRecord> = changes.iter().map(|change| &*change.record).collect();
     let stages = order::stages(&records)?;
     let mut files = Vec::with_capacity(changes.len());
@@ -81,7 +73,8 @@ pub fn build(
     let mut told = Told::new(scratch, &began)?;
     runner.run(&job, tree, (layers, &mut files), scratch, &mut told)?;
     progress(runner.name(), 2, 2);
-    finish(tree, changes, promised, told, scratch, progress)
+    promised.settle(tree, &mut told, &|_| false);
+    promised.layer(tree, told, Flavour::Dpkg, scratch, progress)
 }
 
 fn job(
@@ -129,44 +122,29 @@ fn job(
     wire::Job { limits, layers, tools: 0, files, commands, environment, fatal: Vec::new(), tried: None }
 }
 
-/// What the verified packages promise, and where somebody's doing in the image comes before them.
+/// The same of dpkg's packages.
 #[derive(Default)]
-struct Promised {
-    expected: BTreeMap<String, [u8; 32]>,
-    replaced: BTreeMap<[u8; 32], (String, String)>,
+struct Packages {
+    promised: Promised,
     /// MD5 of what was shipped where something else stands: (package, path).
     displaced: BTreeMap<String, (String, String)>,
-    kept: BTreeSet<String>,
-    /// Paths whose change is taken back.
-    as_it_was: BTreeSet<String>,
-    /// Paths that keep the image's mode and owner.
-    owners: BTreeSet<String>,
-    newest: u64,
 }
 
-impl Promised {
-    fn read(tree: &Tree, database: &Database, filters: &Filters, changes: &[Change<'_>]) -> Result<Self> {
-        let mut promised = Self::default();
+impl Packages {
+    /// What they promise.
+    fn read(tree: &Tree, database: &Database, filters: &Filters, changes: &[Change<'_>]) -> Result<Promised> {
+        let mut all = Self::default();
         let owned = database.owned_except(tree, filters, &BTreeSet::new());
         for change in changes {
             let conffiles: BTreeSet<String> = change.conffiles().into_iter().collect();
             let mut hashes = BTreeMap::new();
             let one = One { tree, filters, change, owned: &owned, conffiles: &conffiles };
             Deb::open(&change.deb)?.data(|entry, content| {
-                promised.newest = promised.newest.max(entry.mtime);
+                all.promised.newest = all.promised.newest.max(entry.mtime);
                 let hash = match &entry.kind {
                     EntryKind::File => {
-                        let mut hasher = Hasher::new();
-                        let mut buffer = [0; 64 << 10];
-                        loop {
-                            let failed =
-                                |source| Error::Io { operation: "unpack a package".to_owned(), source };
-                            match content.read(&mut buffer).map_err(failed)? {
-                                0 => break,
-                                read => hasher.update(&buffer[..read]),
-                            }
-                        }
-                        let hash = hasher.finish();
+                        let failed = |source| Error::Io { operation: "unpack a package".to_owned(), source };
+                        let hash = Hasher::new().drain(content).map_err(failed)?;
                         hashes.insert(entry.path.clone(), hash);
                         Some(hash)
                     }
@@ -174,13 +152,13 @@ impl Promised {
                     EntryKind::Directory => return Ok(()),
                     _ => None,
                 };
-                one.promise(entry, hash, &mut promised);
+                one.promise(entry, hash, &mut all);
                 Ok(())
             })?;
-            one.leavings(&mut promised);
+            all.promised.leavings(&change.shadows, |_| false);
         }
-        promised.find_displaced(tree);
-        Ok(promised)
+        all.find_displaced(tree);
+        Ok(all.promised)
     }
 
     /// Finds where shipped content that is no longer in its place lies now.
@@ -190,7 +168,7 @@ impl Promised {
         }
         for hashes in tree.under("").filter_map(|(_, node)| node.entry.hashes) {
             if let Some(of) = self.displaced.get(&hex::encode(hashes.md5)) {
-                self.replaced.insert(hashes.sha256, of.clone());
+                self.promised.replaced.insert(hashes.sha256, of.clone());
             }
         }
     }
@@ -207,45 +185,29 @@ struct One<'a> {
 }
 
 impl One<'_> {
-    fn promise(&self, entry: &Entry, hash: Option<crate::tree::Hashes>, promised: &mut Promised) {
+    fn promise(&self, entry: &Entry, hash: Option<crate::tree::Hashes>, all: &mut Packages) {
         if entry.path.is_empty() || self.filters.excludes(&entry.path) {
             return;
         }
         let name = &self.change.record.name;
         let target = self.tree.through(self.filters.diverted(name, &entry.path)).into_owned();
         if self.conffiles.contains(&entry.path) {
-            return self.conffile(entry, &target, hash, promised);
+            return self.conffile(entry, &target, hash, &mut all.promised);
         }
-        let node = self.tree.get(&target);
-        let stranger = node.is_some_and(|node| node.entry.kind != Kind::Dir) && !self.owned.contains(&target);
-        let left = match self.change.shadows.get(&target) {
-            Some(Shadow::Removed) => Some(format!("/{target} (removed)")),
-            Some(Shadow::Changed { .. }) => Some(format!("/{target}")),
-            _ if stranger => Some(format!("/{target}")),
-            other => {
-                if other == Some(&Shadow::Remoded) {
-                    promised.kept.insert(format!("/{target} (mode and owner)"));
-                    promised.owners.insert(target.clone());
-                }
-                None
-            }
-        };
-        if let Some(left) = left {
+        if all.promised.stays(self.tree, self.owned, &self.change.shadows, &target) {
             let old = self.change.installed.md5sums.get(&entry.path);
             if let (Some(old), Some(hash)) = (old, hash)
                 && *old != hex::encode(hash.md5)
             {
-                promised.displaced.insert(old.clone(), (name.clone(), target.clone()));
+                all.displaced.insert(old.clone(), (name.clone(), target));
             }
-            promised.kept.insert(left);
-            promised.as_it_was.insert(target);
             return;
         }
         let Some(hash) = hash else { return };
-        promised.expected.insert(target.clone(), hash.sha256);
-        let old = node.and_then(|node| node.entry.hashes).filter(|old| old.sha256 != hash.sha256);
-        if let Some(old) = old {
-            promised.replaced.insert(old.sha256, (name.clone(), target));
+        all.promised.expected.insert(target.clone(), hash.sha256);
+        let old = self.tree.get(&target).and_then(|node| node.entry.hashes);
+        if let Some(old) = old.filter(|old| old.sha256 != hash.sha256) {
+            all.promised.replaced.insert(old.sha256, (name.clone(), target));
         }
     }
 
@@ -277,45 +239,4 @@ impl One<'_> {
             }
         }
     }
-
-    /// What somebody changed stays, too, where the new version ships nothing there any more.
-    fn leavings(&self, promised: &mut Promised) {
-        for (path, shadow) in &self.change.shadows {
-            let shipped = promised.expected.contains_key(path);
-            if matches!(shadow, Shadow::Changed { .. } | Shadow::Remoded) && !shipped {
-                promised.kept.insert(format!("/{path}"));
-                promised.as_it_was.insert(path.clone());
-            }
-        }
-    }
-}
-
-/// The layer.
-fn finish(
-    tree: &Tree,
-    changes: &[Change<'_>],
-    promised: Promised,
-    mut told: Told<'_>,
-    scratch: &Path,
-    progress: &dyn Fn(&str, u64, u64),
-) -> Result<Built> {
-    for path in &promised.owners {
-        if let (Some(laid), Some(node)) = (told.entries.get_mut(path), tree.get(path)) {
-            (laid.mode, laid.uid, laid.gid) = (node.entry.mode, node.entry.uid, node.entry.gid);
-            laid.xattrs.clone_from(&node.entry.xattrs);
-        }
-    }
-    told.settle(tree, &promised.as_it_was, &|_| false);
-    let (mut entries, whiteouts, spool) = told.finish();
-    // What a script wrote has this run's time: it becomes that of the newest file of the packages.
-    for laid in entries.values_mut() {
-        laid.mtime = laid.mtime.min(promised.newest);
-    }
-    let mut work = Work::default();
-    (work.entries, work.whiteouts) = (entries, whiteouts);
-    (work.expected, work.replaced) = (promised.expected, promised.replaced);
-    work.kept = promised.kept.into_iter().collect();
-    native::parents(tree, promised.newest, &mut work)?;
-    tracing::debug!(packages = changes.len(), paths = work.entries.len(), "laid by the image's own dpkg");
-    work.finish(spool, Flavour::Dpkg, scratch, progress)
 }

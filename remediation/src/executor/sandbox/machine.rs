@@ -3,17 +3,29 @@
 use super::{Sandbox, limits::ROOM};
 use crate::tree::Tree;
 
-/// Whose programs run on each machine, by its own name and Go's GOARCH: Debian's names of architectures, rpm's, and the image
-/// specification's.
+/// Whose programs run on each machine, by its own name and Go's GOARCH: Debian's names of architectures, rpm's, apk's, and the
+/// image specification's.
 const MACHINES: &[(&str, &str, &[&str])] = &[
-    ("x86_64", "amd64", &["amd64", "i386", "386", "x86_64", "i586", "i686"]),
+    ("x86_64", "amd64", &["amd64", "i386", "386", "x86_64", "i586", "i686", "x86"]),
     ("aarch64", "arm64", &["arm64", "aarch64"]),
-    ("arm", "arm", &["armhf", "armel", "arm", "armv7hl"]),
-    ("x86", "386", &["i386", "386", "i586", "i686"]),
+    ("arm", "arm", &["armhf", "armel", "arm", "armv7hl", "armv7"]),
+    ("x86", "386", &["i386", "386", "i586", "i686", "x86"]),
     ("powerpc64", "ppc64le", &["ppc64el", "ppc64le"]),
     ("riscv64", "riscv64", &["riscv64"]),
     ("s390x", "s390x", &["s390x"]),
 ];
+
+/// Whether this machine's sandbox can work on an image, with the tree of the one whose tools it takes beside its own; why not,
+/// for people. Blocks.
+pub(crate) fn suits<'a>(
+    sandbox: &Sandbox,
+    trees: impl IntoIterator<Item = &'a Tree>,
+    architecture: &str,
+) -> Result<(), String> {
+    runs(architecture)?;
+    has_room(sandbox, trees)?;
+    sandbox.probe().map_err(|failure| failure.to_string())
+}
 
 /// Whether programs of an architecture run here; why not, for people.
 pub(super) fn runs(architecture: &str) -> Result<(), String> {

@@ -1,6 +1,7 @@
 //! The sandbox executor: the distribution's own tools in namespaces of their own, over the image's tree, and what they changed as
 //! one patch layer. Nothing of the host is in there: no file, no network, no id, no right.
 
+pub(crate) mod apk;
 pub mod dpkg;
 mod fault;
 mod ids;
@@ -9,6 +10,7 @@ pub(in crate::executor) mod limits;
 pub(crate) mod machine;
 mod order;
 pub(in crate::executor) mod outside;
+mod promised;
 mod result;
 pub(crate) mod rpm;
 pub mod tried;

@@ -10,18 +10,15 @@ use std::{
 };
 
 use super::{
-    Limits, Sandbox,
+    Limits,
     fault::{Failure, Fault},
-    machine,
+    promised::Promised,
     result::Told,
     wire,
 };
 use crate::{
     Error, Result,
-    executor::{
-        Runner,
-        native::{self, Built, Work},
-    },
+    executor::{Runner, native::Built},
     plan::{rpm::shadow::is_shipped, shadow::Shadow},
     rpm::{self, Database, Held, Installed, Package},
     tree::{Flavour, Kind, Tree},
@@ -45,18 +42,6 @@ pub(crate) fn program(tree: &Tree) -> Option<&'static str> {
         node.is_some_and(|node| node.entry.kind == Kind::File && node.entry.mode & 0o111 != 0)
     };
     PROGRAMS.iter().copied().find(there)
-}
-
-/// Whether this machine's sandbox can work on this image, with another's tools or its own; why not, for people. Blocks.
-pub(crate) fn suits(
-    sandbox: &Sandbox,
-    tree: &Tree,
-    tools: Option<&Tree>,
-    architecture: &str,
-) -> Result<(), String> {
-    machine::runs(architecture)?;
-    machine::has_room(sandbox, [tree].into_iter().chain(tools))?;
-    sandbox.probe().map_err(|failure| failure.to_string())
 }
 
 /// One upgrade.
@@ -105,20 +90,20 @@ pub(crate) fn build(
     });
     let no_documentation =
         documented.clone().next().is_some() && documented.all(|held| held.no_documentation);
-    let promised = Promised::read(tree, database, changes, no_documentation);
+    let all = Packages::read(tree, database, changes, no_documentation);
     let open = |change: &Change<'_>| File::open(&change.new.path);
     let failed = |source| Error::Io { operation: "open a package".to_owned(), source };
     let mut files = changes.iter().map(open).collect::<std::io::Result<Vec<_>>>().map_err(failed)?;
     let folder = headers.rsplit_once('/').map_or("", |(folder, _)| folder);
     let tools = tools.map_or(0, |(layers, _)| layers);
-    let job = Job { program, tools, folder, changes, no_documentation, newest: promised.newest };
+    let job = Job { program, tools, folder, changes, no_documentation, newest: all.promised.newest };
     let job = job.wire(runner.limits(), layers.len().saturating_sub(tools));
     progress(runner.name(), 0, 2);
     let began = || progress(runner.name(), 1, 2);
     let mut told = Told::new(scratch, &began)?;
     runner.run(&job, tree, (layers, &mut files), scratch, &mut told)?;
     progress(runner.name(), 2, 2);
-    finish(tree, folder, promised, told, scratch, progress)
+    finish(tree, folder, all, told, scratch, progress)
 }
 
 struct Job<'a> {
@@ -172,56 +157,39 @@ impl Job<'_> {
     }
 }
 
-/// What the verified packages promise, and where somebody's doing in the image comes before them.
+/// The same of rpm's packages.
 #[derive(Default)]
-struct Promised {
-    expected: BTreeMap<String, [u8; 32]>,
+struct Packages {
+    promised: Promised,
     /// What is there only where the image wants its language.
     perhaps: BTreeMap<String, [u8; 32]>,
-    replaced: BTreeMap<[u8; 32], (String, String)>,
-    kept: BTreeSet<String>,
-    /// Paths whose change is taken back.
-    as_it_was: BTreeSet<String>,
-    /// Paths that keep the image's mode and owner.
-    owners: BTreeSet<String>,
     /// Configuration files, of the old packages and of the new.
     config: BTreeSet<String>,
-    newest: u64,
 }
 
-impl Promised {
+impl Packages {
     fn read(tree: &Tree, database: &Database, changes: &[Change<'_>], no_documentation: bool) -> Self {
-        let mut promised = Self::default();
+        let mut all = Self::default();
         let owned = database.owned(tree);
         for change in changes {
-            promised.newest = promised.newest.max(change.new.info.build_time);
+            all.promised.newest = all.promised.newest.max(change.new.info.build_time);
             let old = change.held().map(|held| held.files.as_slice()).unwrap_or_default();
             let old: BTreeMap<&str, &rpm::File> = old.iter().map(|file| (file.path.as_str(), file)).collect();
             for file in &change.new.files {
-                promised.newest = promised.newest.max(file.mtime);
+                all.promised.newest = all.promised.newest.max(file.mtime);
                 let documentation = no_documentation && file.is_documentation();
                 if !file.is_folder() && !file.is_ghost() && !documentation {
                     let one = One { tree, owned: &owned, change, old: old.get(file.path.as_str()).copied() };
-                    one.promise(file, &mut promised);
+                    one.promise(file, &mut all);
                 }
             }
             for file in old.values().filter(|file| file.is_config()) {
-                promised.config.insert(tree.through(&file.path).into_owned());
+                all.config.insert(tree.through(&file.path).into_owned());
             }
-            promised.leavings(change);
+            let Self { promised, perhaps, .. } = &mut all;
+            promised.leavings(&change.shadows, |path| perhaps.contains_key(path));
         }
-        promised
-    }
-
-    /// What somebody changed stays, too, where the new version ships nothing there any more.
-    fn leavings(&mut self, change: &Change<'_>) {
-        for (path, shadow) in &change.shadows {
-            let shipped = self.expected.contains_key(path) || self.perhaps.contains_key(path);
-            if matches!(shadow, Shadow::Changed { .. } | Shadow::Remoded) && !shipped {
-                self.kept.insert(format!("/{path}"));
-                self.as_it_was.insert(path.clone());
-            }
-        }
+        all
     }
 }
 
@@ -236,11 +204,12 @@ struct One<'a> {
 }
 
 impl One<'_> {
-    fn promise(&self, file: &rpm::File, promised: &mut Promised) {
+    fn promise(&self, file: &rpm::File, all: &mut Packages) {
+        let promised = &mut all.promised;
         let target = self.tree.through(&file.path).into_owned();
         let node = self.tree.get(&target);
         if file.is_config() || self.old.is_some_and(rpm::File::is_config) {
-            promised.config.insert(target.clone());
+            all.config.insert(target.clone());
             let untouched = match (node, self.old) {
                 (None, None) => true,
                 (Some(node), Some(old)) => is_shipped(old, &node.entry),
@@ -257,32 +226,17 @@ impl One<'_> {
             }
             return;
         }
-        let stranger = node.is_some_and(|node| node.entry.kind != Kind::Dir) && !self.owned.contains(&target);
-        let left = match self.change.shadows.get(&target) {
-            Some(Shadow::Removed) => Some(format!("/{target} (removed)")),
-            Some(Shadow::Changed { .. }) => Some(format!("/{target}")),
-            _ if stranger => Some(format!("/{target}")),
-            other => {
-                if other == Some(&Shadow::Remoded) {
-                    promised.kept.insert(format!("/{target} (mode and owner)"));
-                    promised.owners.insert(target.clone());
-                }
-                None
-            }
-        };
         let name = &self.change.installed.name;
-        if let Some(left) = left {
+        if promised.stays(self.tree, self.owned, &self.change.shadows, &target) {
             // What was shipped may have been moved elsewhere, not away: its copies are looked for.
             let old = self.old.and_then(|old| old.sha256).filter(|old| Some(*old) != file.sha256);
-            promised.replaced.extend(old.map(|old| (old, (name.clone(), target.clone()))));
-            promised.kept.insert(left);
-            promised.as_it_was.insert(target);
+            promised.replaced.extend(old.map(|old| (old, (name.clone(), target))));
             return;
         }
         let Some(sha256) = file.sha256 else { return };
         let old = node.and_then(|node| node.entry.hashes).map(|old| old.sha256).filter(|old| *old != sha256);
         promised.replaced.extend(old.map(|old| (old, (name.clone(), target.clone()))));
-        let promises = if file.is_of_language() { &mut promised.perhaps } else { &mut promised.expected };
+        let promises = if file.is_of_language() { &mut all.perhaps } else { &mut promised.expected };
         promises.insert(target, sha256);
     }
 }
@@ -291,40 +245,24 @@ impl One<'_> {
 fn finish(
     tree: &Tree,
     folder: &str,
-    mut promised: Promised,
+    mut all: Packages,
     mut told: Told<'_>,
     scratch: &Path,
     progress: &dyn Fn(&str, u64, u64),
 ) -> Result<Built> {
     tidy(tree, folder, &mut told)?;
-    configuration(&mut promised, &mut told);
-    for path in &promised.owners {
-        if let (Some(laid), Some(node)) = (told.entries.get_mut(path), tree.get(path)) {
-            (laid.mode, laid.uid, laid.gid) = (node.entry.mode, node.entry.uid, node.entry.gid);
-            laid.xattrs.clone_from(&node.entry.xattrs);
-        }
-    }
+    configuration(&mut all, &mut told);
+    let Packages { mut promised, perhaps, .. } = all;
     // The database has times as well, and `rpm --verify` looks at them.
-    let shipped = |path: &str| promised.expected.contains_key(path) || promised.perhaps.contains_key(path);
-    told.settle(tree, &promised.as_it_was, &shipped);
-    for (path, sha256) in std::mem::take(&mut promised.perhaps) {
+    let shipped = |path: &str| promised.expected.contains_key(path) || perhaps.contains_key(path);
+    promised.settle(tree, &mut told, &shipped);
+    for (path, sha256) in perhaps {
         let stays = tree.get(&path).is_some() && !told.removed.contains(&path);
         if told.entries.contains_key(&path) || stays {
             promised.expected.insert(path, sha256);
         }
     }
-    let (mut entries, whiteouts, spool) = told.finish();
-    // What a script wrote has this run's time: it becomes that of the newest file of the packages.
-    for laid in entries.values_mut() {
-        laid.mtime = laid.mtime.min(promised.newest);
-    }
-    let mut work = Work::default();
-    (work.entries, work.whiteouts) = (entries, whiteouts);
-    (work.expected, work.replaced) = (promised.expected, promised.replaced);
-    work.kept = promised.kept;
-    native::parents(tree, promised.newest, &mut work)?;
-    tracing::debug!(paths = work.entries.len(), "laid by rpm");
-    work.finish(spool, Flavour::Rpm, scratch, progress)
+    promised.layer(tree, told, Flavour::Rpm, scratch, progress)
 }
 
 /// Takes out what rpm leaves beside its database: locks, shared memory, Berkeley DB's environment. What of it the image had is
@@ -354,8 +292,8 @@ fn tidy(tree: &Tree, folder: &str, told: &mut Told<'_>) -> Result<()> {
 
 /// Configuration that somebody changed stays in service, and what is new comes beside it, also where the package would have had
 /// it the other way round: a patch that puts a person's configuration aside is none.
-fn configuration(promised: &mut Promised, told: &mut Told<'_>) {
-    for path in &promised.config {
+fn configuration(all: &mut Packages, told: &mut Told<'_>) {
+    for path in &all.config {
         let Some(saved) =
             SAVED.iter().map(|end| format!("{path}{end}")).find(|one| told.entries.contains_key(one))
         else {
@@ -366,6 +304,6 @@ fn configuration(promised: &mut Promised, told: &mut Told<'_>) {
             told.entries.insert(format!("{path}.rpmnew"), new);
         }
         told.removed.remove(path);
-        promised.kept.insert(format!("/{path}"));
+        all.promised.kept.insert(format!("/{path}"));
     }
 }

@@ -14,7 +14,7 @@ use crate::{
     executor::{
         Choice, Executor,
         engine::Error as EngineError,
-        sandbox::{Failure, Fault, rpm},
+        sandbox::{Failure, Fault, machine, rpm},
     },
     plan::rpm::shadow::Accounts,
     rpm::{Database, Repositories, Variables},
@@ -160,8 +160,8 @@ impl Ground {
             (_, Some(sandbox)) => {
                 let (sandbox, ground) = (sandbox.clone(), self.clone());
                 let suits = move || {
-                    let tools = ground.tools().map(|tools| &tools.tree);
-                    Ok(rpm::suits(&sandbox, &ground.tree, tools, &ground.architecture))
+                    let trees = [&ground.tree].into_iter().chain(ground.tools().map(|tools| &tools.tree));
+                    Ok(machine::suits(&sandbox, trees, &ground.architecture))
                 };
                 let suits = blocking(suits).await?;
                 let Err(reason) = suits else { return Ok(()) };

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use crate::apk::{Installed, Package};
+use crate::{
+    apk::{Installed, Package},
+    tree::{Entry, Kind, Tree},
+};
 
 /// Where each of busybox's packages lists the paths of its applets.
 pub(crate) const PATHS: &str = "etc/busybox-paths.d/";
@@ -26,6 +29,17 @@ pub(crate) fn links_are_known(installed: &Installed, to: &str, package: &Package
             to, installed.version
         )),
     }
+}
+
+/// Whether it is a link that busybox made for itself.
+pub(crate) fn is_applet(entry: &Entry) -> bool {
+    entry.kind == Kind::Symlink && entry.link.as_deref() == Some("/bin/busybox")
+}
+
+/// Paths of all applets that the image's lists name, without the leading `/`.
+pub(crate) fn listed(tree: &Tree) -> BTreeSet<String> {
+    let lists = tree.under(PATHS.trim_end_matches('/')).filter(|(_, node)| node.entry.kind == Kind::File);
+    lists.flat_map(|(_, node)| paths(node.content.as_deref().unwrap_or_default())).collect()
 }
 
 /// Paths of a list, without the leading `/`.

@@ -8,18 +8,13 @@ use crate::{
         Work,
         layer::{Content, Laid},
     },
-    plan::apk::busybox::{PATHS, paths},
-    tree::{Kind, Tree},
+    plan::apk::busybox::{listed, paths},
+    tree::Tree,
 };
 
 /// Lays them.
 pub(super) fn lay(tree: &Tree, records: &[Record], newest: u64, work: &mut Work) {
-    let mut old = BTreeSet::new();
-    for (_, node) in tree.under(PATHS.trim_end_matches('/')) {
-        if node.entry.kind == Kind::File {
-            old.extend(paths(node.content.as_deref().unwrap_or_default()));
-        }
-    }
+    let old = listed(tree);
     let new: BTreeSet<String> = records.iter().flat_map(|record| paths(&record.applets)).collect();
     for path in new.union(&old) {
         let real = tree.through(path).into_owned();

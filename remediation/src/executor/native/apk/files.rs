@@ -12,7 +12,10 @@ use crate::{
         files::empty_folders,
         layer::{Content, Laid, Spool},
     },
-    plan::{apk::busybox::PATHS, shadow::Shadow},
+    plan::{
+        apk::busybox::{PATHS, is_applet},
+        shadow::Shadow,
+    },
     tree::{Hashes, Kind, Node, Tree},
 };
 
@@ -193,9 +196,7 @@ impl Laying<'_> {
             };
         }
         // A file of nobody's where the new version ships one; busybox's links give way, as they do to apk.
-        let applet = node.entry.kind == Kind::Symlink
-            && node.entry.link.as_deref().is_some_and(|link| link == "/bin/busybox");
-        let moved = self.tree.get(target).is_some() && shipped.is_none() && !applet;
+        let moved = shipped.is_none() && !is_applet(&node.entry);
         if moved && !same && !self.owners.ours.contains(target) {
             work.kept.insert(format!("/{target}"));
             return Verdict::Keep;

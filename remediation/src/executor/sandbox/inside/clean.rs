@@ -34,6 +34,8 @@ const LEFT: &[&str] = &[
     "var/lib/dpkg/lock",
     "var/lib/dpkg/lock-frontend",
     "var/lib/dpkg/triggers/Lock",
+    "lib/apk/db/lock",
+    "usr/lib/apk/db/lock",
 ];
 
 /// Whether something of the sandbox's own stands there. Paths have no slash in front.
@@ -87,6 +89,7 @@ mod tests {
         for path in [
             "var/lib/dpkg/status-old",
             "var/lib/dpkg/triggers/Lock",
+            "lib/apk/db/lock",
             "var/cache/ldconfig/aux-cache",
             "var/cache/debconf/templates.dat-old",
             "var/log/dpkg.log",

@@ -1,5 +1,7 @@
 //! Mending apk's packages: what is decided on, the decision, and the layer.
 
+mod ground;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs::File,
@@ -9,35 +11,35 @@ use std::{
 };
 
 use patchline_registry::Digest;
-use patchline_scanner::{Distro, Finding, Report};
-use serde_json::Value;
+use patchline_scanner::{Finding, Report};
 use sha2::{Digest as _, Sha256};
 
-use super::{Archive, Progress, Remediator, UpgradePolicy, family};
+use super::{
+    Archive, Progress, Remediator, UpgradePolicy,
+    ability::{self, Ability},
+    family,
+};
 use crate::{
     Error, FixPlan, Refusal, Result, Upgrade,
-    apk::{Database, IndexEntry, Package, Repositories, Scripts, Sources, compare},
+    apk::{IndexEntry, Package, Repositories, compare},
     clock,
-    executor::Executor,
-    executor::native::{
-        Outcome,
-        apk::{Change, build},
+    executor::{
+        Executor, Runner,
+        native::{
+            Built, Outcome,
+            apk::{Change, build},
+        },
+        sandbox,
     },
     plan::{
         Blocked, Rules,
         apk::{Pick, Solver, Want, eol, exactly, scripts, shadow::shadowed, wanted, world_tag},
         shadow::Shadow,
     },
-    tree::{Tree, image_blocking as blocking},
+    tree::image_blocking as blocking,
 };
 
-/// What a decision stands on, read once.
-pub(crate) struct Ground {
-    pub(crate) tree: Tree,
-    pub(crate) database: Database,
-    scripts: Scripts,
-    sources: Sources,
-}
+pub(crate) use ground::Ground;
 
 /// One upgrade, fetched and read.
 #[derive(Clone)]
@@ -75,12 +77,14 @@ impl Ready {
 pub(crate) struct Decided {
     pub(crate) plan: FixPlan,
     pub(crate) ready: Vec<Ready>,
+    /// Of all of them.
+    pub(crate) executor: Executor,
 }
 
 impl Decided {
     /// Before anything is decided.
     pub(super) fn nothing() -> Self {
-        Self { plan: FixPlan::nothing(), ready: Vec::new() }
+        Self { plan: FixPlan::nothing(), ready: Vec::new(), executor: Executor::Native }
     }
 }
 
@@ -96,66 +100,6 @@ pub(crate) struct Question<'a> {
     pub(crate) progress: &'a Progress,
 }
 
-/// apk's name of an image's platform.
-fn architecture(config: &Value) -> Option<&'static str> {
-    let said = |key: &str| config.get(key).and_then(Value::as_str);
-    Some(match (said("architecture")?, said("variant")) {
-        ("amd64", _) => "x86_64",
-        ("arm64", _) => "aarch64",
-        ("386", _) => "x86",
-        ("arm", Some("v6")) => "armhf",
-        ("arm", _) => "armv7",
-        ("ppc64le", _) => "ppc64le",
-        ("s390x", _) => "s390x",
-        ("riscv64", _) => "riscv64",
-        ("loong64", _) => "loongarch64",
-        _ => return None,
-    })
-}
-
-impl Ground {
-    /// Of a tree that was read for apk; none: it has no apk database.
-    pub(crate) fn of(tree: Tree, config: &Value) -> Result<Option<Arc<Self>>> {
-        let Some(database) = Database::read(&tree, architecture(config))? else { return Ok(None) };
-        let scripts = Scripts::read(&tree, database.folder)?;
-        let folders = ["etc/apk/repositories.d", "lib/apk/repositories.d"];
-        let more = folders.iter().flat_map(|folder| tree.under(folder)).map(|(path, _)| path);
-        let texts: Vec<_> = ["etc/apk/repositories"]
-            .into_iter()
-            .chain(more.filter(|path| path.ends_with(".list")))
-            .filter_map(|path| tree.text(path))
-            .collect();
-        let sources = Sources::parse(texts.iter().map(|text| text.as_ref()), &database.architecture);
-        Ok(Some(Arc::new(Self { tree, database, scripts, sources })))
-    }
-
-    /// The lowest version of each origin's installed packages.
-    pub(crate) fn versions(&self) -> BTreeMap<String, String> {
-        let mut lowest: BTreeMap<String, String> = BTreeMap::new();
-        for package in self.database.packages.values() {
-            let known = lowest.entry(package.origin.clone()).or_insert_with(|| package.version.clone());
-            if compare(&package.version, known).is_lt() {
-                known.clone_from(&package.version);
-            }
-        }
-        lowest
-    }
-
-    /// Reads the image's repositories where they are mirrored.
-    pub(crate) async fn repositories(
-        &self,
-        remediator: &Remediator,
-        distro: Option<&Distro>,
-    ) -> Result<Repositories> {
-        let system = distro.map_or("the image".to_owned(), |distro| {
-            distro.pretty_name.clone().unwrap_or_else(|| distro.id.clone())
-        });
-        let Some(apk) = &remediator.apk else { return Err(Error::NoApkMirror { system }) };
-        let keys = apk.keys(self.database.keys(&self.tree)).await?;
-        apk.repositories(&system, &self.sources, &self.database.architecture, keys).await
-    }
-}
-
 type Fetched = BTreeMap<(String, String), (Ready, Result<String, Blocked>)>;
 
 /// Decides.
@@ -164,12 +108,17 @@ pub(crate) async fn decide(remediator: &Remediator, question: &Question<'_>) -> 
     let rules = &*remediator.rules;
     let mut fetched = Fetched::new();
     let end = question.report.distro.as_ref().and_then(|distro| eol::ended(distro, clock::now()));
+    let mut ability = Ability::first(remediator, ground).await?;
     let mut blocked = broken(ground);
     for package in ground.database.packages.values() {
         let kept = rules.keeps(&package.name, &package.origin);
         blocked.extend(kept.map(|why| (package.name.clone(), why)));
     }
-    blocked.extend(question.blocked.clone());
+    for (name, why) in question.blocked {
+        if !ability.takes(remediator, ground, why).await? {
+            blocked.insert(name.clone(), ability.explained(why));
+        }
+    }
     let (database, repositories) = (&ground.database, question.repositories);
     let (want, policy) = (question.want, question.policy);
     let first = match &rules.exactly {
@@ -195,8 +144,10 @@ pub(crate) async fn decide(remediator: &Remediator, question: &Question<'_>) -> 
         }
         fetch(remediator, question, &picks, &shadows, &mut fetched).await?;
         for (name, pick) in &picks {
-            if let Some((_, Err(why))) = fetched.get(&(name.clone(), pick.entry.version.clone())) {
-                blocked.insert(name.clone(), why.clone());
+            if let Some((_, Err(why))) = fetched.get(&(name.clone(), pick.entry.version.clone()))
+                && !ability.takes(remediator, ground, why).await?
+            {
+                blocked.insert(name.clone(), ability.explained(why));
                 again = true;
             }
         }
@@ -212,7 +163,7 @@ pub(crate) async fn decide(remediator: &Remediator, question: &Question<'_>) -> 
     blocked.retain(|name, _| {
         packages.get(name).is_some_and(|package| question.want.lowest.contains_key(&package.origin))
     });
-    Ok(conclude(question, &picks, &blocked, &fetched))
+    Ok(conclude(question, remediator.choice.always(), &picks, &blocked, &fetched))
 }
 
 /// Whether an edited plan holds as it was written, as dpkg's has to.
@@ -318,6 +269,7 @@ fn judge(ground: &Ground, entry: &IndexEntry, package: &Package) -> Result<Strin
 
 fn conclude(
     question: &Question<'_>,
+    always: Option<Executor>,
     picks: &BTreeMap<String, Pick>,
     blocked: &BTreeMap<String, Blocked>,
     fetched: &Fetched,
@@ -325,10 +277,16 @@ fn conclude(
     let packages = &question.ground.database.packages;
     let repositories = &question.repositories.all;
     let (mut upgrades, mut ready) = (Vec::new(), Vec::new());
+    let judged = |name: &String, pick: &Pick| {
+        let (one, judged) = fetched.get(&(name.clone(), pick.entry.version.clone()))?;
+        Some((one, judged.as_ref().err().map(|why| &why.reason), judged.as_ref().ok()))
+    };
+    let needed =
+        picks.iter().any(|(name, pick)| judged(name, pick).is_some_and(|(_, needs, _)| needs.is_some()));
+    let executor = ability::executor(always, needed);
     for (name, pick) in picks {
-        let Some((one, Ok(because))) = fetched.get(&(name.clone(), pick.entry.version.clone())) else {
-            continue;
-        };
+        let Some((one, needs, by_itself)) = judged(name, pick) else { continue };
+        let because = ability::because(executor, needed, needs, by_itself);
         let old = &packages[name];
         let tagged = world_tag(&question.ground.database, old).map(|tag| format!("from @{tag}; {because}"));
         upgrades.push(Upgrade {
@@ -342,8 +300,8 @@ fn conclude(
                     && finding.source == old.origin
                     && finding.fixed.as_ref().is_some_and(|fixed| compare(fixed, &pick.entry.version).is_le())
             }),
-            because: tagged.unwrap_or_else(|| because.clone()),
-            executor: Executor::Native,
+            because: tagged.unwrap_or(because),
+            executor,
             repository: repositories
                 .get(pick.entry.repository)
                 .map(|one| one.address.clone())
@@ -378,13 +336,23 @@ fn conclude(
         advisory_revision: question.report.advisory_revision.clone(),
         smoked: Vec::new(),
     };
-    Decided { plan, ready }
+    Decided { plan, ready, executor }
 }
 
 fn ids(report: &Report, which: impl Fn(&Finding) -> bool) -> Vec<String> {
     let found = report.findings.iter().filter(|finding| family::is_apks(finding) && which(finding));
     let ids: BTreeSet<&str> = found.map(|finding| finding.id.as_str()).collect();
     ids.into_iter().map(str::to_owned).collect()
+}
+
+fn changes(ground: &Ground, ready: Vec<Ready>) -> Vec<Change<'_>> {
+    let change = |one: Ready| Change {
+        installed: &ground.database.packages[&one.name],
+        entry: one.entry,
+        package: one.package,
+        shadows: one.shadows,
+    };
+    ready.into_iter().map(change).collect()
 }
 
 /// The layer of a decision.
@@ -394,16 +362,21 @@ pub(crate) fn lay(
     scratch: &Path,
     progress: &dyn Fn(&str, u64, u64),
 ) -> Result<Outcome> {
-    let changes: Vec<Change<'_>> = ready
-        .into_iter()
-        .map(|one| Change {
-            installed: &ground.database.packages[&one.name],
-            entry: one.entry,
-            package: one.package,
-            shadows: one.shadows,
-        })
-        .collect();
+    let changes = changes(ground, ready);
     build(&ground.tree, &ground.database, &ground.scripts, &changes, scratch, progress)
+}
+
+/// The same as the image's own apk makes it. `layers` are the image's, lowest first.
+pub(crate) fn lay_by_tools(
+    runner: &Runner,
+    ground: &Ground,
+    ready: Vec<Ready>,
+    layers: &mut [File],
+    scratch: &Path,
+    progress: &dyn Fn(&str, u64, u64),
+) -> Result<Built> {
+    let changes = changes(ground, ready);
+    sandbox::apk::build(runner, (&ground.tree, &ground.database), &changes, layers, scratch, progress)
 }
 
 /// Reached version by package.
