@@ -210,6 +210,7 @@ words! {
     bar_mendable: "{} mendable", "{} 个可修复";
     bar_all_mendable: "mendable", "均可修复";
     bar_none_mendable: "no fix can be had yet", "暂时无法修复";
+    bar_languages: "{} mendable with packages of languages", "连同语言包可修复 {} 个";
     mend: "Start the chain again", "再次运行交付链";
     see_fix: "Before and after", "修复前后对比";
     made_from: "Mended from", "修复自";

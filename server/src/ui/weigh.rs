@@ -148,8 +148,11 @@ pub(crate) fn bar(findings: &[Finding], words: &'static Words) -> String {
     packages.dedup();
     let all = distinct(&|_| true);
     let mendable = distinct(&|f| f.mendable.unwrap_or(f.fixable()));
+    // What is fixed and goes up only where somebody asks for it.
+    let asked_for = distinct(&|f| f.fixed.is_some() && !f.paths.is_empty());
     let last = match mendable.cmp(&all) {
         Ordering::Equal => words.bar_all_mendable.to_owned(),
+        _ if mendable == 0 && asked_for > 0 => fill(words.bar_languages, asked_for),
         _ if mendable == 0 => words.bar_none_mendable.to_owned(),
         _ => fill(words.bar_mendable, mendable),
     };
@@ -200,6 +203,11 @@ pub(super) mod tests {
         assert_eq!(bar(&some[..1], &ZH), "1 个漏洞，2 个软件包，均可修复");
         let none = [finding("CVE-1", "tar", Severity::Unknown, None)];
         assert_eq!(bar(&none, &EN), "1 finding, 2 packages, no fix can be had yet");
+        let mut of_language = finding("CVE-1", "left", Severity::High, Some("1.2.3"));
+        of_language.paths = vec!["app/node_modules/left/package.json".into()];
+        of_language.mendable = Some(false);
+        let said = bar(&[of_language], &EN);
+        assert_eq!(said, "1 finding, 2 packages, 1 mendable with packages of languages");
     }
 
     #[test]
