@@ -12,7 +12,11 @@ use std::{
 
 use patchline_engine::schedule::due::{CATCH_UP, LONGEST_CATCH_UP};
 use patchline_registry::{RegistryConfig, remote::Secret};
-use patchline_remediation::{Denied, apk, apt::{Archives, Mirrors}, rpm};
+use patchline_remediation::{
+    Denied, apk,
+    apt::{Archives, Mirrors},
+    rpm,
+};
 use patchline_steps::{
     exceptions::{Exception, Exceptions},
     notify::ChannelConfig,

@@ -21,9 +21,12 @@ async fn apt(test: &str, cache: PathBuf) -> Option<Apt> {
     // A mirror may be frozen: what is tested here is not its freshness.
     let apt = Apt::new(AptConfig { mirrors, cache, keyrings: Vec::new(), allow_expired: true }).unwrap();
     let answers = known
-        && tokio::time::timeout(Duration::from_secs(60), apt.suite(Distribution::Debian, "bookworm", "amd64"))
-            .await
-            .is_ok_and(|r| r.inspect_err(|error| println!("{test}: {error}")).is_ok());
+        && tokio::time::timeout(
+            Duration::from_secs(60),
+            apt.suite(Distribution::Debian, "bookworm", "amd64"),
+        )
+        .await
+        .is_ok_and(|r| r.inspect_err(|error| println!("{test}: {error}")).is_ok());
     if answers {
         return Some(apt);
     }
@@ -158,7 +161,10 @@ async fn uploads_that_an_image_lacks_come_with_their_changelog() {
         patchline_scanner::advisories::apt_security::SecurityUploads::uploads(&apt, &inventory)
             .await
             .unwrap();
-    assert_eq!(revision, apt.suite(Distribution::Debian, "bookworm-security", "amd64").await.unwrap().release);
+    assert_eq!(
+        revision,
+        apt.suite(Distribution::Debian, "bookworm-security", "amd64").await.unwrap().release
+    );
     assert_eq!(uploads.iter().map(|upload| upload.source.as_str()).collect::<Vec<_>>(), ["openssl"]);
     assert!(uploads[0].changelog.starts_with(&format!("openssl ({})", uploads[0].version)));
     assert!(uploads[0].changelog.contains("CVE-"));

@@ -57,7 +57,9 @@ impl Sets {
         if let (Some(wanted), None) = (&wanted, &derived)
             && let Some(state) = names(wanted).find(|name| !is_loaded(name))
         {
-            let why = doubt.as_deref().unwrap_or("the image has no packages of that system any more, or its mirror is named no longer");
+            let why = doubt.as_deref().unwrap_or(
+                "the image has no packages of that system any more, or its mirror is named no longer",
+            );
             return Err(gone(&format!("state {state} of the security suite"), why));
         }
         Ok(Self { loaded, derived, doubt })

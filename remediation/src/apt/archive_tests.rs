@@ -53,7 +53,8 @@ async fn an_archive_is_asked_for_what_has_ended_and_is_gone() {
 #[tokio::test]
 async fn without_an_archive_it_is_said_to_have_ended() {
     let folder = tempfile::tempdir().unwrap();
-    let mirrors = Mirrors { debian: Archives { ended: None, ..mirrors(folder.path()).debian }, ..Mirrors::default() };
+    let mirrors =
+        Mirrors { debian: Archives { ended: None, ..mirrors(folder.path()).debian }, ..Mirrors::default() };
     let apt = apt(folder.path(), mirrors);
     let after = "2026-09-01T12:00:00Z".parse().unwrap();
     let error = apt.in_release("bullseye-security", Place::DebianSecurity, after).await.unwrap_err();

@@ -203,8 +203,11 @@ mod tests {
         assert_eq!(jammy.further(), ["jammy-updates", "jammy"]);
         let bookworm = Series::of(&distro("debian", Some("bookworm"))).unwrap();
         assert_eq!(bookworm.further(), ["bookworm"]);
-        assert!([jammy.security(), "jammy-updates".into(), "jammy".into()].iter().all(|s| codename(s) == "jammy"));
-        for (id, name) in [("ubuntu", None), ("ubuntu", Some("")), ("debian", Some("../x")), ("linuxmint", Some("vera"))]
+        assert!(
+            [jammy.security(), "jammy-updates".into(), "jammy".into()].iter().all(|s| codename(s) == "jammy")
+        );
+        for (id, name) in
+            [("ubuntu", None), ("ubuntu", Some("")), ("debian", Some("../x")), ("linuxmint", Some("vera"))]
         {
             let error = Series::of(&distro(id, name)).unwrap_err();
             assert!(error.is_of_system() && error.to_string().contains("Some System 1"), "{id}: {error}");

@@ -41,7 +41,8 @@ impl Origin<'_> {
         let mut wanted = components.iter().copied();
         let first = wanted.next();
         let listed = wanted.filter(|component| self.release.lists(component));
-        let all: Vec<_> = first.into_iter().chain(listed).map(|component| packages(self, component)).collect();
+        let all: Vec<_> =
+            first.into_iter().chain(listed).map(|component| packages(self, component)).collect();
         stream::iter(all).buffered(TOGETHER).try_collect().await
     }
 }

@@ -255,7 +255,10 @@ mod tests {
             let found = host_keyrings(folder.path(), distribution).into_iter();
             found.map(|path| path.file_name().unwrap().to_string_lossy().into_owned()).collect()
         };
-        assert_eq!(names(Distribution::Debian), ["debian-archive-keyring.gpg", "debian-archive-trixie-stable.asc"]);
+        assert_eq!(
+            names(Distribution::Debian),
+            ["debian-archive-keyring.gpg", "debian-archive-trixie-stable.asc"]
+        );
         assert_eq!(names(Distribution::Ubuntu), ["ubuntu-archive-keyring.gpg"]);
     }
 }

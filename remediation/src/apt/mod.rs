@@ -30,9 +30,9 @@ use tokio::{
 use url::Url;
 
 use crate::{Error, Result, clock, deb::PackageRecord, fix::Progress, plan::eol};
+pub use distribution::{Distribution, Place, Series};
 use fetch::Fetcher;
 use release::{Promise, Release};
-pub use distribution::{Distribution, Place, Series};
 pub use sources::{Archives, Mirrors};
 pub use suite::Suite;
 

@@ -75,9 +75,8 @@ impl Release {
             }
             files.insert(path.to_owned(), Promise { sha256: sha256.to_owned(), size });
         }
-        let components = stanza
-            .get("Components")
-            .map(|words| words.split_whitespace().map(str::to_owned).collect());
+        let components =
+            stanza.get("Components").map(|words| words.split_whitespace().map(str::to_owned).collect());
         Ok(Self { date, by_hash: stanza.get("Acquire-By-Hash") == Some("yes"), components, files })
     }
 
@@ -132,7 +131,9 @@ mod tests {
 
     #[test]
     fn what_was_not_asked_for_is_refused() {
-        let error = Release::parse(Distribution::Debian, "trixie", &text(""), at("2024-02-11T00:00:00Z"), false).unwrap_err();
+        let error =
+            Release::parse(Distribution::Debian, "trixie", &text(""), at("2024-02-11T00:00:00Z"), false)
+                .unwrap_err();
         assert!(error.to_string().contains("release of bookworm"), "{error}");
     }
 
@@ -157,7 +158,8 @@ mod tests {
     #[test]
     fn dates_are_enforced() {
         let until = text("Valid-Until: Sat, 17 Feb 2024 09:59:21 UTC\n");
-        let parse = |now: &str, allow| Release::parse(Distribution::Debian, "bookworm", &until, at(now), allow);
+        let parse =
+            |now: &str, allow| Release::parse(Distribution::Debian, "bookworm", &until, at(now), allow);
         assert!(parse("2024-02-17T09:59:20Z", false).is_ok());
         assert_eq!(parse("2024-02-17T09:59:22Z", false).unwrap_err().code(), "repository-untrusted");
         assert!(parse("2024-02-17T09:59:22Z", true).is_ok());
@@ -179,7 +181,10 @@ mod tests {
     fn broken_lists_are_refused() {
         let now = at("2024-02-11T00:00:00Z");
         for bad in [text("").replace(" 12 ", " x "), text("").replace("aaaa", "../.")] {
-            assert_eq!(Release::parse(Distribution::Debian, "bookworm", &bad, now, false).unwrap_err().code(), "package-malformed");
+            assert_eq!(
+                Release::parse(Distribution::Debian, "bookworm", &bad, now, false).unwrap_err().code(),
+                "package-malformed"
+            );
         }
     }
 }

@@ -34,8 +34,7 @@ impl Apt {
         match Distribution::of(&distro.id) {
             Some(Distribution::Debian) => true,
             Some(Distribution::Ubuntu) => Series::of(distro).is_ok_and(|series| {
-                let place =
-                    Place::of(series.distribution, &series.security(), dpkg_architecture(inventory));
+                let place = Place::of(series.distribution, &series.security(), dpkg_architecture(inventory));
                 self.config.mirrors.base(place).is_some()
             }),
             None => false,

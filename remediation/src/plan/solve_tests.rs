@@ -45,7 +45,8 @@ fn ruled(
     rules: &Rules,
 ) -> (Vec<String>, Vec<(String, Blocked)>) {
     let database = database(&installed.concat());
-    let suite = Suite::new("s-security", "hash", "date", Place::DebianSecurity, vec![offered.concat()]).unwrap();
+    let suite =
+        Suite::new("s-security", "hash", "date", Place::DebianSecurity, vec![offered.concat()]).unwrap();
     let suites = [Arc::new(suite)];
     let mut want = Want::default();
     for (source, version) in fix {
