@@ -289,6 +289,35 @@ mod tests {
     }
 
     #[test]
+    fn an_ubuntu_names_its_own_archives() {
+        let of = |text: &str| Mirrors::from_sources(&[("/etc/apt/sources.list".to_owned(), text.to_owned())]);
+        let shown = |archives: &Archives| {
+            let text = |url: &Option<Url>| url.as_ref().map(Url::to_string).unwrap_or_default();
+            [text(&archives.main), text(&archives.security), text(&archives.ports)]
+        };
+        let found = of("deb http://ppa.example/somebody/ubuntu jammy main\n\
+                        deb http://mirror.example/ubuntu jammy main restricted\n\
+                        deb http://mirror.example/ubuntu jammy-updates main restricted\n\
+                        deb http://sec.example/ubuntu jammy-security main restricted\n");
+        assert_eq!(shown(&found.ubuntu), ["http://mirror.example/ubuntu/", "http://sec.example/ubuntu/", ""]);
+        assert_eq!(found.debian, Archives::default(), "no suite of it is Debian's");
+        let ports = of("deb http://mirror.example/ubuntu-ports noble main\n\
+                        deb http://mirror.example/ubuntu-ports noble-security main\n");
+        assert_eq!(shown(&ports.ubuntu), ["", "", "http://mirror.example/ubuntu-ports/"]);
+        let debian = of("deb http://mirror.example/debian bookworm main\n\
+                         deb http://sec.example/debian-security bookworm-security main\n");
+        assert_eq!(debian.ubuntu, Archives::default());
+        assert_eq!(shown(&debian.debian)[1], "http://sec.example/debian-security/");
+
+        // A mirror that somebody names has security suites, too: another host is not asked for them.
+        let named = Archives { main: base("http://named.example/ubuntu"), ..Archives::default() };
+        let named = Mirrors { ubuntu: named, ..Mirrors::default() }.or_of(found.clone());
+        assert_eq!(named.base(Place::UbuntuSecurity).unwrap().as_str(), "http://named.example/ubuntu/");
+        let machine = Mirrors::default().or_of(found);
+        assert_eq!(machine.base(Place::UbuntuSecurity).unwrap().as_str(), "http://sec.example/ubuntu/");
+    }
+
+    #[test]
     fn a_folder_is_read() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("sources.list.d")).unwrap();
