@@ -12,7 +12,11 @@ use std::{
 
 use patchline_engine::schedule::due::{CATCH_UP, LONGEST_CATCH_UP};
 use patchline_registry::{RegistryConfig, remote::Secret};
-use patchline_remediation::{Denied, apk, apt::Mirrors, rpm};
+use patchline_remediation::{
+    Denied, apk,
+    apt::{Archives, Mirrors},
+    rpm,
+};
 use patchline_steps::{
     exceptions::{Exception, Exceptions},
     notify::ChannelConfig,
@@ -40,7 +44,7 @@ pub(crate) struct Config {
     pub(crate) targets: BTreeMap<String, TargetEntry>,
     /// What `sign`, `attest` and `fix` steps sign with, by name.
     pub(crate) signing_keys: BTreeMap<String, keys::SigningKeyEntry>,
-    /// Debian's archives.
+    /// Archives and repositories.
     pub(crate) mirrors: MirrorEntry,
     /// Keyring files beside the host's.
     pub(crate) keyrings: Vec<PathBuf>,
@@ -184,7 +188,7 @@ pub(crate) struct TargetEntry {
     allow_private: bool,
 }
 
-/// Where Debian is mirrored.
+/// Where packages are mirrored.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub(crate) struct MirrorEntry {
@@ -192,6 +196,12 @@ pub(crate) struct MirrorEntry {
     debian_security: Option<Url>,
     /// Debian's releases that have ended.
     debian_archive: Option<Url>,
+    /// Ubuntu's archive: all suites of amd64 and i386.
+    ubuntu: Option<Url>,
+    /// Asked for their security suites first.
+    ubuntu_security: Option<Url>,
+    /// Ubuntu's archive of all other architectures.
+    ubuntu_ports: Option<Url>,
     /// Base of Alpine's branches.
     alpine: Option<Url>,
     /// Other apk repositories: how an address begins in an image, and where that is mirrored.
@@ -364,9 +374,18 @@ impl Config {
     pub(crate) fn mirrors(&self) -> Mirrors {
         let entry = &self.mirrors;
         Mirrors {
-            debian: entry.debian.clone(),
-            debian_security: entry.debian_security.clone(),
-            debian_archive: entry.debian_archive.clone(),
+            debian: Archives {
+                main: entry.debian.clone(),
+                security: entry.debian_security.clone(),
+                ended: entry.debian_archive.clone(),
+                ports: None,
+            },
+            ubuntu: Archives {
+                main: entry.ubuntu.clone(),
+                security: entry.ubuntu_security.clone(),
+                ports: entry.ubuntu_ports.clone(),
+                ended: None,
+            },
         }
     }
     /// Mirrors of apk repositories as configured.

@@ -91,7 +91,7 @@ impl From<patchline_remediation::Error> for Failure {
         }
         match error.code() {
             "mirror-unreachable" => {
-                failure.hint("name a Debian mirror that this machine reaches with --mirror, or set `mirrors` in patchline.yaml")
+                failure.hint("name a mirror that this machine reaches with --mirror or --ubuntu-mirror, or set `mirrors` in patchline.yaml")
             }
             "sandbox-needed" => failure.hint(
                 "leave `--executor` out, or say `auto`, on a machine that gives namespaces and runs the image's programs",

@@ -172,8 +172,7 @@ pub(crate) async fn inventory(data: &Data, image: &Image, told: &Progress) -> Re
 pub(crate) async fn judge(data: &Data, apt: Option<&Apt>, inventory: Inventory) -> Result<Scanned> {
     let mut advisories = Vec::new();
     advisories.extend(AdvisorySet::open(&data.advisories())?);
-    let debian = inventory.distro.as_ref().is_some_and(|d| d.id == "debian");
-    if let (Some(apt), true) = (apt, debian) {
+    if let Some(apt) = apt.filter(|apt| apt.reads_uploads(&inventory)) {
         let (uploads, revision) = apt.uploads(&inventory).await.map_err(|error| {
             match error.downcast::<patchline_remediation::Error>() {
                 Ok(error) => Failure::from(*error),

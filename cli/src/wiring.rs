@@ -123,7 +123,7 @@ pub(crate) fn apt(
     // None given, none configured: the apt client takes the machine's own.
     let keyrings = if keyrings.is_empty() { config.keyrings.clone() } else { keyrings };
     Ok(Apt::new(AptConfig {
-        mirrors: mirrors.or(config.mirrors()).or(Mirrors::from_machine()),
+        mirrors: mirrors.or(config.mirrors()).or_machine(),
         cache: data.apt_cache(),
         keyrings,
         allow_expired,

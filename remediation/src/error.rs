@@ -1,5 +1,7 @@
 //! What can go wrong while mending.
 
+use crate::apt::{Distribution, Place};
+
 /// Shorthand.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -14,24 +16,36 @@ pub enum Error {
     #[error("the image cannot be scanned")]
     Scanner(#[from] patchline_scanner::Error),
     /// No mirror could be found or reached.
-    #[error("no Debian mirror can be reached for {suite}: name one with --mirror")]
+    #[error(
+        "no {} mirror can be reached for {suite}: name one with {}, or `mirrors.{}` of the configuration",
+        .place.distribution(), .place.flag(), .place.key()
+    )]
     NoMirror {
         /// `bookworm`
         suite: String,
+        /// What it would be a mirror of.
+        place: Place,
     },
     /// A release that has ended, and that the mirror has no longer.
     #[error(
-        "{suite} gets no updates any more, and the mirror has it no longer: name an archive with --archive-mirror"
+        "{suite} gets no updates any more, and the mirror has it no longer: name an archive with {}",
+        .distribution.ended_flag()
     )]
     ReleaseEnded {
         /// `bullseye-security`
         suite: String,
+        /// Whose.
+        distribution: Distribution,
     },
     /// Nothing to verify releases with.
     #[error(
-        "no Debian keyring is on this machine: install debian-archive-keyring, or name one with --keyring"
+        "no {distribution} keyring is on this machine: install {}, or name one with --keyring",
+        .distribution.keyring_package()
     )]
-    NoKeyring,
+    NoKeyring {
+        /// Whose.
+        distribution: Distribution,
+    },
     /// No mirror of an image's apk repositories is configured.
     #[error("no mirror of the package repositories of {system} is configured: name one with --apk-mirror")]
     NoApkMirror {
@@ -259,7 +273,7 @@ impl Error {
             | Self::NoRpmMirror { .. }
             | Self::NoLanguageRegistry { .. } => "no-mirror",
             Self::ReleaseEnded { .. } => "release-ended",
-            Self::NoKeyring | Self::NoApkKey | Self::NoRpmKey => "no-keyring",
+            Self::NoKeyring { .. } | Self::NoApkKey | Self::NoRpmKey => "no-keyring",
             Self::Format { .. } => "format-unsupported",
             Self::Untrusted { .. } => "repository-untrusted",
             Self::Unverified { .. } => "file-unverified",

@@ -138,7 +138,7 @@ impl Database {
         if status.ends_with("config-files") || status.ends_with("not-installed") {
             return Ok(());
         }
-        let record = PackageRecord::from_stanza(file, stanza, false)?;
+        let record = PackageRecord::from_stanza(file, stanza, None)?;
         let (info, list) = match self.layout {
             Layout::StatusD => (record.name.clone(), String::new()),
             Layout::Status => [format!("{}:{}", record.name, record.architecture), record.name.clone()]

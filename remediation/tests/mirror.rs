@@ -10,20 +10,23 @@ use std::{
 
 use patchline_registry::{Repository, layout};
 use patchline_remediation::{
-    apt::{Apt, AptConfig, Mirrors},
+    apt::{Apt, AptConfig, Distribution, Mirrors, Place},
     bootstrap::{BootstrapOptions, bootstrap},
 };
 
 /// The machine's mirror, when it answers.
 async fn apt(test: &str, cache: PathBuf) -> Option<Apt> {
     let mirrors = Mirrors::from_machine();
-    let known = mirrors.debian.is_some() && mirrors.debian_security.is_some();
+    let known = mirrors.debian.main.is_some() && mirrors.debian.security.is_some();
     // A mirror may be frozen: what is tested here is not its freshness.
     let apt = Apt::new(AptConfig { mirrors, cache, keyrings: Vec::new(), allow_expired: true }).unwrap();
     let answers = known
-        && tokio::time::timeout(Duration::from_secs(60), apt.suite("bookworm", "amd64"))
-            .await
-            .is_ok_and(|r| r.inspect_err(|error| println!("{test}: {error}")).is_ok());
+        && tokio::time::timeout(
+            Duration::from_secs(60),
+            apt.suite(Distribution::Debian, "bookworm", "amd64"),
+        )
+        .await
+        .is_ok_and(|r| r.inspect_err(|error| println!("{test}: {error}")).is_ok());
     if answers {
         return Some(apt);
     }
@@ -36,13 +39,13 @@ async fn apt(test: &str, cache: PathBuf) -> Option<Apt> {
 async fn suites_are_verified_and_packages_downloaded() {
     let cache = tempfile::tempdir().unwrap();
     let Some(apt) = apt("suites_are_verified", cache.path().to_owned()).await else { return };
-    let main = apt.suite("bookworm", "amd64").await.unwrap();
+    let main = apt.suite(Distribution::Debian, "bookworm", "amd64").await.unwrap();
     assert!(main.len() > 50_000, "{} packages", main.len());
     assert!(!main.candidates("libc6").unwrap().is_empty());
     assert!(!main.providers("awk").unwrap().is_empty());
-    let security = apt.suite("bookworm-security", "arm64").await.unwrap();
+    let security = apt.suite(Distribution::Debian, "bookworm-security", "arm64").await.unwrap();
     let openssl = security.candidates("openssl").unwrap().remove(0);
-    assert!(openssl.security && openssl.architecture == "arm64");
+    assert!(openssl.place == Some(Place::DebianSecurity) && openssl.architecture == "arm64");
     let packages = [main.candidates("hostname").unwrap().remove(0), openssl];
     let paths = apt.download(&packages).await.unwrap();
     for (path, package) in paths.iter().zip(&packages) {
@@ -158,7 +161,10 @@ async fn uploads_that_an_image_lacks_come_with_their_changelog() {
         patchline_scanner::advisories::apt_security::SecurityUploads::uploads(&apt, &inventory)
             .await
             .unwrap();
-    assert_eq!(revision, apt.suite("bookworm-security", "amd64").await.unwrap().release);
+    assert_eq!(
+        revision,
+        apt.suite(Distribution::Debian, "bookworm-security", "amd64").await.unwrap().release
+    );
     assert_eq!(uploads.iter().map(|upload| upload.source.as_str()).collect::<Vec<_>>(), ["openssl"]);
     assert!(uploads[0].changelog.starts_with(&format!("openssl ({})", uploads[0].version)));
     assert!(uploads[0].changelog.contains("CVE-"));

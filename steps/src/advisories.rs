@@ -57,7 +57,9 @@ impl Sets {
         if let (Some(wanted), None) = (&wanted, &derived)
             && let Some(state) = names(wanted).find(|name| !is_loaded(name))
         {
-            let why = doubt.as_deref().unwrap_or("the image has no packages of Debian's any more");
+            let why = doubt.as_deref().unwrap_or(
+                "the image has no packages of that system any more, or its mirror is named no longer",
+            );
             return Err(gone(&format!("state {state} of the security suite"), why));
         }
         Ok(Self { loaded, derived, doubt })
@@ -109,7 +111,7 @@ async fn derive(
     remediator: &Remediator,
     inventory: &Inventory,
 ) -> Result<(Option<AdvisorySet>, Option<String>), StepError> {
-    if inventory.distro.as_ref().is_none_or(|d| d.id != "debian") || inventory.of_system().next().is_none() {
+    if !remediator.apt().reads_uploads(inventory) || inventory.of_system().next().is_none() {
         return Ok((None, None));
     }
     context.news.progress("security suite", 0, 0);

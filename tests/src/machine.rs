@@ -53,7 +53,7 @@ pub fn root() -> bool {
 /// (main, security) as the machine's apt has them; else the test is skipped. Never printed.
 pub fn mirrors() -> Option<(String, String)> {
     let mirrors = patchline_remediation::apt::Mirrors::from_machine();
-    match (mirrors.debian, mirrors.debian_security) {
+    match (mirrors.debian.main, mirrors.debian.security) {
         (Some(main), Some(security)) => Some((main.to_string(), security.to_string())),
         _ => {
             skip("no Debian mirror in this machine's apt configuration");

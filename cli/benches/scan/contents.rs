@@ -53,7 +53,7 @@ pub(crate) fn system(to: &Path) {
 
 /// A tar of a suite's `minbase`, from the main suite alone, and of what depends on the packages that are named.
 pub(crate) fn bootstrap(to: &Path, suite: &str, more: Option<&str>) {
-    let mirror = Mirrors::from_machine().debian.expect("this machine's apt names a Debian mirror");
+    let mirror = Mirrors::from_machine().debian.main.expect("this machine's apt names a Debian mirror");
     let mut command = Command::new("mmdebstrap");
     command.args(["--quiet", "--variant=minbase", "--components=main"]);
     command.args(more.map(|packages| format!("--include={packages}")));

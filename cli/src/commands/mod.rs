@@ -17,6 +17,8 @@ pub(crate) mod scan;
 pub(crate) mod serve;
 pub(crate) mod worker;
 
+use patchline_remediation::apt::{Archives, Mirrors};
+
 /// Data for programs.
 pub(crate) fn json<T: serde::Serialize + ?Sized>(value: &T) -> crate::failure::Result<()> {
     let text =
@@ -38,7 +40,17 @@ pub(crate) struct MirrorFlags {
     /// longer have one
     #[arg(long, value_name = "URL")]
     archive_mirror: Option<url::Url>,
-    /// A keyring file that the suites' signatures are checked with, instead of this machine's Debian keyrings
+    /// Base address of a mirror of Ubuntu's archive: all suites of amd64 and i386 [default: this machine's apt
+    /// configuration, where it is an Ubuntu]
+    #[arg(long, value_name = "URL")]
+    ubuntu_mirror: Option<url::Url>,
+    /// Base address of a mirror of Ubuntu's security archive [default: --ubuntu-mirror]
+    #[arg(long, value_name = "URL")]
+    ubuntu_security_mirror: Option<url::Url>,
+    /// Base address of a mirror of Ubuntu's ports: all suites of all other architectures
+    #[arg(long, value_name = "URL")]
+    ubuntu_ports_mirror: Option<url::Url>,
+    /// A keyring file that the suites' signatures are checked with, instead of this machine's keyrings of Debian and Ubuntu
     #[arg(long = "keyring", value_name = "FILE")]
     keyrings: Vec<std::path::PathBuf>,
     /// Accept a suite whose Valid-Until has passed
@@ -66,11 +78,20 @@ pub(crate) struct MirrorFlags {
 
 impl MirrorFlags {
     /// The mirrors that were given.
-    pub(crate) fn mirrors(&self) -> patchline_remediation::apt::Mirrors {
-        patchline_remediation::apt::Mirrors {
-            debian: self.mirror.clone(),
-            debian_security: self.security_mirror.clone(),
-            debian_archive: self.archive_mirror.clone(),
+    pub(crate) fn mirrors(&self) -> Mirrors {
+        Mirrors {
+            debian: Archives {
+                main: self.mirror.clone(),
+                security: self.security_mirror.clone(),
+                ended: self.archive_mirror.clone(),
+                ports: None,
+            },
+            ubuntu: Archives {
+                main: self.ubuntu_mirror.clone(),
+                security: self.ubuntu_security_mirror.clone(),
+                ports: self.ubuntu_ports_mirror.clone(),
+                ended: None,
+            },
         }
     }
     /// The keyrings that were given.

@@ -59,9 +59,7 @@ impl Judge {
 
     /// What the security suite itself fixes; that it cannot be read is told, and the loaded advisories count alone.
     async fn derived(&self, inventory: &Inventory) -> (Option<AdvisorySet>, Option<String>) {
-        if inventory.distro.as_ref().is_none_or(|d| d.id != "debian")
-            || inventory.of_system().next().is_none()
-        {
+        if !self.apt.reads_uploads(inventory) || inventory.of_system().next().is_none() {
             return (None, None);
         }
         match self.apt.uploads(inventory).await {

@@ -1,7 +1,8 @@
-//! From a verified release to the text of its `Packages` index.
+//! From a verified release to the texts of its `Packages` indexes.
 
 use std::{fs::File, io::BufReader, io::Read, path::Path};
 
+use futures::{StreamExt, TryStreamExt, stream};
 use url::Url;
 
 use super::{
@@ -14,21 +15,43 @@ use crate::{
     deb::archive::{Bounded, decoder},
 };
 
-/// Main's index has some 50 MB unpacked.
+/// Debian's main has some 50 MB unpacked, Ubuntu's universe some 70.
 const MAX_INDEX: u64 = 1 << 30;
 const MAX_PACKED: u64 = 256 << 20;
+/// Indexes that are fetched and unpacked at once.
+const TOGETHER: usize = 4;
 
-/// The index's text for component main, fetched by hash where the archive offers that.
-pub(super) async fn packages(
-    fetcher: &Fetcher,
-    base: &Url,
-    folder: &Path,
-    suite: &str,
-    architecture: &str,
-    release: &Release,
-) -> Result<String> {
-    let plain = format!("main/binary-{architecture}/Packages");
-    let (suffix, promise) = [".xz", ".gz", ""]
+/// Where indexes come from, and where they are kept.
+#[derive(Clone, Copy)]
+pub(super) struct Origin<'a> {
+    pub(super) fetcher: &'a Fetcher,
+    /// Of the archive.
+    pub(super) base: &'a Url,
+    /// The cache.
+    pub(super) folder: &'a Path,
+    pub(super) suite: &'a str,
+    pub(super) architecture: &'a str,
+    pub(super) release: &'a Release,
+}
+
+impl Origin<'_> {
+    /// The text of each component's index, in their order. The first must be there; of the others, those that the release
+    /// lists, and then what cannot be had is an error: a package that is not seen would be taken for one that is not mended.
+    pub(super) async fn packages(self, components: &[&str]) -> Result<Vec<String>> {
+        let mut wanted = components.iter().copied();
+        let first = wanted.next();
+        let listed = wanted.filter(|component| self.release.lists(component));
+        let all: Vec<_> =
+            first.into_iter().chain(listed).map(|component| packages(self, component)).collect();
+        stream::iter(all).buffered(TOGETHER).try_collect().await
+    }
+}
+
+/// One index's text, fetched by hash where the archive offers that.
+async fn packages(origin: Origin<'_>, component: &str) -> Result<String> {
+    let Origin { fetcher, base, folder, suite, architecture, release } = origin;
+    let plain = format!("{component}/binary-{architecture}/Packages");
+    let (suffix, promise) = [".xz", ".zst", ".gz", ""]
         .into_iter()
         .find_map(|suffix| Some((suffix, release.files.get(&format!("{plain}{suffix}"))?)))
         .ok_or_else(|| Error::Malformed {
@@ -45,7 +68,7 @@ pub(super) async fn packages(
     if !cache::holds(&path, promise).await {
         fetch(fetcher, base, suite, &format!("{plain}{suffix}"), release.by_hash, promise, &path).await?;
     }
-    let file = format!("Packages of {suite}");
+    let file = format!("Packages of {suite}, {component}");
     let failed = move |reason: String| Error::Malformed { file: file.clone(), reason };
     let lost = failed.clone();
     tokio::task::spawn_blocking(move || {

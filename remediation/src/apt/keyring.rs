@@ -14,10 +14,11 @@ use pgp::{
     types::{KeyDetails, PublicParams, Tag},
 };
 
+use super::distribution::Distribution;
 use crate::{Error, Result};
 
 const MAX_KEYRING: u64 = 16 << 20;
-/// Where Debian's own keys lie on a Debian host.
+/// Where the keys of distributions lie on a host that has them as packages.
 const HOST_KEYRINGS: &str = "/usr/share/keyrings";
 
 /// The keys of some files.
@@ -27,18 +28,19 @@ pub(crate) struct Keyring {
 }
 
 impl Keyring {
-    /// Reads the files given, or the host's Debian keyrings when none is.
+    /// Reads the files given, or the host's keyrings of this distribution, and of no other, when none is.
+    pub(super) fn of(files: &[PathBuf], distribution: Distribution) -> Result<Self> {
+        if !files.is_empty() {
+            return Self::load(files);
+        }
+        match host_keyrings(Path::new(HOST_KEYRINGS), distribution) {
+            found if found.is_empty() => Err(Error::NoKeyring { distribution }),
+            found => Self::load(&found),
+        }
+    }
+
+    /// Reads these files.
     pub(crate) fn load(files: &[PathBuf]) -> Result<Self> {
-        let found;
-        let files = if files.is_empty() {
-            found = host_keyrings(Path::new(HOST_KEYRINGS));
-            if found.is_empty() {
-                return Err(Error::NoKeyring);
-            }
-            &found
-        } else {
-            files
-        };
         let mut keys = Vec::new();
         for file in files {
             keys.extend(read(file)?);
@@ -47,7 +49,7 @@ impl Keyring {
     }
 }
 
-fn host_keyrings(folder: &Path) -> Vec<PathBuf> {
+fn host_keyrings(folder: &Path, distribution: Distribution) -> Vec<PathBuf> {
     let mut found: Vec<_> = std::fs::read_dir(folder)
         .into_iter()
         .flatten()
@@ -55,9 +57,9 @@ fn host_keyrings(folder: &Path) -> Vec<PathBuf> {
         .filter(|entry| {
             let name = entry.file_name();
             let name = name.to_string_lossy();
-            name.starts_with("debian-archive-")
+            name.starts_with(distribution.keyring_prefix())
                 && [".gpg", ".pgp", ".asc"].iter().any(|end| name.ends_with(end))
-                // What Debian has withdrawn vouches for nothing.
+                // What was withdrawn vouches for nothing.
                 && !name.contains("removed")
         })
         .map(|entry| entry.path())
@@ -229,4 +231,34 @@ pub(super) fn check_subkey(
         is_strong(back.hash_alg()) && back.verify_primary_key_binding(&subkey.key, &key.primary_key).is_ok()
     });
     if consents { Ok(()) } else { Err("is not bound back to its primary key".to_owned()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_has_keyrings_of_each_distribution() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in [
+            "debian-archive-keyring.gpg",
+            "debian-archive-removed-keys.gpg",
+            "debian-archive-trixie-stable.asc",
+            "ubuntu-archive-keyring.gpg",
+            "ubuntu-archive-removed-keys.gpg",
+            "ubuntu-cloudimage-keyring.gpg",
+            "others.gpg",
+        ] {
+            std::fs::write(folder.path().join(name), "").unwrap();
+        }
+        let names = |distribution| -> Vec<String> {
+            let found = host_keyrings(folder.path(), distribution).into_iter();
+            found.map(|path| path.file_name().unwrap().to_string_lossy().into_owned()).collect()
+        };
+        assert_eq!(
+            names(Distribution::Debian),
+            ["debian-archive-keyring.gpg", "debian-archive-trixie-stable.asc"]
+        );
+        assert_eq!(names(Distribution::Ubuntu), ["ubuntu-archive-keyring.gpg"]);
+    }
 }

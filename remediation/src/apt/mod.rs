@@ -2,6 +2,7 @@
 
 pub(crate) mod cache;
 mod changelogs;
+mod distribution;
 pub(crate) mod fetch;
 mod index;
 pub(crate) mod keyring;
@@ -29,9 +30,10 @@ use tokio::{
 use url::Url;
 
 use crate::{Error, Result, clock, deb::PackageRecord, fix::Progress, plan::eol};
+pub use distribution::{Distribution, Place, Series};
 use fetch::Fetcher;
 use release::{Promise, Release};
-pub use sources::Mirrors;
+pub use sources::{Archives, Mirrors};
 pub use suite::Suite;
 
 const MAX_RELEASE: u64 = 8 << 20;
@@ -46,7 +48,8 @@ pub struct AptConfig {
     pub mirrors: Mirrors,
     /// Folder for verified indices and packages, each by its SHA-256.
     pub cache: PathBuf,
-    /// Keyring files; empty: the host's Debian keyrings under `/usr/share/keyrings`.
+    /// Keyring files, believed for every distribution; empty: the host's under `/usr/share/keyrings`, each for its own
+    /// distribution alone.
     pub keyrings: Vec<PathBuf>,
     /// Accept a suite whose `Valid-Until` has passed.
     pub allow_expired: bool,
@@ -67,12 +70,15 @@ impl Known {
 
 type Slot = Arc<tokio::sync::Mutex<Known>>;
 
+/// Which suite: whose, its name, and for which architecture.
+type Which = (Distribution, String, String);
+
 /// The apt client; cheap to clone.
 #[derive(Clone)]
 pub struct Apt {
     config: Arc<AptConfig>,
     fetcher: Arc<Fetcher>,
-    suites: Arc<Mutex<HashMap<(String, String), Slot>>>,
+    suites: Arc<Mutex<HashMap<Which, Slot>>>,
 }
 
 impl Apt {
@@ -86,10 +92,15 @@ impl Apt {
         &self.config
     }
 
-    /// Fetches and verifies one suite (`bookworm`, `bookworm-security`; component main) for an architecture.
-    /// One that was read within the last minute is given again.
-    pub async fn suite(&self, suite: &str, architecture: &str) -> Result<Arc<Suite>> {
-        let slot = self.slot(suite, architecture);
+    /// Fetches and verifies one suite (`bookworm`, `jammy-security`) for an architecture, by dpkg's name: of Debian the
+    /// component main, of Ubuntu all that it lists. One that was read within the last minute is given again.
+    pub async fn suite(
+        &self,
+        distribution: Distribution,
+        suite: &str,
+        architecture: &str,
+    ) -> Result<Arc<Suite>> {
+        let slot = self.slot(distribution, suite, architecture);
         let mut slot = slot.lock().await;
         if let Some(fresh) = slot.fresh() {
             return Ok(fresh.clone());
@@ -98,7 +109,7 @@ impl Apt {
             Some(coming) => coming.await.map_err(|error| interrupted(suite, error))??,
             None => {
                 let known = slot.read.as_ref().map(|(_, known)| known.clone());
-                self.read(suite, architecture, known).await?
+                self.read(distribution, suite, architecture, known).await?
             }
         };
         slot.read = Some((Instant::now(), read.clone()));
@@ -107,8 +118,14 @@ impl Apt {
 
     /// Begins to read a suite that will likely be asked for, while there is still something else to wait for. Whoever
     /// asks gets what comes of it, an error too; nobody needs to ask. From any thread.
-    pub(crate) fn expect(&self, runtime: &Handle, suite: &str, architecture: &str) {
-        let slot = self.slot(suite, architecture);
+    pub(crate) fn expect(
+        &self,
+        runtime: &Handle,
+        distribution: Distribution,
+        suite: &str,
+        architecture: &str,
+    ) {
+        let slot = self.slot(distribution, suite, architecture);
         // Taken: somebody asks for it already.
         let Ok(mut slot) = slot.try_lock() else { return };
         if slot.fresh().is_some() || slot.coming.is_some() {
@@ -116,15 +133,22 @@ impl Apt {
         }
         let known = slot.read.as_ref().map(|(_, known)| known.clone());
         let (apt, suite, architecture) = (self.clone(), suite.to_owned(), architecture.to_owned());
-        slot.coming = Some(runtime.spawn(async move { apt.read(&suite, &architecture, known).await }));
+        let read = async move { apt.read(distribution, &suite, &architecture, known).await };
+        slot.coming = Some(runtime.spawn(read));
     }
 
-    fn slot(&self, suite: &str, architecture: &str) -> Slot {
+    fn slot(&self, distribution: Distribution, suite: &str, architecture: &str) -> Slot {
         let mut suites = self.suites.lock().unwrap_or_else(PoisonError::into_inner);
-        suites.entry((suite.to_owned(), architecture.to_owned())).or_default().clone()
+        suites.entry((distribution, suite.to_owned(), architecture.to_owned())).or_default().clone()
     }
 
-    async fn read(&self, name: &str, architecture: &str, known: Option<Arc<Suite>>) -> Result<Arc<Suite>> {
+    async fn read(
+        &self,
+        distribution: Distribution,
+        name: &str,
+        architecture: &str,
+        known: Option<Arc<Suite>>,
+    ) -> Result<Arc<Suite>> {
         let word = |text: &str| {
             !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b))
         };
@@ -134,39 +158,45 @@ impl Apt {
                 reason: "it is no suite's name".to_owned(),
             });
         }
-        let security = name.ends_with("-security");
+        let place = Place::of(distribution, name, architecture);
         let now = clock::now();
-        let (base, bytes, archived) = self.in_release(name, security, now).await?;
-        let base = &base;
+        let (base, bytes, archived) = self.in_release(name, place, now).await?;
         let hash = Digest::of(&bytes).hex().to_owned();
         let keyrings = self.config.keyrings.clone();
         let text = blocking(name, move || {
-            let keyring = keyring::Keyring::load(&keyrings)?;
+            let keyring = keyring::Keyring::of(&keyrings, distribution)?;
             Ok(verify::signed_text(&bytes, &keyring, now))
         })
         .await?
         .map_err(|reason| Error::Untrusted { suite: name.to_owned(), reason })?;
         // What an archive holds has expired when its release ended.
-        let release = Release::parse(name, &text, now, self.config.allow_expired || archived)?;
+        let release = Release::parse(distribution, name, &text, now, self.config.allow_expired || archived)?;
         if let Some(known) = known.filter(|known| known.release == hash) {
             return Ok(known);
         }
-        let text =
-            index::packages(&self.fetcher, base, &self.config.cache, name, architecture, &release).await?;
+        let origin = index::Origin {
+            fetcher: &self.fetcher,
+            base: &base,
+            folder: &self.config.cache,
+            suite: name,
+            architecture,
+            release: &release,
+        };
+        let texts = origin.packages(distribution.components()).await?;
         let (suite, date) = (name.to_owned(), release.date.to_string());
-        blocking(name, move || Suite::new(&suite, &hash, &date, security, text).map(Arc::new)).await
+        blocking(name, move || Suite::new(&suite, &hash, &date, place, texts).map(Arc::new)).await
     }
 
     /// A suite's InRelease, where it lies, and whether that is the archive of releases that have ended: it is asked only for
     /// one of those, and only where the mirror no longer has it.
-    async fn in_release(&self, name: &str, security: bool, now: Timestamp) -> Result<(Url, Vec<u8>, bool)> {
+    async fn in_release(&self, name: &str, place: Place, now: Timestamp) -> Result<(Url, Vec<u8>, bool)> {
         let path = format!("dists/{name}/InRelease");
         let mirrors = &self.config.mirrors;
-        let over = eol::is_over("debian", name.strip_suffix("-security").unwrap_or(name), now);
-        let archive = mirrors.archived(security).filter(|_| over);
-        let first = match mirrors.base(security) {
+        let over = eol::is_over(place.distribution().id(), distribution::codename(name), now);
+        let archive = mirrors.archived(place).filter(|_| over);
+        let first = match mirrors.base(place) {
             Some(base) => self.fetcher.bytes(base, &path, MAX_RELEASE).await.map(|bytes| (base, bytes)),
-            None => Err(Error::NoMirror { suite: name.to_owned() }),
+            None => Err(Error::NoMirror { suite: name.to_owned(), place }),
         };
         match (first, archive) {
             (Ok((base, bytes)), _) => Ok((base.clone(), bytes, false)),
@@ -175,7 +205,7 @@ impl Apt {
                 Ok((archive, bytes, true))
             }
             (Err(Error::Status { status: 404, .. }), None) if over => {
-                Err(Error::ReleaseEnded { suite: name.to_owned() })
+                Err(Error::ReleaseEnded { suite: name.to_owned(), distribution: place.distribution() })
             }
             (Err(other), _) => Err(other),
         }
@@ -228,14 +258,13 @@ impl Apt {
         let path = cache::place(&self.config.cache, "packages", &promise)?;
         if !cache::holds(&path, &promise).await {
             let mirrors = &self.config.mirrors;
-            let nowhere = || Error::NoMirror {
-                suite: if package.security { "the security archive" } else { "the main archive" }.to_owned(),
-            };
-            let first = match mirrors.base(package.security) {
+            let place = package.place.ok_or_else(|| unverified("it stands in no index"))?;
+            let nowhere = || Error::NoMirror { suite: package.name.clone(), place };
+            let first = match mirrors.base(place) {
                 Some(base) => self.fetcher.file(base, &package.filename, &promise, &path).await,
                 None => Err(nowhere()),
             };
-            match (first, mirrors.archived(package.security)) {
+            match (first, mirrors.archived(place)) {
                 // Its hash is promised: where it comes from does not matter.
                 (Err(Error::Status { status: 404, .. } | Error::NoMirror { .. }), Some(archive)) => {
                     self.fetcher.file(&archive, &package.filename, &promise, &path).await?;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp, fmt::rfc2822};
 
+use super::distribution::Distribution;
 use crate::{Error, Result, deb::control};
 
 /// What a release promises of one of its files.
@@ -18,17 +19,31 @@ pub(crate) struct Promise {
 pub(super) struct Release {
     pub(super) date: Timestamp,
     pub(super) by_hash: bool,
+    /// The parts that it says it has; none: it says nothing of them.
+    components: Option<Vec<String>>,
     pub(super) files: BTreeMap<String, Promise>,
 }
 
 impl Release {
     /// Reads the signed text and holds it against what was asked for and the clock.
-    pub(super) fn parse(suite: &str, text: &str, now: Timestamp, allow_expired: bool) -> Result<Self> {
+    pub(super) fn parse(
+        distribution: Distribution,
+        suite: &str,
+        text: &str,
+        now: Timestamp,
+        allow_expired: bool,
+    ) -> Result<Self> {
         let file = format!("InRelease of {suite}");
         let stanza = control::single(&file, text)?;
         let untrusted = |reason: String| Error::Untrusted { suite: suite.to_owned(), reason };
-        if ![stanza.get("Codename"), stanza.get("Suite")].contains(&Some(suite)) {
-            let named = stanza.get("Codename").or(stanza.get("Suite")).unwrap_or("nothing");
+        let (codename, name) = (stanza.get("Codename"), stanza.get("Suite"));
+        let names = match distribution {
+            Distribution::Debian => [codename, name],
+            // The codename of `jammy-security` is `jammy`, as that of the release itself: it tells them apart in nothing.
+            Distribution::Ubuntu => [name.or(codename), None],
+        };
+        if !names.contains(&Some(suite)) {
+            let named = names[0].or(names[1]).unwrap_or("nothing");
             return Err(untrusted(format!("it is the release of {named}")));
         }
         let time = |field: &str| -> Result<Option<Timestamp>> {
@@ -60,7 +75,17 @@ impl Release {
             }
             files.insert(path.to_owned(), Promise { sha256: sha256.to_owned(), size });
         }
-        Ok(Self { date, by_hash: stanza.get("Acquire-By-Hash") == Some("yes"), files })
+        let components =
+            stanza.get("Components").map(|words| words.split_whitespace().map(str::to_owned).collect());
+        Ok(Self { date, by_hash: stanza.get("Acquire-By-Hash") == Some("yes"), components, files })
+    }
+
+    /// Whether it has a component, by its own word; where it says nothing, by what it promises.
+    pub(super) fn lists(&self, component: &str) -> bool {
+        match &self.components {
+            Some(all) => all.iter().any(|one| one == component),
+            None => self.files.keys().any(|path| path.split('/').next() == Some(component)),
+        }
     }
 }
 
@@ -97,23 +122,44 @@ mod tests {
     #[test]
     fn a_release_is_read() {
         let now = at("2024-02-11T00:00:00Z");
-        let release = Release::parse("bookworm", &text(""), now, false).unwrap();
+        let release = Release::parse(Distribution::Debian, "bookworm", &text(""), now, false).unwrap();
         assert_eq!(release.date, at("2024-02-10T09:59:21Z"));
         assert!(release.by_hash);
         assert_eq!(release.files["main/binary-amd64/Packages.xz"].size, 12);
-        assert!(Release::parse("oldstable", &text(""), now, false).is_ok());
+        assert!(Release::parse(Distribution::Debian, "oldstable", &text(""), now, false).is_ok());
     }
 
     #[test]
     fn what_was_not_asked_for_is_refused() {
-        let error = Release::parse("trixie", &text(""), at("2024-02-11T00:00:00Z"), false).unwrap_err();
+        let error =
+            Release::parse(Distribution::Debian, "trixie", &text(""), at("2024-02-11T00:00:00Z"), false)
+                .unwrap_err();
         assert!(error.to_string().contains("release of bookworm"), "{error}");
+    }
+
+    #[test]
+    fn ubuntus_suites_share_a_codename() {
+        let now = at("2024-02-11T00:00:00Z");
+        let text = text("Components: main restricted universe\n")
+            .replace("oldstable", "jammy-security")
+            .replace("bookworm", "jammy");
+        let parse = |suite| Release::parse(Distribution::Ubuntu, suite, &text, now, false);
+        let release = parse("jammy-security").unwrap();
+        assert!(release.lists("universe") && !release.lists("multiverse"));
+        for other in ["jammy", "jammy-updates"] {
+            let error = parse(other).unwrap_err();
+            assert!(error.to_string().contains("release of jammy-security"), "{error}");
+        }
+        let silent = text.replace("Components: main restricted universe\n", "");
+        let release = Release::parse(Distribution::Ubuntu, "jammy-security", &silent, now, false).unwrap();
+        assert!(release.lists("main") && !release.lists("universe"));
     }
 
     #[test]
     fn dates_are_enforced() {
         let until = text("Valid-Until: Sat, 17 Feb 2024 09:59:21 UTC\n");
-        let parse = |now: &str, allow| Release::parse("bookworm", &until, at(now), allow);
+        let parse =
+            |now: &str, allow| Release::parse(Distribution::Debian, "bookworm", &until, at(now), allow);
         assert!(parse("2024-02-17T09:59:20Z", false).is_ok());
         assert_eq!(parse("2024-02-17T09:59:22Z", false).unwrap_err().code(), "repository-untrusted");
         assert!(parse("2024-02-17T09:59:22Z", true).is_ok());
@@ -121,6 +167,7 @@ mod tests {
         assert!(parse("2024-02-09T09:59:20Z", true).is_err());
         assert!(
             Release::parse(
+                Distribution::Debian,
                 "bookworm",
                 &text("").replace("Date: Sat", "Date: Some"),
                 at("2024-02-11T00:00:00Z"),
@@ -134,7 +181,10 @@ mod tests {
     fn broken_lists_are_refused() {
         let now = at("2024-02-11T00:00:00Z");
         for bad in [text("").replace(" 12 ", " x "), text("").replace("aaaa", "../.")] {
-            assert_eq!(Release::parse("bookworm", &bad, now, false).unwrap_err().code(), "package-malformed");
+            assert_eq!(
+                Release::parse(Distribution::Debian, "bookworm", &bad, now, false).unwrap_err().code(),
+                "package-malformed"
+            );
         }
     }
 }

@@ -1,37 +1,49 @@
-//! Where Debian's archives are mirrored, as apt's own configuration tells it (sources.list(5)).
+//! Where Debian's and Ubuntu's archives are mirrored, as apt's own configuration tells it (sources.list(5)).
 
 use std::path::Path;
 
 use url::Url;
 
-use crate::deb::control;
+use super::distribution::{Distribution, Place, codename};
+use crate::{deb::control, plan::eol};
 
-/// Suites that are Debian's own; a foreign repository may use them too, so more is weighed below.
-const SUITES: &[&str] = &[
-    "buster",
-    "bullseye",
-    "bookworm",
-    "trixie",
-    "forky",
-    "sid",
-    "oldoldstable",
-    "oldstable",
-    "stable",
-    "testing",
-    "unstable",
-];
+/// Suites that are Debian's own besides its releases' codenames.
+const MOVING: &[&str] = &["forky", "sid", "oldoldstable", "oldstable", "stable", "testing", "unstable"];
 const MAX_FILE: u64 = 1 << 20;
 
-/// Where Debian's archives are mirrored.
+/// Where the archives of one distribution are mirrored: each address is that of the folder that holds `dists` and `pool`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Archives {
+    /// The main archive.
+    pub main: Option<Url>,
+    /// The archive of security suites. Where none is named, Ubuntu's main one is asked for them; Debian's has none.
+    pub security: Option<Url>,
+    /// Ubuntu's archive of architectures other than amd64 and i386; Debian has them all in one.
+    pub ports: Option<Url>,
+    /// The folder that holds `debian` and `debian-security` of Debian's releases that have ended, from bullseye on: asked where the
+    /// others no longer have such a release.
+    pub ended: Option<Url>,
+}
+
+impl Archives {
+    /// `self` first, then `other` for what is missing.
+    fn or(self, other: Self) -> Self {
+        Self {
+            main: self.main.or(other.main),
+            security: self.security.or(other.security),
+            ports: self.ports.or(other.ports),
+            ended: self.ended.or(other.ended),
+        }
+    }
+}
+
+/// Where the archives of each distribution are mirrored.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Mirrors {
-    /// Base of the main archive, the folder that holds `dists/` and `pool/`.
-    pub debian: Option<Url>,
-    /// Base of the security archive.
-    pub debian_security: Option<Url>,
-    /// The folder that holds `debian` and `debian-security` of releases that have ended, from bullseye on: asked where the
-    /// others no longer have such a release.
-    pub debian_archive: Option<Url>,
+    /// Debian's.
+    pub debian: Archives,
+    /// Ubuntu's.
+    pub ubuntu: Archives,
 }
 
 /// One address with one suite.
@@ -39,7 +51,20 @@ pub struct Mirrors {
 struct Source {
     base: Url,
     suite: String,
-    debian_keyring: bool,
+    /// Whose keyring is named for it.
+    keyring: Option<Distribution>,
+}
+
+impl Source {
+    /// Whether its address ends in this folder.
+    fn ends_with(&self, folder: &str) -> bool {
+        self.base.path().trim_end_matches('/').rsplit('/').next() == Some(folder)
+    }
+}
+
+/// Whose keyring a source names.
+fn keyring(signed_by: &str) -> Option<Distribution> {
+    Distribution::ALL.into_iter().find(|one| signed_by.contains(one.keyring_prefix()))
 }
 
 impl Mirrors {
@@ -76,47 +101,89 @@ impl Mirrors {
                 text.lines().for_each(|line| one_line(line, &mut sources));
             }
         }
-        let security = |s: &Source| {
-            s.suite.ends_with("-security")
-                || s.suite.split_once('/').is_some_and(|(_, rest)| rest == "updates")
-        };
-        let mut main: Option<(u32, &Source)> = None;
-        for source in sources.iter().filter(|s| SUITES.contains(&s.suite.as_str())) {
-            let sibling = format!("{}-updates", source.suite);
-            let weight = u32::from(sources.iter().any(|s| s.base == source.base && s.suite == sibling))
-                + u32::from(source.base.path().trim_end_matches('/').ends_with("/debian"))
-                + u32::from(source.debian_keyring);
-            if main.is_none_or(|(best, _)| weight > best) {
-                main = Some((weight, source));
-            }
-        }
-        Self {
-            debian: main.map(|(_, s)| s.base.clone()),
-            debian_security: sources.iter().find(|s| security(s)).map(|s| s.base.clone()),
-            debian_archive: None,
-        }
+        let of = |distribution| archives(distribution, &sources);
+        Self { debian: of(Distribution::Debian), ubuntu: of(Distribution::Ubuntu) }
     }
 
     /// `self` first, then `other` for what is missing.
+    #[must_use]
     pub fn or(self, other: Self) -> Self {
-        Self {
-            debian: self.debian.or(other.debian),
-            debian_security: self.debian_security.or(other.debian_security),
-            debian_archive: self.debian_archive.or(other.debian_archive),
+        Self { debian: self.debian.or(other.debian), ubuntu: self.ubuntu.or(other.ubuntu) }
+    }
+
+    /// What somebody has named first, then what this machine's own apt asks. An archive of Ubuntu that was named has its
+    /// security suites, too: then the machine's is not asked for them.
+    #[must_use]
+    pub fn or_machine(self) -> Self {
+        self.or_of(Self::from_machine())
+    }
+
+    fn or_of(self, mut machine: Self) -> Self {
+        if self.ubuntu.main.is_some() {
+            machine.ubuntu.security = None;
         }
+        self.or(machine)
+    }
+
+    /// Whether any archive is named.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
     }
 
     /// The base of the same archive as it was when its releases ended.
-    pub(super) fn archived(&self, security: bool) -> Option<Url> {
-        let mut base = self.debian_archive.clone()?;
-        let folder = if security { "debian-security" } else { "debian" };
+    pub(super) fn archived(&self, place: Place) -> Option<Url> {
+        let (ended, folder) = match place {
+            Place::Debian => (&self.debian.ended, "debian"),
+            Place::DebianSecurity => (&self.debian.ended, "debian-security"),
+            Place::Ubuntu | Place::UbuntuSecurity | Place::UbuntuPorts => return None,
+        };
+        let mut base = ended.clone()?;
         base.path_segments_mut().ok()?.pop_if_empty().extend([folder, ""]);
         Some(base)
     }
 
-    /// The base of the archive that holds a suite.
-    pub(super) fn base(&self, security: bool) -> Option<&Url> {
-        if security { self.debian_security.as_ref() } else { self.debian.as_ref() }
+    /// The base of an archive.
+    pub(super) fn base(&self, place: Place) -> Option<&Url> {
+        match place {
+            Place::Debian => self.debian.main.as_ref(),
+            Place::DebianSecurity => self.debian.security.as_ref(),
+            Place::Ubuntu => self.ubuntu.main.as_ref(),
+            Place::UbuntuSecurity => self.ubuntu.security.as_ref().or(self.ubuntu.main.as_ref()),
+            Place::UbuntuPorts => self.ubuntu.ports.as_ref(),
+        }
+    }
+}
+
+/// The archives of a distribution among what a machine asks. A foreign repository may use its suites' names, too, so more than
+/// they is weighed.
+fn archives(distribution: Distribution, sources: &[Source]) -> Archives {
+    let own = |suite: &str| {
+        let moving = distribution == Distribution::Debian && MOVING.contains(&suite);
+        moving || eol::codenames(distribution.id()).any(|codename| codename == suite)
+    };
+    let ports = |s: &Source| distribution == Distribution::Ubuntu && s.ends_with("ubuntu-ports");
+    let best = |wanted: &dyn Fn(&Source) -> bool| {
+        let mut best: Option<(u32, &Source)> = None;
+        for source in sources.iter().filter(|s| own(&s.suite) && wanted(s)) {
+            let sibling = format!("{}-updates", source.suite);
+            let weight = u32::from(sources.iter().any(|s| s.base == source.base && s.suite == sibling))
+                + u32::from(source.ends_with(distribution.id()))
+                + u32::from(source.keyring == Some(distribution));
+            if best.is_none_or(|(most, _)| weight > most) {
+                best = Some((weight, source));
+            }
+        }
+        best.map(|(_, source)| source.base.clone())
+    };
+    let security = |s: &&Source| match s.suite.split_once('/') {
+        Some((suite, rest)) => distribution == Distribution::Debian && rest == "updates" && own(suite),
+        None => s.suite.ends_with("-security") && own(codename(&s.suite)) && !ports(s),
+    };
+    Archives {
+        main: best(&|s| !ports(s)),
+        security: sources.iter().find(security).map(|s| s.base.clone()),
+        ports: best(&|s| ports(s)),
+        ended: None,
     }
 }
 
@@ -150,11 +217,7 @@ fn one_line(line: &str, sources: &mut Vec<Source>) {
     if words.any(|component| component == "main")
         && let Some(base) = base(address)
     {
-        sources.push(Source {
-            base,
-            suite: suite.to_owned(),
-            debian_keyring: options.contains("debian-archive-"),
-        });
+        sources.push(Source { base, suite: suite.to_owned(), keyring: keyring(options) });
     }
 }
 
@@ -166,10 +229,10 @@ fn deb822(text: &str, sources: &mut Vec<Source>) {
         if disabled || !words("Types").any(|t| t == "deb") || !words("Components").any(|c| c == "main") {
             continue;
         }
-        let debian_keyring = stanza.get("Signed-By").is_some_and(|v| v.contains("debian-archive-"));
+        let keyring = stanza.get("Signed-By").and_then(keyring);
         for base in words("URIs").filter_map(base) {
             for suite in words("Suites") {
-                sources.push(Source { base: base.clone(), suite: suite.to_owned(), debian_keyring });
+                sources.push(Source { base: base.clone(), suite: suite.to_owned(), keyring });
             }
         }
     }
@@ -182,7 +245,7 @@ mod tests {
     fn read(files: &[(&str, &str)]) -> (Option<String>, Option<String>) {
         let texts: Vec<_> = files.iter().map(|(n, t)| ((*n).to_owned(), (*t).to_owned())).collect();
         let mirrors = Mirrors::from_sources(&texts);
-        (mirrors.debian.map(String::from), mirrors.debian_security.map(String::from))
+        (mirrors.debian.main.map(String::from), mirrors.debian.security.map(String::from))
     }
 
     #[test]
@@ -226,6 +289,35 @@ mod tests {
     }
 
     #[test]
+    fn an_ubuntu_names_its_own_archives() {
+        let of = |text: &str| Mirrors::from_sources(&[("/etc/apt/sources.list".to_owned(), text.to_owned())]);
+        let shown = |archives: &Archives| {
+            let text = |url: &Option<Url>| url.as_ref().map(Url::to_string).unwrap_or_default();
+            [text(&archives.main), text(&archives.security), text(&archives.ports)]
+        };
+        let found = of("deb http://ppa.example/somebody/ubuntu jammy main\n\
+                        deb http://mirror.example/ubuntu jammy main restricted\n\
+                        deb http://mirror.example/ubuntu jammy-updates main restricted\n\
+                        deb http://sec.example/ubuntu jammy-security main restricted\n");
+        assert_eq!(shown(&found.ubuntu), ["http://mirror.example/ubuntu/", "http://sec.example/ubuntu/", ""]);
+        assert_eq!(found.debian, Archives::default(), "no suite of it is Debian's");
+        let ports = of("deb http://mirror.example/ubuntu-ports noble main\n\
+                        deb http://mirror.example/ubuntu-ports noble-security main\n");
+        assert_eq!(shown(&ports.ubuntu), ["", "", "http://mirror.example/ubuntu-ports/"]);
+        let debian = of("deb http://mirror.example/debian bookworm main\n\
+                         deb http://sec.example/debian-security bookworm-security main\n");
+        assert_eq!(debian.ubuntu, Archives::default());
+        assert_eq!(shown(&debian.debian)[1], "http://sec.example/debian-security/");
+
+        // A mirror that somebody names has security suites, too: another host is not asked for them.
+        let named = Archives { main: base("http://named.example/ubuntu"), ..Archives::default() };
+        let named = Mirrors { ubuntu: named, ..Mirrors::default() }.or_of(found.clone());
+        assert_eq!(named.base(Place::UbuntuSecurity).unwrap().as_str(), "http://named.example/ubuntu/");
+        let machine = Mirrors::default().or_of(found);
+        assert_eq!(machine.base(Place::UbuntuSecurity).unwrap().as_str(), "http://sec.example/ubuntu/");
+    }
+
+    #[test]
     fn a_folder_is_read() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("sources.list.d")).unwrap();
@@ -235,7 +327,7 @@ mod tests {
         )
         .unwrap();
         let mirrors = Mirrors::from_folder(folder.path());
-        assert_eq!(mirrors.debian.unwrap().as_str(), "http://mirror.example/debian/");
+        assert_eq!(mirrors.debian.main.unwrap().as_str(), "http://mirror.example/debian/");
         assert_eq!(Mirrors::from_folder(Path::new("/nonexistent")), Mirrors::default());
     }
 }

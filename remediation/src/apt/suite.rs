@@ -1,13 +1,15 @@
 //! A verified suite in memory: the index's text, and where each package's stanza lies in it.
 //!
 //! Main's index has some 63,000 stanzas in 45 MB; a fix looks at a few dozen. So the text is kept,
-//! stanzas are found by name, and only those that are asked for are parsed.
+//! stanzas are found by name, and only those that are asked for are parsed. A suite of several components keeps the text of
+//! each as it was unpacked, and one list of names over all.
 
 use std::{
     collections::BTreeMap,
     sync::{Arc, OnceLock},
 };
 
+use super::distribution::Place as Archive;
 use crate::{
     Error, Result,
     deb::{PackageRecord, control, relations},
@@ -22,55 +24,61 @@ pub struct Suite {
     pub release: String,
     /// `Date` of the Release, RFC 3339.
     pub date: String,
-    /// Whether its packages lie in the security archive.
-    pub security: bool,
-    text: String,
+    /// The archive that its packages lie in.
+    pub place: Archive,
+    /// By component.
+    texts: Vec<String>,
     /// By name, and within one name in the index's order.
     places: Vec<Place>,
     provided: OnceLock<BTreeMap<String, Vec<usize>>>,
 }
 
-/// Byte offsets into the text.
+/// Which text, and byte offsets into it.
 #[derive(Debug, Clone, Copy)]
 struct Place {
+    text: u32,
     name: (u32, u32),
     stanza: (u32, u32),
 }
 
 impl Suite {
-    /// Indexes the text of a `Packages` file that has been verified already.
-    pub fn new(name: &str, release: &str, date: &str, security: bool, text: String) -> Result<Self> {
+    /// Indexes the texts of `Packages` files that have been verified already: one of each component.
+    pub fn new(name: &str, release: &str, date: &str, place: Archive, texts: Vec<String>) -> Result<Self> {
         let malformed = |reason: &str| Error::Malformed {
             file: format!("Packages of {name}"),
             reason: reason.to_owned(),
         };
-        if u32::try_from(text.len()).is_err() {
+        if texts.iter().any(|text| u32::try_from(text.len()).is_err()) {
             return Err(malformed("it is larger than 4 GiB"));
         }
-        let mut places = Vec::with_capacity(text.len() / 700);
-        for (start, end) in control::Spans::new(&text) {
-            let stanza = &text[start..end];
-            let at = if stanza.starts_with("Package:") {
-                start + 8
-            } else {
-                start + stanza.find("\nPackage:").ok_or_else(|| malformed("a stanza has no Package"))? + 9
-            };
-            let line = &text[at..end];
-            let line = &line[..line.find('\n').unwrap_or(line.len())];
-            let package = line.trim();
-            let from = at + (line.len() - line.trim_start().len());
-            places.push(Place {
-                name: (from as u32, (from + package.len()) as u32),
-                stanza: (start as u32, end as u32),
-            });
+        let mut places = Vec::with_capacity(texts.iter().map(String::len).sum::<usize>() / 700);
+        for (number, text) in (0u32..).zip(&texts) {
+            for (start, end) in control::Spans::new(text) {
+                let stanza = &text[start..end];
+                let at = if stanza.starts_with("Package:") {
+                    start + 8
+                } else {
+                    start + stanza.find("\nPackage:").ok_or_else(|| malformed("a stanza has no Package"))? + 9
+                };
+                let line = &text[at..end];
+                let line = &line[..line.find('\n').unwrap_or(line.len())];
+                let package = line.trim();
+                let from = at + (line.len() - line.trim_start().len());
+                places.push(Place {
+                    text: number,
+                    name: (from as u32, (from + package.len()) as u32),
+                    stanza: (start as u32, end as u32),
+                });
+            }
         }
-        places.sort_by(|a, b| slice(&text, a.name).cmp(slice(&text, b.name)));
+        let of = |place: &Place| slice(&texts[place.text as usize], place.name);
+        places.sort_by(|a, b| of(a).cmp(of(b)));
         Ok(Self {
             name: name.to_owned(),
             release: release.to_owned(),
             date: date.to_owned(),
-            security,
-            text,
+            place,
+            texts,
             places,
             provided: OnceLock::new(),
         })
@@ -86,10 +94,10 @@ impl Suite {
     }
     /// Every version of a package, in the index's order. A stanza that cannot be parsed is an error.
     pub fn candidates(&self, package: &str) -> Result<Vec<Arc<PackageRecord>>> {
-        let start = self.places.partition_point(|place| slice(&self.text, place.name) < package);
+        let start = self.places.partition_point(|place| self.named(place) < package);
         self.places[start..]
             .iter()
-            .take_while(|place| slice(&self.text, place.name) == package)
+            .take_while(|place| self.named(place) == package)
             .map(|place| self.parse(place))
             .collect()
     }
@@ -107,20 +115,26 @@ impl Suite {
         let needle = format!("\n{line}\n");
         self.places
             .iter()
-            .filter(move |place| slice(&self.text, place.stanza).contains(&needle))
+            .filter(move |place| self.stanza(place).contains(&needle))
             .map(|place| self.parse(place))
     }
 
+    fn named(&self, place: &Place) -> &str {
+        slice(&self.texts[place.text as usize], place.name)
+    }
+    fn stanza(&self, place: &Place) -> &str {
+        slice(&self.texts[place.text as usize], place.stanza)
+    }
     fn parse(&self, place: &Place) -> Result<Arc<PackageRecord>> {
         let file = format!("Packages of {}", self.name);
-        let stanza = control::parse(&file, slice(&self.text, place.stanza))?;
-        PackageRecord::from_stanza(&file, &stanza, self.security).map(Arc::new)
+        let stanza = control::parse(&file, self.stanza(place))?;
+        PackageRecord::from_stanza(&file, &stanza, Some(self.place)).map(Arc::new)
     }
 
     fn index_provides(&self) -> BTreeMap<String, Vec<usize>> {
         let mut provided: BTreeMap<String, Vec<usize>> = BTreeMap::new();
         for (i, place) in self.places.iter().enumerate() {
-            let stanza = slice(&self.text, place.stanza);
+            let stanza = self.stanza(place);
             let Some(at) = stanza.find("\nProvides:") else { continue };
             let value = &stanza[at + 10..];
             let value = &value[..value.find('\n').unwrap_or(value.len())];
@@ -149,7 +163,24 @@ mod tests {
     const TEXT: &str = "Package: mawk\nVersion: 1\nArchitecture: amd64\nPriority: required\nProvides: awk, posix-awk (= 1)\n\nVersion: 2\nPackage:  bash \nArchitecture: amd64\nEssential: yes\n\nPackage: bash\nVersion: 3\nArchitecture: amd64\n\nPackage: bash-doc\nVersion: 3\nArchitecture: all\n";
 
     fn suite(text: &str) -> Result<Suite> {
-        Suite::new("bookworm", "hash", "2023-06-10T08:53:48Z", false, text.to_owned())
+        of(&[text])
+    }
+
+    fn of(texts: &[&str]) -> Result<Suite> {
+        let texts = texts.iter().map(|text| (*text).to_owned()).collect();
+        Suite::new("bookworm", "hash", "2023-06-10T08:53:48Z", Archive::Debian, texts)
+    }
+
+    #[test]
+    fn components_are_one_list() {
+        let universe = "Package: bash\nVersion: 4\nArchitecture: amd64\n\nPackage: gawk\nVersion: 1\nArchitecture: amd64\nProvides: awk\n";
+        let suite = of(&[TEXT, "", universe]).unwrap();
+        assert_eq!(suite.len(), 6);
+        let versions: Vec<_> = suite.candidates("bash").unwrap().iter().map(|r| r.version.clone()).collect();
+        assert_eq!(versions, ["2", "3", "4"]);
+        let awks: Vec<_> = suite.providers("awk").unwrap().iter().map(|r| r.name.clone()).collect();
+        assert_eq!(awks, ["gawk", "mawk"]);
+        assert!(of(&[TEXT, "Version: 1\n"]).is_err());
     }
 
     #[test]

@@ -13,7 +13,7 @@ use patchline_scanner::{
     version::compare_debian,
 };
 
-use super::{Apt, Suite};
+use super::{Apt, Distribution, Place, Series, Suite};
 use crate::{Error, Result, deb::PackageRecord};
 
 #[async_trait]
@@ -27,9 +27,24 @@ impl SecurityUploads for Apt {
 }
 
 impl Apt {
+    /// Whether the security suite of an inventory's system is an advisory source of its scan: Debian's always, so that a
+    /// scan without it says what it lacks; Ubuntu's where a mirror of it is named.
+    pub fn reads_uploads(&self, inventory: &Inventory) -> bool {
+        let Some(distro) = &inventory.distro else { return false };
+        match Distribution::of(&distro.id) {
+            Some(Distribution::Debian) => true,
+            Some(Distribution::Ubuntu) => Series::of(distro).is_ok_and(|series| {
+                let place = Place::of(series.distribution, &series.security(), dpkg_architecture(inventory));
+                self.config.mirrors.base(place).is_some()
+            }),
+            None => false,
+        }
+    }
+
     async fn security_uploads(&self, inventory: &Inventory) -> Result<(Vec<Upload>, String)> {
-        let suite = format!("{}-security", debian_codename(inventory)?);
-        let suite = self.suite(&suite, dpkg_architecture(inventory)).await?;
+        let series = series(inventory)?;
+        let architecture = dpkg_architecture(inventory);
+        let suite = self.suite(series.distribution, &series.security(), architecture).await?;
         let wanted = newer(inventory, &suite)?;
         let found: Vec<Option<Upload>> = stream::iter(wanted)
             .map(|(source, binaries)| self.upload(&suite, source, binaries))
@@ -69,17 +84,13 @@ impl Apt {
     }
 }
 
-/// The codename that the security suite is named after; another system has none.
-fn debian_codename(inventory: &Inventory) -> Result<&str> {
-    let unsupported = |system: &str, reason: &str| Error::UnsupportedSystem {
-        system: system.to_owned(),
-        reason: reason.to_owned(),
-    };
-    let distro = inventory.distro.as_ref().ok_or_else(|| unsupported("the image", "it has no os-release"))?;
-    if distro.id != "debian" {
-        return Err(unsupported(&distro.id, "only Debian's security suites can be read"));
-    }
-    distro.codename.as_deref().ok_or_else(|| unsupported("the image", "its os-release names no codename"))
+/// What the security suite is named after; another system has none.
+fn series(inventory: &Inventory) -> Result<Series> {
+    let distro = inventory.distro.as_ref().ok_or_else(|| Error::UnsupportedSystem {
+        system: "the image".to_owned(),
+        reason: "it has no os-release".to_owned(),
+    })?;
+    Series::of(distro)
 }
 
 /// dpkg's word for the platform (GOARCH and dpkg agree but for these).

@@ -24,7 +24,7 @@ use serde_json::json;
 
 use crate::{
     Error, Result,
-    apt::{Apt, Suite, blocking},
+    apt::{Apt, Distribution, Suite, blocking},
     deb::PackageRecord,
     fix::Progress,
 };
@@ -63,7 +63,7 @@ pub async fn bootstrap(
     progress: &Progress,
 ) -> Result<Bootstrapped> {
     progress("index", 0, 1);
-    let suite = apt.suite(&options.suite, &options.architecture).await?;
+    let suite = apt.suite(Distribution::Debian, &options.suite, &options.architecture).await?;
     let (known, asked) = (suite.clone(), options.packages.clone());
     let packages = blocking("the package set", move || select::select(&known, &asked)).await?;
     progress("index", 1, 1);

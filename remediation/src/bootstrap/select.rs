@@ -153,10 +153,11 @@ fn best(suite: &Suite, clause: &Clause) -> Result<Option<Arc<PackageRecord>>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::apt::Place;
 
     fn chosen(extra: &str, asked: &[&str]) -> Result<Vec<String>> {
         let base = "Package: apt\nVersion: 1\nArchitecture: amd64\n\nPackage: debian-archive-keyring\nVersion: 1\nArchitecture: all\n\nPackage: base\nVersion: 1\nArchitecture: amd64\nEssential: yes\nDepends: awk\n\nPackage: mawk\nVersion: 1\nArchitecture: amd64\nPriority: required\nProvides: awk\n\nPackage: gawk\nVersion: 1\nArchitecture: amd64\nPriority: optional\nProvides: awk\n\n";
-        let suite = Suite::new("bookworm", "h", "d", false, format!("{base}{extra}")).unwrap();
+        let suite = Suite::new("bookworm", "h", "d", Place::Debian, vec![format!("{base}{extra}")]).unwrap();
         let asked: Vec<_> = asked.iter().map(|name| (*name).to_owned()).collect();
         Ok(select(&suite, &asked)?.iter().map(|package| package.name.clone()).collect())
     }

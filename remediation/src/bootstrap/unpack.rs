@@ -74,7 +74,7 @@ fn read(path: &Path, scratch: &Path) -> Result<Unpacked> {
     let control = deb.control()?;
     let text =
         String::from_utf8_lossy(control.get("control").map(Vec::as_slice).unwrap_or_default()).into_owned();
-    let record = PackageRecord::from_stanza("control", &control::single("control", &text)?, false)?;
+    let record = PackageRecord::from_stanza("control", &control::single("control", &text)?, None)?;
     let mut unpacked = Unpacked { record, control, entries: Vec::new(), md5: BTreeMap::new() };
     let conffiles: BTreeSet<String> = unpacked.conffiles().into_iter().collect();
     let all = !unpacked.control.contains_key("md5sums");

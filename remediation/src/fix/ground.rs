@@ -8,12 +8,10 @@ use serde_json::Value;
 use super::Remediator;
 use crate::{
     Error, Result,
-    apt::Suite,
-    clock,
+    apt::{Series, Suite},
     deb::PackageRecord,
     executor::native::filters::Filters,
     installed::Database,
-    plan::{EndOfLife, eol},
     tree::Tree,
 };
 
@@ -48,25 +46,13 @@ pub(crate) fn on_platform(architecture: &str, variant: Option<&str>) -> Option<&
     })
 }
 
-/// The codename of a Debian that we can mend.
-pub(crate) fn codename(distro: Option<&Distro>) -> Result<String> {
-    let unsupported =
-        |system: String, reason: &str| Error::UnsupportedSystem { system, reason: reason.to_owned() };
-    let Some(distro) = distro else {
-        return Err(unsupported("an image without os-release".into(), "nobody says which system it is"));
-    };
-    let system = distro.pretty_name.clone().unwrap_or_else(|| distro.id.clone());
-    if distro.id != "debian" {
-        let mut reason = "only Debian's packages can be upgraded natively yet".to_owned();
-        if let Some(end) = eol::ended(distro, clock::now()).filter(EndOfLife::is_over) {
-            reason = format!("{reason}; besides, {end}");
-        }
-        return Err(unsupported(system, &reason));
-    }
-    match &distro.codename {
-        Some(name) if !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase()) => Ok(name.clone()),
-        _ => Err(unsupported(system, "os-release names no release")),
-    }
+/// The release of an image that dpkg's packages can be mended in.
+pub(crate) fn series(distro: Option<&Distro>) -> Result<Series> {
+    let distro = distro.ok_or_else(|| Error::UnsupportedSystem {
+        system: "an image without os-release".into(),
+        reason: "nobody says which system it is".into(),
+    })?;
+    Series::of(distro)
 }
 
 impl Ground {
@@ -83,7 +69,7 @@ impl Ground {
         }
         let architecture = architecture(config).ok_or_else(|| Error::UnsupportedSystem {
             system: "the image's platform".into(),
-            reason: "Debian has no architecture of that name".into(),
+            reason: "dpkg has no architecture of that name".into(),
         })?;
         let Some(database) = Database::read(&tree, architecture)? else { return Ok(None) };
         let filters = Filters::read(&tree);
@@ -106,27 +92,30 @@ impl Ground {
     }
 }
 
-/// The suites of a release: security alone at first, the main one when that is not enough. `-updates` is not asked.
+/// The suites of a release: security alone at first, the others when that is not enough. Debian's `-updates` is not asked.
 pub(crate) struct Suites {
-    codename: String,
+    series: Series,
     pub(crate) all: Vec<Arc<Suite>>,
 }
 
 impl Suites {
     pub(crate) async fn security(
         remediator: &Remediator,
-        codename: &str,
+        series: Series,
         architecture: &str,
     ) -> Result<Self> {
-        let suite = remediator.apt.suite(&format!("{codename}-security"), architecture).await?;
-        Ok(Self { codename: codename.to_owned(), all: vec![suite] })
+        let suite = remediator.apt.suite(series.distribution, &series.security(), architecture).await?;
+        Ok(Self { series, all: vec![suite] })
     }
-    /// Whether it was not there yet.
+    /// Whether they were not there yet.
     pub(crate) async fn add_main(&mut self, remediator: &Remediator, architecture: &str) -> Result<bool> {
         if self.all.len() > 1 {
             return Ok(false);
         }
-        self.all.push(remediator.apt.suite(&self.codename, architecture).await?);
+        let (apt, distribution) = (&remediator.apt, self.series.distribution);
+        let further = self.series.further();
+        let read = further.iter().map(|suite| apt.suite(distribution, suite, architecture));
+        self.all.extend(futures::future::try_join_all(read).await?);
         Ok(true)
     }
     /// The suite that a record is of.

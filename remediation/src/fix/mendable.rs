@@ -16,7 +16,7 @@ use super::{
     Progress, Remediator, UpgradePolicy, apk,
     decide::{Question, decide},
     family,
-    ground::{Suites, codename},
+    ground::{Suites, series},
     rpm,
     system::System,
 };
@@ -119,7 +119,7 @@ async fn reached(
     let others = ["apk", "rpm"];
     let other = inventory.database.as_deref().is_some_and(|name| others.contains(&name));
     if family::expected(distro) == Flavour::Dpkg && !other {
-        codename(distro)?;
+        series(distro)?;
     }
     let image = open(repository, inventory.image.as_str()).await?;
     let silent: Progress = Arc::new(|_, _, _| {});
@@ -127,8 +127,8 @@ async fn reached(
     let (reached, plan) = match System::read(remediator, repository, &image, distro, &silent).await? {
         None | Some(System::Bare(_)) => return Ok(None),
         Some(System::Dpkg(ground)) => {
-            let codename = codename(distro)?;
-            let mut suites = Suites::security(remediator, &codename, &ground.database.architecture).await?;
+            let series = series(distro)?;
+            let mut suites = Suites::security(remediator, series, &ground.database.architecture).await?;
             let want = &Want::from_findings(report.findings.iter());
             let (ground, blocked, progress) = (&ground, &BTreeMap::new(), &silent);
             let question = Question { ground, report, want, policy, blocked, progress };

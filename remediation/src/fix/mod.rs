@@ -25,7 +25,7 @@ use patchline_scanner::{Distro, Inventory, LayerFacts, Report, Severity, advisor
 use crate::{
     Refusal, Result,
     apk::Apk,
-    apt::Apt,
+    apt::{Apt, Series},
     cache,
     executor::{
         Choice, Executor, Runner,
@@ -321,10 +321,10 @@ impl Remediator {
         let apt = self.apt.clone();
         let runtime = tokio::runtime::Handle::try_current().ok();
         let seen = move |distro: &Distro| {
-            if let (Some(runtime), Some(architecture), Ok(codename)) =
-                (&runtime, architecture, ground::codename(Some(distro)))
+            if let (Some(runtime), Some(architecture), Ok(series)) =
+                (&runtime, architecture, Series::of(distro))
             {
-                apt.expect(runtime, &format!("{codename}-security"), architecture);
+                apt.expect(runtime, series.distribution, &series.security(), architecture);
             }
         };
         Arc::new(TreesBeside::new(self.facts.clone(), Arc::new(seen)))

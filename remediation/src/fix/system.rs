@@ -12,7 +12,7 @@ use super::{
     Archive, FixRequest, Progress, Remediator, apk,
     decide::{self, decide},
     family,
-    ground::{Ground, Suites, codename},
+    ground::{self, Ground, Suites},
     lay, rpm,
 };
 use crate::{
@@ -165,9 +165,9 @@ impl Course {
         let progress = &request.progress;
         match system {
             System::Dpkg(ground) => {
-                let codename = codename(report.distro.as_ref())?;
+                let series = ground::series(report.distro.as_ref())?;
                 progress("repositories", 0, 1);
-                let suites = Suites::security(remediator, &codename, &ground.database.architecture).await?;
+                let suites = Suites::security(remediator, series, &ground.database.architecture).await?;
                 progress("repositories", 1, 1);
                 let mut want = Want::from_findings(selected);
                 for (source, version) in floors {

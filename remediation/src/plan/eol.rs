@@ -80,6 +80,16 @@ pub(crate) fn is_over(id: &str, codename: &str, now: Timestamp) -> bool {
     ended(&distro, now).is_some_and(|end| end.is_over())
 }
 
+/// The codenames of a distribution's releases, by os-release's `ID`; Debian's and Ubuntu's alone are known.
+pub(crate) fn codenames(id: &str) -> impl Iterator<Item = &'static str> {
+    let table = match id {
+        "debian" => DEBIAN,
+        "ubuntu" => UBUNTU,
+        _ => &[],
+    };
+    table.iter().map(|(_, codename, ..)| *codename)
+}
+
 /// What is known to have ended of a system; none: nothing has, or nobody knows.
 pub(crate) fn ended(distro: &Distro, now: Timestamp) -> Option<EndOfLife> {
     let (name, table) = match distro.id.as_str() {

@@ -1,6 +1,7 @@
 use super::*;
 use crate::{
     UpgradePolicy,
+    apt::Place,
     plan::{Chosen, Want, exactly, wanted},
     tree::{LayerTree, Tree},
 };
@@ -44,7 +45,8 @@ fn ruled(
     rules: &Rules,
 ) -> (Vec<String>, Vec<(String, Blocked)>) {
     let database = database(&installed.concat());
-    let suite = Suite::new("s-security", "hash", "date", true, offered.concat()).unwrap();
+    let suite =
+        Suite::new("s-security", "hash", "date", Place::DebianSecurity, vec![offered.concat()]).unwrap();
     let suites = [Arc::new(suite)];
     let mut want = Want::default();
     for (source, version) in fix {

@@ -24,7 +24,7 @@ pub(crate) fn root(test: &str) -> Option<PathBuf> {
     if !root || Command::new("mmdebstrap").arg("--version").output().is_err() {
         return skipped("it needs root and mmdebstrap");
     }
-    let Some(mirror) = Mirrors::from_machine().debian else {
+    let Some(mirror) = Mirrors::from_machine().debian.main else {
         return skipped("this machine's apt names no Debian mirror");
     };
     let to = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("bookworm-with-rpm.tar");

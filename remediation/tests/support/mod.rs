@@ -16,7 +16,7 @@ use std::{
 use patchline_registry::{BlobContent, Descriptor, Digest, RawManifest, Repository, layout, model};
 use patchline_remediation::{
     Error, FixPlan, FixRequest, Fixed, Remediator, Selection, UpgradePolicy,
-    apt::{Apt, AptConfig, Mirrors},
+    apt::{Apt, AptConfig, Distribution, Mirrors},
 };
 use patchline_scanner::{
     Inventory, LayerFacts, NoFacts, Report,
@@ -67,7 +67,7 @@ impl Bench {
             return None;
         }
         let mirrors = Mirrors::from_machine();
-        let Some(main) = mirrors.debian.clone().filter(|_| mirrors.debian_security.is_some()) else {
+        let Some(main) = mirrors.debian.main.clone().filter(|_| mirrors.debian.security.is_some()) else {
             skipped(test, "this machine's apt names no Debian mirror");
             return None;
         };
@@ -75,7 +75,7 @@ impl Bench {
         let config =
             AptConfig { mirrors, cache: kept.join("apt-cache"), keyrings: Vec::new(), allow_expired: true };
         let apt = Apt::new(config).unwrap();
-        if let Err(error) = apt.suite(&format!("{suite}-security"), "amd64").await {
+        if let Err(error) = apt.suite(Distribution::Debian, &format!("{suite}-security"), "amd64").await {
             skipped(test, &format!("no Debian mirror can be reached: {error}"));
             return None;
         }

@@ -12,7 +12,7 @@ pub(crate) fn ahead(root: &Path, suite: &str) -> BTreeSet<(String, String)> {
     for folder in ["lists/partial", "cache/archives/partial", "etc/preferences.d"] {
         std::fs::create_dir_all(at(folder)).unwrap();
     }
-    let security = Mirrors::from_machine().debian_security.expect("a mirror, or the test was skipped before");
+    let security = Mirrors::from_machine().debian.security.expect("a mirror, or the test was skipped before");
     let signed = "signed-by=/usr/share/keyrings/debian-archive-keyring.gpg";
     let list = format!("deb [arch=amd64 {signed} check-valid-until=no] {security} {suite}-security main\n");
     std::fs::write(at("sources.list"), list).unwrap();

@@ -73,7 +73,7 @@ impl Yard {
         fs::create_dir(&scratch).unwrap();
         let control_files = Deb::read_control(deb).unwrap();
         let text = String::from_utf8(control_files["control"].clone()).unwrap();
-        let record = PackageRecord::from_stanza("t", &control::single("t", &text).unwrap(), true).unwrap();
+        let record = PackageRecord::from_stanza("t", &control::single("t", &text).unwrap(), None).unwrap();
         let change = Change {
             installed: self.database.named(PACKAGE).unwrap(),
             record: Arc::new(record),

@@ -49,6 +49,9 @@ impl StepKind for Kind {
         let mirrors = ParamType::Map(vec![
             optional("debian", ParamType::String, "base of the main archive"),
             optional("debian-security", ParamType::String, "base of the security archive"),
+            optional("ubuntu", ParamType::String, "base of Ubuntu's archive"),
+            optional("ubuntu-security", ParamType::String, "base of Ubuntu's security archive; `ubuntu`"),
+            optional("ubuntu-ports", ParamType::String, "base of Ubuntu's archive of other architectures"),
         ]);
         let select = ParamType::Map(vec![
             optional("severity", ParamType::SeverityRule, "from this severity up"),

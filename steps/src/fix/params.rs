@@ -5,7 +5,7 @@ use std::time::Duration;
 use patchline_engine::StepError;
 use patchline_remediation::{
     Choice, Denied, Edited, Remediator, Selection, Smoke, UpgradePolicy,
-    apt::{Apt, AptConfig, Mirrors},
+    apt::{Apt, AptConfig, Archives, Mirrors},
     fix::{Command, LONGEST_SMOKE, NoCommand, SMOKE_TIME},
     languages::{Languages, Sources},
 };
@@ -69,6 +69,11 @@ struct RawMirrors {
     debian: Option<String>,
     #[serde(rename = "debian-security")]
     debian_security: Option<String>,
+    ubuntu: Option<String>,
+    #[serde(rename = "ubuntu-security")]
+    ubuntu_security: Option<String>,
+    #[serde(rename = "ubuntu-ports")]
+    ubuntu_ports: Option<String>,
 }
 
 fn two() -> u32 {
@@ -133,11 +138,20 @@ impl Params {
     }
     /// The process's own, or one that takes from the chain's mirrors first.
     pub(super) fn remediator(&self, world: &World, platforms: Platforms) -> Result<Remediator, StepError> {
+        let named = &self.mirrors;
         let mirrors = Mirrors {
-            debian: mirror("debian", self.mirrors.debian.as_deref())?,
-            debian_security: mirror("debian-security", self.mirrors.debian_security.as_deref())?,
-            // Which releases have ended is no chain's to say.
-            debian_archive: None,
+            debian: Archives {
+                main: mirror("debian", named.debian.as_deref())?,
+                security: mirror("debian-security", named.debian_security.as_deref())?,
+                // Which releases have ended is no chain's to say.
+                ..Archives::default()
+            },
+            ubuntu: Archives {
+                main: mirror("ubuntu", named.ubuntu.as_deref())?,
+                security: mirror("ubuntu-security", named.ubuntu_security.as_deref())?,
+                ports: mirror("ubuntu-ports", named.ubuntu_ports.as_deref())?,
+                ..Archives::default()
+            },
         };
         let remediator = world.remediator.clone().choosing(self.executor).denying(self.denied()?);
         let mut remediator = remediator.smoking(self.smoke(platforms)?);
@@ -145,7 +159,7 @@ impl Params {
             // Which registries are asked is this machine's to say, as its own tools are told.
             remediator = remediator.with_languages(Languages::new(Sources::from_machine()));
         }
-        if mirrors.debian.is_none() && mirrors.debian_security.is_none() {
+        if mirrors.is_empty() {
             return Ok(remediator);
         }
         let config = world.remediator.apt().config();

@@ -119,7 +119,7 @@ fn go_up(tree: &Tree, database: &Database, folder: &Path, data: Files<'_>) -> Ou
     );
     let filters = Filters::read(tree);
     let installed = database.named("tiny").unwrap();
-    let record = PackageRecord::from_stanza("t", &control::single("t", NEW_CONTROL).unwrap(), true).unwrap();
+    let record = PackageRecord::from_stanza("t", &control::single("t", NEW_CONTROL).unwrap(), None).unwrap();
     let change = Change {
         installed,
         record: Arc::new(record),

@@ -104,7 +104,7 @@ mod tests {
 
     fn record(name: &str, fields: &str) -> PackageRecord {
         let text = format!("Package: {name}\nVersion: 1\nArchitecture: all\n{fields}");
-        PackageRecord::from_stanza("t", &control::single("t", &text).unwrap(), true).unwrap()
+        PackageRecord::from_stanza("t", &control::single("t", &text).unwrap(), None).unwrap()
     }
 
     fn staged(all: &[(&str, &str)]) -> Vec<Stage> {
