@@ -15,7 +15,7 @@ use crate::{
     deb::archive::{Bounded, decoder},
 };
 
-/// Debian's main has some 50 MB unpacked, Ubuntu's universe some 70.
+/// Of one index: Debian's main has some 50 MB unpacked.
 const MAX_INDEX: u64 = 1 << 30;
 const MAX_PACKED: u64 = 256 << 20;
 /// Indexes that are fetched and unpacked at once.
