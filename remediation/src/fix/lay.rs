@@ -1,6 +1,6 @@
 //! Laying what was decided: dpkg's changes as executors take them, and the ways into a sandbox.
 
-use std::{fs::File, sync::Arc};
+use std::{fs::File, path::Path, sync::Arc};
 
 use patchline_registry::Repository;
 use tokio::io::AsyncSeekExt;
@@ -50,28 +50,39 @@ pub(super) async fn layers(
     Ok(layers)
 }
 
-/// The layer as the distribution's own tools make it. Whoever stops waiting for it ends them.
-pub(super) async fn by_tools(
+/// The layer as the distribution's own tools make it, where a runner has them. Whoever stops waiting for it ends them. `own`: the
+/// image's layers, and those of its tools behind them.
+async fn run(
+    runner: Runner,
+    request: &FixRequest<'_>,
+    mut own: Vec<File>,
+    lay: impl FnOnce(&Runner, &mut [File], &Path, &dyn Fn(&str, u64, u64)) -> Result<Built> + Send + 'static,
+) -> Result<Built> {
+    let (scratch, progress) = (request.scratch.clone(), request.progress.clone());
+    let stop = CancellationToken::new();
+    let (runner, _waited_for) = (runner.until(stop.clone()), stop.drop_guard());
+    blocking(move || lay(&runner, &mut own, &scratch, &*progress)).await
+}
+
+/// By the image's own dpkg.
+pub(super) async fn by_dpkg(
     runner: Runner,
     request: &FixRequest<'_>,
     origin: &Image,
     ground: Arc<Ground>,
     ready: Vec<Ready>,
 ) -> Result<Built> {
-    let mut layers = layers(request.repository, origin, request).await?;
-    let (scratch, progress) = (request.scratch.clone(), request.progress.clone());
-    let stop = CancellationToken::new();
-    let (runner, _waited_for) = (runner.until(stop.clone()), stop.drop_guard());
-    blocking(move || {
+    let own = layers(request.repository, origin, request).await?;
+    run(runner, request, own, move |runner, layers, scratch, progress| {
         let changes = changes(&ground, ready);
         let before =
             dpkg::Before { tree: &ground.tree, database: &ground.database, filters: &ground.filters };
-        dpkg::build(&runner, before, &changes, &mut layers, &scratch, &*progress)
+        dpkg::build(runner, before, &changes, layers, scratch, progress)
     })
     .await
 }
 
-/// The layer as rpm makes it.
+/// By rpm, its own or another image's.
 pub(super) async fn by_rpm(
     runner: Runner,
     request: &FixRequest<'_>,
@@ -83,13 +94,14 @@ pub(super) async fn by_rpm(
     if let Some(tools) = ground.tools() {
         all.extend(layers(&*tools.repository, &tools.image, request).await?);
     }
-    let (scratch, progress) = (request.scratch.clone(), request.progress.clone());
-    let stop = CancellationToken::new();
-    let (runner, _waited_for) = (runner.until(stop.clone()), stop.drop_guard());
-    blocking(move || rpm::lay_by_tools(&runner, &ground, ready, &mut all, &scratch, &*progress)).await
+    let lay =
+        move |runner: &Runner, layers: &mut [File], scratch: &Path, progress: &dyn Fn(&str, u64, u64)| {
+            rpm::lay_by_tools(runner, &ground, ready, layers, scratch, progress)
+        };
+    run(runner, request, all, lay).await
 }
 
-/// The layer as the image's own apk makes it.
+/// By the image's own apk.
 pub(super) async fn by_apk(
     runner: Runner,
     request: &FixRequest<'_>,
@@ -97,9 +109,10 @@ pub(super) async fn by_apk(
     ground: Arc<apk::Ground>,
     ready: Vec<apk::Ready>,
 ) -> Result<Built> {
-    let mut layers = layers(request.repository, origin, request).await?;
-    let (scratch, progress) = (request.scratch.clone(), request.progress.clone());
-    let stop = CancellationToken::new();
-    let (runner, _waited_for) = (runner.until(stop.clone()), stop.drop_guard());
-    blocking(move || apk::lay_by_tools(&runner, &ground, ready, &mut layers, &scratch, &*progress)).await
+    let own = layers(request.repository, origin, request).await?;
+    let lay =
+        move |runner: &Runner, layers: &mut [File], scratch: &Path, progress: &dyn Fn(&str, u64, u64)| {
+            apk::lay_by_tools(runner, &ground, ready, layers, scratch, progress)
+        };
+    run(runner, request, own, lay).await
 }

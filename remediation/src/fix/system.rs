@@ -303,7 +303,7 @@ impl Course {
             Self::Dpkg { ground, decided, .. } => {
                 let (ground, ready) = (ground.clone(), decided.ready.clone());
                 if let Some(runner) = remediator.runner(decided.executor)? {
-                    let built = lay::by_tools(runner, request, origin, ground, ready).await?;
+                    let built = lay::by_dpkg(runner, request, origin, ground, ready).await?;
                     return Ok(Some(Outcome::Built(Box::new(built))));
                 }
                 blocking(move || {

@@ -282,19 +282,6 @@ impl Laying<'_> {
     }
 }
 
-/// Finds where shipped content that is no longer in its place lies now.
-pub(super) fn displaced(tree: &Tree, work: &mut Work) {
-    if work.displaced.is_empty() {
-        return;
-    }
-    for (_, node) in tree.under("").filter(|(_, node)| node.entry.kind == Kind::File) {
-        let Some(hashes) = node.entry.hashes else { continue };
-        if let Some(of) = work.displaced.get(&hex::encode(hashes.md5)) {
-            work.replaced.insert(hashes.sha256, of.clone());
-        }
-    }
-}
-
 /// Whiteouts for what the new versions no longer ship and no package owns.
 pub(super) fn remove(
     tree: &Tree,

@@ -26,7 +26,7 @@ use crate::{
     deb::PackageRecord,
     installed::{Database, Installed},
     plan::{Blocked, Key, shadow::Shadow},
-    tree::{Flavour, Kind, LayerTree, Tree},
+    tree::{Flavour, Hashes, Kind, LayerTree, Tree},
 };
 use filters::Filters;
 use layer::{Content, Laid, Spool};
@@ -145,12 +145,26 @@ pub fn build(
     }
     owned.extend(work.shipped.iter().cloned());
     files::remove(tree, filters, changes, &owned, &mut work);
-    files::displaced(tree, &mut work);
+    work.replaced.extend(moved(tree, &work.displaced, |hashes| Some(hex::encode(hashes.md5))));
     database::lay(tree, database, changes, &shipped, &mut work);
     let newest = shipped.iter().map(|s| s.newest).max().unwrap_or(0);
     crate::executor::authorities::lay(tree, changes, newest, &spool, &mut work)?;
     parents(tree, newest, &mut work)?;
     Ok(Outcome::Built(Box::new(work.finish(spool, Flavour::Dpkg, scratch, progress)?)))
+}
+
+/// Where content that was shipped and is no longer in its place lies now: by SHA-256, whose it is. `displaced` tells it by a hash
+/// of another kind, which `of` gives.
+pub(in crate::executor) fn moved<K: Ord>(
+    tree: &Tree,
+    displaced: &BTreeMap<K, (String, String)>,
+    of: impl Fn(&Hashes) -> Option<K>,
+) -> Vec<([u8; 32], (String, String))> {
+    if displaced.is_empty() {
+        return Vec::new();
+    }
+    let hashes = tree.under("").filter_map(|(_, node)| node.entry.hashes);
+    hashes.filter_map(|hashes| Some((hashes.sha256, displaced.get(&of(&hashes)?)?.clone()))).collect()
 }
 
 impl Work {

@@ -12,7 +12,7 @@ use std::{
 use super::{
     Limits,
     fault::{Failure, Fault},
-    promised::Promised,
+    promised::{Contents, Promised},
     result::Told,
     wire,
 };
@@ -22,10 +22,10 @@ use crate::{
     deb::{Entry, EntryKind},
     executor::{
         Runner,
-        native::{Built, apk::Change},
+        native::{Built, apk::Change, moved},
     },
     plan::apk::busybox,
-    tree::{Flavour, Hasher, Hashes, Kind, Node, Tree},
+    tree::{Flavour, Hashes, Kind, Node, Tree},
 };
 
 /// Where images have their apk; none is ever taken from the host.
@@ -105,16 +105,8 @@ fn job(program: &str, limits: Limits, layers: usize, changes: &[Change<'_>], new
     // apk's own word that each is there in its new version, by exit code.
     let mut query = words(&["info", "--installed"]);
     query.extend(changes.iter().map(|change| format!("{}={}", change.installed.name, change.entry.version)));
-    let environment = [
-        ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
-        ("HOME", "/root"),
-        ("LC_ALL", "C"),
-        ("TZ", "UTC"),
-    ];
-    let mut environment: Vec<(String, String)> =
-        environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    // apk writes it into the archive of scripts.
-    environment.push(("SOURCE_DATE_EPOCH".to_owned(), newest.to_string()));
+    // apk writes the time into the archive of scripts.
+    let environment = wire::environment(newest, &[]);
     let commands = vec![add, query];
     wire::Job { limits, layers, tools: 0, files, commands, environment, fatal: Vec::new(), tried: None }
 }
@@ -135,40 +127,21 @@ impl Packages {
         for change in changes {
             let shipped = change.installed.files.iter().map(|file| (file.path.as_str(), file)).collect();
             let one = One { tree, database, change, owned: &owned, shipped };
-            let mut hashes: BTreeMap<String, Hashes> = BTreeMap::new();
+            let mut contents = Contents::of(Flavour::Apk);
             all.promised.newest = all.promised.newest.max(change.package.info.build_date);
             change.package.data(|entry, content| {
                 all.promised.newest = all.promised.newest.max(entry.mtime);
-                let hash = match &entry.kind {
-                    EntryKind::File => {
-                        let failed = |source| Error::Io { operation: "unpack a package".to_owned(), source };
-                        let hash = Hasher::for_flavour(Flavour::Apk).drain(content).map_err(failed)?;
-                        hashes.insert(entry.path.clone(), hash);
-                        Some(hash)
-                    }
-                    EntryKind::HardLink(first) => hashes.get(first).copied(),
-                    EntryKind::Directory => return Ok(()),
-                    _ => None,
-                };
-                one.promise(entry, hash, &mut all);
+                let hash = contents.hash(entry, content)?;
+                if entry.kind != EntryKind::Directory {
+                    one.promise(entry, hash, &mut all);
+                }
                 Ok(())
             })?;
             all.promised.leavings(&change.shadows, |_| false);
         }
-        all.find_displaced(tree);
-        Ok(all.promised)
-    }
-
-    /// Finds where shipped content that is no longer in its place lies now.
-    fn find_displaced(&mut self, tree: &Tree) {
-        if self.displaced.is_empty() {
-            return;
-        }
-        for hashes in tree.under("").filter_map(|(_, node)| node.entry.hashes) {
-            if let Some(of) = hashes.sha1.and_then(|sha1| self.displaced.get(&sha1)) {
-                self.promised.replaced.insert(hashes.sha256, of.clone());
-            }
-        }
+        let Self { mut promised, displaced } = all;
+        promised.replaced.extend(moved(tree, &displaced, |hashes| hashes.sha1));
+        Ok(promised)
     }
 }
 

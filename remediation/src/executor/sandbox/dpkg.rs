@@ -9,16 +9,21 @@ use std::{
     path::Path,
 };
 
-use super::{Limits, order, promised::Promised, result::Told, wire};
+use super::{
+    Limits, order,
+    promised::{Contents, Promised},
+    result::Told,
+    wire,
+};
 use crate::{
     Error, Result,
     deb::{Deb, Entry, EntryKind, PackageRecord},
     executor::{
         Runner,
-        native::{Built, Change, filters::Filters},
+        native::{Built, Change, filters::Filters, moved},
     },
     installed::{Database, Layout},
-    tree::{Flavour, Hasher, Tree},
+    tree::{Flavour, Hashes, Tree},
 };
 
 /// What an image has its tools from; none is ever taken from the host.
@@ -107,18 +112,12 @@ fn job(
         })
         .collect();
     commands.extend([dpkg(&["--configure", "--pending"]), dpkg(&["--audit"])]);
-    let environment = [
-        ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
-        ("HOME", "/root"),
-        ("LC_ALL", "C"),
-        ("TZ", "UTC"),
+    let debconf = [
         ("DEBIAN_FRONTEND", "noninteractive"),
         ("DEBCONF_NONINTERACTIVE_SEEN", "true"),
         ("DEBCONF_NOWARNINGS", "yes"),
     ];
-    let mut environment: Vec<(String, String)> =
-        environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    environment.push(("SOURCE_DATE_EPOCH".to_owned(), newest.to_string()));
+    let environment = wire::environment(newest, &debconf);
     wire::Job { limits, layers, tools: 0, files, commands, environment, fatal: Vec::new(), tried: None }
 }
 
@@ -137,40 +136,21 @@ impl Packages {
         let owned = database.owned_except(tree, filters, &BTreeSet::new());
         for change in changes {
             let conffiles: BTreeSet<String> = change.conffiles().into_iter().collect();
-            let mut hashes = BTreeMap::new();
+            let mut contents = Contents::of(Flavour::Dpkg);
             let one = One { tree, filters, change, owned: &owned, conffiles: &conffiles };
             Deb::open(&change.deb)?.data(|entry, content| {
                 all.promised.newest = all.promised.newest.max(entry.mtime);
-                let hash = match &entry.kind {
-                    EntryKind::File => {
-                        let failed = |source| Error::Io { operation: "unpack a package".to_owned(), source };
-                        let hash = Hasher::new().drain(content).map_err(failed)?;
-                        hashes.insert(entry.path.clone(), hash);
-                        Some(hash)
-                    }
-                    EntryKind::HardLink(first) => hashes.get(first).copied(),
-                    EntryKind::Directory => return Ok(()),
-                    _ => None,
-                };
-                one.promise(entry, hash, &mut all);
+                let hash = contents.hash(entry, content)?;
+                if entry.kind != EntryKind::Directory {
+                    one.promise(entry, hash, &mut all);
+                }
                 Ok(())
             })?;
             all.promised.leavings(&change.shadows, |_| false);
         }
-        all.find_displaced(tree);
-        Ok(all.promised)
-    }
-
-    /// Finds where shipped content that is no longer in its place lies now.
-    fn find_displaced(&mut self, tree: &Tree) {
-        if self.displaced.is_empty() {
-            return;
-        }
-        for hashes in tree.under("").filter_map(|(_, node)| node.entry.hashes) {
-            if let Some(of) = self.displaced.get(&hex::encode(hashes.md5)) {
-                self.promised.replaced.insert(hashes.sha256, of.clone());
-            }
-        }
+        let Self { mut promised, displaced } = all;
+        promised.replaced.extend(moved(tree, &displaced, |hashes| Some(hex::encode(hashes.md5))));
+        Ok(promised)
     }
 }
 
@@ -185,7 +165,7 @@ struct One<'a> {
 }
 
 impl One<'_> {
-    fn promise(&self, entry: &Entry, hash: Option<crate::tree::Hashes>, all: &mut Packages) {
+    fn promise(&self, entry: &Entry, hash: Option<Hashes>, all: &mut Packages) {
         if entry.path.is_empty() || self.filters.excludes(&entry.path) {
             return;
         }
@@ -212,13 +192,7 @@ impl One<'_> {
     }
 
     /// dpkg keeps what was changed or deleted (`--force-confold`), and puts the rest in its place.
-    fn conffile(
-        &self,
-        entry: &Entry,
-        target: &str,
-        hash: Option<crate::tree::Hashes>,
-        promised: &mut Promised,
-    ) {
+    fn conffile(&self, entry: &Entry, target: &str, hash: Option<Hashes>, promised: &mut Promised) {
         let target = self.tree.real(target).into_owned();
         let recorded = self.change.installed.conffiles.iter().find(|known| known.path == entry.path);
         let disk = self.tree.get(&target).map(|node| node.entry.hashes.map(|old| hex::encode(old.md5)));

@@ -3,16 +3,44 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    io::Read,
     path::Path,
 };
 
 use super::result::Told;
 use crate::{
-    Result,
+    Error, Result,
+    deb::{Entry, EntryKind},
     executor::native::{self, Built, Work},
     plan::shadow::Shadow,
-    tree::{Flavour, Kind, Tree},
+    tree::{Flavour, Hasher, Hashes, Kind, Tree},
 };
+
+/// Contents of one package's files, each read once: a hard link has its first name's.
+pub(super) struct Contents {
+    flavour: Flavour,
+    known: BTreeMap<String, Hashes>,
+}
+
+impl Contents {
+    /// None yet; with the hashes that this flavour's databases have.
+    pub(super) fn of(flavour: Flavour) -> Self {
+        Self { flavour, known: BTreeMap::new() }
+    }
+    /// Of the entry that is read just now; none: it has no content, as folders and links.
+    pub(super) fn hash(&mut self, entry: &Entry, content: &mut dyn Read) -> Result<Option<Hashes>> {
+        Ok(match &entry.kind {
+            EntryKind::File => {
+                let failed = |source| Error::Io { operation: "unpack a package".to_owned(), source };
+                let hashes = Hasher::for_flavour(self.flavour).drain(content).map_err(failed)?;
+                self.known.insert(entry.path.clone(), hashes);
+                Some(hashes)
+            }
+            EntryKind::HardLink(first) => self.known.get(first).copied(),
+            _ => None,
+        })
+    }
+}
 
 /// Of all packages together, by real path.
 #[derive(Default)]

@@ -141,16 +141,8 @@ impl Job<'_> {
             let (version, release) = (&info.evr.version, info.evr.release.as_deref().unwrap_or_default());
             format!("{}-{version}-{release}.{}", info.name, info.architecture)
         }));
-        let environment = [
-            ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
-            ("HOME", "/root"),
-            ("LC_ALL", "C"),
-            ("TZ", "UTC"),
-        ];
-        let mut environment: Vec<(String, String)> =
-            environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        // rpm 4.18 and later write it into the database as the time of installation; older ones write the clock's.
-        environment.push(("SOURCE_DATE_EPOCH".to_owned(), self.newest.to_string()));
+        // rpm 4.18 and later write the time into the database as that of installation; older ones write the clock's.
+        let environment = wire::environment(self.newest, &[]);
         let (commands, fatal) = (vec![upgrade, query], vec![FAILED.to_owned()]);
         let tools = self.tools;
         wire::Job { limits, layers, tools, files, commands, environment, fatal, tried: None }

@@ -31,6 +31,20 @@ pub(in crate::executor) struct Job {
     pub(in crate::executor) tried: Option<Tried>,
 }
 
+/// What a distribution's tools find in their environment, whoever calls them; `newest`: the time, in seconds since the epoch, that those
+/// of them who honour it write instead of the clock's (`SOURCE_DATE_EPOCH`).
+pub(super) fn environment(newest: u64, more: &[(&str, &str)]) -> Vec<(String, String)> {
+    const ALWAYS: [(&str, &str); 4] = [
+        ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
+        ("HOME", "/root"),
+        ("LC_ALL", "C"),
+        ("TZ", "UTC"),
+    ];
+    let newest = ("SOURCE_DATE_EPOCH".to_owned(), newest.to_string());
+    let all = ALWAYS.iter().chain(more).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    all.chain([newest]).collect()
+}
+
 /// How commands of the image's own are run: nothing is told of what they change, and what they leave running ends with them.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(in crate::executor) struct Tried {

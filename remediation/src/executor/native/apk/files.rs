@@ -275,20 +275,6 @@ impl Laying<'_> {
     }
 }
 
-/// Finds where shipped content that is no longer in its place lies now, by its SHA-1.
-pub(super) fn displaced(tree: &Tree, work: &mut Work) {
-    if work.displaced.is_empty() {
-        return;
-    }
-    for (_, node) in tree.under("") {
-        let Some(hashes) = node.entry.hashes else { continue };
-        let Some(sha1) = hashes.sha1.map(hex::encode) else { continue };
-        if let Some(of) = work.displaced.get(&sha1) {
-            work.replaced.insert(hashes.sha256, of.clone());
-        }
-    }
-}
-
 fn is_same(old: Option<&Node>, one: &Unpacked) -> bool {
     old.and_then(|node| node.entry.hashes).is_some_and(|old| old.sha256 == one.hashes.sha256)
 }

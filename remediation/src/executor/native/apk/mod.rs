@@ -13,7 +13,7 @@ use std::{
 use super::{
     Outcome, Work,
     layer::{Content, Laid, Spool},
-    parents,
+    moved, parents,
 };
 use crate::{
     Result,
@@ -69,7 +69,7 @@ pub(crate) fn build(
     owned.extend(work.shipped.iter().cloned());
     files::remove(tree, database, changes, &owned, &mut work);
     let newest = records.iter().map(|record| record.newest).max().unwrap_or(0);
-    files::displaced(tree, &mut work);
+    work.replaced.extend(moved(tree, &work.displaced, |hashes| hashes.sha1.map(hex::encode)));
     busybox::lay(tree, &records, newest, &mut work);
     lay_database(tree, database, scripts, changes, &records, newest, &mut work)?;
     parents(tree, newest, &mut work)?;
