@@ -60,13 +60,19 @@ fn suites(fixed: &patchline_remediation::FixedImage) -> Vec<&str> {
     fixed.plan.repositories.iter().map(|(suite, _)| suite.as_str()).collect()
 }
 
+/// A folder for a test's archive, and the key that signs it; none: the test skips, and says so.
+fn ground(test: &str) -> Option<(tempfile::TempDir, Key)> {
+    if !able(test) {
+        return None;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let key = Key::make(folder.path(), "ubuntu");
+    Some((folder, key))
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_security_suite_is_enough() {
-    if !able("the_security_suite_is_enough") {
-        return;
-    }
-    let ground = tempfile::tempdir().unwrap();
-    let key = Key::make(ground.path(), "ubuntu");
+    let Some((ground, key)) = ground("the_security_suite_is_enough") else { return };
     let place = ground.path().join("archive");
     // There is nothing else, so nothing else can have been asked for.
     security(&place, &key);
@@ -99,11 +105,7 @@ async fn the_security_suite_is_enough() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_security_lacks_comes_from_updates() {
-    if !able("what_security_lacks_comes_from_updates") {
-        return;
-    }
-    let ground = tempfile::tempdir().unwrap();
-    let key = Key::make(ground.path(), "ubuntu");
+    let Some((ground, key)) = ground("what_security_lacks_comes_from_updates") else { return };
     archive(ground.path(), &key);
     let ubuntu = Place::new(main(address(ground.path())), vec![key.keyring.clone()]);
     let image = ubuntu.image("amd64", OLD).await;
@@ -122,11 +124,7 @@ async fn what_security_lacks_comes_from_updates() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn other_architectures_lie_in_the_ports() {
-    if !able("other_architectures_lie_in_the_ports") {
-        return;
-    }
-    let ground = tempfile::tempdir().unwrap();
-    let key = Key::make(ground.path(), "ubuntu");
+    let Some((ground, key)) = ground("other_architectures_lie_in_the_ports") else { return };
     let (archived, ported) = (ground.path().join("archive"), ground.path().join("ports"));
     archive(&archived, &key);
     let of_arm = |version| Made { architecture: "arm64", ..made("tool", version) };
@@ -150,11 +148,7 @@ async fn other_architectures_lie_in_the_ports() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn security_is_asked_where_it_is_named_and_first() {
-    if !able("security_is_asked_where_it_is_named_and_first") {
-        return;
-    }
-    let ground = tempfile::tempdir().unwrap();
-    let key = Key::make(ground.path(), "ubuntu");
+    let Some((ground, key)) = ground("security_is_asked_where_it_is_named_and_first") else { return };
     let (late, early) = (ground.path().join("mirror"), ground.path().join("security"));
     let listed = "main";
     publish(&late, &key, "jammy-security", "amd64", listed, &[("main", &[])]);
@@ -213,11 +207,7 @@ async fn without_a_mirror_or_a_key_nothing_is_done() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_only_subscribers_get_is_refused_by_name() {
-    if !able("what_only_subscribers_get_is_refused_by_name") {
-        return;
-    }
-    let ground = tempfile::tempdir().unwrap();
-    let key = Key::make(ground.path(), "ubuntu");
+    let Some((ground, key)) = ground("what_only_subscribers_get_is_refused_by_name") else { return };
     archive(ground.path(), &key);
     let ubuntu = Place::new(main(address(ground.path())), vec![key.keyring.clone()]);
     let image = ubuntu.image("amd64", OLD).await;
@@ -235,11 +225,7 @@ async fn what_only_subscribers_get_is_refused_by_name() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_component_that_is_listed_must_be_there() {
-    if !able("a_component_that_is_listed_must_be_there") {
-        return;
-    }
-    let ground = tempfile::tempdir().unwrap();
-    let key = Key::make(ground.path(), "ubuntu");
+    let Some((ground, key)) = ground("a_component_that_is_listed_must_be_there") else { return };
     let index = "dists/jammy-security/universe/binary-amd64/Packages";
     let newer: &[Made] = &[made("tool", "1.0-1ubuntu0.1")];
     for (case, expected) in [
@@ -275,11 +261,7 @@ async fn a_component_that_is_listed_must_be_there() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_security_suite_tells_what_it_fixes() {
-    if !able("the_security_suite_tells_what_it_fixes") {
-        return;
-    }
-    let ground = tempfile::tempdir().unwrap();
-    let key = Key::make(ground.path(), "ubuntu");
+    let Some((ground, key)) = ground("the_security_suite_tells_what_it_fixes") else { return };
     security(ground.path(), &key);
     let (mirror, asked) = serve(ground.path()).await;
     let ubuntu = Place::new(main(mirror), vec![key.keyring.clone()]);
