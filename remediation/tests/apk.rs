@@ -7,7 +7,9 @@ mod alpine;
 mod attested;
 
 use alpine::{
-    Image, Place, Signer, Spec, What, audit, branch, gunzip, program, repository, serve, spec, text, write,
+    Image, Place, Signer, Spec, What,
+    adb::{self, Packing},
+    audit, branch, gunzip, program, repository, serve, spec, text, write,
 };
 use patchline_remediation::{Fixed, FixedImage, UpgradePolicy};
 
@@ -130,6 +132,151 @@ async fn an_apk_image_is_mended() {
     }
 }
 
+/// An image whose repository is of apk 3's kind.
+fn of_three(repositories: &'static str) -> Image {
+    Image { repositories, ..old() }
+}
+
+const THREE: &str = "set -default at=https://packages.example.test/alpine\nv3 ${at}/v3.20 main\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn packages_of_format_three_are_laid() {
+    let signer = Signer::new("dist@example.test-1.rsa.pub");
+    let mut digests = Vec::new();
+    for (naming, packing, repositories) in [
+        ("", Packing::None, THREE),
+        ("x86_64/${name}_${version}.apk", Packing::None, THREE),
+        ("", Packing::Zstd, "v2 https://packages.example.test/alpine/v3.20/main\n"),
+    ] {
+        let mut served = adb::repository(&signer, &[libtool("1.0-r1"), tool("1.0-r2")], naming, packing);
+        if repositories != THREE {
+            // What it is stands in the file.
+            let index = served.remove("v3.20/main/x86_64/Packages.adb").unwrap();
+            served.insert("v3.20/main/x86_64/APKINDEX.tar.gz".to_owned(), index);
+        }
+        let place = Place::new(&serve(served).await, &[&signer]);
+        let original = place.image("1", &of_three(repositories)).await;
+        let before = place.scan(&original, FIXED).await;
+        let fixed = image(place.fix(&original, &before).await.unwrap());
+        assert_eq!(fixed.plan.repositories[0].0, "packages.example.test/alpine/v3.20/main");
+        assert!(fixed.plan.refused.is_empty() && fixed.kept.is_empty(), "{:?}", fixed.kept);
+        place.remediator.push(&*place.images, &fixed, Some("1_fixed")).await.unwrap();
+        let tree = place.unpacked(&fixed.manifest.digest).await;
+        assert_eq!(audit(&tree), Vec::<String>::new());
+        assert!(tree["usr/bin/tool"].1.contains("1.0-r2") && tree["usr/bin/tool"].0 == 0o755);
+        assert!(!tree.contains_key("usr/share/tool/old"));
+        let installed = &tree["lib/apk/db/installed"].1;
+        let of_tool = installed.split("\n\n").find(|record| record.contains("P:tool\n")).unwrap();
+        for line in
+            ["V:1.0-r2", "f:S", "D:so:libtool.so.1", "p:cmd:tool=1", "T:a test's tool", "t:1700000000"]
+        {
+            assert!(of_tool.lines().any(|known| known == line), "{line}: {of_tool}");
+        }
+        assert_eq!(installed.matches("f:S").count(), 2, "other is as it was");
+        digests.push(fixed.layer.0.digest.clone());
+        let after = place.scan(&fixed.manifest.digest, FIXED).await;
+        assert!(after.report.findings.is_empty());
+
+        // And over a version that was of format 3 itself: what was changed is known by cut sums.
+        let served = adb::repository(&signer, &[tool("1.0-r3")], "", packing);
+        let next = Place::new(&serve(served).await, &[&signer]);
+        let root = place.whole(&fixed.manifest.digest).await;
+        let changed = vec![("usr/share/tool/data".to_owned(), 0o644, Some("mine\n".to_owned()))];
+        let told = vec![("etc/apk/repositories".to_owned(), 0o644, Some(THREE.to_owned()))];
+        let original = next.image_over("2", root, &[changed, told]).await;
+        let scan = next.scan(&original, &[("tool", "1.0-r3")]).await;
+        let fixed = image(next.fix(&original, &scan).await.unwrap());
+        assert_eq!(fixed.kept, ["/usr/share/tool/data"]);
+        next.remediator.push(&*next.images, &fixed, Some("2_fixed")).await.unwrap();
+        let tree = next.unpacked(&fixed.manifest.digest).await;
+        assert_eq!(tree["etc/tool.conf"].1, "default of 1.0-r3\n", "nobody had changed it");
+        assert_eq!(audit(&tree), ["usr/share/tool/data differs"]);
+    }
+    // Packed otherwise their sizes differ, which the database has.
+    assert!(digests[0] == digests[1] && digests[0] != digests[2], "{digests:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_of_format_three_cannot_be_verified_is_an_error() {
+    let (signer, foreign) = (Signer::new("dist.rsa.pub"), Signer::new("foreign.rsa.pub"));
+    let (index, path) = ("v3.20/main/x86_64/Packages.adb", "v3.20/main/x86_64/tool-1.0-r2.apk");
+    let specs = [libtool("1.0-r1"), tool("1.0-r2")];
+    let good = adb::repository(&signer, &specs, "", Packing::None);
+    let code = async |served: alpine::Served, keys: &[&Signer]| {
+        let place = Place::new(&serve(served).await, keys);
+        let original = place.image("1", &of_three(THREE)).await;
+        let before = place.scan(&original, FIXED).await;
+        let error = place.fix(&original, &before).await.err().expect("an error");
+        assert!(place.images.resolve("1_fixed").await.unwrap().is_none());
+        format!("{}: {error}", error.code())
+    };
+    let with = |path: &str, change: &dyn Fn(&mut Vec<u8>)| {
+        let mut served = good.clone();
+        change(served.get_mut(path).unwrap());
+        served
+    };
+    /// With an index that names this package by what it is.
+    fn naming(served: &alpine::Served, signer: &Signer, (bytes, id): (Vec<u8>, Vec<u8>)) -> alpine::Served {
+        let (library, tool) = (libtool("1.0-r1"), tool("1.0-r2"));
+        let first = adb::package(&library, signer, None);
+        let known = [(&library, first.0.len(), first.1.as_slice()), (&tool, bytes.len(), id.as_slice())];
+        let mut served = served.clone();
+        served.insert("v3.20/main/x86_64/Packages.adb".to_owned(), adb::index(signer, &known, ""));
+        served.insert("v3.20/main/x86_64/tool-1.0-r2.apk".to_owned(), bytes);
+        served
+    }
+    let said = code(good.clone(), &[&foreign]).await;
+    assert!(said.starts_with("repository-untrusted") && said.contains("is not trusted"), "{said}");
+    for (what, served, expected) in [
+        ("an index with another byte", with(index, &|bytes| bytes[60] ^= 1), "repository-untrusted"),
+        (
+            "an index without a signature",
+            with(index, &|bytes| bytes.truncate(bytes.len() - 280)),
+            "repository-untrusted",
+        ),
+        ("an index cut short", with(index, &|bytes| bytes.truncate(bytes.len() - 20)), "package-malformed"),
+        (
+            "a package as an index",
+            with(index, &|bytes| bytes[4..8].copy_from_slice(b"pckg")),
+            "package-malformed",
+        ),
+        ("a longer package", with(path, &|bytes| bytes.push(0)), "file-unverified"),
+        ("another package", with(path, &|bytes| bytes[100] ^= 1), "file-unverified"),
+        (
+            "another content",
+            with(path, &|bytes| *bytes.iter_mut().rev().nth(8).unwrap() ^= 1),
+            "file-unverified",
+        ),
+        (
+            "content that was never hashed",
+            naming(&good, &signer, adb::package(&specs[1], &signer, Some("evil"))),
+            "file-unverified",
+        ),
+        (
+            "a package under another's name",
+            naming(&good, &signer, adb::package(&specs[0], &signer, None)),
+            "file-unverified",
+        ),
+        (
+            "packages elsewhere",
+            adb::repository(&signer, &specs, "https://evil.example/${name}", Packing::None),
+            "file-unverified",
+        ),
+    ] {
+        let said = code(served, &[&signer]).await;
+        println!("{what}: {said}");
+        assert!(said.starts_with(expected), "{what}: {said}");
+    }
+    // A known key's signature over other values, where the index says that all is well.
+    let (mut bytes, id) = adb::package(&specs[1], &signer, None);
+    let at = bytes.windows(2).position(|two| two == [0, 4]).unwrap_or(0);
+    let end = bytes.windows(8).position(|eight| eight == [1, 0, 0, 0, 1, 0, 0, 0]).unwrap();
+    assert!(at < end);
+    bytes[end - 20] ^= 1;
+    let said = code(naming(&good, &signer, (bytes, id)), &[&signer]).await;
+    assert!(said.starts_with("file-unverified") && said.contains("signature is not by"), "{said}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_verified_is_an_error() {
     let (signer, foreign) = (Signer::new("dist.rsa.pub"), Signer::new("foreign.rsa.pub"));
@@ -158,7 +305,7 @@ async fn what_cannot_be_verified_is_an_error() {
     assert!(code(served, &[&signer]).await.starts_with("repository-untrusted"));
     let mut served = good.clone();
     served.insert(index.to_owned(), b"ADBd....".to_vec());
-    assert!(code(served, &[&signer]).await.starts_with("format-unsupported"));
+    assert!(code(served, &[&signer]).await.starts_with("package-malformed"));
     let mut served = good.clone();
     served.remove(package);
     assert!(code(served, &[&signer]).await.starts_with("mirror-status"));

@@ -17,6 +17,8 @@ mod daemons;
 #[path = "support/layers.rs"]
 #[allow(dead_code, reason = "each suite uses its part")]
 mod layers;
+#[path = "support/mkpkg.rs"]
+mod mkpkg;
 #[path = "support/sandboxes.rs"]
 #[allow(dead_code, reason = "each suite uses its part")]
 mod sandboxes;
@@ -261,6 +263,14 @@ fn look(root: &Path) -> BTreeMap<String, String> {
         .collect()
 }
 
+/// Each package's record of a database, by its name.
+fn records(text: &str) -> BTreeMap<String, Vec<String>> {
+    let all = text.split("\n\n").filter(|record| !record.is_empty());
+    all.map(|record| record.lines().map(str::to_owned).collect::<Vec<_>>())
+        .map(|lines| (lines.iter().find(|line| line.starts_with("P:")).unwrap().clone(), lines))
+        .collect()
+}
+
 /// What needs no script is the same, whoever lays it.
 #[tokio::test(flavor = "multi_thread")]
 async fn native_and_sandbox_lay_the_same_files() {
@@ -310,14 +320,113 @@ async fn native_and_sandbox_lay_the_same_files() {
     // apk packs its archive of scripts anew, with times and names of its own.
     let named = ["lib/apk/db/scripts.tar.gz", "lib/apk/db/installed"];
     assert!(different.iter().all(|path| named.contains(&path.as_str())), "{different:?}");
-    let records = |text: &str| -> BTreeMap<String, Vec<String>> {
-        let all = text.split("\n\n").filter(|record| !record.is_empty());
-        let lines = |record: &str| record.lines().map(str::to_owned).collect::<Vec<_>>();
-        all.map(lines)
-            .map(|lines| (lines.iter().find(|line| line.starts_with("P:")).unwrap().clone(), lines))
-            .collect()
-    };
     assert_eq!(records(&installed), records(&by_apk), "each package's record, line by line");
+}
+
+/// Packages and an index of format 3, made by a real apk: what we lay is what it lays itself from the same repository, to the
+/// line of its database; so does the sandbox, but for what apk takes for a package's digest when it is given a file.
+#[tokio::test(flavor = "multi_thread")]
+async fn packages_of_format_three_are_laid_as_apk_lays_them() {
+    use p256::pkcs8::{EncodePrivateKey as _, EncodePublicKey as _, LineEnding};
+    let test = "packages_of_format_three_are_laid_as_apk_lays_them";
+    let Some(archive) = root(test) else { return };
+    let _alone = ALONE.lock().await;
+    let mut installed = old();
+    installed[1].files.retain(|(path, _)| !path.contains("schemas"));
+    installed[1].files.push(("usr/share/tool/old", text("goes\n")));
+    installed[1].files.retain(|(path, _)| *path != "usr/share/tool/old/gone");
+    let base = base(&archive, &installed);
+    let newer = |version: &'static str| {
+        let mut tool = tool(version, QUIET);
+        tool.files.retain(|(path, _)| !path.contains("schemas"));
+        tool.files.push(("usr/share/tool/capable", text("may do more\n")));
+        tool.files.push(("usr/share/tool/empty", text("")));
+        tool.files.push(("usr/share/tool/linked", text("the same\n")));
+        Spec { depends: "so:libtool.so.1 libtool1>=1.0 !nothing busybox~1", ..tool }
+    };
+    let rsa = Signer::new("dist.rsa.pub");
+    let curve = p256::SecretKey::random(&mut rand_for_pgp::thread_rng());
+    let public = curve.public_key().to_public_key_pem(LineEnding::LF).unwrap();
+    let private = curve.to_pkcs8_pem(LineEnding::LF).unwrap().to_string();
+    let kinds =
+        [("deflate", "sha256", rsa.private_pem(), rsa.pem()), ("none", "sha256-160", private, public)];
+    for (number, (compression, hash, key, public)) in kinds.into_iter().enumerate() {
+        println!("{compression}, {hash}");
+        let work = tempfile::tempdir().unwrap();
+        let mine = work.path().join("root");
+        std::fs::create_dir(&mine).unwrap();
+        let layer = work.path().join("root.tar");
+        std::fs::write(&layer, &base).unwrap();
+        untar(&layer, &mine);
+        let kind = mkpkg::Kind { compression, hash, key };
+        let served = mkpkg::repository(&mine, &[library("1.0-r1"), newer("1.0-r2")], &kind);
+
+        // apk itself, from the same repository.
+        std::fs::write(mine.join("etc/apk/keys/dist.pub"), &public).unwrap();
+        std::fs::write(mine.join("repositories"), "v3 /repository\n").unwrap();
+        let alone = ["--no-network", "--quiet", "--repositories-file", "/repositories"];
+        chroot(&mine, &[&["/sbin/apk", "upgrade"], alone.as_slice(), &["tool", "libtool1"]].concat());
+        let by_apk = read(&mine, "lib/apk/db/installed");
+        let scripts = |root: &Path| {
+            let said = run(Command::new("tar").arg("-tf").arg(root.join("lib/apk/db/scripts.tar.gz")));
+            let mut all: Vec<String> =
+                said.lines().filter(|l| l.contains("tool")).map(str::to_owned).collect();
+            all.sort();
+            all
+        };
+        let wanted = scripts(&mine);
+        assert!(wanted.iter().any(|name| name.starts_with("tool-1.0-r2.X1")), "{wanted:?}");
+        let theirs = look(&mine);
+
+        let mirror = serve(served).await;
+        let told = [put("etc/apk/repositories", "v3 https://packages.example.test/alpine/v3.20/main\n")];
+        let choices = [(Choice::Auto, Executor::Native), (Choice::Sandbox, Executor::Sandbox)];
+        for (choice, executor) in choices.into_iter().take(if number == 0 { 2 } else { 1 }) {
+            let mut place = Place::new(&mirror, &[]);
+            let file = place.folder.path().join("dist.pub");
+            std::fs::write(&file, &public).unwrap();
+            place.trust(&mirror, file);
+            place.remediator = place.remediator.clone().with_sandbox(sandbox(LIMITS)).choosing(choice);
+            let original = place.image_over("1", base.clone(), &told).await;
+            let before = scan(&place, &original).await;
+            let fixed = image(place.fix(&original, &before).await.unwrap());
+            assert!(fixed.plan.upgrades.iter().all(|one| one.executor == executor), "{:?}", fixed.plan);
+            place.remediator.push(&*place.images, &fixed, Some("1_fixed")).await.unwrap();
+            let folder = tempfile::tempdir().unwrap();
+            let root = folder.path().join("root");
+            unpack(&*place.images, &fixed.manifest.digest, &root, place.folder.path()).await;
+            let said = chroot(&root, &["/sbin/apk", "audit", "--full", "--recursive"]);
+            let touched: Vec<&str> = said.lines().filter(|line| !line.starts_with(['A', 'd'])).collect();
+            assert_eq!(touched, Vec::<&str>::new(), "apk's own word");
+            let mut ours = records(&read(&root, "lib/apk/db/installed"));
+            let mut expected = records(&by_apk);
+            if executor == Executor::Sandbox {
+                for record in ours.values_mut().chain(expected.values_mut()) {
+                    record.retain(|line| !line.starts_with("C:"));
+                }
+            } else {
+                assert_eq!(scripts(&root), wanted);
+            }
+            assert_eq!(ours, expected, "each package's record, line by line");
+            let here = look(&root);
+            for path in ["capable", "empty", "linked", "theirs", "data", "removed"]
+                .map(|n| format!("usr/share/tool/{n}"))
+            {
+                assert_eq!(here.get(&path), theirs.get(&path), "{path}");
+            }
+            for path in ["usr/bin/tool", "usr/lib/libtool.so.1", "usr/lib/libtool.so.1.0", "etc/tool.conf"] {
+                assert_eq!(here.get(path), theirs.get(path), "{path}");
+            }
+            assert!(!here.contains_key("usr/share/tool/old"));
+            let line = "import os, sys; print(os.getxattr(sys.argv[1], 'security.capability').hex())";
+            let capable =
+                run(Command::new("python3").args(["-c", line]).arg(root.join("usr/share/tool/capable")));
+            assert!(capable.starts_with("01000002"), "{capable}");
+            let after = scan(&place, &fixed.manifest.digest).await;
+            assert_eq!(after.report.findings, []);
+        }
+    }
+    everybody_is_gone();
 }
 
 /// Who has no tools, or wants none run, is told so by name.

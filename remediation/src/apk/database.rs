@@ -6,9 +6,6 @@ use std::{
     ops::Range,
 };
 
-use sha1::{Digest as _, Sha1};
-use sha2::Sha256;
-
 use super::{
     Checksum, Dependency, Keys,
     index::{fields, is_word},
@@ -59,7 +56,7 @@ pub struct Installed {
     pub replaces_priority: u64,
     /// `s`: the tag of the repository that it came from.
     pub tag: Option<String>,
-    /// `f`: what went wrong when it was installed (`f` files, `s` script), and `S`: digests are cut SHA-256.
+    /// `f`: what went wrong when it was installed (`f` files, `s` script), and `S`: sums are cut SHA-256s.
     pub flags: String,
     /// `R`, in order.
     pub files: Vec<Shipped>,
@@ -78,20 +75,9 @@ impl Installed {
     pub fn has_shipped(&self, shipped: &Shipped, entry: &Entry) -> Option<bool> {
         let checksum = shipped.checksum?;
         if let (Kind::Symlink, Some(target)) = (entry.kind, entry.link.as_deref()) {
-            return Some(match checksum {
-                Checksum::Sha1(digest) if !self.flags.contains('S') => {
-                    Sha1::digest(target.as_bytes())[..] == digest[..]
-                }
-                Checksum::Sha1(digest) => Sha256::digest(target.as_bytes())[..20] == digest[..],
-                Checksum::Sha256(digest) => Sha256::digest(target.as_bytes())[..] == digest[..],
-            });
+            return Some(checksum.is_of(target.as_bytes()));
         }
-        let hashes = entry.hashes?;
-        match checksum {
-            Checksum::Sha1(digest) if !self.flags.contains('S') => Some(hashes.sha1? == digest),
-            Checksum::Sha1(digest) => Some(hashes.sha256[..20] == digest[..]),
-            Checksum::Sha256(digest) => Some(hashes.sha256 == digest),
-        }
+        checksum.is(&entry.hashes?)
     }
 }
 
@@ -287,7 +273,11 @@ fn record(file: &str, stanza: &str, span: Range<usize>) -> Result<Option<Install
             }
             'Z' => {
                 if let Some(last) = package.files.last_mut() {
-                    last.checksum = Checksum::parse(value);
+                    // The flag stands before all files.
+                    last.checksum = match Checksum::parse(value) {
+                        Some(Checksum::Sha1(cut)) if package.flags.contains('S') => Some(Checksum::Cut(cut)),
+                        other => other,
+                    };
                 }
             }
             _ => {}

@@ -1,11 +1,18 @@
-//! `APKINDEX.tar.gz`: verified as it came, then read (apk-v2(5), "INDEX FORMAT V2").
+//! A repository's index: verified as it came, then read, be it `APKINDEX.tar.gz` (apk-v2(5), "INDEX FORMAT V2") or apk 3's
+//! (apk-v3(5)). What it is stands in the file, not in its name.
 
-use std::{collections::BTreeMap, io::Read, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    io::{self, Read},
+    sync::Arc,
+};
 
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    Checksum, Dependency, Keys, limits,
+    Checksum, Dependency, Keys,
+    adb::{self, Blocks, Schema, Values, info},
+    limits,
     members::{self, Members},
 };
 use crate::{Error, Result, deb::archive::Bounded};
@@ -19,7 +26,7 @@ pub struct IndexEntry {
     pub version: String,
     /// `o`, else the name.
     pub origin: String,
-    /// `C`: of its control member.
+    /// What it is verified by: the digest of its control member, or of the values of apk 3's format.
     pub checksum: Checksum,
     /// `S`: bytes of its file.
     pub size: u64,
@@ -36,9 +43,13 @@ pub struct IndexEntry {
 }
 
 impl IndexEntry {
-    /// `openssl-3.3.2-r0.apk`
+    /// `openssl-3.3.2-r0.apk`: where an index does not say otherwise.
     pub fn file_name(&self) -> String {
         format!("{}-{}.apk", self.name, self.version)
+    }
+    /// Its digest as the installed database has it, which is cut of apk 3's: scripts and triggers name the package by it.
+    pub fn build(&self) -> Checksum {
+        self.field('C').and_then(Checksum::parse).unwrap_or(self.checksum)
     }
     /// A field as written.
     pub fn field(&self, letter: char) -> Option<&str> {
@@ -51,14 +62,16 @@ impl IndexEntry {
 pub struct Index {
     /// SHA-256 of the file.
     pub hash: String,
+    /// How packages' files are named, as apk 3's index may say: `${arch}/${name}-${version}.apk`.
+    pub(super) naming: Option<String>,
     by_name: BTreeMap<String, Vec<Arc<IndexEntry>>>,
 }
 
 impl Index {
     /// Verifies and reads the whole file. `name` stands for it in errors; `repository` is put into its entries.
     pub(super) fn read(name: &str, file: &[u8], keys: &Keys, repository: usize) -> Result<Self> {
-        if file.starts_with(b"ADB") {
-            return Err(Error::Format { file: name.to_owned(), format: "apk 3's ADB" });
+        if file.starts_with(adb::MAGIC) {
+            return Self::read_adb(name, file, keys, repository);
         }
         let malformed = |reason: &str| Error::Malformed { file: name.to_owned(), reason: reason.to_owned() };
         let untrusted = |reason: String| Error::Untrusted { suite: name.to_owned(), reason };
@@ -84,7 +97,7 @@ impl Index {
             }
         }
         let text = text.ok_or_else(|| malformed("it has no APKINDEX"))?;
-        let mut index = Self { hash: hex::encode(Sha256::digest(file)), by_name: BTreeMap::new() };
+        let mut index = Self::of(file);
         let mut count = 0;
         for stanza in text.split("\n\n").filter(|stanza| !stanza.trim().is_empty()) {
             count += 1;
@@ -92,7 +105,46 @@ impl Index {
                 return Err(malformed("it has too many packages"));
             }
             // What apk cannot read is no package either: a digest of a kind to come hides none of its neighbours.
-            if let Some(entry) = entry(name, stanza, repository)? {
+            let fields = fields(stanza.trim_matches('\n')).map(|field| {
+                let (letter, value) = field.ok_or_else(|| malformed("a line is no field"))?;
+                Ok((letter, value.to_owned()))
+            });
+            if let Some(entry) = entry(name, fields.collect::<Result<_>>()?, None, repository)? {
+                index.by_name.entry(entry.name.clone()).or_default().push(Arc::new(entry));
+            }
+        }
+        Ok(index)
+    }
+
+    fn of(file: &[u8]) -> Self {
+        Self { hash: hex::encode(Sha256::digest(file)), naming: None, by_name: BTreeMap::new() }
+    }
+
+    /// The same of apk 3's.
+    fn read_adb(name: &str, file: &[u8], keys: &Keys, repository: usize) -> Result<Self> {
+        let broken = |e: io::Error| Error::Malformed { file: name.to_owned(), reason: e.to_string() };
+        let signed =
+            Blocks::open(file, Schema::Index).and_then(|mut b| b.signed(limits::INDEX)).map_err(broken)?;
+        let untrusted = |reason| Error::Untrusted { suite: name.to_owned(), reason };
+        signed.verify(Schema::Index, keys).map_err(untrusted)?;
+        let values = Values::new(signed.bytes).map_err(broken)?;
+        let root = values.root().map_err(broken)?;
+        let packages = root.objects(2).map_err(broken)?;
+        if packages.len() > limits::INDEX_ENTRIES {
+            return Err(broken(io::Error::other("it has too many packages")));
+        }
+        let mut index = Self::of(file);
+        let naming = root.text(3).map_err(broken)?;
+        index.naming = Some(naming.to_owned()).filter(|naming| !naming.is_empty());
+        for package in packages {
+            let fields = info::fields(&package).map_err(broken)?;
+            // As apk does: one without a digest is none.
+            let Some(checksum) = Checksum::of_adb(package.blob(info::HASHES).map_err(broken)?) else {
+                continue;
+            };
+            let size = package.integer(info::FILE_SIZE).map_err(broken)?;
+            let entry = entry(name, fields, Some((checksum, size)), repository)?;
+            if let Some(entry) = entry {
                 index.by_name.entry(entry.name.clone()).or_default().push(Arc::new(entry));
             }
         }
@@ -127,22 +179,23 @@ pub(super) fn is_word(text: &str) -> bool {
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._+~".contains(&b))
 }
 
-fn entry(file: &str, stanza: &str, repository: usize) -> Result<Option<IndexEntry>> {
-    let malformed = |reason: String| Error::Malformed { file: file.to_owned(), reason };
-    let mut kept: Vec<(char, String)> = Vec::new();
-    for field in fields(stanza.trim_matches('\n')) {
-        let (letter, value) = field.ok_or_else(|| malformed("a line is no field".to_owned()))?;
-        kept.push((letter, value.to_owned()));
-    }
+/// From the fields of a package; what it is verified by, and its size, stand among them where nobody says better.
+fn entry(
+    file: &str,
+    kept: Vec<(char, String)>,
+    said: Option<(Checksum, u64)>,
+    repository: usize,
+) -> Result<Option<IndexEntry>> {
+    let malformed = |reason: &str| Error::Malformed { file: file.to_owned(), reason: reason.to_owned() };
     let get = |letter: char| kept.iter().find(|(known, _)| *known == letter).map(|(_, value)| value.as_str());
     let (Some(name), Some(version)) = (get('P'), get('V')) else {
-        return Err(malformed("a package has no name or version".to_owned()));
+        return Err(malformed("a package has no name or version"));
     };
     if !is_word(name) || !is_word(version) {
-        return Err(malformed("a package's name or version is none".to_owned()));
+        return Err(malformed("a package's name or version is none"));
     }
-    let Some(checksum) = get('C').and_then(Checksum::parse) else { return Ok(None) };
-    let Some(size) = get('S').and_then(|size| size.parse().ok()) else { return Ok(None) };
+    let by_fields = || Some((Checksum::parse(get('C')?)?, get('S')?.parse().ok()?));
+    let Some((checksum, size)) = said.or_else(by_fields) else { return Ok(None) };
     let relations = |letter| Dependency::parse_all(file, get(letter).unwrap_or_default());
     Ok(Some(IndexEntry {
         name: name.to_owned(),

@@ -34,3 +34,9 @@ pub(super) const SOURCES: usize = 256;
 pub(super) const PACKAGES: usize = 200_000;
 /// Scripts of the installed packages, unpacked.
 pub(super) const SCRIPTS: u64 = 64 << 20;
+/// One signature of apk 3's.
+pub(super) const SIGNATURE: u64 = 2048;
+/// What is read of the values of one of apk 3's files, in bytes, each as often as it stands somewhere.
+pub(super) const VALUES: u64 = 512 << 20;
+/// The values of a package of apk 3's: its paths and scripts.
+pub(super) const PACKAGE_VALUES: u64 = 256 << 20;

@@ -33,10 +33,6 @@ impl<R: Read> Members<R> {
     pub(super) fn at(&self) -> u64 {
         self.at
     }
-    /// The first bytes of what comes.
-    pub(super) fn head(&mut self) -> io::Result<&[u8]> {
-        self.inner.fill_buf()
-    }
     /// Hashes the compressed bytes from here on.
     pub(super) fn hash(&mut self) {
         self.hash = Some(Sha256::new());

@@ -1,10 +1,12 @@
-//! Verified apk repositories: signed APKINDEX → control member → data, each by its digest.
+//! Verified apk repositories: signed index → control member, or the values of apk 3's format → data, each by its digest.
 
+mod adb;
 mod database;
 mod index;
 mod keys;
 pub(crate) mod limits;
 mod members;
+mod naming;
 mod package;
 mod relations;
 mod scripts;
@@ -34,7 +36,7 @@ pub use package::{Checksum, Info, Listed, Package, SCRIPTS};
 pub(crate) use relations::compare;
 pub use relations::{Bound, Dependency};
 pub use scripts::{NewScripts, Scripts};
-pub use sources::{Mirror, Mirrors, Source, Sources};
+pub use sources::{Layout, Mirror, Mirrors, Source, Sources};
 
 /// Plan, build and proof of one fix see the same state; a server sees a new one soon enough.
 const FRESH: Duration = Duration::from_secs(60);
@@ -73,6 +75,7 @@ pub struct Repository {
     /// What it has.
     pub index: Arc<Index>,
     place: Url,
+    layout: Layout,
 }
 
 /// All repositories of an image.
@@ -165,9 +168,10 @@ impl Apk {
         let one = |(number, (source, place)): (usize, (&Source, Url))| {
             let (source, keys) = (source.clone(), keys.clone());
             async move {
-                let index = self.index(&place, architecture, &keys, number).await?;
-                let address = shown(&source.address);
-                Ok::<_, Error>(Repository { address, tag: source.tag, index, place })
+                let path = source.layout.index(architecture);
+                let index = self.index(&place, &path, &keys, number).await?;
+                let Source { tag, address, layout } = source;
+                Ok::<_, Error>(Repository { address: shown(&address), tag, index, place, layout })
             }
         };
         // Gathered first: a stream of borrowing closures would not be `Send`.
@@ -176,16 +180,10 @@ impl Apk {
         Ok(Repositories { all, unused, keys, architecture: architecture.to_owned() })
     }
 
-    async fn index(
-        &self,
-        place: &Url,
-        architecture: &str,
-        keys: &Arc<Keys>,
-        number: usize,
-    ) -> Result<Arc<Index>> {
+    async fn index(&self, place: &Url, path: &str, keys: &Arc<Keys>, number: usize) -> Result<Arc<Index>> {
         let slot = {
             let mut indexes = self.indexes.lock().unwrap_or_else(PoisonError::into_inner);
-            indexes.entry((format!("{place} {architecture} {number}"), keys.names())).or_default().clone()
+            indexes.entry((format!("{place} {path} {number}"), keys.names())).or_default().clone()
         };
         let mut slot = slot.lock().await;
         if let Some((read, known)) = &*slot
@@ -193,9 +191,8 @@ impl Apk {
         {
             return Ok(known.clone());
         }
-        let path = format!("{architecture}/APKINDEX.tar.gz");
-        let bytes = self.fetcher.bytes(place, &path, limits::INDEX_PACKED).await?;
-        let name = named(place, &path);
+        let bytes = self.fetcher.bytes(place, path, limits::INDEX_PACKED).await?;
+        let name = named(place, path);
         let keys = keys.clone();
         let index =
             blocking("an index", move || Index::read(&name, &bytes, &keys, number).map(Arc::new)).await?;
@@ -257,7 +254,10 @@ impl Apk {
         let Some(repository) = repositories.all.get(entry.repository) else {
             return Err(unverified("its repository is none of the image's"));
         };
-        let path = format!("{}/{}", repositories.architecture, entry.file_name());
+        let path = repository
+            .layout
+            .package(repository.index.naming.as_deref(), &repositories.architecture, entry)
+            .ok_or_else(|| unverified("its repository names its packages in a way that is not known"))?;
         let aside = self.fetcher.aside(&repository.place, &path, entry.size, &folder).await?;
         let (keys, promised) = (repositories.keys.clone(), entry.clone());
         blocking("a package", move || {

@@ -2,6 +2,8 @@
 //!
 //! Formats are written and read here by hand, apart from the code that is tested.
 
+pub(crate) mod adb;
+
 use std::{
     collections::BTreeMap,
     io::{Read, Write},
@@ -20,7 +22,10 @@ use patchline_scanner::{
     NoFacts, Report,
     advisories::{AdvisorySet, osv},
 };
-use rsa::{RsaPrivateKey, pkcs8::EncodePublicKey};
+use rsa::{
+    RsaPrivateKey,
+    pkcs8::{EncodePrivateKey, EncodePublicKey},
+};
 use serde_json::json;
 use sha1::{Digest as _, Sha1};
 use sha2::Sha256;
@@ -36,17 +41,17 @@ const SHA1_PREFIX: &[u8] = &[0x30, 0x21, 0x30, 9, 6, 5, 0x2b, 0x0e, 3, 2, 0x1a, 
 const SHA256_PREFIX: &[u8] =
     &[0x30, 0x31, 0x30, 0x0d, 6, 9, 0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, 1, 5, 0, 4, 0x20];
 
+#[allow(dead_code, reason = "each suite uses its part")]
 impl Signer {
     pub(crate) fn new(name: &str) -> Self {
         let key = RsaPrivateKey::new(&mut rand_for_pgp::thread_rng(), 2048).unwrap();
         Self { name: name.to_owned(), key }
     }
     pub(crate) fn pem(&self) -> String {
-        let der = self.key.to_public_key().to_public_key_der().unwrap();
-        let text = BASE64.encode(der.as_bytes());
-        let lines: Vec<_> =
-            text.as_bytes().chunks(64).map(|l| String::from_utf8_lossy(l).into_owned()).collect();
-        format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n", lines.join("\n"))
+        pem("PUBLIC KEY", self.key.to_public_key().to_public_key_der().unwrap().as_bytes())
+    }
+    pub(crate) fn private_pem(&self) -> String {
+        pem("PRIVATE KEY", self.key.to_pkcs8_der().unwrap().as_bytes())
     }
     /// The first member over what follows it.
     fn member(&self, message: &[u8], strong: bool) -> Vec<u8> {
@@ -59,6 +64,12 @@ impl Signer {
         let algorithm = if strong { "RSA256" } else { "RSA" };
         gzip(&open_tar(&[(format!(".SIGN.{algorithm}.{}", self.name), 0o644, signature)]))
     }
+}
+
+fn pem(what: &str, der: &[u8]) -> String {
+    let text = BASE64.encode(der);
+    let lines: Vec<_> = text.as_bytes().chunks(64).map(|l| String::from_utf8_lossy(l).into_owned()).collect();
+    format!("-----BEGIN {what}-----\n{}\n-----END {what}-----\n", lines.join("\n"))
 }
 
 pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
@@ -372,6 +383,14 @@ impl Place {
         }
     }
 
+    #[allow(dead_code, reason = "each suite uses its part")]
+    /// Trusts this key file alone, of whatever kind it is.
+    pub(crate) fn trust(&mut self, mirror: &str, key: PathBuf) {
+        let mirrors = Mirrors { all: vec![mirror.parse().unwrap()] };
+        let apk = ApkConfig { mirrors, cache: self.folder.path().join("apk"), keys: vec![key] };
+        self.remediator = self.remediator.clone().with_apk(Apk::new(apk).unwrap());
+    }
+
     pub(crate) async fn image(&self, tag: &str, image: &Image) -> Digest {
         self.image_over(tag, base(image), &image.later).await
     }
@@ -462,6 +481,25 @@ impl Place {
             scratch,
             progress: Arc::new(|_, _, _| {}),
         }
+    }
+
+    /// One layer with all that an image holds.
+    pub(crate) async fn whole(&self, image: &Digest) -> Vec<u8> {
+        let mut builder = tar::Builder::new(Vec::new());
+        for (path, (mode, content)) in self.unpacked(image).await {
+            let mut header = header(mode, 0);
+            if content == "/" {
+                header.set_entry_type(tar::EntryType::Directory);
+                builder.append_data(&mut header, format!("{path}/"), std::io::empty()).unwrap();
+            } else if let Some(target) = content.strip_prefix("-> ") {
+                header.set_entry_type(tar::EntryType::Symlink);
+                builder.append_link(&mut header, path, target).unwrap();
+            } else {
+                header.set_size(content.len() as u64);
+                builder.append_data(&mut header, path, content.as_bytes()).unwrap();
+            }
+        }
+        builder.into_inner().unwrap()
     }
 
     /// Everything in an image, as a runtime lays its layers: path to (mode, content or `-> target`).
@@ -585,9 +623,12 @@ fn base(image: &Image) -> Vec<u8> {
 /// What `apk audit` would say of a tree: every file of every record that is not what the record says.
 pub(crate) fn audit(tree: &BTreeMap<String, (u32, String)>) -> Vec<String> {
     let (mut wrong, mut folder, mut file) = (Vec::new(), String::new(), String::new());
+    let mut cut = false;
     let mut mode = 0o644;
     for line in tree["lib/apk/db/installed"].1.lines().chain([""]) {
         match line.split_at_checked(2) {
+            None => cut = false,
+            Some(("f:", value)) => cut = value.contains('S'),
             Some(("F:", value)) => {
                 folder = value.to_owned();
                 if !folder.is_empty() && !tree.keys().any(|path| path.starts_with(&format!("{folder}/"))) {
@@ -605,7 +646,9 @@ pub(crate) fn audit(tree: &BTreeMap<String, (u32, String)>) -> Vec<String> {
                     continue;
                 };
                 let bytes = content.strip_prefix("-> ").unwrap_or(content);
-                if format!("Q1{}", BASE64.encode(Sha1::digest(bytes))) != value {
+                let sum =
+                    if cut { Sha256::digest(bytes)[..20].to_vec() } else { Sha1::digest(bytes).to_vec() };
+                if format!("Q1{}", BASE64.encode(sum)) != value {
                     wrong.push(format!("{file} differs"));
                 }
                 if *there != mode {

@@ -115,8 +115,8 @@ fn job(program: &str, limits: Limits, layers: usize, changes: &[Change<'_>], new
 #[derive(Default)]
 struct Packages {
     promised: Promised,
-    /// SHA-1 of what was shipped where something else stands: (package, path).
-    displaced: BTreeMap<[u8; 20], (String, String)>,
+    /// What was shipped where something else stands, by its sum: (package, path).
+    displaced: BTreeMap<Checksum, (String, String)>,
 }
 
 impl Packages {
@@ -140,7 +140,9 @@ impl Packages {
             all.promised.leavings(&change.shadows, |_| false);
         }
         let Self { mut promised, displaced } = all;
-        promised.replaced.extend(moved(tree, &displaced, |hashes| hashes.sha1));
+        for kind in 0..3 {
+            promised.replaced.extend(moved(tree, &displaced, |hashes| Checksum::kinds(hashes)[kind]));
+        }
         Ok(promised)
     }
 }
@@ -177,9 +179,8 @@ impl One<'_> {
         let gives_way = node.is_some_and(|node| busybox::is_applet(&node.entry));
         if !gives_way && promised.stays(self.tree, self.owned, &self.change.shadows, &target) {
             let old = self.shipped.get(entry.path.as_str()).and_then(|file| file.checksum);
-            if let (Some(Checksum::Sha1(old)), Some(hash)) = (old, hash)
-                && hash.sha1 != Some(old)
-                && !self.change.installed.flags.contains('S')
+            if let (Some(old), Some(hash)) = (old, hash)
+                && old.is(&hash) == Some(false)
             {
                 all.displaced.insert(old, (name.clone(), target));
             }

@@ -58,7 +58,7 @@ pub(crate) fn world_tag<'d>(database: &'d Database, installed: &'d Installed) ->
 /// What of `world` this version does not meet: a pin, `pkg=1.2`, `pkg<2`, `pkg~1.2`, `pkg><Q1…`.
 fn unmet<'d>(database: &'d Database, entry: &IndexEntry) -> Option<&'d Dependency> {
     database.world.iter().filter(|asked| asked.name == entry.name && asked.bound != Bound::Any).find(
-        |asked| asked.names_package(&entry.name, &entry.version, &entry.checksum.base64()) == asked.conflict,
+        |asked| asked.names_package(&entry.name, &entry.version, &entry.build().base64()) == asked.conflict,
     )
 }
 

@@ -63,10 +63,8 @@ pub(crate) fn changed(installed: &Installed, package: &Package) -> BTreeSet<(Str
     let mut there = BTreeSet::new();
     for one in package.listed.iter().filter(|one| one.kind != EntryKind::Directory) {
         there.insert(one.path.as_str());
-        let same = match (old.get(one.path.as_str()), one.sha1) {
-            (Some(Some(Checksum::Sha1(old))), Some(new)) => !installed.flags.contains('S') && *old == new,
-            _ => false,
-        };
+        // Of another kind they cannot be compared.
+        let same = old.get(one.path.as_str()).is_some_and(|old| old.is_some() && *old == one.sum);
         if !same {
             found.insert((one.path.clone(), false));
         }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Change, record::Record};
+use super::{Change, owners::People, record::Record};
 use crate::{
     Error, Result,
     apk::{Checksum, Database, Protection, Shipped},
@@ -47,25 +47,26 @@ struct Unpacked {
     content: Content,
     hashes: Hashes,
     entry: Entry,
-    sha1: Option<[u8; 20]>,
+    sum: Option<Checksum>,
 }
 
 /// Lays one package's data.
 pub(super) fn lay(
     tree: &Tree,
     database: &Database,
-    owners: &Owners<'_>,
+    (owners, people): (&Owners<'_>, &People),
     change: &Change<'_>,
     spool: &mut Spool,
     work: &mut Work,
 ) -> Result<Record> {
     let mut record = Record::new(change.package.info.build_date);
-    let sums: BTreeMap<&str, [u8; 20]> =
-        change.package.listed.iter().filter_map(|one| Some((one.path.as_str(), one.sha1?))).collect();
+    let sums: BTreeMap<&str, Checksum> =
+        change.package.listed.iter().filter_map(|one| Some((one.path.as_str(), one.sum?))).collect();
     let mut unpacked: BTreeMap<String, Unpacked> = BTreeMap::new();
     let shipped = change.installed.files.iter().map(|file| (file.path.as_str(), file)).collect();
     let laying = Laying { tree, database, owners, change, shipped };
     change.package.data(|entry, content| {
+        let entry = &people.own(entry);
         record.newest = record.newest.max(entry.mtime);
         let malformed = |reason: &str| Error::Malformed {
             file: change.entry.file_name(),
@@ -78,31 +79,31 @@ pub(super) fn lay(
         .into_owned();
         work.shipped.insert(target.clone());
         work.shipped.insert(tree.through(&entry.path).into_owned());
-        let sha1 = sums.get(entry.path.as_str()).copied();
+        let sum = sums.get(entry.path.as_str()).copied();
         match &entry.kind {
             EntryKind::Directory => {
                 record.folder(entry);
                 laying.folder(entry, &target, work);
             }
             EntryKind::Symlink(link) => {
-                record.file(entry, sha1);
+                record.file(entry, sum);
                 laying.symlink(entry, &target, link, work);
             }
             EntryKind::File => {
                 let (content, hashes) = spool.add(entry.size, content)?;
-                record.file(entry, sha1);
+                record.file(entry, sum);
                 if entry.path.starts_with(PATHS) && content.size() < 1 << 20 {
                     record.applets.extend(spool.read(&content)?.unwrap_or_default());
                     record.applets.push(b'\n');
                 }
-                let one = Unpacked { content, hashes, entry: entry.clone(), sha1 };
+                let one = Unpacked { content, hashes, entry: entry.clone(), sum };
                 laying.file(entry, &target, &one, None, work);
                 unpacked.insert(entry.path.clone(), one);
             }
             EntryKind::HardLink(first) => {
                 let one = unpacked.get(first).ok_or_else(|| malformed("is a hard link to nothing"))?;
                 let meta = Entry { path: entry.path.clone(), ..one.entry.clone() };
-                record.file(&meta, one.sha1);
+                record.file(&meta, one.sum);
                 let place = tree.through(&one.entry.path).into_owned();
                 laying.file(&meta, &target, one, Some(&place), work);
             }
@@ -267,11 +268,11 @@ impl Laying<'_> {
     fn displaced(&self, entry: &Entry, target: &str, one: &Unpacked, work: &mut Work) {
         let installed = self.change.installed;
         let shipped = self.shipped.get(entry.path.as_str()).copied();
-        let Some(Checksum::Sha1(old)) = shipped.and_then(|file| file.checksum) else { return };
-        if one.sha1 == Some(old) || installed.flags.contains('S') {
+        let Some(old) = shipped.and_then(|file| file.checksum) else { return };
+        if old.is(&one.hashes) == Some(true) {
             return;
         }
-        work.displaced.insert(hex::encode(old), (installed.name.clone(), target.to_owned()));
+        work.displaced.insert(old.hexadecimal(), (installed.name.clone(), target.to_owned()));
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod busybox;
 mod files;
+mod owners;
 mod record;
 
 use std::{
@@ -17,9 +18,9 @@ use super::{
 };
 use crate::{
     Result,
-    apk::{Database, IndexEntry, Installed, NewScripts, Package, Scripts},
+    apk::{Checksum, Database, IndexEntry, Installed, NewScripts, Package, Scripts},
     plan::{Blocked, Key, shadow::Shadow},
-    tree::{Flavour, Tree},
+    tree::{Flavour, Hashes, Tree},
 };
 
 /// One upgrade, with all that was read of its package.
@@ -55,12 +56,13 @@ pub(crate) fn build(
     let mut work = Work::default();
     let mut spool = Spool::create(scratch)?;
     let names: BTreeSet<String> = changes.iter().map(|change| change.installed.name.clone()).collect();
+    let people = owners::People::of(tree);
     let others = files::Owners::of(tree, database, &names);
     let mut owned = database.owned_except(tree, &names);
     let mut records = Vec::new();
     for (n, change) in changes.iter().enumerate() {
         progress("unpack", n as u64, changes.len() as u64);
-        records.push(files::lay(tree, database, &others, change, &mut spool, &mut work)?);
+        records.push(files::lay(tree, database, (&others, &people), change, &mut spool, &mut work)?);
     }
     progress("unpack", changes.len() as u64, changes.len() as u64);
     if !work.blocked.is_empty() {
@@ -69,7 +71,10 @@ pub(crate) fn build(
     owned.extend(work.shipped.iter().cloned());
     files::remove(tree, database, changes, &owned, &mut work);
     let newest = records.iter().map(|record| record.newest).max().unwrap_or(0);
-    work.replaced.extend(moved(tree, &work.displaced, |hashes| hashes.sha1.map(hex::encode)));
+    for kind in 0..3 {
+        let of = |hashes: &Hashes| Checksum::kinds(hashes)[kind].map(|sum| sum.hexadecimal());
+        work.replaced.extend(moved(tree, &work.displaced, of));
+    }
     busybox::lay(tree, &records, newest, &mut work);
     lay_database(tree, database, scripts, changes, &records, newest, &mut work)?;
     parents(tree, newest, &mut work)?;
@@ -112,7 +117,7 @@ fn lay_database(
         .map(|change| {
             let scripts = NewScripts {
                 version: &change.entry.version,
-                checksum: change.entry.checksum,
+                checksum: change.entry.build(),
                 time: change.package.info.build_date,
                 scripts: &change.package.scripts,
             };
@@ -136,7 +141,7 @@ fn triggers(database: &Database, changes: &[Change<'_>]) -> Option<String> {
     for change in changes {
         let at = lines.iter().position(|(build, _)| *build == change.installed.build);
         let new = &change.package.info.triggers;
-        let line = (change.entry.checksum.base64(), new.clone());
+        let line = (change.entry.build().base64(), new.clone());
         match (at, new.is_empty()) {
             (Some(at), false) => lines[at] = line,
             (Some(at), true) => {

@@ -6,7 +6,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use sha1::{Digest as _, Sha1};
 
 use super::Change;
-use crate::deb::Entry;
+use crate::{apk::Checksum, deb::Entry};
 
 /// The order of fields in apk's own records; the index may have another.
 const FIELDS: [char; 17] =
@@ -35,7 +35,7 @@ impl Record {
     pub(super) fn folder(&mut self, entry: &Entry) {
         self.folders.entry(entry.path.clone()).or_default().owner = Some((entry.uid, entry.gid, entry.mode));
     }
-    pub(super) fn file(&mut self, entry: &Entry, sha1: Option<[u8; 20]>) {
+    pub(super) fn file(&mut self, entry: &Entry, sum: Option<Checksum>) {
         let (folder, name) = entry.path.rsplit_once('/').unwrap_or(("", &entry.path));
         let mut lines = format!("R:{name}\n");
         let attributes = attributes(&entry.xattrs);
@@ -47,8 +47,8 @@ impl Record {
             }
             lines.push('\n');
         }
-        if let Some(sha1) = sha1 {
-            lines.push_str(&format!("Z:Q1{}\n", BASE64_STANDARD.encode(sha1)));
+        if let Some(sum) = sum {
+            lines.push_str(&format!("Z:{}\n", sum.base64()));
         }
         self.folders.entry(folder.to_owned()).or_default().files.insert(name.to_owned(), lines);
     }
@@ -77,8 +77,11 @@ impl Record {
         if let Some(tag) = &change.installed.tag {
             put('s', tag);
         }
-        // `S` speaks of digests: ours are whole SHA-1s.
-        let flags: String = change.installed.flags.chars().filter(|flag| *flag != 'S').collect();
+        // `S` speaks of the sums of files.
+        let mut flags: String = change.installed.flags.chars().filter(|flag| *flag != 'S').collect();
+        if change.package.has_cut_sums() {
+            flags.push('S');
+        }
         if !flags.is_empty() {
             put('f', &flags);
         }
@@ -99,16 +102,32 @@ impl Record {
     }
 }
 
-/// Of extended attributes in the order of their names: SHA-1 over each name, its end, and its value.
+/// Of extended attributes in the order of their names: SHA-1 over each name and each value, its length in front of it.
 fn attributes(xattrs: &[(String, Vec<u8>)]) -> Option<String> {
     if xattrs.is_empty() {
         return None;
     }
+    let mut sorted: Vec<(&[u8], &[u8])> =
+        xattrs.iter().map(|(name, value)| (name.as_bytes(), value.as_slice())).collect();
+    sorted.sort_unstable();
     let mut hash = Sha1::new();
-    for (name, value) in xattrs {
-        hash.update(name);
-        hash.update([0]);
-        hash.update(value);
+    for part in sorted.into_iter().flat_map(|(name, value)| [name, value]) {
+        hash.update((part.len() as u32).to_be_bytes());
+        hash.update(part);
     }
     Some(format!("Q1{}", BASE64_STANDARD.encode(hash.finalize())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As apk 3.0.8 wrote it for a file with this capability.
+    #[test]
+    fn attributes_have_apks_own_sum() {
+        let capability = [[1, 0, 0, 2, 0, 4].as_slice(), &[0; 14]].concat();
+        let sum = attributes(&[("security.capability".to_owned(), capability)]);
+        assert_eq!(sum.as_deref(), Some("Q13mhAdHkP2T+trQ+T8Fm+BiKO6xQ="));
+        assert_eq!(attributes(&[]), None);
+    }
 }
