@@ -6,7 +6,7 @@ use std::{
     io::{BufReader, Read, Seek},
     path::PathBuf,
     process::{Command, ExitStatus, Stdio},
-    sync::{Condvar, Mutex, PoisonError},
+    sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -14,10 +14,11 @@ use cargo_metadata::Message;
 
 use crate::say;
 
-/// Suites that count the machine's sandboxes: nobody else may have one meanwhile. The longest first.
+/// Suites that count sandboxes: each has namespaces of its own for it, where there are no others' processes.
 const COUNTING: &[&str] = &["matrix", "rpmdb", "sandbox", "smoke", "apksandbox"];
-/// Suites that have some.
-const STARTING: &[&str] = &["containers", "examples", "mended", "micro"];
+/// What takes longest begins first, so that nobody waits for it at the end.
+const LONGEST: &[&str] =
+    &["containers", "matrix", "rpmdb", "native", "sandbox", "chaos", "engine", "micro", "examples"];
 
 /// One program of tests, and the folder of its package, where it is started.
 pub(crate) struct Program {
@@ -66,16 +67,17 @@ pub(crate) fn built(arguments: &[&str]) -> Result<Vec<Program>, String> {
 #[expect(clippy::disallowed_methods, reason = "how long it took is told to people")]
 pub(crate) fn run(programs: Vec<Program>, together: usize, rest: &[String]) -> Result<(), String> {
     let began = Instant::now();
-    let count = programs.len();
-    let queue = Queue::of(programs);
+    let (count, apart) = (programs.len(), can_be_apart());
+    // Who counts the machine's sandboxes would count others'.
+    let together = if apart { together.max(1) } else { 1 };
+    let queue = Mutex::new(ordered(programs));
+    let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
     let failed = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
-        for _ in 0..together.max(1) {
+        for _ in 0..together {
             scope.spawn(|| {
-                while let Some(program) = queue.next() {
-                    let ended = one(&program, rest);
-                    queue.ended(&program);
-                    if let Err(why) = ended {
+                while let Some(program) = next() {
+                    if let Err(why) = one(&program, apart, rest) {
                         failed.lock().unwrap_or_else(PoisonError::into_inner).push(why);
                     }
                 }
@@ -87,81 +89,43 @@ pub(crate) fn run(programs: Vec<Program>, together: usize, rest: &[String]) -> R
     if failed.is_empty() { Ok(()) } else { Err(format!("failed:\n    {}", failed.join("\n    "))) }
 }
 
-/// What is still to be run, and whether one that counts is.
-struct Queue {
-    state: Mutex<State>,
-    ended: Condvar,
+fn ordered(mut programs: Vec<Program>) -> VecDeque<Program> {
+    let rank = |program: &Program| LONGEST.iter().position(|name| *name == program.name);
+    programs.sort_by_key(|program| rank(program).unwrap_or(LONGEST.len()));
+    programs.into()
 }
 
-#[derive(Default)]
-struct State {
-    counting: VecDeque<Program>,
-    starting: VecDeque<Program>,
-    others: VecDeque<Program>,
-    counts: bool,
+/// A program in a namespace of processes of its own, whose end is the end of all that it left there (pid_namespaces(7)).
+fn apart() -> Command {
+    let mut command = Command::new("unshare");
+    command.args(["--pid", "--fork", "--kill-child", "--mount-proc"]);
+    command
 }
 
-fn rank(list: &[&str], program: &Program) -> Option<usize> {
-    list.iter().position(|name| *name == program.name)
-}
-
-impl Queue {
-    fn of(programs: Vec<Program>) -> Self {
-        let mut state = State::default();
-        for program in programs {
-            match (rank(COUNTING, &program), rank(STARTING, &program)) {
-                (Some(_), _) => state.counting.push_back(program),
-                (_, Some(_)) => state.starting.push_back(program),
-                _ => state.others.push_back(program),
-            }
-        }
-        state.counting.make_contiguous().sort_by_key(|program| rank(COUNTING, program));
-        state.starting.make_contiguous().sort_by_key(|program| rank(STARTING, program));
-        Self { state: Mutex::new(state), ended: Condvar::new() }
-    }
-
-    /// Those that count one after the other, beside them what has no sandbox, then the rest; none: all are run or running.
-    fn next(&self) -> Option<Program> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        loop {
-            if !state.counts {
-                if let Some(program) = state.counting.pop_front() {
-                    state.counts = true;
-                    return Some(program);
-                }
-                return state.starting.pop_front().or_else(|| state.others.pop_front());
-            }
-            if let Some(program) = state.others.pop_front() {
-                return Some(program);
-            }
-            if state.counting.is_empty() && state.starting.is_empty() {
-                return None;
-            }
-            state = self.ended.wait(state).unwrap_or_else(PoisonError::into_inner);
-        }
-    }
-
-    fn ended(&self, program: &Program) {
-        if rank(COUNTING, program).is_some() {
-            self.state.lock().unwrap_or_else(PoisonError::into_inner).counts = false;
-            self.ended.notify_all();
-        }
-    }
+/// Whether this user may have such namespaces.
+fn can_be_apart() -> bool {
+    apart().arg("true").output().is_ok_and(|output| output.status.success())
 }
 
 /// Runs one. Its output lies in a file without a name meanwhile: a pipe that nobody reads would stop it.
 #[expect(clippy::disallowed_methods, reason = "how long it took is told to people")]
-fn one(program: &Program, rest: &[String]) -> Result<(), String> {
+fn one(program: &Program, apart: bool, rest: &[String]) -> Result<(), String> {
     let began = Instant::now();
-    let (ended, said) = kept(program, rest).map_err(|e| format!("{}: {e}", program.executable.display()))?;
+    let (ended, said) =
+        kept(program, apart, rest).map_err(|e| format!("{}: {e}", program.executable.display()))?;
     let place = format!("{} ({})", program.name, program.executable.display());
     say(&format!("     Ran {place} in {}\n{said}", seconds(began.elapsed())));
     if ended.success() { Ok(()) } else { Err(format!("{place}: {ended}")) }
 }
 
-fn kept(program: &Program, rest: &[String]) -> std::io::Result<(ExitStatus, String)> {
+fn kept(program: &Program, is_apart: bool, rest: &[String]) -> std::io::Result<(ExitStatus, String)> {
     let mut output = nameless()?;
-    let ended = Command::new(&program.executable)
+    let mut command = match is_apart && COUNTING.contains(&program.name.as_str()) {
+        true => apart(),
+        false => Command::new("env"),
+    };
+    let ended = command
+        .arg(&program.executable)
         .args(rest)
         .current_dir(&program.folder)
         .env("CARGO_MANIFEST_DIR", &program.folder)

@@ -61,6 +61,16 @@ fn command(make: Make, folder: &Path) -> Command {
     command
 }
 
+/// A folder for all that a daemon writes: in memory where there is enough of it, for each case takes in a whole image.
+fn storage() -> tempfile::TempDir {
+    const ENOUGH: u64 = 8 << 30;
+    let memory = Path::new("/dev/shm");
+    match rustix::fs::statvfs(memory).is_ok_and(|there| there.f_bavail * there.f_frsize > ENOUGH) {
+        true => tempfile::tempdir_in(memory).unwrap(),
+        false => tempfile::tempdir().unwrap(),
+    }
+}
+
 impl Daemon {
     /// None: it is not on this machine.
     pub(crate) fn start(test: &str, make: Make) -> Option<Self> {
@@ -72,7 +82,7 @@ impl Daemon {
             skipped(test, &format!("there is no {missing} on this machine"));
             return None;
         }
-        let folder = tempfile::tempdir().unwrap();
+        let folder = storage();
         let child = command(make, folder.path()).spawn().unwrap();
         let api = Api::at(&folder.path().join("socket")).unwrap();
         let mut started = Self { folder, child, api };

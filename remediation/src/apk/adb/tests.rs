@@ -61,7 +61,7 @@ fn what_is_no_file_of_blocks_is_refused() {
         ("values twice", file(&[good.clone(), good.clone()]), "stands where it may not"),
         ("cut short", file(&[good.clone()])[..20].to_vec(), "unexpected end"),
         ("half a word", [file(&[good.clone()]), vec![1, 2]].concat(), "unexpected end"),
-        ("no padding", file(&[good.clone(), block(1, b"x")])[..36 - 3].to_vec(), "unexpected end"),
+        ("no padding", file(&[good.clone(), block(1, b"x")])[..32 - 3].to_vec(), "unexpected end"),
         ("a size below its own header", file(&[3u32.to_le_bytes().to_vec()]), "no size that can be"),
         (
             "a size beyond all bounds",
