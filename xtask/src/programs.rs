@@ -95,10 +95,12 @@ fn ordered(mut programs: Vec<Program>) -> VecDeque<Program> {
     programs.into()
 }
 
-/// A program in a namespace of processes of its own, whose end is the end of all that it left there (pid_namespaces(7)).
+/// A program in a namespace of processes of its own, whose end is the end of all that it left there (pid_namespaces(7)). The
+/// first process in it is a shell, which takes in whom nobody waits for: the program would not.
 fn apart() -> Command {
     let mut command = Command::new("unshare");
     command.args(["--pid", "--fork", "--kill-child", "--mount-proc"]);
+    command.args(["sh", "-c", "\"$@\"; exit $?", "sh"]);
     command
 }
 
