@@ -14,7 +14,7 @@ use patchline_engine::schedule::due::{CATCH_UP, LONGEST_CATCH_UP};
 use patchline_registry::{RegistryConfig, remote::Secret};
 use patchline_remediation::{
     Denied, apk,
-    apt::{Archives, Mirrors},
+    apt::{Archives, Mirror, Mirrors},
     rpm,
 };
 use patchline_steps::{
@@ -204,6 +204,8 @@ pub(crate) struct MirrorEntry {
     ubuntu_ports: Option<Url>,
     /// Base of Alpine's branches.
     alpine: Option<Url>,
+    /// apt repositories that images name for themselves: how an address begins in an image, and where that is mirrored.
+    apt: BTreeMap<String, Url>,
     /// Other apk repositories: how an address begins in an image, and where that is mirrored.
     apk: BTreeMap<String, Url>,
     /// rpm repositories: of a distribution by its os-release `ID`, or how an address begins in an image.
@@ -386,6 +388,11 @@ impl Config {
                 ports: entry.ubuntu_ports.clone(),
                 ended: None,
             },
+            others: entry
+                .apt
+                .iter()
+                .map(|(from, to)| Mirror { from: from.clone(), to: to.clone() })
+                .collect(),
         }
     }
     /// Mirrors of apk repositories as configured.

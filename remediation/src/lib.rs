@@ -16,6 +16,7 @@ pub mod fix;
 pub mod installed;
 pub mod languages;
 pub mod lineage;
+mod mirrored;
 mod overlay;
 pub mod plan;
 pub mod proof;

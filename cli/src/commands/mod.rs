@@ -50,7 +50,12 @@ pub(crate) struct MirrorFlags {
     /// Base address of a mirror of Ubuntu's ports: all suites of all other architectures
     #[arg(long, value_name = "URL")]
     ubuntu_ports_mirror: Option<url::Url>,
-    /// A keyring file that the suites' signatures are checked with, instead of this machine's keyrings of Debian and Ubuntu
+    /// Where an apt repository is mirrored that the image names for itself, FROM=TO: how its address begins in the image, and
+    /// the address or folder that stands there instead [default: none is asked]
+    #[arg(long = "apt-mirror", value_name = "FROM=TO")]
+    apt_mirrors: Vec<patchline_remediation::apt::Mirror>,
+    /// A keyring file that the suites' signatures are checked with, instead of this machine's keyrings of Debian and Ubuntu,
+    /// and of the keys that the image names for its own repositories
     #[arg(long = "keyring", value_name = "FILE")]
     keyrings: Vec<std::path::PathBuf>,
     /// Accept a suite whose Valid-Until has passed
@@ -92,6 +97,7 @@ impl MirrorFlags {
                 ports: self.ubuntu_ports_mirror.clone(),
                 ended: None,
             },
+            others: self.apt_mirrors.clone(),
         }
     }
     /// The keyrings that were given.

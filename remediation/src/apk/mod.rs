@@ -25,6 +25,7 @@ use crate::{
     Error, Result,
     apt::{blocking, fetch::Fetcher},
     fix::Progress,
+    mirrored::shown,
 };
 pub(crate) use database::glob;
 pub use database::{Database, Folder, Installed, Protection, Shipped};
@@ -268,14 +269,6 @@ impl Apk {
             Ok(package)
         })
         .await
-    }
-}
-
-/// Host and path alone: an address may hold a password.
-fn shown(address: &str) -> String {
-    match Url::parse(address) {
-        Ok(url) => format!("{}{}", url.host_str().unwrap_or_default(), url.path()),
-        Err(_) => address.chars().take(120).collect(),
     }
 }
 

@@ -6,6 +6,7 @@
 use url::Url;
 
 use super::limits;
+use crate::mirrored::{self, joined};
 
 /// One repository of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,8 +113,7 @@ impl Mirrors {
         for mirror in &self.all {
             let Some(from) = &mirror.from else { continue };
             let from = from.trim_end_matches('/');
-            let rest = address.strip_prefix(from).filter(|rest| rest.is_empty() || rest.starts_with('/'));
-            if let Some(rest) = rest
+            if let Some(rest) = mirrored::rest(address, from)
                 && named.as_ref().is_none_or(|(length, _)| from.len() > *length)
                 && let Some(place) = joined(&mirror.to, rest)
             {
@@ -138,25 +138,8 @@ impl std::str::FromStr for Mirror {
 
     /// `URL`, `/folder`, or `ADDRESS-IN-THE-IMAGE=URL`.
     fn from_str(text: &str) -> Result<Self, String> {
-        let split = ["=http://", "=https://", "=file://", "=/"]
-            .iter()
-            .filter_map(|sign| text.rfind(sign))
-            .max()
-            .map(|at| (&text[..at], &text[at + 1..]));
-        let (from, to) = match split {
-            Some((from, to)) if !from.is_empty() => (Some(from.to_owned()), to),
-            _ => (None, text),
-        };
-        let to = if to.starts_with('/') {
-            Url::from_directory_path(to).map_err(|()| "it is no folder".to_owned())?
-        } else {
-            // What was written is not repeated: it may hold a password.
-            Url::parse(to).map_err(|_| "it is no address".to_owned())?
-        };
-        if !matches!(to.scheme(), "http" | "https" | "file") {
-            return Err("it is neither http, https nor a folder".to_owned());
-        }
-        Ok(Self { from, to })
+        let (from, to) = mirrored::split(text)?;
+        Ok(Self { from: from.map(str::to_owned), to })
     }
 }
 
@@ -168,23 +151,6 @@ fn is_branch(text: &str) -> bool {
             .strip_prefix('v')
             .and_then(|rest| rest.split_once('.'))
             .is_some_and(|(major, minor)| number(major) && number(minor))
-}
-
-/// None: the rest would lead out of the mirror.
-fn joined(to: &Url, rest: &str) -> Option<Url> {
-    let parts: Vec<&str> = rest.split('/').filter(|part| !part.is_empty()).collect();
-    let safe = |part: &&str| {
-        !matches!(*part, "." | "..")
-            && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._+~@".contains(&b))
-    };
-    if !parts.iter().all(safe) {
-        return None;
-    }
-    let mut place = to.clone();
-    place.set_query(None);
-    place.set_fragment(None);
-    place.path_segments_mut().ok()?.pop_if_empty().extend(parts);
-    Some(place)
 }
 
 #[cfg(test)]

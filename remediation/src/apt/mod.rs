@@ -1,12 +1,16 @@
-//! Verified apt repositories: InRelease → Packages → .deb, each by its hash.
+//! Verified apt repositories: InRelease (or Release and its signature) → Packages → .deb, each by its hash.
 
 pub(crate) mod cache;
 mod changelogs;
 mod distribution;
 pub(crate) mod fetch;
+mod home;
+pub(crate) mod image;
 mod index;
 pub(crate) mod keyring;
+mod listed;
 pub(crate) mod release;
+mod signed;
 mod sources;
 mod suite;
 mod uploads;
@@ -21,7 +25,6 @@ use std::{
 
 use futures::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
-use patchline_registry::Digest;
 use tokio::{
     runtime::Handle,
     task::{JoinError, JoinHandle},
@@ -32,11 +35,12 @@ use url::Url;
 use crate::{Error, Result, clock, deb::PackageRecord, fix::Progress, plan::eol};
 pub use distribution::{Distribution, Place, Series};
 use fetch::Fetcher;
+pub use home::{Base, Home};
 use release::{Promise, Release};
-pub use sources::{Archives, Mirrors};
+use signed::Signed;
+pub use sources::{Archives, Mirror, Mirrors};
 pub use suite::Suite;
 
-const MAX_RELEASE: u64 = 8 << 20;
 const MAX_PACKAGE: u64 = 4 << 30;
 /// Plan, build and proof of one fix see the same state; a server sees a new one soon enough.
 const FRESH: Duration = Duration::from_secs(60);
@@ -160,12 +164,11 @@ impl Apt {
         }
         let place = Place::of(distribution, name, architecture);
         let now = clock::now();
-        let (base, bytes, archived) = self.in_release(name, place, now).await?;
-        let hash = Digest::of(&bytes).hex().to_owned();
+        let (base, signed, archived) = self.in_release(name, place, now).await?;
         let keyrings = self.config.keyrings.clone();
-        let text = blocking(name, move || {
+        let (text, hash) = blocking(name, move || {
             let keyring = keyring::Keyring::of(&keyrings, distribution)?;
-            Ok(verify::signed_text(&bytes, &keyring, now))
+            Ok(signed.text(&keyring, now).map(|text| (text, signed.hash())))
         })
         .await?
         .map_err(|reason| Error::Untrusted { suite: name.to_owned(), reason })?;
@@ -179,6 +182,7 @@ impl Apt {
             base: &base,
             folder: &self.config.cache,
             suite: name,
+            under: &format!("dists/{name}"),
             architecture,
             release: &release,
         };
@@ -187,22 +191,85 @@ impl Apt {
         blocking(name, move || Suite::new(&suite, &hash, &date, place, texts).map(Arc::new)).await
     }
 
-    /// A suite's InRelease, where it lies, and whether that is the archive of releases that have ended: it is asked only for
-    /// one of those, and only where the mirror no longer has it.
-    async fn in_release(&self, name: &str, place: Place, now: Timestamp) -> Result<(Url, Vec<u8>, bool)> {
-        let path = format!("dists/{name}/InRelease");
+    /// Fetches and verifies what an image names for itself and a person has mirrored, for an architecture, by dpkg's name;
+    /// and what of it is not read, with the reason. Nothing of it is kept in memory: what one image's keys vouch for is no
+    /// other's.
+    ///
+    /// # Errors
+    /// One that is mirrored cannot be fetched, verified or read.
+    pub(crate) async fn of_image(
+        &self,
+        sources: &image::Sources,
+        architecture: &str,
+    ) -> Result<(Vec<Arc<Suite>>, Vec<String>)> {
+        let wanted = sources.asked.iter().filter(|one| one.architectures.have(architecture));
+        let reads: Vec<_> = wanted.map(|one| self.read_of_image(one, architecture)).collect();
+        let read: Vec<(Option<Arc<Suite>>, Vec<String>)> =
+            stream::iter(reads).buffered(4).try_collect().await?;
+        let (suites, unused): (Vec<_>, Vec<_>) = read.into_iter().unzip();
+        Ok((suites.into_iter().flatten().collect(), unused.into_iter().flatten().collect()))
+    }
+
+    async fn read_of_image(
+        &self,
+        asked: &image::Asked,
+        architecture: &str,
+    ) -> Result<(Option<Arc<Suite>>, Vec<String>)> {
+        let (name, base, under) = (&asked.shown, asked.base.address(), asked.suite.under());
+        let now = clock::now();
+        let signed = Signed::fetch(&self.fetcher, base, &under, name).await.map_err(|e| e.of(name))?;
+        let (keyrings, one) = (self.config.keyrings.clone(), asked.clone());
+        let (text, hash) = blocking(name, move || {
+            let keyring = one.keyring(&keyrings)?;
+            Ok(signed.text(&keyring, now).map(|text| (text, signed.hash())))
+        })
+        .await?
+        .map_err(|reason| Error::Untrusted { suite: name.clone(), reason })?;
+        let release = Release::of_image(name, asked.suite.name(), &text, now, self.config.allow_expired)?;
+        let origin = index::Origin {
+            fetcher: &self.fetcher,
+            base,
+            folder: &self.config.cache,
+            suite: name,
+            under: &under,
+            architecture,
+            release: &release,
+        };
+        let (mut indexes, absent): (Vec<_>, Vec<_>) =
+            asked.suite.indexes(architecture).into_iter().partition(|plain| origin.has(plain));
+        if release.all_apart && matches!(asked.suite, image::Place::Suite(..)) {
+            let apart = asked.suite.indexes("all").into_iter().filter(|plain| origin.has(plain));
+            indexes.extend(apart.filter(|_| architecture != "all"));
+        }
+        let unused = absent.into_iter().map(|plain| format!("{name} has no {plain}")).collect();
+        if indexes.is_empty() {
+            return Ok((None, unused));
+        }
+        let texts = origin.indexes(indexes).await.map_err(|e| e.of(name))?;
+        let (shown, date, home) = (name.clone(), release.date.to_string(), Home::Mirror(asked.base.clone()));
+        let suite =
+            blocking(name, move || Suite::new(&shown, &hash, &date, home, texts).map(Arc::new)).await?;
+        Ok((Some(suite), unused))
+    }
+
+    /// A suite's signed release, where it lies, and whether that is the archive of releases that have ended: it is asked only
+    /// for one of those, and only where the mirror no longer has it.
+    async fn in_release(&self, name: &str, place: Place, now: Timestamp) -> Result<(Url, Signed, bool)> {
+        let folder = format!("dists/{name}");
         let mirrors = &self.config.mirrors;
         let over = eol::is_over(place.distribution().id(), distribution::codename(name), now);
         let archive = mirrors.archived(place).filter(|_| over);
         let first = match mirrors.base(place) {
-            Some(base) => self.fetcher.bytes(base, &path, MAX_RELEASE).await.map(|bytes| (base, bytes)),
+            Some(base) => {
+                Signed::fetch(&self.fetcher, base, &folder, name).await.map(|signed| (base, signed))
+            }
             None => Err(Error::NoMirror { suite: name.to_owned(), place }),
         };
         match (first, archive) {
-            (Ok((base, bytes)), _) => Ok((base.clone(), bytes, false)),
+            (Ok((base, signed)), _) => Ok((base.clone(), signed, false)),
             (Err(Error::Status { status: 404, .. } | Error::NoMirror { .. }), Some(archive)) => {
-                let bytes = self.fetcher.bytes(&archive, &path, MAX_RELEASE).await?;
-                Ok((archive, bytes, true))
+                let signed = Signed::fetch(&self.fetcher, &archive, &folder, name).await?;
+                Ok((archive, signed, true))
             }
             (Err(Error::Status { status: 404, .. }), None) if over => {
                 Err(Error::ReleaseEnded { suite: name.to_owned(), distribution: place.distribution() })
@@ -258,7 +325,15 @@ impl Apt {
         let path = cache::place(&self.config.cache, "packages", &promise)?;
         if !cache::holds(&path, &promise).await {
             let mirrors = &self.config.mirrors;
-            let place = package.place.ok_or_else(|| unverified("it stands in no index"))?;
+            let place = match &package.home {
+                Some(Home::Archive(place)) => *place,
+                Some(Home::Mirror(base)) => {
+                    let name = package.filename.trim_start_matches("./");
+                    self.fetcher.file(base.address(), name, &promise, &path).await?;
+                    return Ok(path);
+                }
+                None => return Err(unverified("it stands in no index")),
+            };
             let nowhere = || Error::NoMirror { suite: package.name.clone(), place };
             let first = match mirrors.base(place) {
                 Some(base) => self.fetcher.file(base, &package.filename, &promise, &path).await,

@@ -6,6 +6,7 @@
 use url::Url;
 
 use super::limits;
+use crate::mirrored;
 
 /// What a mirror stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,8 +124,7 @@ impl Mirrors {
             let Of::Address(from) = &mirror.of else { continue };
             let from = variables.filled(from);
             let from = from.trim_end_matches('/');
-            let rest = address.strip_prefix(from).filter(|rest| rest.is_empty() || rest.starts_with('/'));
-            if let Some(rest) = rest
+            if let Some(rest) = mirrored::rest(address, from)
                 && found.as_ref().is_none_or(|(length, _)| from.len() > *length)
                 && let Some(place) = joined(&mirror.to, rest, variables)
             {
@@ -175,25 +175,8 @@ impl std::str::FromStr for Mirror {
 
     /// `URL`, `/folder`, `azurelinux=URL`, or `ADDRESS-IN-THE-IMAGE=URL`.
     fn from_str(text: &str) -> Result<Self, String> {
-        let split = ["=http://", "=https://", "=file://", "=/"]
-            .iter()
-            .filter_map(|sign| text.rfind(sign))
-            .max()
-            .map(|at| (&text[..at], &text[at + 1..]));
-        let (of, to) = match split {
-            Some((from, to)) if !from.is_empty() => (Of::named(from), to),
-            _ => (Of::Any, text),
-        };
-        let to = if to.starts_with('/') {
-            Url::from_directory_path(to).map_err(|()| "it is no folder".to_owned())?
-        } else {
-            // What was written is not repeated: it may hold a password.
-            Url::parse(to).map_err(|_| "it is no address".to_owned())?
-        };
-        if !matches!(to.scheme(), "http" | "https" | "file") {
-            return Err("it is neither http, https nor a folder".to_owned());
-        }
-        Ok(Self { of, to })
+        let (from, to) = mirrored::split(text)?;
+        Ok(Self { of: from.map_or(Of::Any, Of::named), to })
     }
 }
 
@@ -209,13 +192,10 @@ impl Of {
 
 /// None: the rest would lead out of the mirror.
 fn joined(to: &Url, rest: &str, variables: &Variables) -> Option<Url> {
-    let safe = |part: &&str| {
-        !matches!(*part, "." | "..")
-            && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._+~@".contains(&b))
-    };
     let rest: Vec<&str> = rest.split('/').filter(|part| !part.is_empty()).collect();
     // The image's words go into one part of the path each.
-    if !rest.iter().all(safe) || ![&*variables.release, &*variables.architecture].iter().all(safe) {
+    let words = [&*variables.release, &*variables.architecture];
+    if !rest.iter().chain(&words).all(|part| mirrored::is_part(part)) {
         return None;
     }
     let mut place = to.clone();
