@@ -89,15 +89,16 @@ impl MirrorFlags {
                 main: self.mirror.clone(),
                 security: self.security_mirror.clone(),
                 ended: self.archive_mirror.clone(),
-                ports: None,
+                ..Archives::default()
             },
             ubuntu: Archives {
                 main: self.ubuntu_mirror.clone(),
                 security: self.ubuntu_security_mirror.clone(),
                 ports: self.ubuntu_ports_mirror.clone(),
-                ended: None,
+                ..Archives::default()
             },
             others: self.apt_mirrors.clone(),
+            ..Mirrors::default()
         }
     }
     /// The keyrings that were given.
@@ -110,12 +111,12 @@ impl MirrorFlags {
     }
     /// What was given for apk.
     pub(crate) fn apk_flags(&self) -> crate::wiring::ApkFlags {
-        let mirrors = patchline_remediation::apk::Mirrors { all: self.apk_mirrors.clone() };
+        let mirrors = patchline_remediation::apk::Mirrors { all: self.apk_mirrors.clone(), proxy: None };
         crate::wiring::ApkFlags { mirrors, keys: self.apk_keys.clone() }
     }
     /// What was given for rpm.
     pub(crate) fn rpm_flags(&self) -> crate::wiring::RpmFlags {
-        let mirrors = patchline_remediation::rpm::Mirrors { all: self.rpm_mirrors.clone() };
+        let mirrors = patchline_remediation::rpm::Mirrors { all: self.rpm_mirrors.clone(), proxy: None };
         crate::wiring::RpmFlags { mirrors, keys: self.rpm_keys.clone(), tooling: self.tooling.clone() }
     }
     /// A client of rpm repositories over flags and configuration, in this order.

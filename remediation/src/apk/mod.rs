@@ -110,7 +110,8 @@ impl Repositories {
 impl Apk {
     /// No request is made.
     pub fn new(config: ApkConfig) -> Result<Self> {
-        Ok(Self { config: Arc::new(config), fetcher: Arc::new(Fetcher::new()), indexes: Arc::default() })
+        let fetcher = Arc::new(Fetcher::through(config.mirrors.proxy.clone()));
+        Ok(Self { config: Arc::new(config), fetcher, indexes: Arc::default() })
     }
 
     /// How it was made.

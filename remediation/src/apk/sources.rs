@@ -6,7 +6,10 @@
 use url::Url;
 
 use super::limits;
-use crate::mirrored::{self, joined};
+use crate::{
+    Proxy,
+    mirrored::{self, joined},
+};
 
 /// One repository of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,7 +87,7 @@ impl Sources {
 }
 
 /// One mirror.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Mirror {
     /// What an image's address must begin with; none: any address that ends as Alpine's do, in branch and repository.
     pub from: Option<String>,
@@ -97,12 +100,15 @@ pub struct Mirror {
 pub struct Mirrors {
     /// Longest `from` first wins, whatever their order.
     pub all: Vec<Mirror>,
+    /// What they are asked through; none: as this machine's environment says.
+    pub proxy: Option<Proxy>,
 }
 
 impl Mirrors {
     /// `self` first, then `other`.
     pub fn or(mut self, other: Self) -> Self {
         self.all.extend(other.all);
+        self.proxy = self.proxy.or(other.proxy);
         self
     }
 
@@ -130,6 +136,12 @@ impl Mirrors {
         }
         let mirror = self.all.iter().find(|mirror| mirror.from.is_none())?;
         joined(&mirror.to, &format!("{branch}/{repository}"))
+    }
+}
+
+impl std::fmt::Debug for Mirror {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?} at {}", self.from, mirrored::shown(self.to.as_str()))
     }
 }
 
@@ -189,6 +201,7 @@ mod tests {
                 "https://packages.example/os=http://mirror.example/os".parse().expect("a mirror"),
                 "https://packages.example=/srv/packages".parse().expect("a mirror"),
             ],
+            ..Mirrors::default()
         };
         let place = |address: &str| mirrors.place(address).map(|url| url.to_string());
         assert_eq!(

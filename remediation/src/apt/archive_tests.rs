@@ -7,10 +7,10 @@ fn mirrors(folder: &std::path::Path) -> Mirrors {
             main: Some(at("mirror")),
             security: Some(at("mirror-security")),
             ended: Some(at("archive")),
-            ports: None,
+            ..Archives::default()
         },
         ubuntu: Archives { main: Some(at("ubuntu")), ..Archives::default() },
-        others: Vec::new(),
+        ..Mirrors::default()
     }
 }
 

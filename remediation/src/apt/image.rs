@@ -31,6 +31,8 @@ const SOURCES: usize = 64;
 const COMPONENTS: usize = 32;
 /// Files of keys of one suite.
 const KEYS: usize = 16;
+/// How addresses of distributions' own archives end.
+const OWN: &[&str] = &["/debian", "/debian-security", "/ubuntu", "/ubuntu-ports"];
 /// Where files of keys lie by custom: they are read along with the lists.
 const FOLDERS: &[&str] = &["etc/apt/keyrings", "usr/share/keyrings", "etc/apt/trusted.gpg.d"];
 
@@ -218,6 +220,8 @@ impl Sources {
             .flat_map(|archives| [archives.main, archives.security, archives.ports])
             .flatten()
             .map(|url| named(url.as_str()))
+            // Where the image lists none of them, another's `stable main` may have been taken for one.
+            .filter(|named| OWN.iter().any(|folder| named.ends_with(folder)))
             .collect();
         let mut known = BTreeSet::new();
         for listed in texts.iter().flat_map(|(name, text)| listed::read(name, text)) {

@@ -9,6 +9,7 @@ pub(crate) mod image;
 mod index;
 pub(crate) mod keyring;
 mod listed;
+mod own;
 pub(crate) mod release;
 mod signed;
 mod sources;
@@ -32,7 +33,7 @@ use tokio::{
 };
 use url::Url;
 
-use crate::{Error, Result, clock, deb::PackageRecord, fix::Progress, plan::eol};
+use crate::{Error, Proxy, Result, clock, deb::PackageRecord, fix::Progress, plan::eol};
 pub use distribution::{Distribution, Place, Series};
 use fetch::Fetcher;
 pub use home::{Base, Home};
@@ -52,8 +53,9 @@ pub struct AptConfig {
     pub mirrors: Mirrors,
     /// Folder for verified indices and packages, each by its SHA-256.
     pub cache: PathBuf,
-    /// Keyring files, believed for every distribution; empty: the host's under `/usr/share/keyrings`, each for its own
-    /// distribution alone.
+    /// Keyring files, believed for every distribution, and for the repositories that images name for themselves; empty: the
+    /// host's under `/usr/share/keyrings`, each for its own distribution alone, and for an image's own repositories what that
+    /// image names for them.
     pub keyrings: Vec<PathBuf>,
     /// Accept a suite whose `Valid-Until` has passed.
     pub allow_expired: bool,
@@ -77,18 +79,48 @@ type Slot = Arc<tokio::sync::Mutex<Known>>;
 /// Which suite: whose, its name, and for which architecture.
 type Which = (Distribution, String, String);
 
+/// Who fetches of whom: what has no proxy of its own shares one pool.
+#[derive(Clone)]
+struct Fetchers {
+    debian: Arc<Fetcher>,
+    ubuntu: Arc<Fetcher>,
+    others: Arc<Fetcher>,
+}
+
+impl Fetchers {
+    fn of(mirrors: &Mirrors) -> Self {
+        let shared = Arc::new(Fetcher::new());
+        let through = |proxy: &Option<Proxy>| match proxy {
+            Some(proxy) => Arc::new(Fetcher::through(Some(proxy.clone()))),
+            None => shared.clone(),
+        };
+        Self {
+            debian: through(&mirrors.debian.proxy),
+            ubuntu: through(&mirrors.ubuntu.proxy),
+            others: through(&mirrors.others_proxy),
+        }
+    }
+    fn distribution(&self, distribution: Distribution) -> &Fetcher {
+        match distribution {
+            Distribution::Debian => &self.debian,
+            Distribution::Ubuntu => &self.ubuntu,
+        }
+    }
+}
+
 /// The apt client; cheap to clone.
 #[derive(Clone)]
 pub struct Apt {
     config: Arc<AptConfig>,
-    fetcher: Arc<Fetcher>,
+    fetchers: Fetchers,
     suites: Arc<Mutex<HashMap<Which, Slot>>>,
 }
 
 impl Apt {
     /// No request is made.
     pub fn new(config: AptConfig) -> Result<Self> {
-        Ok(Self { config: Arc::new(config), fetcher: Arc::new(Fetcher::new()), suites: Arc::default() })
+        let fetchers = Fetchers::of(&config.mirrors);
+        Ok(Self { config: Arc::new(config), fetchers, suites: Arc::default() })
     }
 
     /// How it was made.
@@ -178,7 +210,7 @@ impl Apt {
             return Ok(known);
         }
         let origin = index::Origin {
-            fetcher: &self.fetcher,
+            fetcher: self.fetchers.distribution(distribution),
             base: &base,
             folder: &self.config.cache,
             suite: name,
@@ -191,84 +223,22 @@ impl Apt {
         blocking(name, move || Suite::new(&suite, &hash, &date, place, texts).map(Arc::new)).await
     }
 
-    /// Fetches and verifies what an image names for itself and a person has mirrored, for an architecture, by dpkg's name;
-    /// and what of it is not read, with the reason. Nothing of it is kept in memory: what one image's keys vouch for is no
-    /// other's.
-    ///
-    /// # Errors
-    /// One that is mirrored cannot be fetched, verified or read.
-    pub(crate) async fn of_image(
-        &self,
-        sources: &image::Sources,
-        architecture: &str,
-    ) -> Result<(Vec<Arc<Suite>>, Vec<String>)> {
-        let wanted = sources.asked.iter().filter(|one| one.architectures.have(architecture));
-        let reads: Vec<_> = wanted.map(|one| self.read_of_image(one, architecture)).collect();
-        let read: Vec<(Option<Arc<Suite>>, Vec<String>)> =
-            stream::iter(reads).buffered(4).try_collect().await?;
-        let (suites, unused): (Vec<_>, Vec<_>) = read.into_iter().unzip();
-        Ok((suites.into_iter().flatten().collect(), unused.into_iter().flatten().collect()))
-    }
-
-    async fn read_of_image(
-        &self,
-        asked: &image::Asked,
-        architecture: &str,
-    ) -> Result<(Option<Arc<Suite>>, Vec<String>)> {
-        let (name, base, under) = (&asked.shown, asked.base.address(), asked.suite.under());
-        let now = clock::now();
-        let signed = Signed::fetch(&self.fetcher, base, &under, name).await.map_err(|e| e.of(name))?;
-        let (keyrings, one) = (self.config.keyrings.clone(), asked.clone());
-        let (text, hash) = blocking(name, move || {
-            let keyring = one.keyring(&keyrings)?;
-            Ok(signed.text(&keyring, now).map(|text| (text, signed.hash())))
-        })
-        .await?
-        .map_err(|reason| Error::Untrusted { suite: name.clone(), reason })?;
-        let release = Release::of_image(name, asked.suite.name(), &text, now, self.config.allow_expired)?;
-        let origin = index::Origin {
-            fetcher: &self.fetcher,
-            base,
-            folder: &self.config.cache,
-            suite: name,
-            under: &under,
-            architecture,
-            release: &release,
-        };
-        let (mut indexes, absent): (Vec<_>, Vec<_>) =
-            asked.suite.indexes(architecture).into_iter().partition(|plain| origin.has(plain));
-        if release.all_apart && matches!(asked.suite, image::Place::Suite(..)) {
-            let apart = asked.suite.indexes("all").into_iter().filter(|plain| origin.has(plain));
-            indexes.extend(apart.filter(|_| architecture != "all"));
-        }
-        let unused = absent.into_iter().map(|plain| format!("{name} has no {plain}")).collect();
-        if indexes.is_empty() {
-            return Ok((None, unused));
-        }
-        let texts = origin.indexes(indexes).await.map_err(|e| e.of(name))?;
-        let (shown, date, home) = (name.clone(), release.date.to_string(), Home::Mirror(asked.base.clone()));
-        let suite =
-            blocking(name, move || Suite::new(&shown, &hash, &date, home, texts).map(Arc::new)).await?;
-        Ok((Some(suite), unused))
-    }
-
     /// A suite's signed release, where it lies, and whether that is the archive of releases that have ended: it is asked only
     /// for one of those, and only where the mirror no longer has it.
     async fn in_release(&self, name: &str, place: Place, now: Timestamp) -> Result<(Url, Signed, bool)> {
         let folder = format!("dists/{name}");
         let mirrors = &self.config.mirrors;
+        let fetcher = self.fetchers.distribution(place.distribution());
         let over = eol::is_over(place.distribution().id(), distribution::codename(name), now);
         let archive = mirrors.archived(place).filter(|_| over);
         let first = match mirrors.base(place) {
-            Some(base) => {
-                Signed::fetch(&self.fetcher, base, &folder, name).await.map(|signed| (base, signed))
-            }
+            Some(base) => Signed::fetch(fetcher, base, &folder, name).await.map(|signed| (base, signed)),
             None => Err(Error::NoMirror { suite: name.to_owned(), place }),
         };
         match (first, archive) {
             (Ok((base, signed)), _) => Ok((base.clone(), signed, false)),
             (Err(Error::Status { status: 404, .. } | Error::NoMirror { .. }), Some(archive)) => {
-                let signed = Signed::fetch(&self.fetcher, &archive, &folder, name).await?;
+                let signed = Signed::fetch(fetcher, &archive, &folder, name).await?;
                 Ok((archive, signed, true))
             }
             (Err(Error::Status { status: 404, .. }), None) if over => {
@@ -329,20 +299,21 @@ impl Apt {
                 Some(Home::Archive(place)) => *place,
                 Some(Home::Mirror(base)) => {
                     let name = package.filename.trim_start_matches("./");
-                    self.fetcher.file(base.address(), name, &promise, &path).await?;
+                    self.fetchers.others.file(base.address(), name, &promise, &path).await?;
                     return Ok(path);
                 }
                 None => return Err(unverified("it stands in no index")),
             };
+            let fetcher = self.fetchers.distribution(place.distribution());
             let nowhere = || Error::NoMirror { suite: package.name.clone(), place };
             let first = match mirrors.base(place) {
-                Some(base) => self.fetcher.file(base, &package.filename, &promise, &path).await,
+                Some(base) => fetcher.file(base, &package.filename, &promise, &path).await,
                 None => Err(nowhere()),
             };
             match (first, mirrors.archived(place)) {
                 // Its hash is promised: where it comes from does not matter.
                 (Err(Error::Status { status: 404, .. } | Error::NoMirror { .. }), Some(archive)) => {
-                    self.fetcher.file(&archive, &package.filename, &promise, &path).await?;
+                    fetcher.file(&archive, &package.filename, &promise, &path).await?;
                 }
                 (first, _) => first?,
             }

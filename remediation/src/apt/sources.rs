@@ -8,14 +8,14 @@ use super::{
     distribution::{Distribution, Place, codename},
     listed::{self, Listed},
 };
-use crate::{mirrored, plan::eol};
+use crate::{Proxy, mirrored, plan::eol};
 
 /// Suites that are Debian's own besides its releases' codenames.
 const MOVING: &[&str] = &["forky", "sid", "oldoldstable", "oldstable", "stable", "testing", "unstable"];
 const MAX_FILE: u64 = 1 << 20;
 
 /// Where the archives of one distribution are mirrored: each address is that of the folder that holds `dists` and `pool`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Archives {
     /// The main archive.
     pub main: Option<Url>,
@@ -26,6 +26,21 @@ pub struct Archives {
     /// The folder that holds `debian` and `debian-security` of Debian's releases that have ended, from bullseye on: asked where the
     /// others no longer have such a release.
     pub ended: Option<Url>,
+    /// What they are asked through; none: as this machine's environment says.
+    pub proxy: Option<Proxy>,
+}
+
+impl std::fmt::Debug for Archives {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let shown = |url: &Option<Url>| url.as_ref().map(|url| mirrored::shown(url.as_str()));
+        f.debug_struct("Archives")
+            .field("main", &shown(&self.main))
+            .field("security", &shown(&self.security))
+            .field("ports", &shown(&self.ports))
+            .field("ended", &shown(&self.ended))
+            .field("proxy", &self.proxy)
+            .finish()
+    }
 }
 
 impl Archives {
@@ -36,6 +51,7 @@ impl Archives {
             security: self.security.or(other.security),
             ports: self.ports.or(other.ports),
             ended: self.ended.or(other.ended),
+            proxy: self.proxy.or(other.proxy),
         }
     }
 }
@@ -49,6 +65,8 @@ pub struct Mirrors {
     pub ubuntu: Archives,
     /// Those of the repositories that images name for themselves; the longest `from` wins, whatever their order.
     pub others: Vec<Mirror>,
+    /// What the latter are asked through; none: as this machine's environment says.
+    pub others_proxy: Option<Proxy>,
 }
 
 /// Where a repository is mirrored that an image names for itself.
@@ -135,7 +153,7 @@ impl Mirrors {
             }));
         }
         let of = |distribution| archives(distribution, &sources);
-        Self { debian: of(Distribution::Debian), ubuntu: of(Distribution::Ubuntu), others: Vec::new() }
+        Self { debian: of(Distribution::Debian), ubuntu: of(Distribution::Ubuntu), ..Self::default() }
     }
 
     /// `self` first, then `other` for what is missing.
@@ -145,6 +163,7 @@ impl Mirrors {
             debian: self.debian.or(other.debian),
             ubuntu: self.ubuntu.or(other.ubuntu),
             others: self.others.into_iter().chain(other.others).collect(),
+            others_proxy: self.others_proxy.or(other.others_proxy),
         }
     }
 
@@ -236,6 +255,7 @@ fn archives(distribution: Distribution, sources: &[Source]) -> Archives {
         security: sources.iter().find(security).map(|s| s.base.clone()),
         ports: best(&|s| ports(s)),
         ended: None,
+        proxy: None,
     }
 }
 

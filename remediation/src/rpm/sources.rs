@@ -6,7 +6,7 @@
 use url::Url;
 
 use super::limits;
-use crate::mirrored;
+use crate::{Proxy, mirrored};
 
 /// What a mirror stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub enum Of {
 }
 
 /// One mirror.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Mirror {
     /// What for.
     pub of: Of,
@@ -34,6 +34,8 @@ pub struct Mirror {
 pub struct Mirrors {
     /// Longest address first wins, whatever their order.
     pub all: Vec<Mirror>,
+    /// What they are asked through; none: as this machine's environment says.
+    pub proxy: Option<Proxy>,
 }
 
 /// What the variables of addresses stand for.
@@ -79,6 +81,7 @@ impl Mirrors {
     /// `self` first, then `other`.
     pub fn or(mut self, other: Self) -> Self {
         self.all.extend(other.all);
+        self.proxy = self.proxy.or(other.proxy);
         self
     }
 
@@ -170,6 +173,12 @@ fn repositories(text: &str) -> Vec<(String, Result<String, &'static str>)> {
     all
 }
 
+impl std::fmt::Debug for Mirror {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?} at {}", self.of, mirrored::shown(self.to.as_str()))
+    }
+}
+
 impl std::str::FromStr for Mirror {
     type Err = String;
 
@@ -226,6 +235,7 @@ mod tests {
             ]
             .map(|text| text.parse().expect("a mirror"))
             .to_vec(),
+            ..Mirrors::default()
         };
         let text = "[base]\nname=x\nbaseurl=https://packages.example/prod/$releasever/$basearch/\n\
             [evil]\nbaseurl=https://evil.example/x\nenabled=1\n[off]\nbaseurl=https://evil.example/y\nenabled=0\n\

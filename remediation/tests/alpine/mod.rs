@@ -361,7 +361,7 @@ impl Place {
                 path
             })
             .collect();
-        let mirrors = Mirrors { all: vec![mirror.parse().unwrap()] };
+        let mirrors = Mirrors { all: vec![mirror.parse().unwrap()], ..Mirrors::default() };
         let apk = Apk::new(ApkConfig { mirrors, cache: folder.path().join("apk"), keys }).unwrap();
         let images = layout::open(&folder.path().join("layout"), true).unwrap();
         Self {

@@ -153,7 +153,7 @@ impl Params {
                 ..Archives::default()
             },
             // Whose own repositories are asked, and where, is this machine's to say.
-            others: Vec::new(),
+            ..Mirrors::default()
         };
         let remediator = world.remediator.clone().choosing(self.executor).denying(self.denied()?);
         let mut remediator = remediator.smoking(self.smoke(platforms)?);
