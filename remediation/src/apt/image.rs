@@ -4,14 +4,17 @@
 //! has configured. Keys that an image names for a repository vouch for that repository and for that image alone, and only
 //! where no person has configured others.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use url::Url;
 
 use super::{
     home::Base,
     keyring::Keyring,
-    listed::{self, Architectures},
+    listed::{self, Architectures, Listed},
     sources::Mirrors,
 };
 use crate::{
@@ -29,7 +32,7 @@ const ALL: u64 = 16 << 20;
 const SOURCES: usize = 64;
 /// Parts of one suite.
 const COMPONENTS: usize = 32;
-/// Files of keys of one suite.
+/// Files of keys and fingerprints of one suite.
 const KEYS: usize = 16;
 /// How addresses of distributions' own archives end.
 const OWN: &[&str] = &["/debian", "/debian-security", "/ubuntu", "/ubuntu-ports"];
@@ -95,7 +98,7 @@ impl Place {
 #[derive(Debug, Clone, Default)]
 struct Keys {
     /// Texts and files, as they are.
-    held: Vec<Vec<u8>>,
+    held: Vec<Arc<Vec<u8>>>,
     /// Fingerprints; empty: every key counts.
     prints: Vec<String>,
     /// Files in the image, by their real paths.
@@ -125,17 +128,23 @@ impl Keys {
         if text.contains("-----BEGIN PGP PUBLIC KEY BLOCK-----") {
             // A block stands in a stanza: blank lines are written as dots.
             let lines = text.lines().map(str::trim).map(|line| if line == "." { "" } else { line });
-            keys.held.push(lines.collect::<Vec<_>>().join("\n").into_bytes());
+            keys.held.push(Arc::new(lines.collect::<Vec<_>>().join("\n").into_bytes()));
             return keys;
         }
         for word in text.split([',', ' ', '\t', '\n', '\r']).filter(|word| !word.is_empty()) {
             let print = word.strip_suffix('!').unwrap_or(word);
-            if word.starts_with('/') && keys.files.len() < KEYS {
-                keys.files.push(tree.real(&tree::join("", word)).into_owned());
+            if keys.files.len() + keys.prints.len() + keys.lacking.len() >= KEYS {
+                break;
+            }
+            if word.starts_with('/') {
+                let path = tree.real(&tree::join("", word)).into_owned();
+                if !keys.files.contains(&path) {
+                    keys.files.push(path);
+                }
             } else if matches!(print.len(), 40 | 64) && print.bytes().all(|b| b.is_ascii_hexdigit()) {
                 keys.prints.push(word.to_owned());
             } else {
-                keys.lacking.push(word.chars().filter(|c| !c.is_control()).take(80).collect());
+                keys.lacking.push(cleaned(word));
             }
         }
         keys
@@ -158,7 +167,7 @@ impl Keys {
 }
 
 /// Files of an image by path, as far as they fit.
-type Read = std::collections::BTreeMap<String, Vec<u8>>;
+type Read = BTreeMap<String, Vec<u8>>;
 
 /// Reads files of an image.
 #[async_trait::async_trait]
@@ -185,7 +194,7 @@ impl Sources {
             lists
                 .iter()
                 .filter(|(_, path)| !first.contains(path))
-                .map(|(name, _)| format!("{name} is longer than {} MiB", FILE >> 20)),
+                .map(|(name, _)| format!("{} is longer than {} MiB", cleaned(name), FILE >> 20)),
         );
         let wanted = first.union(&fitting(tree, custom, &mut left)).cloned().collect();
         let bounds = Bounds { one: FILE, all: ALL };
@@ -201,11 +210,14 @@ impl Sources {
         if !elsewhere.is_empty() {
             read.extend(reader.read(&elsewhere, bounds).await?);
         }
+        // One copy for all that name it.
+        let read: BTreeMap<String, Arc<Vec<u8>>> =
+            read.into_iter().map(|(path, bytes)| (path, Arc::new(bytes))).collect();
         for keys in sources.asked.iter_mut().map(|one| &mut one.keys) {
             for path in &keys.files {
                 match read.get(path) {
                     Some(bytes) => keys.held.push(bytes.clone()),
-                    None => keys.lacking.push(format!("/{path}")),
+                    None => keys.lacking.push(cleaned(&format!("/{path}"))),
                 }
             }
         }
@@ -224,23 +236,21 @@ impl Sources {
             .filter(|named| OWN.iter().any(|folder| named.ends_with(folder)))
             .collect();
         let mut known = BTreeSet::new();
-        for listed in texts.iter().flat_map(|(name, text)| listed::read(name, text)) {
-            let shown = named(&listed.address);
-            let shown = format!("{} {}", shown.trim_end_matches('/'), listed.suite);
-            let shown: String = shown.chars().filter(|c| !c.is_control()).take(160).collect();
-            let identity = (listed.address.clone(), listed.suite.clone(), listed.components.clone());
-            if !known.insert((identity, listed.signed_by.clone())) {
+        let all = texts.iter().flat_map(|(name, text)| listed::read(name, text));
+        for Listed { address: written, suite, terms } in all.take(listed::MOST) {
+            let shown = cleaned(&format!("{} {suite}", named(&written)));
+            if !known.insert((written.clone(), suite.clone(), terms.clone())) {
                 continue;
             }
-            let is_own = own.contains(&named(&listed.address));
-            let base = match address(&listed.address) {
+            let is_own = own.contains(&named(&written));
+            let base = match address(&written) {
                 Some(address) => mirrors.place(&address),
                 None => {
                     self.unused.push(format!("{shown} is at no http address"));
                     continue;
                 }
             };
-            match (base, place(&listed.suite, listed.components)) {
+            match (base, place(&suite, &terms.components)) {
                 (None, _) if is_own => {}
                 (None, _) => self.unused.push(format!("no mirror of {shown} is configured")),
                 (Some(_), None) => self.unused.push(format!("{shown} is no suite that can be asked for")),
@@ -251,8 +261,11 @@ impl Sources {
                     shown,
                     base: Base::new(base),
                     suite,
-                    architectures: listed.architectures,
-                    keys: listed.signed_by.map_or_else(Keys::default, |text| Keys::named(&text, tree)),
+                    architectures: terms.architectures.clone(),
+                    keys: terms
+                        .signed_by
+                        .as_deref()
+                        .map_or_else(Keys::default, |text| Keys::named(text, tree)),
                 }),
             }
         }
@@ -271,13 +284,18 @@ fn address(text: &str) -> Option<String> {
     Some(url.as_str().trim_end_matches('/').to_owned())
 }
 
+/// An image's words as they may be shown: short, and nothing that a terminal obeys.
+fn cleaned(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(160).collect()
+}
+
 /// Host and path, as people know a repository.
 fn named(address: &str) -> String {
     mirrored::shown(address).trim_end_matches('/').to_owned()
 }
 
 /// Where a suite lies; none: its words would lead elsewhere, or it has no components.
-fn place(suite: &str, components: Vec<String>) -> Option<Place> {
+fn place(suite: &str, components: &[String]) -> Option<Place> {
     let path = |text: &str| {
         !text.is_empty()
             && text.len() <= 200
@@ -294,7 +312,7 @@ fn place(suite: &str, components: Vec<String>) -> Option<Place> {
     let usable = path(suite)
         && (1..=COMPONENTS).contains(&components.len())
         && components.iter().all(|component| path(component));
-    usable.then(|| Place::Suite(suite.to_owned(), components))
+    usable.then(|| Place::Suite(suite.to_owned(), components.to_vec()))
 }
 
 /// Real paths of files directly in a folder of the image, links followed.

@@ -138,6 +138,28 @@ async fn one_images_key_vouches_for_no_other() {
 }
 
 #[tokio::test]
+async fn indexes_of_one_image_are_bounded_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = key();
+    for suite in ["a", "b", "c"] {
+        publish(&folder.path().join("x"), Some(suite), "tool", &key);
+    }
+    let lines: String = ["a", "b", "c"].map(|suite| LINE.replace("stable", suite)).concat();
+    let of = |text: &str| {
+        Image::new(
+            &[("etc/apt/sources.list", text.as_bytes()), ("usr/share/keyrings/x.gpg", &public(&key))],
+            &[],
+        )
+    };
+    let mut apt = apt(folder.path(), Vec::new());
+    let (suites, _) = read(&apt, &of(&lines)).await.unwrap();
+    apt.most_held = suites[0].bytes() * 2;
+    assert_eq!(read(&apt, &of(&lines)).await.unwrap_err().code(), "package-malformed");
+    let two = lines.lines().take(2).collect::<Vec<_>>().join("\n");
+    assert_eq!(read(&apt, &of(&two)).await.unwrap().0.len(), 2);
+}
+
+#[tokio::test]
 async fn who_configures_keys_decides() {
     let folder = tempfile::tempdir().unwrap();
     let (named, of_image) = (key(), key());
@@ -242,6 +264,14 @@ async fn strange_sources_are_named_and_not_asked() {
     }
     assert!(!said.contains("hush") && !said.contains('\u{1b}'), "{said}");
     assert!(!said.contains("mirror.example"), "the distribution's own: {said}");
+    // A product of addresses and suites with a long word for each: what is shared is held once, and the rest is left out.
+    let block = format!(" -----BEGIN PGP PUBLIC KEY BLOCK-----\n {}\n", "A".repeat(FILE as usize / 2));
+    let (uris, suites) = ("https://packages.example/x ".repeat(100), "s ".repeat(1000));
+    let text = format!("Types: deb\nURIs: {uris}\nSuites: {suites}\nComponents: main\nSigned-By:\n{block}");
+    let sources = Image::new(&[("etc/apt/sources.list.d/a.sources", text.as_bytes())], &[])
+        .sources(&mirrors(Path::new("/srv")))
+        .await;
+    assert_eq!(sources.asked.len(), 1, "one repository, however often it is listed");
     // A folder that leads to the root is none.
     let image = Image::new(&[("é", b"x"), ("a.list", LINE.as_bytes())], &[("etc/apt/sources.list.d", "/")]);
     assert!(image.sources(&mirrors(Path::new("/srv"))).await.asked.is_empty());

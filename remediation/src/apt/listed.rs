@@ -1,9 +1,13 @@
 //! What a file of apt's sources lists, in one line or in stanzas (sources.list(5)), as far as it is read.
 
+use std::sync::Arc;
+
 use crate::deb::control;
 
-/// Repositories of one file: addresses are multiplied by suites.
-const MOST: usize = 1024;
+/// Repositories of one file, or of one image: addresses are multiplied by suites.
+pub(super) const MOST: usize = 1024;
+/// Bytes of one address, and of one suite's name: each is held once for every other.
+const LONGEST: usize = 2048;
 
 /// One suite at one address, for packages that are built.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,6 +16,13 @@ pub(super) struct Listed {
     pub(super) address: String,
     /// As written; with a `/` at its end it is a folder, and there are no components.
     pub(super) suite: String,
+    /// All that a line or a stanza says besides, which its repositories share.
+    pub(super) terms: Arc<Terms>,
+}
+
+/// What holds for all repositories of a line or stanza.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Terms {
     pub(super) components: Vec<String>,
     pub(super) architectures: Architectures,
     /// Paths, fingerprints, or a block of keys; none: it names no key.
@@ -19,7 +30,7 @@ pub(super) struct Listed {
 }
 
 /// For which architectures packages are taken from it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Architectures {
     only: Option<Vec<String>>,
     more: Vec<String>,
@@ -34,8 +45,8 @@ impl Architectures {
     }
 }
 
-/// Reads a file by what its name ends with; other names, and what does not parse, are left out, as is what follows the
-/// 1,024th repository.
+/// Reads a file by what its name ends with; other names, and what does not parse or is too long for an address, are left
+/// out, as is what follows the 1,024th repository.
 pub(super) fn read(name: &str, text: &str) -> Vec<Listed> {
     let mut all = Vec::new();
     if name.ends_with(".sources") {
@@ -71,7 +82,8 @@ fn one_line(line: &str) -> Option<Listed> {
     }
     let mut words = rest.split_whitespace().map(str::to_owned);
     let (address, suite) = (words.next()?, words.next()?);
-    Some(Listed { address, suite, components: words.collect(), architectures, signed_by })
+    let terms = Arc::new(Terms { components: words.collect(), architectures, signed_by });
+    [&address, &suite].iter().all(|text| text.len() <= LONGEST).then_some(Listed { address, suite, terms })
 }
 
 fn stanzas(text: &str, all: &mut Vec<Listed>) {
@@ -87,18 +99,18 @@ fn stanzas(text: &str, all: &mut Vec<Listed>) {
             more: words(get("Architectures-Add")),
             less: words(get("Architectures-Remove")),
         };
-        let components: Vec<String> = get("Components").split_whitespace().map(str::to_owned).collect();
-        for address in get("URIs").split_whitespace() {
-            for suite in get("Suites").split_whitespace() {
+        let components = get("Components").split_whitespace().map(str::to_owned).collect();
+        let signed_by = stanza.get("Signed-By").map(str::to_owned);
+        let terms = Arc::new(Terms { components, architectures, signed_by });
+        for address in get("URIs").split_whitespace().filter(|text| text.len() <= LONGEST) {
+            for suite in get("Suites").split_whitespace().filter(|text| text.len() <= LONGEST) {
                 if all.len() >= MOST {
                     return;
                 }
                 all.push(Listed {
                     address: address.to_owned(),
                     suite: suite.to_owned(),
-                    components: components.clone(),
-                    architectures: architectures.clone(),
-                    signed_by: stanza.get("Signed-By").map(str::to_owned),
+                    terms: terms.clone(),
                 });
             }
         }
@@ -121,16 +133,20 @@ mod tests {
         assert_eq!(read("a.sources", stanza), listed);
         let one = &listed[0];
         assert_eq!((one.address.as_str(), one.suite.as_str()), ("https://a.example/x", "stable"));
-        assert_eq!(one.components, ["main", "extra"]);
-        assert_eq!(one.signed_by.as_deref(), Some("/etc/apt/keyrings/a.gpg"));
-        assert!(one.architectures.have("arm64") && !one.architectures.have("i386"));
+        assert_eq!(one.terms.components, ["main", "extra"]);
+        assert_eq!(one.terms.signed_by.as_deref(), Some("/etc/apt/keyrings/a.gpg"));
+        assert!(one.terms.architectures.have("arm64") && !one.terms.architectures.have("i386"));
         assert!(read("a.list.save", line).is_empty());
     }
 
     #[test]
     fn architectures_are_added_and_taken_away() {
         let of = |options: &str| {
-            read("x.list", &format!("deb {options} http://a.example x main\n")).remove(0).architectures
+            read("x.list", &format!("deb {options} http://a.example x main\n"))
+                .remove(0)
+                .terms
+                .architectures
+                .clone()
         };
         assert!(of("").have("amd64"));
         assert!(!of("[arch-=amd64]").have("amd64") && of("[arch-=i386]").have("amd64"));
@@ -140,10 +156,13 @@ mod tests {
     #[test]
     fn a_block_of_keys_is_kept_and_a_product_is_bounded() {
         let text = "Types: deb\nURIs: http://a.example\nSuites: x\nComponents: y\nSigned-By:\n -----BEGIN PGP PUBLIC KEY BLOCK-----\n .\n AAAA\n -----END PGP PUBLIC KEY BLOCK-----\n";
-        assert!(read("x.sources", text)[0].signed_by.as_deref().unwrap().contains(" .\n AAAA"));
+        assert!(read("x.sources", text)[0].terms.signed_by.as_deref().unwrap().contains(" .\n AAAA"));
         let many = "a ".repeat(20_000);
         let text = format!("Types: deb\nURIs: {many}\nSuites: {many}\nComponents: y\n");
         assert_eq!(read("x.sources", &text).len(), MOST);
+        let long = "a".repeat(LONGEST + 1);
+        assert!(read("x.list", &format!("deb http://{long} x y\ndeb http://a {long} y\n")).is_empty());
+        assert!(read("x.sources", &text.replace(&many, &format!("{long} "))).is_empty());
         assert_eq!(read("x.list", &"deb http://a x y\n".repeat(MOST + 5)).len(), MOST);
     }
 }

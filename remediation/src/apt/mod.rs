@@ -114,13 +114,15 @@ pub struct Apt {
     config: Arc<AptConfig>,
     fetchers: Fetchers,
     suites: Arc<Mutex<HashMap<Which, Slot>>>,
+    /// Bytes of indexes of one image's own repositories.
+    most_held: usize,
 }
 
 impl Apt {
     /// No request is made.
     pub fn new(config: AptConfig) -> Result<Self> {
         let fetchers = Fetchers::of(&config.mirrors);
-        Ok(Self { config: Arc::new(config), fetchers, suites: Arc::default() })
+        Ok(Self { config: Arc::new(config), fetchers, suites: Arc::default(), most_held: own::MOST_HELD })
     }
 
     /// How it was made.

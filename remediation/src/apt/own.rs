@@ -16,6 +16,8 @@ use crate::{Error, Result, clock};
 
 /// Suites that are read at once.
 const TOGETHER: usize = 4;
+/// Bytes of all indexes of one image's own repositories: all of Ubuntu's have about half of it.
+pub(super) const MOST_HELD: usize = 1 << 30;
 
 impl Apt {
     /// Fetches and verifies what an image names for itself and a person has mirrored, for an architecture, by dpkg's name;
@@ -31,10 +33,21 @@ impl Apt {
     ) -> Result<(Vec<Arc<Suite>>, Vec<String>)> {
         let wanted = sources.asked.iter().filter(|one| one.architectures.have(architecture));
         let reads: Vec<_> = wanted.map(|one| self.read_of_image(one, architecture)).collect();
-        let read: Vec<(Option<Arc<Suite>>, Vec<String>)> =
-            stream::iter(reads).buffered(TOGETHER).try_collect().await?;
-        let (suites, unused): (Vec<_>, Vec<_>) = read.into_iter().unzip();
-        Ok((suites.into_iter().flatten().collect(), unused.into_iter().flatten().collect()))
+        let (mut suites, mut unused, mut held) = (Vec::new(), Vec::new(), 0);
+        let mut reads = stream::iter(reads).buffered(TOGETHER);
+        while let Some((suite, absent)) = reads.try_next().await? {
+            unused.extend(absent);
+            held += suite.as_ref().map_or(0, |suite| suite.bytes());
+            // An image may list what is large again and again.
+            if held > self.most_held {
+                return Err(Error::Malformed {
+                    file: "the image's apt sources".to_owned(),
+                    reason: format!("their indexes have more than {} bytes together", self.most_held),
+                });
+            }
+            suites.extend(suite);
+        }
+        Ok((suites, unused))
     }
 
     async fn read_of_image(

@@ -146,11 +146,13 @@ impl Mirrors {
     pub fn from_sources(texts: &[(String, String)]) -> Self {
         let mut sources = Vec::new();
         for (name, text) in texts {
-            let main = |listed: &Listed| listed.components.iter().any(|component| component == "main");
+            let main = |listed: &Listed| listed.terms.components.iter().any(|component| component == "main");
             sources.extend(listed::read(name, text).into_iter().filter(main).filter_map(|listed| {
-                let keyring = listed.signed_by.as_deref().and_then(keyring);
+                let keyring = listed.terms.signed_by.as_deref().and_then(keyring);
                 Some(Source { base: base(&listed.address)?, suite: listed.suite, keyring })
             }));
+            // Each is weighed against all others.
+            sources.truncate(listed::MOST);
         }
         let of = |distribution| archives(distribution, &sources);
         Self { debian: of(Distribution::Debian), ubuntu: of(Distribution::Ubuntu), ..Self::default() }

@@ -94,6 +94,10 @@ impl Suite {
     pub fn len(&self) -> usize {
         self.places.len()
     }
+    /// How many bytes its indexes have, unpacked.
+    pub(super) fn bytes(&self) -> usize {
+        self.texts.iter().map(String::len).sum()
+    }
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.places.is_empty()
