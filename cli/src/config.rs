@@ -1,7 +1,9 @@
 //! `patchline.yaml`: registries, channels, mirrors, listening. Chains name what stands here.
 
+mod addresses;
 mod bounds;
 mod keys;
+mod mirrors;
 mod scanners;
 
 use std::{
@@ -12,11 +14,7 @@ use std::{
 
 use patchline_engine::schedule::due::{CATCH_UP, LONGEST_CATCH_UP};
 use patchline_registry::{RegistryConfig, remote::Secret};
-use patchline_remediation::{
-    Denied, apk,
-    apt::{Archives, Mirrors},
-    rpm,
-};
+use patchline_remediation::{Denied, apk, apt::Mirrors, rpm};
 use patchline_steps::{
     exceptions::{Exception, Exceptions},
     notify::ChannelConfig,
@@ -24,7 +22,6 @@ use patchline_steps::{
     trigger::{Method, TargetConfig, Targets},
 };
 use serde::Deserialize;
-use url::Url;
 
 use crate::failure::{Failure, Result, io};
 
@@ -45,7 +42,7 @@ pub(crate) struct Config {
     /// What `sign`, `attest` and `fix` steps sign with, by name.
     pub(crate) signing_keys: BTreeMap<String, keys::SigningKeyEntry>,
     /// Archives and repositories.
-    pub(crate) mirrors: MirrorEntry,
+    pub(crate) mirrors: mirrors::MirrorEntry,
     /// Keyring files beside the host's.
     pub(crate) keyrings: Vec<PathBuf>,
     /// Key files of apk repositories, or folders of them.
@@ -186,28 +183,6 @@ pub(crate) struct TargetEntry {
     /// Lets the target be a private or loopback address.
     #[serde(default)]
     allow_private: bool,
-}
-
-/// Where packages are mirrored.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
-pub(crate) struct MirrorEntry {
-    debian: Option<Url>,
-    debian_security: Option<Url>,
-    /// Debian's releases that have ended.
-    debian_archive: Option<Url>,
-    /// Ubuntu's archive: all suites of amd64 and i386.
-    ubuntu: Option<Url>,
-    /// Asked for their security suites first.
-    ubuntu_security: Option<Url>,
-    /// Ubuntu's archive of all other architectures.
-    ubuntu_ports: Option<Url>,
-    /// Base of Alpine's branches.
-    alpine: Option<Url>,
-    /// Other apk repositories: how an address begins in an image, and where that is mirrored.
-    apk: BTreeMap<String, Url>,
-    /// rpm repositories: of a distribution by its os-release `ID`, or how an address begins in an image.
-    rpm: BTreeMap<String, Vec<Url>>,
 }
 
 /// Chains that start by themselves.
@@ -371,34 +346,16 @@ impl Config {
         }
     }
     /// Mirrors as configured.
-    pub(crate) fn mirrors(&self) -> Mirrors {
-        let entry = &self.mirrors;
-        Mirrors {
-            debian: Archives {
-                main: entry.debian.clone(),
-                security: entry.debian_security.clone(),
-                ended: entry.debian_archive.clone(),
-                ports: None,
-            },
-            ubuntu: Archives {
-                main: entry.ubuntu.clone(),
-                security: entry.ubuntu_security.clone(),
-                ports: entry.ubuntu_ports.clone(),
-                ended: None,
-            },
-        }
+    pub(crate) fn mirrors(&self) -> Result<Mirrors> {
+        self.mirrors.apt()
     }
     /// Mirrors of apk repositories as configured.
-    pub(crate) fn apk_mirrors(&self) -> apk::Mirrors {
-        let named = self.mirrors.apk.iter().map(|(from, to)| (Some(from.clone()), to));
-        let all = named.chain(self.mirrors.alpine.iter().map(|to| (None, to)));
-        apk::Mirrors { all: all.map(|(from, to)| apk::Mirror { from, to: to.clone() }).collect() }
+    pub(crate) fn apk_mirrors(&self) -> Result<apk::Mirrors> {
+        self.mirrors.apk()
     }
     /// Mirrors of rpm repositories as configured.
-    pub(crate) fn rpm_mirrors(&self) -> rpm::Mirrors {
-        let all = self.mirrors.rpm.iter().flat_map(|(of, all)| all.iter().map(move |to| (of, to)));
-        let one = |(of, to): (&String, &Url)| rpm::Mirror { of: rpm::Of::named(of), to: to.clone() };
-        rpm::Mirrors { all: all.map(one).collect() }
+    pub(crate) fn rpm_mirrors(&self) -> Result<rpm::Mirrors> {
+        self.mirrors.rpm()
     }
 }
 

@@ -123,7 +123,7 @@ pub(crate) fn apt(
     // None given, none configured: the apt client takes the machine's own.
     let keyrings = if keyrings.is_empty() { config.keyrings.clone() } else { keyrings };
     Ok(Apt::new(AptConfig {
-        mirrors: mirrors.or(config.mirrors()).or_machine(),
+        mirrors: mirrors.or(config.mirrors()?).or_machine(),
         cache: data.apt_cache(),
         keyrings,
         allow_expired,
@@ -134,14 +134,14 @@ pub(crate) fn apt(
 /// Alpine it has none.
 pub(crate) fn apk(config: &Config, data: &Data, flags: ApkFlags) -> Result<Apk> {
     let keys = if flags.keys.is_empty() { config.apk_keys.clone() } else { flags.keys };
-    let mirrors = flags.mirrors.or(config.apk_mirrors());
+    let mirrors = flags.mirrors.or(config.apk_mirrors()?);
     Ok(Apk::new(ApkConfig { mirrors, cache: data.apk_cache(), keys })?)
 }
 
 /// Opens the rpm repositories of a configuration, without a server. A machine's own are not looked at.
 pub(crate) fn rpm(config: &Config, data: &Data, flags: RpmFlags) -> Result<Rpm> {
     let keys = if flags.keys.is_empty() { config.rpm_keys.clone() } else { flags.keys };
-    let mirrors = flags.mirrors.or(config.rpm_mirrors());
+    let mirrors = flags.mirrors.or(config.rpm_mirrors()?);
     Ok(Rpm::new(RpmConfig { mirrors, cache: data.rpm_cache(), keys })?)
 }
 

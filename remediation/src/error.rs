@@ -302,6 +302,16 @@ impl Error {
             Self::Io { .. } => "remediation-io",
         }
     }
+    /// The same, with the repository named whose file it is of.
+    pub(crate) fn of(self, repository: &str) -> Self {
+        let named = |file: String| format!("{file} of {repository}");
+        match self {
+            Self::Fetch { file, source } => Self::Fetch { file: named(file), source },
+            Self::Status { file, status } => Self::Status { file: named(file), status },
+            Self::Unverified { file, reason } => Self::Unverified { file: named(file), reason },
+            other => other,
+        }
+    }
     /// Whether it is the image's system that cannot be mended, whatever its packages are: an answer more than a failure.
     pub fn is_of_system(&self) -> bool {
         matches!(

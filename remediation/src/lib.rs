@@ -16,9 +16,11 @@ pub mod fix;
 pub mod installed;
 pub mod languages;
 pub mod lineage;
+mod mirrored;
 mod overlay;
 pub mod plan;
 pub mod proof;
+mod proxy;
 pub mod rebase;
 pub mod rpm;
 mod span;
@@ -33,4 +35,5 @@ pub use fix::{
     Stay, UpgradePolicy,
 };
 pub use plan::{Chosen, Denied, EndOfLife, FixPlan, NoEntry, Refusal, Smoked, Upgrade};
+pub use proxy::Proxy;
 pub use tooling::Tooling;

@@ -45,7 +45,7 @@ async fn suites_are_verified_and_packages_downloaded() {
     assert!(!main.providers("awk").unwrap().is_empty());
     let security = apt.suite(Distribution::Debian, "bookworm-security", "arm64").await.unwrap();
     let openssl = security.candidates("openssl").unwrap().remove(0);
-    assert!(openssl.place == Some(Place::DebianSecurity) && openssl.architecture == "arm64");
+    assert!(openssl.home == Some(Place::DebianSecurity.into()) && openssl.architecture == "arm64");
     let packages = [main.candidates("hostname").unwrap().remove(0), openssl];
     let paths = apt.download(&packages).await.unwrap();
     for (path, package) in paths.iter().zip(&packages) {

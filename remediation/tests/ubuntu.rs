@@ -3,6 +3,12 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test: it may fail, and says what it saw")]
 
+#[path = "ubuntus/credentials.rs"]
+mod credentials;
+#[path = "ubuntus/detached.rs"]
+mod detached;
+#[path = "ubuntus/private.rs"]
+mod private;
 mod ubuntus;
 
 use std::{fs, path::Path, time::Duration};

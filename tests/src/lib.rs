@@ -7,6 +7,7 @@ pub mod arguments;
 pub mod chroot;
 pub mod distribution;
 pub mod fits;
+pub mod guarded;
 pub mod image;
 pub mod machine;
 pub mod postgres;

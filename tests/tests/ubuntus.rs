@@ -1,6 +1,9 @@
 //! The program on an image of Ubuntu: mirrors by flags and by configuration, a scan and a fix without any, and what dpkg thinks of
 //! the fixed image's packages.
 
+#[path = "ubuntus/repositories.rs"]
+mod repositories;
+
 use std::{
     fs,
     io::Write as _,
@@ -40,6 +43,18 @@ impl Drop for Home {
     }
 }
 
+/// A key that signs releases, and the file of its public part.
+fn key(folder: &Path) -> (Home, PathBuf) {
+    let home = Home(folder.join("gnupg"));
+    fs::create_dir(&home.0).unwrap();
+    fs::set_permissions(&home.0, fs::Permissions::from_mode(0o700)).unwrap();
+    let asked = ["--passphrase", "", "--quick-generate-key", "ubuntu", "ed25519", "sign", "0"];
+    machine::run(home.gpg().args(asked));
+    let keyring = folder.join("key.gpg");
+    machine::run(home.gpg().arg("--output").arg(&keyring).arg("--export"));
+    (home, keyring)
+}
+
 fn deb(folder: &Path, version: &str) -> PathBuf {
     let root = folder.join(format!("tool-{version}"));
     let docs = root.join("usr/share/doc/tool");
@@ -60,6 +75,22 @@ fn deb(folder: &Path, version: &str) -> PathBuf {
     file
 }
 
+/// A package as an index lists it.
+fn stanza(deb: &Path, filename: &str) -> String {
+    let bytes = fs::read(deb).unwrap();
+    let control = machine::run(Command::new("dpkg-deb").arg("--field").arg(deb));
+    let control = String::from_utf8(control.stdout).unwrap();
+    let (size, sha256) = (bytes.len(), Digest::of(&bytes));
+    format!("{}\nFilename: {filename}\nSize: {size}\nSHA256: {}\n", control.trim_end(), sha256.hex())
+}
+
+/// Now, as releases write it, with a line's end.
+fn date() -> String {
+    let mut command = Command::new("date");
+    let date = machine::run(command.args(["--utc", "+%a, %d %b %Y %H:%M:%S UTC"]).env("LC_ALL", "C"));
+    String::from_utf8(date.stdout).unwrap()
+}
+
 /// The security suite of an archive, in component universe.
 fn archive(folder: &Path, home: &Home) -> PathBuf {
     let place = folder.join("archive");
@@ -67,13 +98,8 @@ fn archive(folder: &Path, home: &Home) -> PathBuf {
     fs::create_dir_all(place.join("pool")).unwrap();
     let made = deb(folder, "1.0-1ubuntu0.1");
     let name = made.file_name().unwrap().display().to_string();
-    let bytes = fs::read(&made).unwrap();
     fs::rename(&made, place.join("pool").join(&name)).unwrap();
-    let control = machine::run(Command::new("dpkg-deb").arg("--field").arg(place.join("pool").join(&name)));
-    let control = String::from_utf8(control.stdout).unwrap();
-    let (size, sha256) = (bytes.len(), Digest::of(&bytes));
-    let stanza =
-        format!("{}\nFilename: pool/{name}\nSize: {size}\nSHA256: {}\n", control.trim_end(), sha256.hex());
+    let stanza = stanza(&place.join("pool").join(&name), &format!("pool/{name}"));
     let mut promised = String::new();
     for (component, index) in [("main", ""), ("universe", &stanza)] {
         let name = format!("{component}/binary-amd64/Packages");
@@ -81,9 +107,7 @@ fn archive(folder: &Path, home: &Home) -> PathBuf {
         fs::write(suite.join(&name), index).unwrap();
         promised += &format!(" {} {} {name}\n", Digest::of(index.as_bytes()).hex(), index.len());
     }
-    let date =
-        machine::run(Command::new("date").args(["--utc", "+%a, %d %b %Y %H:%M:%S UTC"]).env("LC_ALL", "C"));
-    let date = String::from_utf8(date.stdout).unwrap();
+    let date = date();
     let release = format!(
         "Suite: jammy-security\nCodename: jammy\nDate: {date}Architectures: amd64\nComponents: main universe\nSHA256:\n{promised}"
     );
@@ -133,20 +157,7 @@ fn an_image_of_ubuntu_is_mended_from_a_mirror_that_is_named() {
     }
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    let home = Home(folder.join("gnupg"));
-    fs::create_dir(&home.0).unwrap();
-    fs::set_permissions(&home.0, fs::Permissions::from_mode(0o700)).unwrap();
-    machine::run(home.gpg().args([
-        "--passphrase",
-        "",
-        "--quick-generate-key",
-        "ubuntu",
-        "ed25519",
-        "sign",
-        "0",
-    ]));
-    let keyring = folder.join("key.gpg");
-    machine::run(home.gpg().arg("--output").arg(&keyring).arg("--export"));
+    let (home, keyring) = key(folder);
     let mirror = format!("file://{}", archive(folder, &home).display());
     let layer = layer(folder);
     let image = |name: &str| {

@@ -50,7 +50,12 @@ pub(crate) struct MirrorFlags {
     /// Base address of a mirror of Ubuntu's ports: all suites of all other architectures
     #[arg(long, value_name = "URL")]
     ubuntu_ports_mirror: Option<url::Url>,
-    /// A keyring file that the suites' signatures are checked with, instead of this machine's keyrings of Debian and Ubuntu
+    /// Where an apt repository is mirrored that the image names for itself, FROM=TO: how its address begins in the image, and
+    /// the address or folder that stands there instead [default: none is asked]
+    #[arg(long = "apt-mirror", value_name = "FROM=TO")]
+    apt_mirrors: Vec<patchline_remediation::apt::Mirror>,
+    /// A keyring file that the suites' signatures are checked with, instead of this machine's keyrings of Debian and Ubuntu,
+    /// and of the keys that the image names for its own repositories
     #[arg(long = "keyring", value_name = "FILE")]
     keyrings: Vec<std::path::PathBuf>,
     /// Accept a suite whose Valid-Until has passed
@@ -84,14 +89,16 @@ impl MirrorFlags {
                 main: self.mirror.clone(),
                 security: self.security_mirror.clone(),
                 ended: self.archive_mirror.clone(),
-                ports: None,
+                ..Archives::default()
             },
             ubuntu: Archives {
                 main: self.ubuntu_mirror.clone(),
                 security: self.ubuntu_security_mirror.clone(),
                 ports: self.ubuntu_ports_mirror.clone(),
-                ended: None,
+                ..Archives::default()
             },
+            others: self.apt_mirrors.clone(),
+            ..Mirrors::default()
         }
     }
     /// The keyrings that were given.
@@ -104,12 +111,12 @@ impl MirrorFlags {
     }
     /// What was given for apk.
     pub(crate) fn apk_flags(&self) -> crate::wiring::ApkFlags {
-        let mirrors = patchline_remediation::apk::Mirrors { all: self.apk_mirrors.clone() };
+        let mirrors = patchline_remediation::apk::Mirrors { all: self.apk_mirrors.clone(), proxy: None };
         crate::wiring::ApkFlags { mirrors, keys: self.apk_keys.clone() }
     }
     /// What was given for rpm.
     pub(crate) fn rpm_flags(&self) -> crate::wiring::RpmFlags {
-        let mirrors = patchline_remediation::rpm::Mirrors { all: self.rpm_mirrors.clone() };
+        let mirrors = patchline_remediation::rpm::Mirrors { all: self.rpm_mirrors.clone(), proxy: None };
         crate::wiring::RpmFlags { mirrors, keys: self.rpm_keys.clone(), tooling: self.tooling.clone() }
     }
     /// A client of rpm repositories over flags and configuration, in this order.

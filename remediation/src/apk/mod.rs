@@ -27,6 +27,7 @@ use crate::{
     Error, Result,
     apt::{blocking, fetch::Fetcher},
     fix::Progress,
+    mirrored::shown,
 };
 pub(crate) use database::glob;
 pub use database::{Database, Folder, Installed, Protection, Shipped};
@@ -112,7 +113,8 @@ impl Repositories {
 impl Apk {
     /// No request is made.
     pub fn new(config: ApkConfig) -> Result<Self> {
-        Ok(Self { config: Arc::new(config), fetcher: Arc::new(Fetcher::new()), indexes: Arc::default() })
+        let fetcher = Arc::new(Fetcher::through(config.mirrors.proxy.clone()));
+        Ok(Self { config: Arc::new(config), fetcher, indexes: Arc::default() })
     }
 
     /// How it was made.
@@ -268,14 +270,6 @@ impl Apk {
             Ok(package)
         })
         .await
-    }
-}
-
-/// Host and path alone: an address may hold a password.
-fn shown(address: &str) -> String {
-    match Url::parse(address) {
-        Ok(url) => format!("{}{}", url.host_str().unwrap_or_default(), url.path()),
-        Err(_) => address.chars().take(120).collect(),
     }
 }
 

@@ -13,6 +13,10 @@ use super::{
     limits,
     naming::{filled, package_path},
 };
+use crate::{
+    Proxy,
+    mirrored::{self, joined},
+};
 
 /// One repository of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,10 +128,10 @@ impl Sources {
         let address = known(written).map(|address| address.trim_end_matches('/').to_owned());
         let components: Option<Vec<String>> = words.map(known).collect();
         // Whoever wrote a password into an address wrote a secret: only the host is repeated.
-        let shown = Url::parse(address.as_deref().unwrap_or(written))
-            .ok()
-            .and_then(|url| Some(format!("{}{}", url.host_str()?, url.path())))
-            .unwrap_or_else(|| written.chars().take(120).collect());
+        let shown = match written.starts_with('/') {
+            true => written.chars().filter(|c| !c.is_control()).take(120).collect(),
+            false => mirrored::shown(address.as_deref().unwrap_or(written)),
+        };
         let mut refuse = |reason: &str| self.unused.push(format!("{shown} {reason}"));
         let (Some(address), Some(components)) = (address, components) else {
             return refuse("has a variable that is not known here");
@@ -162,7 +166,7 @@ impl Sources {
 }
 
 /// One mirror.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Mirror {
     /// What an image's address must begin with; none: any address that ends as Alpine's do, in branch and repository.
     pub from: Option<String>,
@@ -175,12 +179,15 @@ pub struct Mirror {
 pub struct Mirrors {
     /// Longest `from` first wins, whatever their order.
     pub all: Vec<Mirror>,
+    /// What they are asked through; none: as this machine's environment says.
+    pub proxy: Option<Proxy>,
 }
 
 impl Mirrors {
     /// `self` first, then `other`.
     pub fn or(mut self, other: Self) -> Self {
         self.all.extend(other.all);
+        self.proxy = self.proxy.or(other.proxy);
         self
     }
 
@@ -191,8 +198,7 @@ impl Mirrors {
         for mirror in &self.all {
             let Some(from) = &mirror.from else { continue };
             let from = from.trim_end_matches('/');
-            let rest = address.strip_prefix(from).filter(|rest| rest.is_empty() || rest.starts_with('/'));
-            if let Some(rest) = rest
+            if let Some(rest) = mirrored::rest(address, from)
                 && named.as_ref().is_none_or(|(length, _)| from.len() > *length)
                 && let Some(place) = joined(&mirror.to, rest)
             {
@@ -212,30 +218,19 @@ impl Mirrors {
     }
 }
 
+impl std::fmt::Debug for Mirror {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?} at {}", self.from, mirrored::shown(self.to.as_str()))
+    }
+}
+
 impl std::str::FromStr for Mirror {
     type Err = String;
 
     /// `URL`, `/folder`, or `ADDRESS-IN-THE-IMAGE=URL`.
     fn from_str(text: &str) -> Result<Self, String> {
-        let split = ["=http://", "=https://", "=file://", "=/"]
-            .iter()
-            .filter_map(|sign| text.rfind(sign))
-            .max()
-            .map(|at| (&text[..at], &text[at + 1..]));
-        let (from, to) = match split {
-            Some((from, to)) if !from.is_empty() => (Some(from.to_owned()), to),
-            _ => (None, text),
-        };
-        let to = if to.starts_with('/') {
-            Url::from_directory_path(to).map_err(|()| "it is no folder".to_owned())?
-        } else {
-            // What was written is not repeated: it may hold a password.
-            Url::parse(to).map_err(|_| "it is no address".to_owned())?
-        };
-        if !matches!(to.scheme(), "http" | "https" | "file") {
-            return Err("it is neither http, https nor a folder".to_owned());
-        }
-        Ok(Self { from, to })
+        let (from, to) = mirrored::split(text)?;
+        Ok(Self { from: from.map(str::to_owned), to })
     }
 }
 
@@ -247,23 +242,6 @@ fn is_branch(text: &str) -> bool {
             .strip_prefix('v')
             .and_then(|rest| rest.split_once('.'))
             .is_some_and(|(major, minor)| number(major) && number(minor))
-}
-
-/// None: the rest would lead out of the mirror.
-fn joined(to: &Url, rest: &str) -> Option<Url> {
-    let parts: Vec<&str> = rest.split('/').filter(|part| !part.is_empty()).collect();
-    let safe = |part: &&str| {
-        !matches!(*part, "." | "..")
-            && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._+~@".contains(&b))
-    };
-    if !parts.iter().all(safe) {
-        return None;
-    }
-    let mut place = to.clone();
-    place.set_query(None);
-    place.set_fragment(None);
-    place.path_segments_mut().ok()?.pop_if_empty().extend(parts);
-    Some(place)
 }
 
 #[cfg(test)]
@@ -314,6 +292,7 @@ mod tests {
                 "https://packages.example/os=http://mirror.example/os".parse().expect("a mirror"),
                 "https://packages.example=/srv/packages".parse().expect("a mirror"),
             ],
+            ..Mirrors::default()
         };
         let place = |address: &str| mirrors.place(address).map(|url| url.to_string());
         assert_eq!(

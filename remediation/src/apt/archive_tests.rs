@@ -7,9 +7,10 @@ fn mirrors(folder: &std::path::Path) -> Mirrors {
             main: Some(at("mirror")),
             security: Some(at("mirror-security")),
             ended: Some(at("archive")),
-            ports: None,
+            ..Archives::default()
         },
         ubuntu: Archives { main: Some(at("ubuntu")), ..Archives::default() },
+        ..Mirrors::default()
     }
 }
 
@@ -24,6 +25,10 @@ fn put(folder: &std::path::Path, path: &str, text: &str) {
     std::fs::write(path, text).unwrap();
 }
 
+fn within(text: &str) -> Signed {
+    Signed::Within(text.into())
+}
+
 #[tokio::test]
 async fn an_archive_is_asked_for_what_has_ended_and_is_gone() {
     let folder = tempfile::tempdir().unwrap();
@@ -36,18 +41,32 @@ async fn an_archive_is_asked_for_what_has_ended_and_is_gone() {
     let apt = apt(folder, mirrors(folder));
     let (base, bytes, archived) = apt.in_release("bullseye", Place::Debian, after).await.unwrap();
     assert!(base.path().ends_with("/archive/debian/") && archived, "{base}");
-    assert_eq!(bytes, b"of the archive");
+    assert_eq!(bytes, within("of the archive"));
     let (_, bytes, _) = apt.in_release("bullseye-security", Place::DebianSecurity, after).await.unwrap();
-    assert_eq!(bytes, b"of its security");
+    assert_eq!(bytes, within("of its security"));
 
     // A living release is looked for nowhere else, and what the mirror has is taken from there.
     for (name, now) in [("bullseye", before), ("bookworm", after), ("sid", after)] {
         let error = apt.in_release(name, Place::Debian, now).await.unwrap_err();
         assert!(matches!(error, Error::Status { status: 404, .. }), "{name}: {error}");
     }
+    // What is signed beside counts as being there: at the mirror first, and in the archive.
+    put(folder, "archive/debian/dists/bullseye/Release", "of the archive");
+    put(folder, "archive/debian/dists/bullseye/Release.gpg", "signature");
+    std::fs::remove_file(folder.join("archive/debian/dists/bullseye/InRelease")).unwrap();
+    let beside = |text: &str| Signed::Beside { release: text.into(), signature: b"signature".to_vec() };
+    let (_, signed, archived) = apt.in_release("bullseye", Place::Debian, after).await.unwrap();
+    assert_eq!((signed, archived), (beside("of the archive"), true));
+    put(folder, "mirror/dists/bullseye/Release", "of the mirror");
+    // Half of it at the mirror is no reason to go on to the archive.
+    let error = apt.in_release("bullseye", Place::Debian, after).await.unwrap_err();
+    assert_eq!(error.code(), "repository-untrusted");
+    put(folder, "mirror/dists/bullseye/Release.gpg", "signature");
+    let (_, signed, archived) = apt.in_release("bullseye", Place::Debian, after).await.unwrap();
+    assert_eq!((signed, archived), (beside("of the mirror"), false));
     put(folder, "mirror/dists/bullseye/InRelease", "of the mirror");
     let (_, bytes, archived) = apt.in_release("bullseye", Place::Debian, after).await.unwrap();
-    assert_eq!((bytes.as_slice(), archived), (&b"of the mirror"[..], false));
+    assert_eq!((bytes, archived), (within("of the mirror"), false));
 }
 
 #[tokio::test]
@@ -90,7 +109,7 @@ async fn ubuntus_archives_are_ubuntus() {
     let now = "2026-09-01T12:00:00Z".parse().unwrap();
     // Where no archive of its own is named, the main one has security, too.
     let (_, bytes, archived) = apt.in_release("focal-security", Place::UbuntuSecurity, now).await.unwrap();
-    assert_eq!((bytes.as_slice(), archived), (&b"of the main archive"[..], false));
+    assert_eq!((bytes, archived), (within("of the main archive"), false));
     // Debian's archive of what has ended is not asked, whatever lies there.
     let error = apt.in_release("focal", Place::Ubuntu, now).await.unwrap_err();
     assert_eq!(error.code(), "release-ended");

@@ -13,7 +13,7 @@ use tokio::{
 use url::Url;
 
 use super::release::Promise;
-use crate::{Error, Result};
+use crate::{Error, Proxy, Result};
 
 const ATTEMPTS: u32 = 3;
 const PARALLEL: usize = 6;
@@ -29,6 +29,8 @@ pub(crate) struct Fetcher {
     client: OnceLock<Client>,
     slots: Semaphore,
     back_off: Duration,
+    /// What is asked through; none: what this machine's environment names (`http_proxy`, `no_proxy`).
+    proxy: Option<Proxy>,
 }
 
 /// Where the bytes of one attempt go.
@@ -47,7 +49,12 @@ struct Asked<'a> {
 
 impl Fetcher {
     pub(crate) fn new() -> Self {
-        Self { client: OnceLock::new(), slots: Semaphore::new(PARALLEL), back_off: BACK_OFF }
+        Self::through(None)
+    }
+
+    /// Through a proxy, whatever the environment names; none: as the environment says.
+    pub(crate) fn through(proxy: Option<Proxy>) -> Self {
+        Self { client: OnceLock::new(), slots: Semaphore::new(PARALLEL), back_off: BACK_OFF, proxy }
     }
 
     /// Made when it is first needed: it reads every authority that this machine trusts, and most fixes ask the
@@ -58,13 +65,21 @@ impl Fetcher {
         }
         // Another part of the process may have installed it already: that is as good.
         rustls::crypto::ring::default_provider().install_default().ok();
-        let client = Client::builder()
+        let failed = |source: reqwest::Error| Error::Fetch {
+            file: "the HTTP client".to_owned(),
+            source: source.without_url(),
+        };
+        let mut builder = Client::builder();
+        if let Some(proxy) = &self.proxy {
+            builder = builder.proxy(reqwest::Proxy::all(proxy.address().as_str()).map_err(failed)?);
+        }
+        let client = builder
             .user_agent(concat!("patchline/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(CONNECT)
             .read_timeout(SILENCE)
             .redirect(redirect::Policy::limited(REDIRECTS))
             .build()
-            .map_err(|source| Error::Fetch { file: "the HTTP client".to_owned(), source })?;
+            .map_err(failed)?;
         Ok(self.client.get_or_init(|| client))
     }
 

@@ -29,7 +29,10 @@ pub(super) struct Origin<'a> {
     pub(super) base: &'a Url,
     /// The cache.
     pub(super) folder: &'a Path,
+    /// For people.
     pub(super) suite: &'a str,
+    /// Where the release lies beneath the base: `dists/bookworm`; empty: at the base itself.
+    pub(super) under: &'a str,
     pub(super) architecture: &'a str,
     pub(super) release: &'a Release,
 }
@@ -41,23 +44,40 @@ impl Origin<'_> {
         let mut wanted = components.iter().copied();
         let first = wanted.next();
         let listed = wanted.filter(|component| self.release.lists(component));
-        let all: Vec<_> =
-            first.into_iter().chain(listed).map(|component| packages(self, component)).collect();
+        let architecture = self.architecture;
+        let plain = |component: &str| format!("{component}/binary-{architecture}/Packages");
+        self.indexes(first.into_iter().chain(listed).map(plain).collect()).await
+    }
+
+    /// The texts of these indexes, by their names before they were packed, in their order.
+    pub(super) async fn indexes(self, plain: Vec<String>) -> Result<Vec<String>> {
+        let all: Vec<_> = plain.into_iter().map(|plain| packages(self, plain)).collect();
         stream::iter(all).buffered(TOGETHER).try_collect().await
+    }
+
+    /// Whether the release promises an index of this name, in any packing.
+    pub(super) fn has(self, plain: &str) -> bool {
+        promised(self.release, plain).is_some()
     }
 }
 
+/// Which packing of an index is read, as the release writes its name, and what it promises of it.
+fn promised<'r>(release: &'r Release, plain: &str) -> Option<(&'static str, String, &'r Promise)> {
+    [".xz", ".zst", ".gz", ""].into_iter().find_map(|suffix| {
+        let name = format!("{plain}{suffix}");
+        // A repository of one folder may write where it starts from.
+        let promise = release.files.get(&name).or_else(|| release.files.get(&format!("./{name}")))?;
+        Some((suffix, name, promise))
+    })
+}
+
 /// One index's text, fetched by hash where the archive offers that.
-async fn packages(origin: Origin<'_>, component: &str) -> Result<String> {
-    let Origin { fetcher, base, folder, suite, architecture, release } = origin;
-    let plain = format!("{component}/binary-{architecture}/Packages");
-    let (suffix, promise) = [".xz", ".zst", ".gz", ""]
-        .into_iter()
-        .find_map(|suffix| Some((suffix, release.files.get(&format!("{plain}{suffix}"))?)))
-        .ok_or_else(|| Error::Malformed {
-            file: format!("InRelease of {suite}"),
-            reason: format!("it has no {plain}"),
-        })?;
+async fn packages(origin: Origin<'_>, plain: String) -> Result<String> {
+    let Origin { fetcher, base, folder, suite, under, release, .. } = origin;
+    let (suffix, name, promise) = promised(release, &plain).ok_or_else(|| Error::Malformed {
+        file: format!("InRelease of {suite}"),
+        reason: format!("it has no {plain}"),
+    })?;
     if promise.size > MAX_PACKED {
         return Err(Error::Unverified {
             file: plain,
@@ -66,9 +86,10 @@ async fn packages(origin: Origin<'_>, component: &str) -> Result<String> {
     }
     let path = cache::place(folder, "indices", promise)?;
     if !cache::holds(&path, promise).await {
-        fetch(fetcher, base, suite, &format!("{plain}{suffix}"), release.by_hash, promise, &path).await?;
+        let name = if under.is_empty() { name } else { format!("{under}/{name}") };
+        fetch(fetcher, base, &name, release.by_hash, promise, &path).await?;
     }
-    let file = format!("Packages of {suite}, {component}");
+    let file = format!("{plain} of {suite}");
     let failed = move |reason: String| Error::Malformed { file: file.clone(), reason };
     let lost = failed.clone();
     tokio::task::spawn_blocking(move || {
@@ -85,21 +106,19 @@ async fn packages(origin: Origin<'_>, component: &str) -> Result<String> {
 async fn fetch(
     fetcher: &Fetcher,
     base: &Url,
-    suite: &str,
     name: &str,
     by_hash: bool,
     promise: &Promise,
     target: &Path,
 ) -> Result<()> {
-    let plain = format!("dists/{suite}/{name}");
     if by_hash {
-        let folder = plain.rsplit_once('/').map_or("", |(folder, _)| folder);
-        let hashed = format!("{folder}/by-hash/SHA256/{}", promise.sha256);
+        let folder = name.rsplit_once('/').map_or(String::new(), |(folder, _)| format!("{folder}/"));
+        let hashed = format!("{folder}by-hash/SHA256/{}", promise.sha256);
         match fetcher.file(base, &hashed, promise, target).await {
             // A partial mirror may lack the hashed names though the release offers them.
             Err(Error::Status { status: 404, .. }) => {}
             done => return done,
         }
     }
-    fetcher.file(base, &plain, promise, target).await
+    fetcher.file(base, name, promise, target).await
 }

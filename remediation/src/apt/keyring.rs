@@ -3,7 +3,10 @@
 //! `pgp` does the arithmetic; what counts is decided here: a key counts when a self-signature with a
 //! strong hash binds it, and neither an expiry nor a revocation speaks against it (RFC 9580, 5.2 and 10.1).
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use jiff::Timestamp;
 use pgp::{
@@ -25,6 +28,8 @@ const HOST_KEYRINGS: &str = "/usr/share/keyrings";
 #[derive(Debug, Default)]
 pub(crate) struct Keyring {
     pub(crate) keys: Vec<SignedPublicKey>,
+    /// Fingerprints of the only keys and subkeys that count; none: all of them.
+    pub(super) only: Option<BTreeSet<String>>,
 }
 
 impl Keyring {
@@ -45,8 +50,50 @@ impl Keyring {
         for file in files {
             keys.extend(read(file)?);
         }
-        Ok(Self { keys })
+        Ok(Self { keys, only: None })
     }
+
+    /// Adds the keys of bytes, in armour or bare; what is not read of them does not count.
+    ///
+    /// # Errors
+    /// For people: they hold no key.
+    pub(super) fn add(&mut self, bytes: &[u8]) -> Result<(), &'static str> {
+        self.keys.extend(parse(bytes)?);
+        Ok(())
+    }
+
+    /// Those of these keys that `prints` name, in hexadecimal digits: a key with its subkeys, or with `!` behind it itself alone.
+    pub(super) fn limited(self, prints: &[String]) -> Self {
+        let mut only = BTreeSet::new();
+        for print in prints {
+            let (print, exactly) =
+                print.strip_suffix('!').map_or((print.as_str(), false), |print| (print, true));
+            let print = print.to_ascii_uppercase();
+            let mut keys = self.keys.iter().filter(|key| shown(&key.primary_key) == print);
+            if let Some(key) = keys.next().filter(|_| !exactly) {
+                only.extend(key.public_subkeys.iter().map(|subkey| shown(&subkey.key)));
+            }
+            only.insert(print);
+        }
+        Self { only: Some(only), ..self }
+    }
+
+    /// Whether a key or subkey of these is one that may vouch at all.
+    pub(super) fn counts(&self, key: &impl KeyDetails) -> bool {
+        self.only.as_ref().is_none_or(|only| only.contains(&shown(key)))
+    }
+}
+
+/// A fingerprint as people write it.
+fn shown(key: &impl KeyDetails) -> String {
+    hex::encode_upper(key.fingerprint().as_bytes())
+}
+
+fn parse(bytes: &[u8]) -> Result<Vec<SignedPublicKey>, &'static str> {
+    let (all, _) = SignedPublicKey::from_reader_many(bytes).map_err(|_| "it is no OpenPGP keyring")?;
+    // A key of a kind that we do not know must not hide its neighbours.
+    let keys: Vec<_> = all.flatten().collect();
+    if keys.is_empty() { Err("it holds no usable key") } else { Ok(keys) }
 }
 
 fn host_keyrings(folder: &Path, distribution: Distribution) -> Vec<PathBuf> {
@@ -76,11 +123,7 @@ fn read(file: &Path) -> Result<Vec<SignedPublicKey>> {
         return Err(malformed("it is too large for a keyring"));
     }
     let bytes = std::fs::read(file).map_err(failed)?;
-    let (all, _) = SignedPublicKey::from_reader_many(bytes.as_slice())
-        .map_err(|_| malformed("it is no OpenPGP keyring"))?;
-    // A key of a kind that we do not know must not hide its neighbours.
-    let keys: Vec<_> = all.flatten().collect();
-    if keys.is_empty() { Err(malformed("it holds no usable key")) } else { Ok(keys) }
+    parse(&bytes).map_err(malformed)
 }
 
 /// Hashes that still vouch.

@@ -1,12 +1,17 @@
-//! Verified apt repositories: InRelease → Packages → .deb, each by its hash.
+//! Verified apt repositories: InRelease (or Release and its signature) → Packages → .deb, each by its hash.
 
 pub(crate) mod cache;
 mod changelogs;
 mod distribution;
 pub(crate) mod fetch;
+mod home;
+pub(crate) mod image;
 mod index;
 pub(crate) mod keyring;
+mod listed;
+mod own;
 pub(crate) mod release;
+mod signed;
 mod sources;
 mod suite;
 mod uploads;
@@ -21,7 +26,6 @@ use std::{
 
 use futures::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
-use patchline_registry::Digest;
 use tokio::{
     runtime::Handle,
     task::{JoinError, JoinHandle},
@@ -29,14 +33,15 @@ use tokio::{
 };
 use url::Url;
 
-use crate::{Error, Result, clock, deb::PackageRecord, fix::Progress, plan::eol};
+use crate::{Error, Proxy, Result, clock, deb::PackageRecord, fix::Progress, plan::eol};
 pub use distribution::{Distribution, Place, Series};
 use fetch::Fetcher;
+pub use home::{Base, Home};
 use release::{Promise, Release};
-pub use sources::{Archives, Mirrors};
+use signed::Signed;
+pub use sources::{Archives, Mirror, Mirrors};
 pub use suite::Suite;
 
-const MAX_RELEASE: u64 = 8 << 20;
 const MAX_PACKAGE: u64 = 4 << 30;
 /// Plan, build and proof of one fix see the same state; a server sees a new one soon enough.
 const FRESH: Duration = Duration::from_secs(60);
@@ -48,8 +53,9 @@ pub struct AptConfig {
     pub mirrors: Mirrors,
     /// Folder for verified indices and packages, each by its SHA-256.
     pub cache: PathBuf,
-    /// Keyring files, believed for every distribution; empty: the host's under `/usr/share/keyrings`, each for its own
-    /// distribution alone.
+    /// Keyring files, believed for every distribution, and for the repositories that images name for themselves; empty: the
+    /// host's under `/usr/share/keyrings`, each for its own distribution alone, and for an image's own repositories what that
+    /// image names for them.
     pub keyrings: Vec<PathBuf>,
     /// Accept a suite whose `Valid-Until` has passed.
     pub allow_expired: bool,
@@ -73,18 +79,50 @@ type Slot = Arc<tokio::sync::Mutex<Known>>;
 /// Which suite: whose, its name, and for which architecture.
 type Which = (Distribution, String, String);
 
+/// Who fetches of whom: what has no proxy of its own shares one pool.
+#[derive(Clone)]
+struct Fetchers {
+    debian: Arc<Fetcher>,
+    ubuntu: Arc<Fetcher>,
+    others: Arc<Fetcher>,
+}
+
+impl Fetchers {
+    fn of(mirrors: &Mirrors) -> Self {
+        let shared = Arc::new(Fetcher::new());
+        let through = |proxy: &Option<Proxy>| match proxy {
+            Some(proxy) => Arc::new(Fetcher::through(Some(proxy.clone()))),
+            None => shared.clone(),
+        };
+        Self {
+            debian: through(&mirrors.debian.proxy),
+            ubuntu: through(&mirrors.ubuntu.proxy),
+            others: through(&mirrors.others_proxy),
+        }
+    }
+    fn distribution(&self, distribution: Distribution) -> &Fetcher {
+        match distribution {
+            Distribution::Debian => &self.debian,
+            Distribution::Ubuntu => &self.ubuntu,
+        }
+    }
+}
+
 /// The apt client; cheap to clone.
 #[derive(Clone)]
 pub struct Apt {
     config: Arc<AptConfig>,
-    fetcher: Arc<Fetcher>,
+    fetchers: Fetchers,
     suites: Arc<Mutex<HashMap<Which, Slot>>>,
+    /// Bytes of indexes of one image's own repositories.
+    most_held: usize,
 }
 
 impl Apt {
     /// No request is made.
     pub fn new(config: AptConfig) -> Result<Self> {
-        Ok(Self { config: Arc::new(config), fetcher: Arc::new(Fetcher::new()), suites: Arc::default() })
+        let fetchers = Fetchers::of(&config.mirrors);
+        Ok(Self { config: Arc::new(config), fetchers, suites: Arc::default(), most_held: own::MOST_HELD })
     }
 
     /// How it was made.
@@ -160,12 +198,11 @@ impl Apt {
         }
         let place = Place::of(distribution, name, architecture);
         let now = clock::now();
-        let (base, bytes, archived) = self.in_release(name, place, now).await?;
-        let hash = Digest::of(&bytes).hex().to_owned();
+        let (base, signed, archived) = self.in_release(name, place, now).await?;
         let keyrings = self.config.keyrings.clone();
-        let text = blocking(name, move || {
+        let (text, hash) = blocking(name, move || {
             let keyring = keyring::Keyring::of(&keyrings, distribution)?;
-            Ok(verify::signed_text(&bytes, &keyring, now))
+            Ok(signed.text(&keyring, now).map(|text| (text, signed.hash())))
         })
         .await?
         .map_err(|reason| Error::Untrusted { suite: name.to_owned(), reason })?;
@@ -175,10 +212,11 @@ impl Apt {
             return Ok(known);
         }
         let origin = index::Origin {
-            fetcher: &self.fetcher,
+            fetcher: self.fetchers.distribution(distribution),
             base: &base,
             folder: &self.config.cache,
             suite: name,
+            under: &format!("dists/{name}"),
             architecture,
             release: &release,
         };
@@ -187,22 +225,23 @@ impl Apt {
         blocking(name, move || Suite::new(&suite, &hash, &date, place, texts).map(Arc::new)).await
     }
 
-    /// A suite's InRelease, where it lies, and whether that is the archive of releases that have ended: it is asked only for
-    /// one of those, and only where the mirror no longer has it.
-    async fn in_release(&self, name: &str, place: Place, now: Timestamp) -> Result<(Url, Vec<u8>, bool)> {
-        let path = format!("dists/{name}/InRelease");
+    /// A suite's signed release, where it lies, and whether that is the archive of releases that have ended: it is asked only
+    /// for one of those, and only where the mirror no longer has it.
+    async fn in_release(&self, name: &str, place: Place, now: Timestamp) -> Result<(Url, Signed, bool)> {
+        let folder = format!("dists/{name}");
         let mirrors = &self.config.mirrors;
+        let fetcher = self.fetchers.distribution(place.distribution());
         let over = eol::is_over(place.distribution().id(), distribution::codename(name), now);
         let archive = mirrors.archived(place).filter(|_| over);
         let first = match mirrors.base(place) {
-            Some(base) => self.fetcher.bytes(base, &path, MAX_RELEASE).await.map(|bytes| (base, bytes)),
+            Some(base) => Signed::fetch(fetcher, base, &folder, name).await.map(|signed| (base, signed)),
             None => Err(Error::NoMirror { suite: name.to_owned(), place }),
         };
         match (first, archive) {
-            (Ok((base, bytes)), _) => Ok((base.clone(), bytes, false)),
+            (Ok((base, signed)), _) => Ok((base.clone(), signed, false)),
             (Err(Error::Status { status: 404, .. } | Error::NoMirror { .. }), Some(archive)) => {
-                let bytes = self.fetcher.bytes(&archive, &path, MAX_RELEASE).await?;
-                Ok((archive, bytes, true))
+                let signed = Signed::fetch(fetcher, &archive, &folder, name).await?;
+                Ok((archive, signed, true))
             }
             (Err(Error::Status { status: 404, .. }), None) if over => {
                 Err(Error::ReleaseEnded { suite: name.to_owned(), distribution: place.distribution() })
@@ -258,16 +297,25 @@ impl Apt {
         let path = cache::place(&self.config.cache, "packages", &promise)?;
         if !cache::holds(&path, &promise).await {
             let mirrors = &self.config.mirrors;
-            let place = package.place.ok_or_else(|| unverified("it stands in no index"))?;
+            let place = match &package.home {
+                Some(Home::Archive(place)) => *place,
+                Some(Home::Mirror(base)) => {
+                    let name = package.filename.trim_start_matches("./");
+                    self.fetchers.others.file(base.address(), name, &promise, &path).await?;
+                    return Ok(path);
+                }
+                None => return Err(unverified("it stands in no index")),
+            };
+            let fetcher = self.fetchers.distribution(place.distribution());
             let nowhere = || Error::NoMirror { suite: package.name.clone(), place };
             let first = match mirrors.base(place) {
-                Some(base) => self.fetcher.file(base, &package.filename, &promise, &path).await,
+                Some(base) => fetcher.file(base, &package.filename, &promise, &path).await,
                 None => Err(nowhere()),
             };
             match (first, mirrors.archived(place)) {
                 // Its hash is promised: where it comes from does not matter.
                 (Err(Error::Status { status: 404, .. } | Error::NoMirror { .. }), Some(archive)) => {
-                    self.fetcher.file(&archive, &package.filename, &promise, &path).await?;
+                    fetcher.file(&archive, &package.filename, &promise, &path).await?;
                 }
                 (first, _) => first?,
             }

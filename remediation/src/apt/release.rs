@@ -19,6 +19,8 @@ pub(crate) struct Promise {
 pub(super) struct Release {
     pub(super) date: Timestamp,
     pub(super) by_hash: bool,
+    /// Whether packages of no architecture stand in an index of their own alone, where there is one.
+    pub(super) all_apart: bool,
     /// The parts that it says it has; none: it says nothing of them.
     components: Option<Vec<String>>,
     pub(super) files: BTreeMap<String, Promise>,
@@ -35,7 +37,6 @@ impl Release {
     ) -> Result<Self> {
         let file = format!("InRelease of {suite}");
         let stanza = control::single(&file, text)?;
-        let untrusted = |reason: String| Error::Untrusted { suite: suite.to_owned(), reason };
         let (codename, name) = (stanza.get("Codename"), stanza.get("Suite"));
         let names = match distribution {
             Distribution::Debian => [codename, name],
@@ -44,8 +45,42 @@ impl Release {
         };
         if !names.contains(&Some(suite)) {
             let named = names[0].or(names[1]).unwrap_or("nothing");
-            return Err(untrusted(format!("it is the release of {named}")));
+            return Err(another(suite, named));
         }
+        Self::dated(&stanza, suite, now, allow_expired)
+    }
+
+    /// The same of a repository that an image names: `suite` must be one of the names that it gives itself, where it gives any;
+    /// none: the repository is one folder, which has no name. `shown` is what it is called in errors.
+    pub(super) fn of_image(
+        shown: &str,
+        suite: Option<&str>,
+        text: &str,
+        now: Timestamp,
+        allow_expired: bool,
+    ) -> Result<Self> {
+        let file = format!("InRelease of {shown}");
+        let stanza = control::single(&file, text)?;
+        let names = [stanza.get("Suite"), stanza.get("Codename")];
+        if let (Some(_), Some(named)) = (suite, names[0].or(names[1]))
+            && !names.contains(&suite)
+        {
+            return Err(another(shown, named));
+        }
+        let release = Self::dated(&stanza, shown, now, allow_expired)?;
+        match release.files.is_empty() {
+            true => Err(Error::Untrusted {
+                suite: shown.to_owned(),
+                reason: "it promises no file by its SHA-256".to_owned(),
+            }),
+            false => Ok(release),
+        }
+    }
+
+    /// What stands in it, held against the clock.
+    fn dated(stanza: &control::Stanza<'_>, suite: &str, now: Timestamp, allow_expired: bool) -> Result<Self> {
+        let file = format!("InRelease of {suite}");
+        let untrusted = |reason: String| Error::Untrusted { suite: suite.to_owned(), reason };
         let time = |field: &str| -> Result<Option<Timestamp>> {
             stanza
                 .get(field)
@@ -77,7 +112,9 @@ impl Release {
         }
         let components =
             stanza.get("Components").map(|words| words.split_whitespace().map(str::to_owned).collect());
-        Ok(Self { date, by_hash: stanza.get("Acquire-By-Hash") == Some("yes"), components, files })
+        let by_hash = stanza.get("Acquire-By-Hash") == Some("yes");
+        let all_apart = stanza.get("No-Support-for-Architecture-all") != Some("Packages");
+        Ok(Self { date, by_hash, all_apart, components, files })
     }
 
     /// Whether it has a component, by its own word; where it says nothing, by what it promises.
@@ -87,6 +124,11 @@ impl Release {
             None => self.files.keys().any(|path| path.split('/').next() == Some(component)),
         }
     }
+}
+
+fn another(suite: &str, named: &str) -> Error {
+    let named: String = named.chars().take(80).collect();
+    Error::Untrusted { suite: suite.to_owned(), reason: format!("it is the release of {named}") }
 }
 
 /// 64 lower-case hexadecimal digits: they become file names.
@@ -153,6 +195,31 @@ mod tests {
         let silent = text.replace("Components: main restricted universe\n", "");
         let release = Release::parse(Distribution::Ubuntu, "jammy-security", &silent, now, false).unwrap();
         assert!(release.lists("main") && !release.lists("universe"));
+    }
+
+    #[test]
+    fn a_repository_of_an_image_is_what_it_calls_itself() {
+        let now = at("2024-02-11T00:00:00Z");
+        let of = |suite, text: &str| Release::of_image("packages.example/x", suite, text, now, false);
+        for suite in [Some("bookworm"), Some("oldstable"), None] {
+            assert!(of(suite, &text("")).unwrap().all_apart);
+        }
+        let error = of(Some("trixie"), &text("")).unwrap_err();
+        assert!(
+            error.to_string().contains("packages.example/x of the repository cannot be trusted"),
+            "{error}"
+        );
+        // One that gives itself no name is taken at its signature's word.
+        let silent = text("").replace("Suite: oldstable\nCodename: bookworm\n", "");
+        assert!(of(Some("anything"), &silent).is_ok());
+        let until = text("Valid-Until: Sat, 10 Feb 2024 12:00:00 UTC\n");
+        assert_eq!(of(None, &until).unwrap_err().code(), "repository-untrusted");
+        assert!(Release::of_image("x", None, &until, now, true).is_ok());
+        let early = text("").replace("Sat, 10 Feb 2024", "Mon, 12 Feb 2024");
+        assert!(of(None, &early.replace("09:59", "23:59")).is_err(), "its Date lies in the future");
+        let (head, _) = silent.split_once("SHA256:").unwrap();
+        assert_eq!(of(None, head).unwrap_err().code(), "repository-untrusted");
+        assert!(!of(None, &text("No-Support-for-Architecture-all: Packages\n")).unwrap().all_apart);
     }
 
     #[test]

@@ -4,15 +4,18 @@ use std::path::Path;
 
 use url::Url;
 
-use super::distribution::{Distribution, Place, codename};
-use crate::{deb::control, plan::eol};
+use super::{
+    distribution::{Distribution, Place, codename},
+    listed::{self, Listed},
+};
+use crate::{Proxy, mirrored, plan::eol};
 
 /// Suites that are Debian's own besides its releases' codenames.
 const MOVING: &[&str] = &["forky", "sid", "oldoldstable", "oldstable", "stable", "testing", "unstable"];
 const MAX_FILE: u64 = 1 << 20;
 
 /// Where the archives of one distribution are mirrored: each address is that of the folder that holds `dists` and `pool`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Archives {
     /// The main archive.
     pub main: Option<Url>,
@@ -23,6 +26,21 @@ pub struct Archives {
     /// The folder that holds `debian` and `debian-security` of Debian's releases that have ended, from bullseye on: asked where the
     /// others no longer have such a release.
     pub ended: Option<Url>,
+    /// What they are asked through; none: as this machine's environment says.
+    pub proxy: Option<Proxy>,
+}
+
+impl std::fmt::Debug for Archives {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let shown = |url: &Option<Url>| url.as_ref().map(|url| mirrored::shown(url.as_str()));
+        f.debug_struct("Archives")
+            .field("main", &shown(&self.main))
+            .field("security", &shown(&self.security))
+            .field("ports", &shown(&self.ports))
+            .field("ended", &shown(&self.ended))
+            .field("proxy", &self.proxy)
+            .finish()
+    }
 }
 
 impl Archives {
@@ -33,6 +51,7 @@ impl Archives {
             security: self.security.or(other.security),
             ports: self.ports.or(other.ports),
             ended: self.ended.or(other.ended),
+            proxy: self.proxy.or(other.proxy),
         }
     }
 }
@@ -44,6 +63,38 @@ pub struct Mirrors {
     pub debian: Archives,
     /// Ubuntu's.
     pub ubuntu: Archives,
+    /// Those of the repositories that images name for themselves; the longest `from` wins, whatever their order.
+    pub others: Vec<Mirror>,
+    /// What the latter are asked through; none: as this machine's environment says.
+    pub others_proxy: Option<Proxy>,
+}
+
+/// Where a repository is mirrored that an image names for itself.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Mirror {
+    /// How its address begins in the image, scheme and host and as much of the path as is meant.
+    pub from: String,
+    /// What stands there instead. `http`, `https` or `file`.
+    pub to: Url,
+}
+
+impl std::fmt::Debug for Mirror {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} at {}", mirrored::shown(&self.from), mirrored::shown(self.to.as_str()))
+    }
+}
+
+impl std::str::FromStr for Mirror {
+    type Err = String;
+
+    /// `ADDRESS-IN-THE-IMAGE=URL`, or `=/folder`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (from, to) = mirrored::split(text)?;
+        let from = from.ok_or_else(|| {
+            "it does not say what it is a mirror of: write ADDRESS-IN-THE-IMAGE=URL".to_owned()
+        })?;
+        Ok(Self { from: from.to_owned(), to })
+    }
 }
 
 /// One address with one suite.
@@ -95,20 +146,27 @@ impl Mirrors {
     pub fn from_sources(texts: &[(String, String)]) -> Self {
         let mut sources = Vec::new();
         for (name, text) in texts {
-            if name.ends_with(".sources") {
-                deb822(text, &mut sources);
-            } else if name.ends_with(".list") {
-                text.lines().for_each(|line| one_line(line, &mut sources));
-            }
+            let main = |listed: &Listed| listed.terms.components.iter().any(|component| component == "main");
+            sources.extend(listed::read(name, text).into_iter().filter(main).filter_map(|listed| {
+                let keyring = listed.terms.signed_by.as_deref().and_then(keyring);
+                Some(Source { base: base(&listed.address)?, suite: listed.suite, keyring })
+            }));
+            // Each is weighed against all others.
+            sources.truncate(listed::MOST);
         }
         let of = |distribution| archives(distribution, &sources);
-        Self { debian: of(Distribution::Debian), ubuntu: of(Distribution::Ubuntu) }
+        Self { debian: of(Distribution::Debian), ubuntu: of(Distribution::Ubuntu), ..Self::default() }
     }
 
     /// `self` first, then `other` for what is missing.
     #[must_use]
     pub fn or(self, other: Self) -> Self {
-        Self { debian: self.debian.or(other.debian), ubuntu: self.ubuntu.or(other.ubuntu) }
+        Self {
+            debian: self.debian.or(other.debian),
+            ubuntu: self.ubuntu.or(other.ubuntu),
+            others: self.others.into_iter().chain(other.others).collect(),
+            others_proxy: self.others_proxy.or(other.others_proxy),
+        }
     }
 
     /// What somebody has named first, then what this machine's own apt asks. An archive of Ubuntu that was named has its
@@ -128,6 +186,21 @@ impl Mirrors {
     /// Whether any archive is named.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// Where a repository of an image is read from; none: no mirror of it is configured.
+    pub(super) fn place(&self, address: &str) -> Option<Url> {
+        let mut found: Option<(usize, Url)> = None;
+        for mirror in &self.others {
+            let from = mirror.from.trim_end_matches('/');
+            if let Some(rest) = mirrored::rest(address, from)
+                && found.as_ref().is_none_or(|(length, _)| from.len() > *length)
+                && let Some(place) = mirrored::joined(&mirror.to, rest)
+            {
+                found = Some((from.len(), place));
+            }
+        }
+        found.map(|(_, place)| place)
     }
 
     /// The base of the same archive as it was when its releases ended.
@@ -184,6 +257,7 @@ fn archives(distribution: Distribution, sources: &[Source]) -> Archives {
         security: sources.iter().find(security).map(|s| s.base.clone()),
         ports: best(&|s| ports(s)),
         ended: None,
+        proxy: None,
     }
 }
 
@@ -198,44 +272,6 @@ fn base(text: &str) -> Option<Url> {
         url.set_path(&path);
     }
     Some(url)
-}
-
-fn one_line(line: &str, sources: &mut Vec<Source>) {
-    let line = line.split('#').next().unwrap_or_default().trim();
-    let Some(mut rest) =
-        line.strip_prefix("deb").filter(|rest| rest.starts_with([' ', '\t'])).map(str::trim_start)
-    else {
-        return;
-    };
-    let mut options = "";
-    if let Some(after) = rest.strip_prefix('[') {
-        let Some((inner, after)) = after.split_once(']') else { return };
-        (options, rest) = (inner, after);
-    }
-    let mut words = rest.split_whitespace();
-    let (Some(address), Some(suite)) = (words.next(), words.next()) else { return };
-    if words.any(|component| component == "main")
-        && let Some(base) = base(address)
-    {
-        sources.push(Source { base, suite: suite.to_owned(), keyring: keyring(options) });
-    }
-}
-
-fn deb822(text: &str, sources: &mut Vec<Source>) {
-    for stanza in control::stanzas("sources", text).flatten() {
-        let words = |field: &str| stanza.get(field).unwrap_or_default().split_whitespace();
-        let disabled =
-            stanza.get("Enabled").is_some_and(|v| matches!(v, "no" | "false" | "0" | "without" | "off"));
-        if disabled || !words("Types").any(|t| t == "deb") || !words("Components").any(|c| c == "main") {
-            continue;
-        }
-        let keyring = stanza.get("Signed-By").and_then(keyring);
-        for base in words("URIs").filter_map(base) {
-            for suite in words("Suites") {
-                sources.push(Source { base: base.clone(), suite: suite.to_owned(), keyring });
-            }
-        }
-    }
 }
 
 #[cfg(test)]
@@ -315,6 +351,37 @@ mod tests {
         assert_eq!(named.base(Place::UbuntuSecurity).unwrap().as_str(), "http://named.example/ubuntu/");
         let machine = Mirrors::default().or_of(found);
         assert_eq!(machine.base(Place::UbuntuSecurity).unwrap().as_str(), "http://sec.example/ubuntu/");
+    }
+
+    #[test]
+    fn an_images_host_is_never_asked() {
+        let others = [
+            "https://packages.example=/srv/all",
+            "https://packages.example/a=https://me:hush@mirror.example/a",
+        ];
+        let others = others.map(|text| text.parse().unwrap()).to_vec();
+        let mirrors = Mirrors { others, ..Mirrors::default() };
+        let place = |address: &str| mirrors.place(address).map(|url| url.to_string());
+        assert_eq!(place("https://packages.example/b").as_deref(), Some("file:///srv/all/b"));
+        assert_eq!(
+            place("https://packages.example/a/x").as_deref(),
+            Some("https://me:hush@mirror.example/a/x")
+        );
+        assert_eq!(place("https://packages.example/ab").as_deref(), Some("file:///srv/all/ab"));
+        for other in [
+            "https://packages.example.evil/a",
+            "http://packages.example/a",
+            "https://packages.example/../etc",
+            "https://packages.example/a/%2e%2e/x",
+            "https://evil.example/packages.example/a",
+        ] {
+            assert_eq!(place(other), None, "{other}");
+        }
+        assert!(!format!("{mirrors:?}").contains("hush"));
+        for wrong in ["https://me:hush@mirror.example/a", "/srv/a", "a=ftp://mirror.example"] {
+            let said = wrong.parse::<Mirror>().unwrap_err();
+            assert!(!said.contains("hush"), "{said}");
+        }
     }
 
     #[test]

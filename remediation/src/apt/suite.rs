@@ -9,7 +9,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use super::distribution::Place as Archive;
+use super::home::Home;
 use crate::{
     Error, Result,
     deb::{PackageRecord, control, relations},
@@ -18,14 +18,14 @@ use crate::{
 /// A verified suite for one architecture.
 #[derive(Debug)]
 pub struct Suite {
-    /// `bookworm-security`
+    /// `bookworm-security`; of an image's own repository with host and path before it.
     pub name: String,
-    /// SHA-256 of the verified InRelease.
+    /// SHA-256 of the verified InRelease, or Release.
     pub release: String,
     /// `Date` of the Release, RFC 3339.
     pub date: String,
-    /// The archive that its packages lie in.
-    pub place: Archive,
+    /// Where its packages lie.
+    pub home: Home,
     /// By component.
     texts: Vec<String>,
     /// By name, and within one name in the index's order.
@@ -43,7 +43,13 @@ struct Place {
 
 impl Suite {
     /// Indexes the texts of `Packages` files that have been verified already: one of each component.
-    pub fn new(name: &str, release: &str, date: &str, place: Archive, texts: Vec<String>) -> Result<Self> {
+    pub fn new(
+        name: &str,
+        release: &str,
+        date: &str,
+        home: impl Into<Home>,
+        texts: Vec<String>,
+    ) -> Result<Self> {
         let malformed = |reason: &str| Error::Malformed {
             file: format!("Packages of {name}"),
             reason: reason.to_owned(),
@@ -77,7 +83,7 @@ impl Suite {
             name: name.to_owned(),
             release: release.to_owned(),
             date: date.to_owned(),
-            place,
+            home: home.into(),
             texts,
             places,
             provided: OnceLock::new(),
@@ -87,6 +93,10 @@ impl Suite {
     /// How many stanzas there are.
     pub fn len(&self) -> usize {
         self.places.len()
+    }
+    /// How many bytes its indexes have, unpacked.
+    pub(super) fn bytes(&self) -> usize {
+        self.texts.iter().map(String::len).sum()
     }
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
@@ -128,7 +138,7 @@ impl Suite {
     fn parse(&self, place: &Place) -> Result<Arc<PackageRecord>> {
         let file = format!("Packages of {}", self.name);
         let stanza = control::parse(&file, self.stanza(place))?;
-        PackageRecord::from_stanza(&file, &stanza, Some(self.place)).map(Arc::new)
+        PackageRecord::from_stanza(&file, &stanza, Some(self.home.clone())).map(Arc::new)
     }
 
     fn index_provides(&self) -> BTreeMap<String, Vec<usize>> {
@@ -159,6 +169,7 @@ fn slice(text: &str, (start, end): (u32, u32)) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::apt::Place as Archive;
 
     const TEXT: &str = "Package: mawk\nVersion: 1\nArchitecture: amd64\nPriority: required\nProvides: awk, posix-awk (= 1)\n\nVersion: 2\nPackage:  bash \nArchitecture: amd64\nEssential: yes\n\nPackage: bash\nVersion: 3\nArchitecture: amd64\n\nPackage: bash-doc\nVersion: 3\nArchitecture: all\n";
 

@@ -102,7 +102,7 @@ fn good(
     }
     let mut reason = None;
     for key in &keyring.keys {
-        if matches_issuer(signature, &key.primary_key) {
+        if matches_issuer(signature, &key.primary_key) && keyring.counts(&key.primary_key) {
             let id = key.primary_key.legacy_key_id();
             match keyring::check_primary(key, now) {
                 Err(why) => reason = Some(format!("key {id} {why}")),
@@ -110,7 +110,8 @@ fn good(
                 Ok(()) => reason = Some(format!("the signature by key {id} is wrong")),
             }
         }
-        for subkey in key.public_subkeys.iter().filter(|subkey| matches_issuer(signature, &subkey.key)) {
+        let issuers = key.public_subkeys.iter().filter(|subkey| matches_issuer(signature, &subkey.key));
+        for subkey in issuers.filter(|subkey| keyring.counts(&subkey.key)) {
             let id = subkey.key.legacy_key_id();
             match keyring::check_subkey(key, subkey, now) {
                 Err(why) => reason = Some(format!("key {id} {why}")),
@@ -121,7 +122,10 @@ fn good(
     }
     Err(reason.unwrap_or_else(|| {
         let id = signature.issuer_key_id().first().map_or_else(|| "unnamed".to_owned(), ToString::to_string);
-        format!("key {id} is in no keyring: name one with {flag}")
+        match keyring.only {
+            Some(_) => format!("key {id} is none of those that the image's source names and that count"),
+            None => format!("key {id} is in no keyring: name one with {flag}"),
+        }
     }))
 }
 
@@ -136,4 +140,4 @@ fn matches_issuer(signature: &Signature, key: &impl KeyDetails) -> bool {
 
 #[cfg(test)]
 #[path = "verify_tests.rs"]
-mod tests;
+pub(super) mod tests;

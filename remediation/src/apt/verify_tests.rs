@@ -16,10 +16,10 @@ use super::*;
 const TEXT: &str = "Origin: Debian\nSuite: stable\n- dashed: line\nCodename: bookworm\n";
 /// When keys and signatures of these tests are made: the library stamps a new key's own
 /// signatures with the real clock.
-static MADE: LazyLock<u32> =
+pub(in crate::apt) static MADE: LazyLock<u32> =
     LazyLock::new(|| u32::try_from(crate::clock::now().as_second()).expect("before 2106"));
 
-fn now() -> Timestamp {
+pub(in crate::apt) fn now() -> Timestamp {
     Timestamp::from_second(i64::from(*MADE) + 3600).unwrap()
 }
 
@@ -44,11 +44,11 @@ fn make(kind: KeyType, signing_subkey: bool) -> SignedSecretKey {
     parameters.build().unwrap().generate(thread_rng()).unwrap()
 }
 
-fn key() -> SignedSecretKey {
+pub(in crate::apt) fn key() -> SignedSecretKey {
     make(KeyType::Ed25519Legacy, false)
 }
 
-fn config(
+pub(in crate::apt) fn config(
     key: &impl SigningKey,
     kind: SignatureType,
     made: u32,
@@ -73,8 +73,11 @@ fn signed_by(key: &impl SigningKey) -> String {
     clearsign(key, config(key, SignatureType::Text, *MADE, Vec::new()))
 }
 
-fn ring(keys: &[&SignedSecretKey]) -> Keyring {
-    Keyring { keys: keys.iter().map(|key| SignedPublicKey::from((*key).clone())).collect() }
+pub(in crate::apt) fn ring(keys: &[&SignedSecretKey]) -> Keyring {
+    Keyring {
+        keys: keys.iter().map(|key| SignedPublicKey::from((*key).clone())).collect(),
+        ..Keyring::default()
+    }
 }
 
 /// The key's user id certified again, with what the new self-signature says.
@@ -239,6 +242,30 @@ fn weak_hashes_and_short_keys_are_refused() {
         [&[4, 0][..], &[0xff; 128], &[0, 17, 1, 0, 1]].concat().as_slice(),
     );
     assert!(keyring::strong_enough(&short.unwrap()).unwrap_err().contains("1024 bits"));
+}
+
+#[test]
+fn fingerprints_say_which_keys_count() {
+    let print = |key: &dyn Fn() -> pgp::types::Fingerprint| hex::encode_upper(key().as_bytes());
+    let (plain, subkeyed) = (key(), make(KeyType::Ed25519Legacy, true));
+    let of_plain = print(&|| plain.primary_key.fingerprint());
+    let of_primary = print(&|| subkeyed.primary_key.fingerprint());
+    let of_subkey = print(&|| subkeyed.secret_subkeys[0].key.fingerprint());
+    let by_plain = signed_by(&plain.primary_key);
+    let by_subkey = signed_by(&subkeyed.secret_subkeys[0].key);
+    let verified = |text: &str, prints: &[String]| {
+        signed_text(text.as_bytes(), &ring(&[&plain, &subkeyed]).limited(prints), now())
+    };
+    assert!(verified(&by_plain, std::slice::from_ref(&of_plain)).is_ok());
+    assert!(verified(&by_plain, &[of_plain.to_lowercase()]).is_ok());
+    assert!(verified(&by_plain, &[format!("{of_plain}!"), of_primary.clone()]).is_ok());
+    assert!(verified(&by_subkey, std::slice::from_ref(&of_primary)).is_ok(), "a key speaks for its subkeys");
+    assert!(verified(&by_subkey, std::slice::from_ref(&of_subkey)).is_ok());
+    assert!(verified(&by_subkey, &[format!("{of_primary}!")]).is_err(), "itself alone");
+    for prints in [vec![of_primary], vec![of_subkey], vec!["0".repeat(40)], Vec::new()] {
+        let refused = verified(&by_plain, &prints).unwrap_err();
+        assert!(refused.contains("none of those that the image's source names"), "{refused}");
+    }
 }
 
 #[test]

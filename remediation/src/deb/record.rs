@@ -4,7 +4,7 @@ use super::{
     control::{Fields, Stanza},
     relations::{self, Clause, Relation},
 };
-use crate::{Error, Result, apt::Place};
+use crate::{Error, Result, apt::Home};
 
 /// One stanza of a `Packages` index or a `control` file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,15 +25,15 @@ pub struct PackageRecord {
     pub size: u64,
     /// `SHA256` in hexadecimal digits; empty in a control file.
     pub sha256: String,
-    /// The archive that it lies in; none: it is of no index.
-    pub place: Option<Place>,
+    /// Where it lies; none: it is of no index.
+    pub home: Option<Home>,
     /// Every field as written, in order, for the status database and relations.
     pub fields: Fields,
 }
 
 impl PackageRecord {
-    /// Reads a stanza; `file` names its text in errors, `place` the archive whose index it stands in.
-    pub fn from_stanza(file: &str, stanza: &Stanza<'_>, place: Option<Place>) -> Result<Self> {
+    /// Reads a stanza; `file` names its text in errors, `home` where what the index is of lies.
+    pub fn from_stanza(file: &str, stanza: &Stanza<'_>, home: Option<Home>) -> Result<Self> {
         let needed = |field: &'static str| {
             stanza.get(field).filter(|value| !value.is_empty()).ok_or_else(|| Error::Malformed {
                 file: file.to_owned(),
@@ -64,7 +64,7 @@ impl PackageRecord {
             filename: stanza.get("Filename").unwrap_or_default().to_owned(),
             size,
             sha256: stanza.get("SHA256").unwrap_or_default().to_ascii_lowercase(),
-            place,
+            home,
             fields: stanza.to_fields(),
             name: name.to_owned(),
             version: version.to_owned(),

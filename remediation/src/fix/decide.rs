@@ -179,6 +179,10 @@ pub(crate) async fn decide(
                 why.reason = format!("{}: {end}", why.reason);
             }
         }
+        for why in blocked.values_mut().filter(|why| matches!(why.code, "not-in-repository" | "end-of-life"))
+        {
+            suites.explained(&mut why.reason);
+        }
         let always = remediator.choice.always();
         return Ok(conclude(question, suites, always, &picks, &first, &blocked, &fetched));
     }

@@ -8,12 +8,15 @@ use serde_json::Value;
 use super::Remediator;
 use crate::{
     Error, Result,
-    apt::{Series, Suite},
+    apt::{Series, Suite, image::Sources},
     deb::PackageRecord,
     executor::native::filters::Filters,
     installed::Database,
     tree::Tree,
 };
+
+/// Repositories that a reason names one by one.
+const NAMED: usize = 4;
 
 /// Read once, shared with the threads that chew bytes.
 pub(crate) struct Ground {
@@ -22,6 +25,8 @@ pub(crate) struct Ground {
     pub(crate) filters: Filters,
     /// Whether systemd runs in this image: then service scripts matter.
     pub(crate) systemd: bool,
+    /// The repositories that the image names for itself, where they are mirrored.
+    sources: Sources,
 }
 
 /// dpkg's name of an image's platform.
@@ -63,7 +68,7 @@ impl Ground {
     }
 
     /// Of an image's tree; none: it has no dpkg database.
-    pub(crate) fn of(tree: Tree, config: &Value) -> Result<Option<Arc<Self>>> {
+    pub(crate) fn of(tree: Tree, config: &Value, sources: Sources) -> Result<Option<Arc<Self>>> {
         if !Self::is_in(&tree) {
             return Ok(None);
         }
@@ -74,7 +79,7 @@ impl Ground {
         let Some(database) = Database::read(&tree, architecture)? else { return Ok(None) };
         let filters = Filters::read(&tree);
         let systemd = tree.get(&tree.real("lib/systemd/systemd")).is_some();
-        Ok(Some(Arc::new(Self { tree, database, filters, systemd })))
+        Ok(Some(Arc::new(Self { tree, database, filters, systemd, sources })))
     }
 
     /// The lowest source version of each source's installed packages.
@@ -92,31 +97,48 @@ impl Ground {
     }
 }
 
-/// The suites of a release: security alone at first, the others when that is not enough. Debian's `-updates` is not asked.
+/// The suites of a release: security alone at first, the others when that is not enough. Debian's `-updates` is not asked. Behind
+/// them the image's own repositories.
 pub(crate) struct Suites {
     series: Series,
     pub(crate) all: Vec<Arc<Suite>>,
+    /// Whether the release's other suites are there, too.
+    whole: bool,
+    /// What the image names and nobody was asked for, with the reason.
+    unused: Vec<String>,
 }
 
 impl Suites {
-    pub(crate) async fn security(
-        remediator: &Remediator,
-        series: Series,
-        architecture: &str,
-    ) -> Result<Self> {
-        let suite = remediator.apt.suite(series.distribution, &series.security(), architecture).await?;
-        Ok(Self { series, all: vec![suite] })
+    pub(crate) async fn security(remediator: &Remediator, series: Series, ground: &Ground) -> Result<Self> {
+        let (apt, architecture) = (&remediator.apt, &ground.database.architecture);
+        let mut all = vec![apt.suite(series.distribution, &series.security(), architecture).await?];
+        let (own, absent) = apt.of_image(&ground.sources, architecture).await?;
+        all.extend(own);
+        let unused = ground.sources.unused.iter().cloned().chain(absent).collect();
+        Ok(Self { series, all, whole: false, unused })
     }
     /// Whether they were not there yet.
     pub(crate) async fn add_main(&mut self, remediator: &Remediator, architecture: &str) -> Result<bool> {
-        if self.all.len() > 1 {
+        if self.whole {
             return Ok(false);
         }
         let (apt, distribution) = (&remediator.apt, self.series.distribution);
         let further = self.series.further();
         let read = further.iter().map(|suite| apt.suite(distribution, suite, architecture));
-        self.all.extend(futures::future::try_join_all(read).await?);
+        let read = futures::future::try_join_all(read).await?;
+        self.all.splice(1..1, read);
+        self.whole = true;
         Ok(true)
+    }
+    /// Of what was not found: which repositories were not asked for it.
+    pub(crate) fn explained(&self, reason: &mut String) {
+        for unused in self.unused.iter().take(NAMED) {
+            reason.push_str("; ");
+            reason.push_str(unused);
+        }
+        if self.unused.len() > NAMED {
+            reason.push_str(&format!("; and {} more", self.unused.len() - NAMED));
+        }
     }
     /// The suite that a record is of.
     pub(crate) fn origin(&self, record: &PackageRecord) -> String {

@@ -128,7 +128,7 @@ async fn reached(
         None | Some(System::Bare(_)) => return Ok(None),
         Some(System::Dpkg(ground)) => {
             let series = series(distro)?;
-            let mut suites = Suites::security(remediator, series, &ground.database.architecture).await?;
+            let mut suites = Suites::security(remediator, series, &ground).await?;
             let want = &Want::from_findings(report.findings.iter());
             let (ground, blocked, progress) = (&ground, &BTreeMap::new(), &silent);
             let question = Question { ground, report, want, policy, blocked, progress };

@@ -18,13 +18,14 @@ use super::{
 use crate::{
     FixPlan, Result,
     apk::{Database as ApkDatabase, Repositories},
+    apt::image::Sources,
     executor::{
         Choice, Executor,
         native::{self, Outcome},
     },
     plan::{self, Blocked, Key, Want},
     rpm::Place as RpmPlace,
-    tree::{Flavour, Image, Tree, image_blocking as blocking},
+    tree::{Flavour, Image, Tree, contents, image_blocking as blocking},
 };
 
 /// What an image is made of.
@@ -61,7 +62,12 @@ impl System {
             tree = read(remediator, repository, image, flavour, progress).await?;
         }
         Ok(match flavour {
-            Flavour::Dpkg => Ground::of(tree, &image.config)?.map(Self::Dpkg),
+            Flavour::Dpkg => {
+                let mirrors = &remediator.apt.config().mirrors;
+                let reader = contents::Files { repository, image, tree: &tree };
+                let sources = Sources::of(mirrors, &tree, &reader).await?;
+                Ground::of(tree, &image.config, sources)?.map(Self::Dpkg)
+            }
             Flavour::Apk => apk::Ground::of(tree, &image.config)?.map(Self::Apk),
             Flavour::Rpm => rpm::Ground::of(tree, &image.config, distro)?.map(Self::Rpm),
         })
@@ -167,7 +173,7 @@ impl Course {
             System::Dpkg(ground) => {
                 let series = ground::series(report.distro.as_ref())?;
                 progress("repositories", 0, 1);
-                let suites = Suites::security(remediator, series, &ground.database.architecture).await?;
+                let suites = Suites::security(remediator, series, ground).await?;
                 progress("repositories", 1, 1);
                 let mut want = Want::from_findings(selected);
                 for (source, version) in floors {

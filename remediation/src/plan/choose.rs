@@ -96,7 +96,15 @@ pub(super) fn offered(suites: &[Arc<Suite>], installed: &Installed) -> Result<Ve
         for record in suite.candidates(&old.name)? {
             let same_architecture = record.architecture == old.architecture
                 || ((record.architecture == "all" || old.architecture == "all") && !old.is_multiarch_same());
-            if same_architecture && compare_debian(&record.version, &old.version) == Ordering::Greater {
+            // What calls itself the same as what the distribution has is the distribution's.
+            let named_twice = suite.home.is_of_image()
+                && found.iter().any(|known: &Arc<PackageRecord>| {
+                    (&known.version, &known.architecture) == (&record.version, &record.architecture)
+                });
+            if same_architecture
+                && !named_twice
+                && compare_debian(&record.version, &old.version) == Ordering::Greater
+            {
                 found.push(record);
             }
         }

@@ -115,7 +115,8 @@ impl Repositories {
 impl Rpm {
     /// No request is made.
     pub fn new(config: RpmConfig) -> Result<Self> {
-        Ok(Self { config: Arc::new(config), fetcher: Arc::new(Fetcher::new()) })
+        let fetcher = Arc::new(Fetcher::through(config.mirrors.proxy.clone()));
+        Ok(Self { config: Arc::new(config), fetcher })
     }
 
     /// How it was made.

@@ -6,6 +6,7 @@
 use url::Url;
 
 use super::limits;
+use crate::{Proxy, mirrored};
 
 /// What a mirror stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,7 +20,7 @@ pub enum Of {
 }
 
 /// One mirror.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Mirror {
     /// What for.
     pub of: Of,
@@ -33,6 +34,8 @@ pub struct Mirror {
 pub struct Mirrors {
     /// Longest address first wins, whatever their order.
     pub all: Vec<Mirror>,
+    /// What they are asked through; none: as this machine's environment says.
+    pub proxy: Option<Proxy>,
 }
 
 /// What the variables of addresses stand for.
@@ -78,6 +81,7 @@ impl Mirrors {
     /// `self` first, then `other`.
     pub fn or(mut self, other: Self) -> Self {
         self.all.extend(other.all);
+        self.proxy = self.proxy.or(other.proxy);
         self
     }
 
@@ -123,8 +127,7 @@ impl Mirrors {
             let Of::Address(from) = &mirror.of else { continue };
             let from = variables.filled(from);
             let from = from.trim_end_matches('/');
-            let rest = address.strip_prefix(from).filter(|rest| rest.is_empty() || rest.starts_with('/'));
-            if let Some(rest) = rest
+            if let Some(rest) = mirrored::rest(address, from)
                 && found.as_ref().is_none_or(|(length, _)| from.len() > *length)
                 && let Some(place) = joined(&mirror.to, rest, variables)
             {
@@ -170,30 +173,19 @@ fn repositories(text: &str) -> Vec<(String, Result<String, &'static str>)> {
     all
 }
 
+impl std::fmt::Debug for Mirror {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?} at {}", self.of, mirrored::shown(self.to.as_str()))
+    }
+}
+
 impl std::str::FromStr for Mirror {
     type Err = String;
 
     /// `URL`, `/folder`, `azurelinux=URL`, or `ADDRESS-IN-THE-IMAGE=URL`.
     fn from_str(text: &str) -> Result<Self, String> {
-        let split = ["=http://", "=https://", "=file://", "=/"]
-            .iter()
-            .filter_map(|sign| text.rfind(sign))
-            .max()
-            .map(|at| (&text[..at], &text[at + 1..]));
-        let (of, to) = match split {
-            Some((from, to)) if !from.is_empty() => (Of::named(from), to),
-            _ => (Of::Any, text),
-        };
-        let to = if to.starts_with('/') {
-            Url::from_directory_path(to).map_err(|()| "it is no folder".to_owned())?
-        } else {
-            // What was written is not repeated: it may hold a password.
-            Url::parse(to).map_err(|_| "it is no address".to_owned())?
-        };
-        if !matches!(to.scheme(), "http" | "https" | "file") {
-            return Err("it is neither http, https nor a folder".to_owned());
-        }
-        Ok(Self { of, to })
+        let (from, to) = mirrored::split(text)?;
+        Ok(Self { of: from.map_or(Of::Any, Of::named), to })
     }
 }
 
@@ -209,13 +201,10 @@ impl Of {
 
 /// None: the rest would lead out of the mirror.
 fn joined(to: &Url, rest: &str, variables: &Variables) -> Option<Url> {
-    let safe = |part: &&str| {
-        !matches!(*part, "." | "..")
-            && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._+~@".contains(&b))
-    };
     let rest: Vec<&str> = rest.split('/').filter(|part| !part.is_empty()).collect();
     // The image's words go into one part of the path each.
-    if !rest.iter().all(safe) || ![&*variables.release, &*variables.architecture].iter().all(safe) {
+    let words = [&*variables.release, &*variables.architecture];
+    if !rest.iter().chain(&words).all(|part| mirrored::is_part(part)) {
         return None;
     }
     let mut place = to.clone();
@@ -246,6 +235,7 @@ mod tests {
             ]
             .map(|text| text.parse().expect("a mirror"))
             .to_vec(),
+            ..Mirrors::default()
         };
         let text = "[base]\nname=x\nbaseurl=https://packages.example/prod/$releasever/$basearch/\n\
             [evil]\nbaseurl=https://evil.example/x\nenabled=1\n[off]\nbaseurl=https://evil.example/y\nenabled=0\n\

@@ -8,7 +8,7 @@ use std::{
 use patchline_registry::Repository;
 
 use super::{Image, Kind, Tree, image_blocking as blocking, layer::read_files};
-use crate::{Error, Result};
+use crate::{Error, Result, apt::image::Reader};
 
 /// What may be read.
 #[derive(Debug, Clone, Copy)]
@@ -65,6 +65,23 @@ pub(crate) async fn contents(
         found.extend(blocking(read).await?);
     }
     Ok(found)
+}
+
+/// Files of one image.
+pub(crate) struct Files<'a> {
+    /// Where it is.
+    pub(crate) repository: &'a dyn Repository,
+    /// Which.
+    pub(crate) image: &'a Image,
+    /// Its merged tree.
+    pub(crate) tree: &'a Tree,
+}
+
+#[async_trait::async_trait]
+impl Reader for Files<'_> {
+    async fn read(&self, paths: &BTreeSet<String>, bounds: Bounds) -> Result<BTreeMap<String, Vec<u8>>> {
+        contents(self.repository, self.image, self.tree, paths, bounds).await
+    }
 }
 
 /// At most `most` bytes; none: there are more.

@@ -372,7 +372,7 @@ impl Place {
                 path
             })
             .collect();
-        let mirrors = Mirrors { all: vec![mirror.parse().unwrap()] };
+        let mirrors = Mirrors { all: vec![mirror.parse().unwrap()], ..Mirrors::default() };
         let apk = Apk::new(ApkConfig { mirrors, cache: folder.path().join("apk"), keys }).unwrap();
         let images = layout::open(&folder.path().join("layout"), true).unwrap();
         Self {
@@ -386,7 +386,7 @@ impl Place {
     #[allow(dead_code, reason = "each suite uses its part")]
     /// Trusts this key file alone, of whatever kind it is.
     pub(crate) fn trust(&mut self, mirror: &str, key: PathBuf) {
-        let mirrors = Mirrors { all: vec![mirror.parse().unwrap()] };
+        let mirrors = Mirrors { all: vec![mirror.parse().unwrap()], ..Mirrors::default() };
         let apk = ApkConfig { mirrors, cache: self.folder.path().join("apk"), keys: vec![key] };
         self.remediator = self.remediator.clone().with_apk(Apk::new(apk).unwrap());
     }

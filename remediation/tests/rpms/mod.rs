@@ -308,7 +308,8 @@ impl Place {
             path
         });
         let keys: Vec<PathBuf> = keys.collect();
-        let mirrors = Mirrors { all: mirrors.iter().map(|text| text.parse().unwrap()).collect() };
+        let mirrors =
+            Mirrors { all: mirrors.iter().map(|text| text.parse().unwrap()).collect(), ..Mirrors::default() };
         let rpm = Rpm::new(RpmConfig { mirrors, cache: folder.path().join("rpm"), keys }).unwrap();
         let images = layout::open(&folder.path().join("layout"), true).unwrap();
         let remediator = Remediator::new(apt, Arc::new(NoFacts)).with_rpm(rpm);

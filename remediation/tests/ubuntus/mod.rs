@@ -23,7 +23,7 @@ use serde_json::json;
 
 /// What OSV calls the system of the images.
 pub(crate) const ECOSYSTEM: &str = "Ubuntu:22.04:LTS";
-const OS_RELEASE: &str = "PRETTY_NAME=\"Ubuntu 22.04.4 LTS\"\nNAME=\"Ubuntu\"\nVERSION_ID=\"22.04\"\n\
+pub(crate) const OS_RELEASE: &str = "PRETTY_NAME=\"Ubuntu 22.04.4 LTS\"\nNAME=\"Ubuntu\"\nVERSION_ID=\"22.04\"\n\
     VERSION_CODENAME=jammy\nID=ubuntu\nID_LIKE=debian\nUBUNTU_CODENAME=jammy\n";
 
 pub(crate) fn run(command: &mut Command) -> Output {
@@ -72,8 +72,19 @@ impl Key {
         command
     }
     fn sign(&self, text: &str) -> Vec<u8> {
+        self.signed(text, &["--clearsign"])
+    }
+    /// A signature beside the text, in armour.
+    pub(crate) fn beside(&self, text: &str) -> Vec<u8> {
+        self.signed(text, &["--armor", "--detach-sign"])
+    }
+    /// The same as bare bytes.
+    pub(crate) fn beside_bare(&self, text: &str) -> Vec<u8> {
+        self.signed(text, &["--detach-sign"])
+    }
+    fn signed(&self, text: &str, how: &[&str]) -> Vec<u8> {
         let mut command = self.gpg();
-        command.args(["--digest-algo", "SHA512", "--clearsign"]);
+        command.args(["--digest-algo", "SHA512"]).args(how);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
         let output = child.wait_with_output().unwrap();
@@ -138,12 +149,12 @@ impl Made {
     }
 }
 
-fn hash(bytes: &[u8]) -> String {
+pub(crate) fn hash(bytes: &[u8]) -> String {
     Digest::of(bytes).hex().to_owned()
 }
 
 /// Publishes a suite: (component, its packages), each with an index of its own. Main's is found by its hash alone and packed,
-/// the others are found by their names. `listed` is what the release says it has.
+/// the others are found by their names. `listed` is what the release says it has. Gives the release's text.
 pub(crate) fn publish(
     archive: &Path,
     key: &Key,
@@ -151,7 +162,7 @@ pub(crate) fn publish(
     architecture: &str,
     listed: &str,
     components: &[(&str, &[Made])],
-) {
+) -> String {
     let place = archive.join("dists").join(suite);
     let mut promised = String::new();
     for (component, packages) in components {
@@ -192,6 +203,7 @@ pub(crate) fn publish(
          Architectures: amd64 arm64 i386\nComponents: {listed}\nAcquire-By-Hash: yes\nSHA256:\n{promised}"
     );
     fs::write(place.join("InRelease"), key.sign(&release)).unwrap();
+    release
 }
 
 /// The folder as an address.
@@ -251,12 +263,25 @@ impl Place {
 
     /// An image whose packages dpkg has installed.
     pub(crate) async fn image(&self, architecture: &str, packages: &[Made]) -> Digest {
+        self.image_with(architecture, packages, &[("etc/os-release", OS_RELEASE.into())]).await
+    }
+
+    /// The same with these files, of which os-release is one.
+    pub(crate) async fn image_with(
+        &self,
+        architecture: &str,
+        packages: &[Made],
+        files: &[(&str, Vec<u8>)],
+    ) -> Digest {
         let root = self.folder.path().join("root");
         fs::create_dir_all(root.join("var/lib/dpkg/info")).unwrap();
         fs::create_dir_all(root.join("var/lib/dpkg/updates")).unwrap();
         fs::create_dir_all(root.join("etc")).unwrap();
         fs::write(root.join("var/lib/dpkg/status"), "").unwrap();
-        fs::write(root.join("etc/os-release"), OS_RELEASE).unwrap();
+        for (path, content) in files {
+            fs::create_dir_all(root.join(path).parent().unwrap()).unwrap();
+            fs::write(root.join(path), content).unwrap();
+        }
         let debs: Vec<PathBuf> = packages.iter().map(|one| one.build(self.folder.path())).collect();
         let forced = "--force-architecture,not-root,bad-path";
         run(Command::new("dpkg").arg("--root").arg(&root).arg(forced).arg("--install").args(&debs));
@@ -293,12 +318,17 @@ impl Place {
 
     /// `fixed`: (source package, version that fixes it).
     pub(crate) async fn scan(&self, image: &Digest, fixed: &[(&str, &str)]) -> Scan {
+        self.scan_of(ECOSYSTEM, image, fixed).await
+    }
+
+    /// The same of another system than Ubuntu's, as OSV calls it.
+    pub(crate) async fn scan_of(&self, ecosystem: &str, image: &Digest, fixed: &[(&str, &str)]) -> Scan {
         let record = |(n, (name, version)): (usize, &(&str, &str))| -> osv::Record {
             serde_json::from_value(json!({
                 "id": format!("UBUNTU-CVE-2024-{}", 1000 + n), "modified": "2024-06-01T00:00:00Z",
                 "upstream": [format!("CVE-2024-{}", 1000 + n)],
                 "affected": [{
-                    "package": {"ecosystem": ECOSYSTEM, "name": name},
+                    "package": {"ecosystem": ecosystem, "name": name},
                     "ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": version}]}],
                 }],
             }))

@@ -152,6 +152,8 @@ impl Params {
                 ports: mirror("ubuntu-ports", named.ubuntu_ports.as_deref())?,
                 ..Archives::default()
             },
+            // Whose own repositories are asked, and where, is this machine's to say.
+            ..Mirrors::default()
         };
         let remediator = world.remediator.clone().choosing(self.executor).denying(self.denied()?);
         let mut remediator = remediator.smoking(self.smoke(platforms)?);

@@ -66,7 +66,7 @@ impl Chain {
             Self::Run(command) => {
                 let config = Config::load(global.config.as_deref())?;
                 let data = crate::data::Data::path(global.data.as_deref());
-                command.run(global, &config, data).await
+                Box::pin(command.run(global, &config, data)).await
             }
         }
     }

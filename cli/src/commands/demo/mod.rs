@@ -53,7 +53,7 @@ pub(crate) struct Demo {
 impl Demo {
     pub(crate) async fn run(self, global: &Global) -> Result<Exit> {
         let config = Config::load(global.config.as_deref())?;
-        let mirrors = self.mirrors.mirrors().or(config.mirrors()).or_machine();
+        let mirrors = self.mirrors.mirrors().or(config.mirrors()?).or_machine();
         if mirrors.debian.main.is_none() || mirrors.debian.security.is_none() {
             return Err(Failure::says("no-mirror", "no Debian mirror is configured on this machine")
                 .hint("name one with --mirror URL and --security-mirror URL"));
