@@ -59,8 +59,8 @@ fn what_is_no_file_of_blocks_is_refused() {
         ("no block", file(&[]), "no values"),
         ("data first", file(&[block(2, b"x")]), "stands where it may not"),
         ("values twice", file(&[good.clone(), good.clone()]), "stands where it may not"),
-        ("cut short", file(&[good.clone()])[..20].to_vec(), "unexpected end"),
-        ("half a word", [file(&[good.clone()]), vec![1, 2]].concat(), "unexpected end"),
+        ("cut short", file(std::slice::from_ref(&good))[..20].to_vec(), "unexpected end"),
+        ("half a word", [file(std::slice::from_ref(&good)), vec![1, 2]].concat(), "unexpected end"),
         ("no padding", file(&[good.clone(), block(1, b"x")])[..32 - 3].to_vec(), "unexpected end"),
         ("a size below its own header", file(&[3u32.to_le_bytes().to_vec()]), "no size that can be"),
         (
