@@ -40,7 +40,7 @@ impl<'de> serde::de::Visitor<'de> for AddressVisitor {
         f.write_str("an address, or one by its name: {env: NAME} or {file: PATH}")
     }
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Address, E> {
-        Url::parse(text).map(Address::Plain).map_err(|error| E::custom(format!("it is no address: {error}")))
+        parse(text).map(Address::Plain).map_err(E::custom)
     }
     fn visit_map<A: serde::de::MapAccess<'de>>(self, map: A) -> Result<Address, A::Error> {
         SecretRef::deserialize(serde::de::value::MapAccessDeserializer::new(map)).map(Address::Named)
@@ -52,10 +52,18 @@ impl Address {
     pub(super) fn resolve(&self, key: &str) -> Result<Url> {
         match self {
             Self::Plain(url) => Ok(url.clone()),
-            Self::Named(named) => Url::parse(named.resolve()?.expose().trim()).map_err(|error| {
-                Failure::usage("config-invalid", format!("what `{key}` names is no address: {error}"))
-            }),
+            Self::Named(named) => parse(named.resolve()?.expose().trim())
+                .map_err(|reason| Failure::usage("config-invalid", format!("what `{key}` names: {reason}"))),
         }
+    }
+}
+
+/// What is wrong with it is said without a word of it.
+fn parse(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).map_err(|error| format!("it is no address: {error}"))?;
+    match url.scheme() {
+        "http" | "https" | "file" => Ok(url),
+        _ => Err("it is no address of http, https or file".to_owned()),
     }
 }
 
@@ -84,7 +92,7 @@ mod tests {
         assert_eq!(failure.code, "config-invalid");
         let said = failure.causes.join(" ");
         assert!(said.contains("mirrors.debian") && !said.contains("hush"), "{said}");
-        for wrong in ["{url: x}", "[a]", "mirror", "{env: A, file: B}"] {
+        for wrong in ["{url: x}", "[a]", "mirror", "ftp://mirror.example", "{env: A, file: B}"] {
             assert!(read(wrong).is_err(), "{wrong}");
         }
     }

@@ -121,7 +121,7 @@ mod tests {
         assert_eq!(mirrors.others[0].from, "https://packages.example/a");
         assert!(!format!("{entry:?} {mirrors:?}").contains("hush"));
         for of in ["debian", "ubuntu", "apt"] {
-            let wrong = read(&format!("{{proxies: {{{of}: 'socks5://me:hush@proxy.example'}}}}"));
+            let wrong = read(&format!("{{proxies: {{{of}: 'file:///me:hush@proxy.example'}}}}"));
             let failure = wrong.apt().expect_err("no proxy");
             let said = failure.causes.join(" ");
             assert!(said.contains(&format!("mirrors.proxies.{of}")) && !said.contains("hush"), "{said}");
