@@ -132,6 +132,30 @@ async fn an_apk_image_is_mended() {
     }
 }
 
+/// A layer that a vendor gives out itself is read where the repository has it; where it has not, no address of the image's is asked.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vendors_layer_is_read_or_the_image_refused() {
+    let signer = Signer::new("dist.rsa.pub");
+    let served = repository(&signer, &[libtool("1.0-r1"), tool("1.0-r2")], false);
+    let place = Place::new(&serve(served).await, &[&signer]);
+    let original = place.image("1", &old()).await;
+    for held in [true, false] {
+        // Another layer each time: what the repository has once it has for good.
+        let changed = vec![("usr/share/tool/data".to_owned(), 0o644, Some(format!("mine: {held}\n")))];
+        let image_of = place.under_a_vendors("2", &original, &changed, held).await;
+        let before = place.scan(&image_of, FIXED).await;
+        assert_eq!(before.report.findings.len(), 2);
+        match place.fix(&image_of, &before).await {
+            Ok(fixed) if held => assert_eq!(image(fixed).kept, ["/usr/share/tool/data"]),
+            Err(error) if !held => {
+                assert_eq!(error.code(), "system-unsupported");
+                assert!(error.to_string().contains("its vendor alone"), "{error}");
+            }
+            _ => panic!("{held}"),
+        }
+    }
+}
+
 /// An image whose repository is of apk 3's kind.
 fn of_three(repositories: &'static str) -> Image {
     Image { repositories, ..old() }

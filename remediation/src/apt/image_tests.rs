@@ -1,4 +1,4 @@
-use std::{collections::BTreeMap, fs, path::Path, sync::Mutex};
+use std::{collections::BTreeMap, fs, io::Write as _, path::Path, sync::Mutex};
 
 use patchline_registry::Digest;
 use pgp::{
@@ -73,6 +73,11 @@ fn public(key: &SignedSecretKey) -> Vec<u8> {
 
 /// One package in a suite, or with none in the folder itself, signed beside.
 fn publish(folder: &Path, suite: Option<&str>, package: &str, key: &SignedSecretKey) {
+    publish_packed(folder, suite, package, key, "");
+}
+
+/// The same, with its index in this packing alone.
+fn publish_packed(folder: &Path, suite: Option<&str>, package: &str, key: &SignedSecretKey, packing: &str) {
     let index = format!("Package: {package}\nVersion: 2\nArchitecture: amd64\nFilename: ./{package}.deb\n");
     let (under, name, head) = match suite {
         Some(suite) => (
@@ -83,13 +88,42 @@ fn publish(folder: &Path, suite: Option<&str>, package: &str, key: &SignedSecret
         None => (folder.to_owned(), "Packages", String::new()),
     };
     fs::create_dir_all(under.join(name).parent().unwrap()).unwrap();
-    fs::write(under.join(name), &index).unwrap();
+    let (name, index) = (format!("{name}{packing}"), packed(index.as_bytes(), packing));
+    fs::write(under.join(&name), &index).unwrap();
     let date = crate::clock::now().strftime("%a, %d %b %Y %H:%M:%S UTC");
-    let (hash, size) = (Digest::of(index.as_bytes()), index.len());
+    let (hash, size) = (Digest::of(&index), index.len());
     let release = format!("{head}Date: {date}\nSHA256:\n {} {size} {name}\n", hash.hex());
     let signature = signature(key, &release, SignatureType::Binary).to_bytes().unwrap();
     fs::write(under.join("Release"), release).unwrap();
     fs::write(under.join("Release.gpg"), signature).unwrap();
+}
+
+fn packed(text: &[u8], packing: &str) -> Vec<u8> {
+    match packing {
+        "" => text.to_vec(),
+        ".xz" => liblzma::encode_all(text, 1).unwrap(),
+        ".zst" => zstd::encode_all(text, 1).unwrap(),
+        _ => {
+            let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            gzip.write_all(text).unwrap();
+            gzip.finish().unwrap()
+        }
+    }
+}
+
+#[tokio::test]
+async fn indexes_are_read_in_every_packing() {
+    for packing in ["", ".gz", ".xz", ".zst"] {
+        let folder = tempfile::tempdir().unwrap();
+        let key = key();
+        publish_packed(&folder.path().join("x"), Some("stable"), "tool", &key, packing);
+        let image = Image::new(
+            &[("etc/apt/sources.list", LINE.as_bytes()), ("usr/share/keyrings/x.gpg", &public(&key))],
+            &[],
+        );
+        let (suites, _) = read(&apt(folder.path(), Vec::new()), &image).await.unwrap();
+        assert_eq!(suites[0].candidates("tool").unwrap()[0].version, "2", "{packing}");
+    }
 }
 
 fn apt(folder: &Path, keyrings: Vec<std::path::PathBuf>) -> Apt {

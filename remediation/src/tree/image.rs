@@ -69,7 +69,17 @@ pub async fn layer_tree(
     {
         return Ok(tree);
     }
-    let blob = repository.blob(layer).await?;
+    let blob = match repository.blob(layer).await {
+        // Image-spec, "Non-Distributable Layers".
+        Err(patchline_registry::Error::NotFound { .. }) if layer.is_foreign() => {
+            let reason = format!(
+                "layer {} lies at its vendor alone, and an address that an image names is not followed",
+                layer.digest
+            );
+            return Err(Error::UnsupportedSystem { system: "the image".into(), reason });
+        }
+        blob => blob?,
+    };
     let digest = layer.digest.clone();
     let bridge = tokio_util::io::SyncIoBridge::new(blob);
     let (tree, bytes) = blocking(move || {

@@ -424,6 +424,43 @@ impl Place {
         manifest.digest
     }
 
+    #[allow(dead_code, reason = "each suite uses its part")]
+    /// The same image under one more layer, which a vendor gives out itself; `held`: the repository has it all the same.
+    pub(crate) async fn under_a_vendors(
+        &self,
+        tag: &str,
+        image: &Digest,
+        entries: &Entries,
+        held: bool,
+    ) -> Digest {
+        let tar = layer(entries);
+        let blob = gzip(&tar);
+        let described = descriptor("application/vnd.docker.image.rootfs.foreign.diff.tar.gzip", &blob);
+        let mut listed = json!(described);
+        listed["urls"] = json!(["https://vendor.example/layer"]);
+        if held {
+            self.images.push_blob(&described, BlobContent::Bytes(blob.into())).await.unwrap();
+        }
+        let manifest = self.images.manifest(image.as_str()).await.unwrap();
+        let mut text = Vec::new();
+        let of = manifest.image().unwrap().config;
+        tokio::io::AsyncReadExt::read_to_end(&mut self.images.blob(&of).await.unwrap(), &mut text)
+            .await
+            .unwrap();
+        let mut config: serde_json::Value = serde_json::from_slice(&text).unwrap();
+        config["rootfs"]["diff_ids"].as_array_mut().unwrap().push(json!(Digest::of(&tar)));
+        config["history"].as_array_mut().unwrap().push(json!({"created_by": "a vendor"}));
+        let config = serde_json::to_vec(&config).unwrap();
+        let of = descriptor(model::OCI_CONFIG, &config);
+        self.images.push_blob(&of, BlobContent::Bytes(config.into())).await.unwrap();
+        let mut manifest: serde_json::Value = serde_json::from_slice(&manifest.bytes).unwrap();
+        manifest["config"] = json!(of);
+        manifest["layers"].as_array_mut().unwrap().push(listed);
+        let manifest = RawManifest::new(model::OCI_MANIFEST, serde_json::to_vec(&manifest).unwrap());
+        self.images.push_manifest(tag, &manifest).await.unwrap();
+        manifest.digest
+    }
+
     /// `fixed`: (origin, version that fixes it).
     pub(crate) async fn scan(&self, image: &Digest, fixed: &[(&str, &str)]) -> Scan {
         self.scan_as(image, "Alpine:v3.20", fixed).await
