@@ -40,6 +40,21 @@ pub(crate) struct Ground {
     goes_up: BTreeMap<String, Vec<String>>,
 }
 
+/// Where the packages of a case come from.
+struct Packages {
+    /// A data folder with a cache of them.
+    data: PathBuf,
+    /// What makes our program ask them.
+    flags: Vec<String>,
+}
+
+impl Packages {
+    fn fix(&self, image: &str, executor: &str, more: &[&str]) -> Result<Fixed, String> {
+        let flags = self.flags.iter().map(String::as_str);
+        fixing::fix(&self.data, image, executor, &flags.chain(more.iter().copied()).collect::<Vec<_>>())
+    }
+}
+
 impl Ground {
     pub(crate) fn new(folder: PathBuf, work: PathBuf, mirrors: (String, String)) -> Self {
         Self {
@@ -91,15 +106,17 @@ impl Ground {
         let folder = self.fresh(&format!("{suite}-{architecture}-{}", variant.name));
         let image = assemble::image(variant, architecture, &rootfs, &goes_up, &folder);
         let reference = format!("oci:{}:v1", image.layout.display());
-        let (mut fixed, mut flags) = (fixing::fix(&self.data, &reference, "auto", &[]), Vec::new());
+        let mut packages = Packages { data: self.data.clone(), flags: Vec::new() };
+        let mut fixed = packages.fix(&reference, "auto", &[]);
         if let Err(error) = &fixed
             && let Some(file) = fixing::lost(error)
         {
             row.reissued = Some(format!("packages made here: the mirror names {file}, and has lost it"));
             let (tree, mirror) = (&rootfs.tree, self.mirrors.1.as_str());
-            flags = Release { suite, architecture, tree, mirror }.reissue(&folder.join("reissued"));
-            let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
-            fixed = fixing::fix(&self.data, &reference, "auto", &flags);
+            let flags = Release { suite, architecture, tree, mirror }.reissue(&folder.join("reissued"));
+            // In no cache that others take theirs from: they are called as Debian's are.
+            packages = Packages { data: folder.join("data"), flags };
+            fixed = packages.fix(&reference, "auto", &[]);
         }
         let fixed = match fixed {
             Ok(fixed) => fixed,
@@ -112,9 +129,9 @@ impl Ground {
             return row.findings.push(format!("nothing was upgraded: {}", fixed.plan));
         }
         let native = Root { path: &image.tree, architecture }.is_native();
-        self.judge(variant, architecture, (&image, &flags), &fixed, &folder, row);
+        self.judge(variant, architecture, (&image, &packages), &fixed, &folder, row);
         if native && !variant.distroless {
-            self.both(suite, variant, &image, &fixed, &folder, row);
+            self.both(suite, variant, (&image, &packages), &fixed, &folder, row);
         }
         fs::remove_dir_all(folder).unwrap();
     }
@@ -123,7 +140,7 @@ impl Ground {
         &self,
         variant: &Variant,
         architecture: &str,
-        (image, flags): (&Image, &[String]),
+        (image, packages): (&Image, &Packages),
         fixed: &Fixed,
         folder: &Path,
         row: &mut Row,
@@ -136,12 +153,12 @@ impl Ground {
             patchline_tests::machine::run(
                 std::process::Command::new("cp").arg("--archive").arg(&image.tree).arg(&theirs),
             );
-            distro::upgrade(&own, &self.data, fixed);
+            distro::upgrade(&own, &packages.data, fixed);
             distro = Some(own);
         }
         let root = Root { path: &root, architecture };
-        let case =
-            judge::Case { variant, image, fixed, tag: "v1_fixed", root, distro, data: &self.data, flags };
+        let Packages { data, flags } = packages;
+        let case = judge::Case { variant, image, fixed, tag: "v1_fixed", root, distro, data, flags };
         row.findings.extend(case.wrong());
     }
 
@@ -150,7 +167,7 @@ impl Ground {
         &mut self,
         suite: &str,
         variant: &Variant,
-        image: &Image,
+        (image, packages): (&Image, &Packages),
         fixed: &Fixed,
         folder: &Path,
         row: &mut Row,
@@ -158,21 +175,21 @@ impl Ground {
         let layout = |tag: &str| format!("oci:{}:{tag}", image.layout.display());
         let (mut from, mut native) = ("v1", "v1_fixed");
         if fixed.executor() != "native" {
-            let plan = match fixing::fix(&self.data, &layout("v1"), "native", &["--dry-run"]) {
+            let plan = match packages.fix(&layout("v1"), "native", &["--dry-run"]) {
                 Ok(plan) => plan,
                 Err(error) => return row.findings.push(format!("native: {error}")),
             };
             row.scripted = plan.scripted();
             assemble::held(image, variant, &row.scripted, "same");
             (from, native) = ("same", "native");
-            let laid = fixing::fix(&self.data, &layout(from), "native", &["--tag", native]);
+            let laid = packages.fix(&layout(from), "native", &["--tag", native]);
             match laid.map(|laid| laid.reference) {
                 Ok(Some(_)) => {}
                 Ok(None) => return row.notes.push("native can upgrade nothing of it".into()),
                 Err(error) => return row.findings.push(format!("native: {error}")),
             }
         }
-        if let Err(error) = fixing::fix(&self.data, &layout(from), "sandbox", &["--tag", "sandbox"]) {
+        if let Err(error) = packages.fix(&layout(from), "sandbox", &["--tag", "sandbox"]) {
             return row.findings.push(format!("sandbox: {error}"));
         }
         let (ours, theirs) = (folder.join("native"), folder.join("sandbox"));
@@ -181,7 +198,7 @@ impl Ground {
         unpack::top(&opened, "sandbox", &theirs);
         let (native, sandbox) = (layout(native), layout("sandbox"));
         let pair = Pair { native: (&native, &ours), sandbox: (&sandbox, &theirs) };
-        let (found, used) = differences::unexplained(&self.data, &self.entries, &pair);
+        let (found, used) = differences::unexplained(&packages.data, &self.entries, &pair);
         row.findings.extend(found);
         self.used.extend(used);
         self.ran.insert(format!("{suite}/{}", variant.name));
