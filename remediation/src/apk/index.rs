@@ -17,6 +17,10 @@ use super::{
 };
 use crate::{Error, Result, deb::archive::Bounded};
 
+/// Places in an index of apk 3's.
+const PACKAGES: usize = 2;
+const NAMING: usize = 3;
+
 /// One package of an index.
 #[derive(Debug, Clone)]
 pub struct IndexEntry {
@@ -129,12 +133,12 @@ impl Index {
         signed.verify(Schema::Index, keys).map_err(untrusted)?;
         let values = Values::new(signed.bytes).map_err(broken)?;
         let root = values.root().map_err(broken)?;
-        let packages = root.objects(2).map_err(broken)?;
+        let packages = root.objects(PACKAGES).map_err(broken)?;
         if packages.len() > limits::INDEX_ENTRIES {
             return Err(broken(io::Error::other("it has too many packages")));
         }
         let mut index = Self::of(file);
-        let naming = root.text(3).map_err(broken)?;
+        let naming = root.text(NAMING).map_err(broken)?;
         index.naming = Some(naming.to_owned()).filter(|naming| !naming.is_empty());
         for package in packages {
             let fields = info::fields(&package).map_err(broken)?;

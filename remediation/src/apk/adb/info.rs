@@ -26,6 +26,10 @@ const DEPENDS: usize = 15;
 const PROVIDES: usize = 16;
 pub(in crate::apk) const REPLACES: usize = 17;
 const INSTALL_IF: usize = 18;
+/// Places of a relation.
+const RELATED: usize = 1;
+const RELATED_VERSION: usize = 2;
+const HOW: usize = 3;
 
 /// Of a description, in bytes: apk keeps no more.
 const DESCRIPTION_SIZE: usize = 512;
@@ -76,8 +80,8 @@ fn relation(object: &Slots<'_>) -> io::Result<String> {
     const GREATER: u64 = 4;
     const FUZZY: u64 = 8;
     const CONFLICT: u64 = 16;
-    let (name, version) = (object.text(1)?, object.text(2)?);
-    let how = match object.integer(3)? {
+    let (name, version) = (object.text(RELATED)?, object.text(RELATED_VERSION)?);
+    let how = match object.integer(HOW)? {
         0 => EQUAL,
         how => how,
     };

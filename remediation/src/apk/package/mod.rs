@@ -75,8 +75,9 @@ impl Checksum {
         Self::Cut(cut)
     }
     /// Every kind of it, of something with these digests.
-    pub(crate) fn kinds(hashes: &Hashes) -> [Option<Self>; 3] {
-        [hashes.sha1.map(Self::Sha1), Some(Self::Sha256(hashes.sha256)), Some(Self::cut(hashes.sha256))]
+    pub(crate) fn kinds(hashes: &Hashes) -> impl Iterator<Item = Self> + use<> {
+        let of_sha256 = [Self::Sha256(hashes.sha256), Self::cut(hashes.sha256)];
+        hashes.sha1.map(Self::Sha1).into_iter().chain(of_sha256)
     }
     /// Whether it is that of something with these digests; none: nobody can say.
     pub(crate) fn is(&self, hashes: &Hashes) -> Option<bool> {

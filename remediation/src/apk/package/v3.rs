@@ -26,6 +26,21 @@ const FOLDERS: usize = 2;
 const SCRIPTS: usize = 3;
 const TRIGGERS: usize = 4;
 const REPLACES_PRIORITY: usize = 5;
+/// Places of a folder and of a file alike.
+const NAME: usize = 1;
+const ACCESS: usize = 2;
+/// Of a folder alone.
+const FILES: usize = 3;
+/// Of a file alone.
+const SIZE: usize = 3;
+const MTIME: usize = 4;
+const HASHES: usize = 5;
+const TARGET: usize = 6;
+/// Of who may do what with it.
+const MODE: usize = 1;
+const USER: usize = 2;
+const GROUP: usize = 3;
+const XATTRS: usize = 4;
 /// Places of its scripts.
 const NAMES: [(usize, &str); 7] = [
     (1, "trigger"),
@@ -147,7 +162,7 @@ fn walk(
     for (folder_number, folder) in (1..).zip(root.objects(FOLDERS).map_err(broken)?) {
         let mut at = entry(&folder).map_err(broken)?;
         at.mtime = built;
-        let files = folder.objects(3).map_err(broken)?;
+        let files = folder.objects(FILES).map_err(broken)?;
         count += 1 + files.len();
         if count > limits::ENTRIES {
             return Err(malformed(name, "it has too many entries"));
@@ -160,17 +175,17 @@ fn walk(
             let mut one = entry(&file).map_err(broken)?;
             one.path = if at.path.is_empty() { one.path } else { format!("{}/{}", at.path, one.path) };
             is_path(&one.path).map_err(broken)?;
-            one.mtime = file.integer(4).map_err(broken)?;
-            let target = file.blob(6).map_err(broken)?;
+            one.mtime = file.integer(MTIME).map_err(broken)?;
+            let target = file.blob(TARGET).map_err(broken)?;
             if !target.is_empty() {
                 one.kind = special(target).map_err(broken)?;
                 each(&one, None, &mut io::empty())?;
                 continue;
             }
             one.kind = EntryKind::File;
-            one.size = file.integer(3).map_err(broken)?;
+            one.size = file.integer(SIZE).map_err(broken)?;
             let hash =
-                <[u8; 32]>::try_from(file.blob(5).map_err(broken)?).map_err(|_| Error::Unverified {
+                <[u8; 32]>::try_from(file.blob(HASHES).map_err(broken)?).map_err(|_| Error::Unverified {
                     file: name.to_owned(),
                     reason: format!("it has no SHA-256 of {}", one.path),
                 })?;
@@ -201,7 +216,7 @@ fn walk(
 /// What folders and files have in common.
 fn entry(object: &Slots<'_>) -> io::Result<Entry> {
     let mut entry = Entry {
-        path: object.text(1)?.to_owned(),
+        path: object.text(NAME)?.to_owned(),
         kind: EntryKind::Directory,
         mode: 0,
         uid: NOBODY,
@@ -212,11 +227,11 @@ fn entry(object: &Slots<'_>) -> io::Result<Entry> {
         size: 0,
         xattrs: Vec::new(),
     };
-    let Some(access) = object.slots(2)? else { return Ok(entry) };
-    entry.mode = (access.integer(1)? & 0o7777) as u32;
-    entry.uname = access.text(2)?.to_owned();
-    entry.gname = access.text(3)?.to_owned();
-    let Some(attributes) = access.slots(4)? else { return Ok(entry) };
+    let Some(access) = object.slots(ACCESS)? else { return Ok(entry) };
+    entry.mode = (access.integer(MODE)? & 0o7777) as u32;
+    entry.uname = access.text(USER)?.to_owned();
+    entry.gname = access.text(GROUP)?.to_owned();
+    let Some(attributes) = access.slots(XATTRS)? else { return Ok(entry) };
     for number in attributes.numbers() {
         let attribute = attributes.blob(number)?;
         let end = attribute.iter().position(|byte| *byte == 0);

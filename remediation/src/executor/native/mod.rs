@@ -145,7 +145,7 @@ pub fn build(
     }
     owned.extend(work.shipped.iter().cloned());
     files::remove(tree, filters, changes, &owned, &mut work);
-    work.replaced.extend(moved(tree, &work.displaced, |hashes| Some(hex::encode(hashes.md5))));
+    work.replaced.extend(moved(tree, &work.displaced, |hashes| [hex::encode(hashes.md5)]));
     database::lay(tree, database, changes, &shipped, &mut work);
     let newest = shipped.iter().map(|s| s.newest).max().unwrap_or(0);
     crate::executor::authorities::lay(tree, changes, newest, &spool, &mut work)?;
@@ -154,17 +154,21 @@ pub fn build(
 }
 
 /// Where content that was shipped and is no longer in its place lies now: by SHA-256, whose it is. `displaced` tells it by a hash
-/// of another kind, which `of` gives.
-pub(in crate::executor) fn moved<K: Ord>(
+/// of another kind, or of several, which `of` gives.
+pub(in crate::executor) fn moved<K: Ord, Of: IntoIterator<Item = K>>(
     tree: &Tree,
     displaced: &BTreeMap<K, (String, String)>,
-    of: impl Fn(&Hashes) -> Option<K>,
+    of: impl Fn(&Hashes) -> Of,
 ) -> Vec<([u8; 32], (String, String))> {
     if displaced.is_empty() {
         return Vec::new();
     }
     let hashes = tree.under("").filter_map(|(_, node)| node.entry.hashes);
-    hashes.filter_map(|hashes| Some((hashes.sha256, displaced.get(&of(&hashes)?)?.clone()))).collect()
+    let found = hashes.flat_map(|hashes| {
+        let whose = of(&hashes).into_iter().filter_map(|hash| displaced.get(&hash));
+        whose.map(|whose| (hashes.sha256, whose.clone())).collect::<Vec<_>>()
+    });
+    found.collect()
 }
 
 impl Work {

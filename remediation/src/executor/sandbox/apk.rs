@@ -140,9 +140,7 @@ impl Packages {
             all.promised.leavings(&change.shadows, |_| false);
         }
         let Self { mut promised, displaced } = all;
-        for kind in 0..3 {
-            promised.replaced.extend(moved(tree, &displaced, |hashes| Checksum::kinds(hashes)[kind]));
-        }
+        promised.replaced.extend(moved(tree, &displaced, Checksum::kinds));
         Ok(promised)
     }
 }

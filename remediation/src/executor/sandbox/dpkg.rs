@@ -149,7 +149,7 @@ impl Packages {
             all.promised.leavings(&change.shadows, |_| false);
         }
         let Self { mut promised, displaced } = all;
-        promised.replaced.extend(moved(tree, &displaced, |hashes| Some(hex::encode(hashes.md5))));
+        promised.replaced.extend(moved(tree, &displaced, |hashes| [hex::encode(hashes.md5)]));
         Ok(promised)
     }
 }

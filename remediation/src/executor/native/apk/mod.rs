@@ -71,10 +71,8 @@ pub(crate) fn build(
     owned.extend(work.shipped.iter().cloned());
     files::remove(tree, database, changes, &owned, &mut work);
     let newest = records.iter().map(|record| record.newest).max().unwrap_or(0);
-    for kind in 0..3 {
-        let of = |hashes: &Hashes| Checksum::kinds(hashes)[kind].map(|sum| sum.hexadecimal());
-        work.replaced.extend(moved(tree, &work.displaced, of));
-    }
+    let of = |hashes: &Hashes| Checksum::kinds(hashes).map(|sum| sum.hexadecimal());
+    work.replaced.extend(moved(tree, &work.displaced, of));
     busybox::lay(tree, &records, newest, &mut work);
     lay_database(tree, database, scripts, changes, &records, newest, &mut work)?;
     parents(tree, newest, &mut work)?;
