@@ -7,6 +7,7 @@ use std::{
     sync::Arc,
 };
 
+use futures::{StreamExt, TryStreamExt, stream};
 use patchline_scanner::{Finding, Report, version::compare_debian};
 
 use super::{
@@ -27,6 +28,9 @@ use crate::{
     },
     tree::{Tree, image_blocking as blocking},
 };
+
+/// Packages that are read and judged at once: each may want tens of megabytes to unpack.
+const MOST_AT_ONCE: usize = 4;
 
 /// One upgrade, fetched and read.
 #[derive(Clone)]
@@ -216,16 +220,22 @@ async fn fetch(
     }
     let records: Vec<Arc<PackageRecord>> = missing.iter().map(|(_, record)| record.clone()).collect();
     let paths = remediator.apt.download_with(&records, question.progress).await?;
-    for ((key, record), deb) in missing.into_iter().zip(paths) {
+    let one = |((key, record), deb): ((Key, Arc<PackageRecord>), PathBuf)| {
         let ground = question.ground.clone();
-        let unpacked = remediator.apt.unpacked(&record)?;
+        let unpacked = remediator.apt.unpacked(&record);
         let shadows = shadows.get(&key).cloned().unwrap_or_default();
-        let entry = blocking(move || {
-            let control = Deb::read_control(&deb)?;
-            let judged = judge(&ground, &key, &record, &control);
-            Ok((Ready { key, record, deb, unpacked, control, shadows }, judged))
-        })
-        .await?;
+        async move {
+            let unpacked = unpacked?;
+            blocking(move || {
+                let control = Deb::read_control(&deb)?;
+                let judged = judge(&ground, &key, &record, &control);
+                Ok((Ready { key, record, deb, unpacked, control, shadows }, judged))
+            })
+            .await
+        }
+    };
+    let mut entries = stream::iter(missing.into_iter().zip(paths)).map(one).buffered(MOST_AT_ONCE);
+    while let Some(entry) = entries.try_next().await? {
         fetched.insert((entry.0.key.clone(), entry.0.record.version.clone()), entry);
     }
     Ok(())

@@ -7,7 +7,11 @@ mod image;
 mod layer;
 pub(crate) mod pieces;
 
-use std::{borrow::Cow, collections::BTreeMap, ops::Bound};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashMap},
+    ops::Bound,
+};
 
 pub use beside::{Keeping, TreesBeside};
 pub use hashes::{Hasher, Hashes, Known};
@@ -45,6 +49,8 @@ pub struct Node {
 #[derive(Debug, Clone, Default)]
 pub struct Tree {
     nodes: BTreeMap<Box<str>, Node>,
+    /// Where every symbolic link among them leads, by its path: each part of each path is asked for in here.
+    links: HashMap<Box<str>, Box<str>>,
     layers: usize,
 }
 
@@ -54,7 +60,7 @@ impl Tree {
         let index = self.layers;
         self.layers += 1;
         for path in &layer.removed {
-            self.nodes.remove(&**path);
+            self.remove(path);
             self.remove_under(path);
         }
         for path in &layer.opaque {
@@ -73,21 +79,31 @@ impl Tree {
             }
             let content = contents.remove(&path);
             let mut past = Vec::new();
-            if let Some(old) = self.nodes.remove(&path) {
+            if let Some(old) = self.remove(&path) {
                 if old.entry.kind == Kind::Dir && entry.kind != Kind::Dir {
                     self.remove_under(&path);
                 }
                 past = old.past;
                 past.push(Past { layer: old.layer, entry: old.entry });
             }
+            if entry.kind == Kind::Symlink
+                && let Some(target) = entry.link.as_deref()
+            {
+                self.links.insert(path.clone(), target.into());
+            }
             self.nodes.insert(path, Node { layer: index, entry, past, content });
         }
+    }
+
+    fn remove(&mut self, path: &str) -> Option<Node> {
+        self.links.remove(path);
+        self.nodes.remove(path)
     }
 
     fn remove_under(&mut self, folder: &str) {
         let gone: Vec<Box<str>> = self.under(folder).map(|(path, _)| path.into()).collect();
         for path in gone {
-            self.nodes.remove(&path);
+            self.remove(&path);
         }
     }
 
@@ -119,28 +135,24 @@ impl Tree {
 
     fn follow<'p>(&self, path: &'p str, last: bool) -> Cow<'p, str> {
         let mut current = Cow::Borrowed(path);
-        'again: for _ in 0..MAX_LINKS {
-            let ends: Vec<usize> =
-                current.match_indices('/').map(|(i, _)| i).chain(last.then_some(current.len())).collect();
-            for end in ends {
-                let Some(node) = self.nodes.get(&current[..end]) else { continue };
-                if node.entry.kind != Kind::Symlink {
-                    continue;
-                }
-                let Some(target) = node.entry.link.as_deref() else { continue };
-                let folder = current[..end].rsplit_once('/').map_or("", |(folder, _)| folder);
-                let joined = join(folder, target);
-                let rest = current[end..].trim_start_matches('/');
-                current = Cow::Owned(match (joined.is_empty(), rest.is_empty()) {
-                    (_, true) => joined,
-                    (true, false) => rest.to_owned(),
-                    (false, false) => format!("{joined}/{rest}"),
-                });
-                continue 'again;
-            }
-            return current;
+        for _ in 0..MAX_LINKS {
+            let Some((end, target)) = self.first_link(&current, last) else { break };
+            let folder = current[..end].rsplit_once('/').map_or("", |(folder, _)| folder);
+            let joined = join(folder, target);
+            let rest = current[end..].trim_start_matches('/');
+            current = Cow::Owned(match (joined.is_empty(), rest.is_empty()) {
+                (_, true) => joined,
+                (true, false) => rest.to_owned(),
+                (false, false) => format!("{joined}/{rest}"),
+            });
         }
         current
+    }
+
+    /// Where the first part of a path that is a link ends, and where it leads; `last`: that part counts, too.
+    fn first_link(&self, path: &str, last: bool) -> Option<(usize, &str)> {
+        let ends = path.match_indices('/').map(|(end, _)| end).chain(last.then_some(path.len()));
+        ends.into_iter().find_map(|end| Some((end, &**self.links.get(&path[..end])?)))
     }
 
     /// Content of a file that plans are made from, links followed.

@@ -133,10 +133,15 @@ pub fn build(
     let mut work = Work::default();
     let spool = Spool::create(scratch)?;
     let keys: BTreeSet<Key> = changes.iter().map(Change::key).collect();
-    let present = database.owned_except(tree, filters, &BTreeSet::new());
-    let mut owned = database.owned_except(tree, filters, &keys);
+    // Who owns what needs nothing of what is unpacked.
+    let (mut present, mut owned) = (BTreeSet::new(), BTreeSet::new());
+    let unpacked = std::thread::scope(|scope| {
+        scope.spawn(|| present = database.owned_except(tree, filters, &BTreeSet::new()));
+        scope.spawn(|| owned = database.owned_except(tree, filters, &keys));
+        unpack::all(changes, &spool, progress)
+    })?;
     let mut shipped = Vec::new();
-    for (change, members) in changes.iter().zip(unpack::all(changes, &spool, progress)?) {
+    for (change, members) in changes.iter().zip(unpacked) {
         shipped.push(files::lay(tree, &present, filters, change, members, &mut work)?);
     }
     libraries::check(tree, changes, &shipped, &mut work);
